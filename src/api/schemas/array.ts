@@ -1,0 +1,238 @@
+/**
+ * Arrays: `config` is what a user may set, `status` what is observed. The words are md's
+ * (array_state, sync action, member states); `health` and the reasons are ours.
+ */
+
+import { type Static, Type } from "typebox";
+import { ByteCount, Closed, Links, Name, Nullable, PageOf, RefTo, Time } from "./common.ts";
+import { Member } from "./member.ts";
+
+/** sysfs `array_state`. Source: Documentation/admin-guide/md.rst. */
+export const ArrayState = Type.Enum([
+  "clear",
+  "inactive",
+  "readonly",
+  "clean",
+  "active",
+  "write-pending",
+  "active-idle",
+  "broken",
+]);
+
+/** The eight words of health; the worst reason wins, a running check never changes it. */
+export const Health = Type.Enum([
+  "optimal",
+  "building",
+  "resyncing",
+  "degraded",
+  "recovering",
+  "failed",
+  "inactive",
+  "unknown",
+]);
+export type HealthWord = Static<typeof Health>;
+
+export const HealthReason = Closed({
+  code: Type.Enum([
+    "member-failed",
+    "member-missing",
+    "member-rebuilding",
+    "member-stalled",
+    "no-spare",
+    "initial-resync",
+    "resync-running",
+    "array-failed",
+    "stopped",
+    "not-started",
+  ]),
+  message: Type.String(),
+  slot: Nullable(Type.Integer()),
+  device_id: Nullable(Type.String()),
+  since: Nullable(Time),
+});
+export type HealthReasonResource = Static<typeof HealthReason>;
+
+/** sysfs `sync_action`. */
+export const SyncActionWord = Type.Enum([
+  "idle",
+  "resync",
+  "recover",
+  "check",
+  "repair",
+  "frozen",
+]);
+
+/** Seconds until done, as a range. */
+export const Eta = Closed({ low: Type.Number(), high: Type.Number() });
+
+export const Sync = Closed(
+  {
+    action: SyncActionWord,
+    sub_state: Type.Enum(["running", "paused"]),
+    reason: Type.Enum([
+      "initial",
+      "unclean-shutdown",
+      "device-added",
+      "re-add",
+      "spare-activated",
+      "user",
+    ]),
+    scope: Type.Enum(["full", "bitmap"]),
+    node: Type.String(),
+    started_at: Time,
+    completed: ByteCount,
+    total: ByteCount,
+    percent: Type.Number({ minimum: 0, maximum: 100 }),
+    copied: ByteCount,
+    skipped_by_bitmap: ByteCount,
+    speed: Type.Number({ description: "bytes per second" }),
+    eta: Nullable(Eta),
+    job_id: Nullable(Type.String()),
+  },
+  { $id: "Sync" },
+);
+export type SyncResource = Static<typeof Sync>;
+
+export const ArrayConfig = Closed({
+  level: Type.Enum(["raid1", "raid10"]),
+  raid_devices: Type.Integer(),
+  layout: Nullable(Type.String()),
+  chunk_size: Nullable(ByteCount),
+  size: ByteCount,
+  metadata: Type.Enum(["1.0", "1.1", "1.2"]),
+  bitmap: Closed({
+    type: Type.Enum(["internal", "clustered", "none"]),
+    chunk_size: ByteCount,
+    delay: Type.Number({ description: "seconds until a clean chunk's bit is cleared" }),
+  }),
+  desired_state: Type.Enum(["started", "stopped"]),
+  sync_speed_min: ByteCount,
+  sync_speed_max: ByteCount,
+});
+
+export const ArrayObserved = Closed({
+  array_state: ArrayState,
+  health: Health,
+  health_reasons: Type.Array(HealthReason),
+  degraded: Type.Integer(),
+  in_sync_copies: Type.Integer(),
+  survives: Closed({ devices: Type.Integer({ description: "members that may fail now" }) }),
+  events: Type.Integer(),
+  mismatch_count: Type.Integer({ description: "sectors found different by the last check" }),
+  consistency_policy: Type.Enum(["none", "resync", "bitmap"]),
+  members: Type.Array(RefTo(Member)),
+  sync: Nullable(RefTo(Sync)),
+  bitmap: Nullable(Closed({ dirty: Type.Integer(), total: Type.Integer() })),
+  exports: Type.Array(Type.String({ description: "ids of its exports" })),
+});
+
+export const ArrayObject = Closed(
+  {
+    id: Type.String({ description: "set_uuid, 8-4-4-4-12" }),
+    name: Type.String(),
+    config: ArrayConfig,
+    status: ArrayObserved,
+    links: Links,
+    created_at: Time,
+    updated_at: Time,
+  },
+  { $id: "Array" },
+);
+export type ArrayResource = Static<typeof ArrayObject>;
+
+export const ArrayList = PageOf(RefTo(ArrayObject), "ArrayList");
+
+/** POST /arrays: create. One of `device_ids` per raid slot, in slot order, then spares. */
+export const ArrayCreate = Closed({
+  name: Name,
+  level: Type.Enum(["raid1"]),
+  device_ids: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
+    minItems: 1,
+    maxItems: 64,
+  }),
+  raid_devices: Type.Optional(
+    Type.Integer({ minimum: 2, maximum: 64, description: "default: the number of device_ids" }),
+  ),
+  metadata: Type.Optional(Type.Enum(["1.0", "1.1", "1.2"], { default: "1.2" })),
+  bitmap: Type.Optional(Type.Enum(["internal", "none"], { default: "internal" })),
+  bitmap_chunk_size: Type.Optional(Type.Integer({ minimum: 4096, maximum: 2 ** 31 })),
+  size: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
+  assume_clean: Type.Optional(Type.Boolean({ default: false })),
+  force: Type.Optional(
+    Type.Boolean({ default: false, description: "take devices that hold other content" }),
+  ),
+});
+export type ArrayCreateRequest = Static<typeof ArrayCreate>;
+
+/** POST /arrays: start an array that is known, or whose members are found on the devices. */
+export const ArrayAssemble = Closed({
+  assemble: Type.String({ minLength: 1, maxLength: 64, description: "uuid, or name if unique" }),
+  read_only: Type.Optional(Type.Boolean({ default: false })),
+});
+
+/** POST /arrays: start the array these devices hold, made here or on any Linux. */
+export const ArrayImport = Closed({
+  import: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), { minItems: 1, maxItems: 64 }),
+  read_only: Type.Optional(Type.Boolean({ default: false })),
+});
+
+/** The body of POST /arrays: exactly one of the three shapes. */
+export const ArrayPost = Type.Union([ArrayCreate, ArrayAssemble, ArrayImport], {
+  $id: "ArrayPost",
+});
+export type ArrayPostRequest = Static<typeof ArrayPost>;
+
+/** Answer to a dry run of create: what it would make, or the reason per device it would not. */
+export const ArrayPlan = Closed(
+  {
+    dry_run: Type.Literal(true),
+    name: Type.String(),
+    level: Type.String(),
+    raid_devices: Type.Integer(),
+    estimated_size: ByteCount,
+    survives: Closed({ devices: Type.Integer() }),
+    initial_sync: Type.Boolean(),
+    devices: Type.Array(
+      Closed({ device_id: Type.String(), path: Type.String(), size: ByteCount, role: Type.String() }),
+    ),
+  },
+  { $id: "ArrayPlan" },
+);
+export type ArrayPlanResource = Static<typeof ArrayPlan>;
+
+/** DELETE /arrays/{array}: mdadm --stop; `confirm` is the array's name. */
+export const ArrayStop = Closed({
+  confirm: Type.Optional(Type.String({ maxLength: 64 })),
+});
+
+export const ArrayParams = Closed({
+  array: Type.String({ minLength: 1, maxLength: 64, description: "uuid, or name if unique" }),
+});
+
+/** An array found in superblocks on devices that is not running. */
+export const ArrayCandidate = Closed(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    level: Type.String(),
+    metadata: Type.String(),
+    raid_devices: Type.Integer(),
+    registered: Type.Boolean({ description: "this board has run it before" }),
+    members: Type.Array(
+      Closed({
+        device_id: Type.String(),
+        path: Type.String(),
+        device_uuid: Type.String(),
+        role: Type.String(),
+        events: Type.Integer(),
+      }),
+    ),
+  },
+  { $id: "ArrayCandidate" },
+);
+export type ArrayCandidateResource = Static<typeof ArrayCandidate>;
+
+export const ArrayCandidateList = Closed(
+  { items: Type.Array(RefTo(ArrayCandidate)), next_cursor: Type.Null() },
+  { $id: "ArrayCandidateList" },
+);

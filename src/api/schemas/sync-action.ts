@@ -1,0 +1,27 @@
+/** sysfs `sync_action` and the speed limits, of one array. */
+
+import { type Static, Type } from "typebox";
+import { SyncActionWord, Sync } from "./array.ts";
+import { ByteCount, Closed, Nullable, RefTo } from "./common.ts";
+
+export const SyncAction = Closed(
+  {
+    action: SyncActionWord,
+    sync_speed_min: ByteCount,
+    sync_speed_max: ByteCount,
+    sync: Nullable(RefTo(Sync)),
+  },
+  { $id: "SyncAction" },
+);
+export type SyncActionResource = Static<typeof SyncAction>;
+
+/** Speeds are bytes per second; what is left out stays as it is. */
+export const SyncActionPut = Closed(
+  {
+    action: Type.Optional(Type.Enum(["idle", "check", "repair", "frozen"])),
+    sync_speed_min: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 40 })),
+    sync_speed_max: Type.Optional(Type.Integer({ minimum: 1024, maximum: 2 ** 40 })),
+  },
+  { $id: "SyncActionPut" },
+);
+export type SyncActionPutRequest = Static<typeof SyncActionPut>;
