@@ -1,0 +1,131 @@
+/**
+ * Reader of md's old 0.90 superblock, so that such members are recognised, shown and refused by
+ * name. Written in the byte order of the machine that made it; only little-endian is read.
+ * Nothing here writes one.
+ */
+
+import { MD_SB_MAGIC } from "./superblock-fields.ts";
+
+/** Bytes of the superblock, and the alignment of its position. Source: md_p.h MD_RESERVED_BYTES. */
+export const SUPERBLOCK_090_BYTES = 4096;
+const RESERVED_SECTORS = 128;
+
+/** Where the fields lie, as 32-bit words. Source: include/uapi/linux/raid/md_p.h mdp_super_t. */
+const WORD = {
+  magic: 0,
+  majorVersion: 1,
+  minorVersion: 2,
+  patchVersion: 3,
+  setUuid0: 5,
+  ctime: 6,
+  level: 7,
+  sizeKib: 8,
+  raidDisks: 10,
+  mdMinor: 11,
+  setUuid1: 13,
+  utime: 32,
+  state: 33,
+  activeDisks: 34,
+  workingDisks: 35,
+  failedDisks: 36,
+  spareDisks: 37,
+  checksum: 38,
+  eventsLow: 39,
+  eventsHigh: 40,
+  layout: 64,
+  chunkBytes: 65,
+  disks: 128,
+  thisDisk: 992,
+} as const;
+const DISK_WORDS = 32;
+/** Entries of the device table. Source: md_p.h MD_SB_DISKS. */
+const DISKS_MAX = 27;
+
+/** One entry of the device table. Source: md_p.h mdp_disk_t. */
+export interface Disk090 {
+  readonly number: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly raidDisk: number;
+  readonly state: number;
+}
+
+/** A 0.90 superblock as far as it is shown. Sizes in KiB, times in seconds. */
+export interface Superblock090 {
+  readonly patchVersion: number;
+  readonly uuidWords: readonly number[];
+  readonly ctime: number;
+  readonly level: number;
+  readonly sizeKib: number;
+  readonly raidDisks: number;
+  readonly mdMinor: number;
+  readonly utime: number;
+  readonly state: number;
+  readonly activeDisks: number;
+  readonly workingDisks: number;
+  readonly failedDisks: number;
+  readonly spareDisks: number;
+  readonly checksum: number;
+  readonly computedChecksum: number;
+  readonly events: number;
+  readonly layout: number;
+  readonly chunkBytes: number;
+  readonly disks: readonly Disk090[];
+  readonly thisDisk: Disk090;
+}
+
+/**
+ * Sector of a 0.90 superblock: the last whole 64 KiB of the device; null when it is too short.
+ * Source: md_p.h MD_NEW_SIZE_SECTORS.
+ */
+export function superblock090Sector(deviceSectors: number): number | null {
+  const position = deviceSectors - (deviceSectors % RESERVED_SECTORS) - RESERVED_SECTORS;
+  return position < 0 ? null : position;
+}
+
+/** The superblock in these 4096 bytes, or null when they hold none. */
+export function decodeSuperblock090(bytes: Uint8Array): Superblock090 | null {
+  if (bytes.length < SUPERBLOCK_090_BYTES) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const word = (index: number): number => view.getUint32(index * 4, true);
+  if (word(WORD.magic) !== MD_SB_MAGIC || word(WORD.majorVersion) !== 0) return null;
+  if (word(WORD.minorVersion) < 90) return null;
+  const disk = (index: number): Disk090 => ({
+    number: word(index),
+    major: word(index + 1),
+    minor: word(index + 2),
+    raidDisk: word(index + 3),
+    state: word(index + 4),
+  });
+  return {
+    patchVersion: word(WORD.patchVersion),
+    uuidWords: [WORD.setUuid0, WORD.setUuid1, WORD.setUuid1 + 1, WORD.setUuid1 + 2].map(word),
+    ctime: word(WORD.ctime),
+    level: word(WORD.level) | 0,
+    sizeKib: word(WORD.sizeKib),
+    raidDisks: word(WORD.raidDisks),
+    mdMinor: word(WORD.mdMinor),
+    utime: word(WORD.utime),
+    state: word(WORD.state),
+    activeDisks: word(WORD.activeDisks),
+    workingDisks: word(WORD.workingDisks),
+    failedDisks: word(WORD.failedDisks),
+    spareDisks: word(WORD.spareDisks),
+    checksum: word(WORD.checksum),
+    computedChecksum: checksum090(view),
+    events: word(WORD.eventsLow) + word(WORD.eventsHigh) * 2 ** 32,
+    layout: word(WORD.layout),
+    chunkBytes: word(WORD.chunkBytes),
+    disks: Array.from({ length: DISKS_MAX }, (_, index) => disk(WORD.disks + index * DISK_WORDS)),
+    thisDisk: disk(WORD.thisDisk),
+  };
+}
+
+/** Source: drivers/md/md.c calc_sb_csum. */
+function checksum090(view: DataView): number {
+  let sum = 0;
+  for (let at = 0; at < SUPERBLOCK_090_BYTES; at += 4) {
+    if (at !== WORD.checksum * 4) sum += view.getUint32(at, true);
+  }
+  return ((sum >>> 0) + Math.floor(sum / 2 ** 32)) >>> 0;
+}

@@ -1,0 +1,40 @@
+/**
+ * Text forms of md's 16-byte UUIDs. mdadm prints the bytes in order as four groups of eight hex
+ * digits joined by colons; the kernel (DLM lockspace, uevents) prints the same bytes as
+ * 8-4-4-4-12 with dashes, lower case. There are no RFC 4122 version bits.
+ */
+
+const UUID_BYTES = 16;
+
+/** mdadm's form: `00112233:44556677:8899aabb:ccddeeff`. `uuid` holds 16 bytes. */
+export function uuidToMdadmText(uuid: Uint8Array): string {
+  return (hex(uuid).match(/.{8}/g) ?? []).join(":");
+}
+
+/** The kernel's form: `00112233-4455-6677-8899-aabbccddeeff`. `uuid` holds 16 bytes. */
+export function uuidToKernelText(uuid: Uint8Array): string {
+  return hex(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/**
+ * Reads either form, or any other grouping of 32 hex digits by `:`, `-`, `.` or spaces, as mdadm
+ * does. Null when it is no UUID.
+ */
+export function parseUuid(text: string): Uint8Array | null {
+  const digits = text.replace(/[:\-. ]/g, "");
+  if (!/^[0-9a-fA-F]{32}$/.test(digits)) return null;
+  const uuid = new Uint8Array(UUID_BYTES);
+  for (let index = 0; index < UUID_BYTES; index += 1) {
+    uuid[index] = Number.parseInt(digits.slice(2 * index, 2 * index + 2), 16);
+  }
+  return uuid;
+}
+
+/** True when both hold the same 16 bytes. */
+export function sameUuid(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+function hex(uuid: Uint8Array): string {
+  return Array.from(uuid, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
