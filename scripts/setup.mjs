@@ -1,17 +1,29 @@
-// Sets a clone up: dependencies, the optional GPIO addon and the built panel. Runs before `npm start` and
-// `npm test`, on any Node.js from 20 on, and does nothing when everything is in step. Plain JavaScript:
-// it must run before the pinned Node.js is installed.
+// Sets a clone up: dependencies, the optional GPIO addon and the built panel. Runs before `npm start`
+// and `npm test`, on any Node.js from 20 on, and does nothing when everything is in step. Plain
+// JavaScript, because it must run before the pinned Node.js is installed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, "node_modules");
 const stampFile = join(modules, ".satsuma-setup");
+const lockFolder = join(root, ".setup-lock");
 const pinnedPackage = join(modules, `node-linux-${process.arch}`);
 const pinnedNode = join(pinnedPackage, "bin", "node");
+const LOCK_WAIT_MS = 10 * 60 * 1000;
+const LOCK_POLL_MS = 200;
 
 function say(text) {
   process.stderr.write(`setup: ${text}\n`);
@@ -22,66 +34,89 @@ function fail(text) {
   process.exit(1);
 }
 
-/** PATH without node_modules/.bin, which npm puts first: `npm ci` deletes that folder while it runs. */
+/** PATH without node_modules/.bin, which npm puts first: `npm ci` deletes it while it runs. */
 function outerPath() {
   const parts = (process.env.PATH ?? "").split(delimiter);
   return parts.filter((part) => !part.endsWith(join("node_modules", ".bin"))).join(delimiter);
 }
 
-/** Runs npm with the Node.js that the user runs it with. Returns its exit code. */
-function npm(args) {
-  const env = { ...process.env, PATH: outerPath() };
-  for (const name of Object.keys(env)) {
-    if (name.startsWith("npm_")) delete env[name];
-  }
-  const cli = process.env.npm_execpath;
-  const runner = process.env.npm_node_execpath;
-  const outside = runner !== undefined && !runner.startsWith(modules);
-  const [command, first] = cli?.endsWith(".js") && outside ? [runner, [cli]] : ["npm", []];
-  return spawnSync(command, [...first, ...args], { cwd: root, env, stdio: ["ignore", 2, 2] }).status;
+/** The environment without what a surrounding npm put into it. */
+function outerEnvironment() {
+  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith("npm_"));
+  return { ...Object.fromEntries(entries), PATH: outerPath() };
 }
 
-/** What the stamp holds when node_modules was installed from today's lock file for this machine. */
+/** The first file of that name in `path`, links resolved; undefined when there is none. */
+function which(name) {
+  const found = outerPath()
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((file) => existsSync(file));
+  return found === undefined ? undefined : realpathSync(found);
+}
+
+/** The npm that called this script, or the one in PATH. */
+function findNpm() {
+  return process.env.npm_execpath ?? which("npm");
+}
+
+/** The Node.js to run npm with: never the one inside node_modules, which `npm ci` deletes. */
+function findOuterNode() {
+  const runner = process.env.npm_node_execpath;
+  return runner !== undefined && !runner.startsWith(modules) ? runner : (which("node") ?? "node");
+}
+
+/** What the stamp holds when node_modules was installed from today's lock file on this machine. */
 function wantedStamp() {
   const hash = createHash("sha256").update(readFileSync(join(root, "package-lock.json")));
   return `${hash.digest("hex")} ${process.platform}-${process.arch}\n`;
 }
 
-function installDependencies() {
-  const wanted = wantedStamp();
-  const present = existsSync(stampFile) ? readFileSync(stampFile, "utf8") : "";
-  if (present === wanted && existsSync(pinnedNode)) return;
-  say("installing dependencies (npm ci), this takes about half a minute");
-  const status = npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-  if (status !== 0) fail("`npm ci` failed; see its output above, then run the command again");
-  if (!existsSync(pinnedNode)) {
-    fail(`no pinned Node.js for ${process.platform}-${process.arch}; linux x64 and arm64 are supported`);
-  }
-  rebuildEpoll();
-  writeFileSync(stampFile, wanted);
+function isInstalled() {
+  if (!existsSync(stampFile) || !existsSync(pinnedNode)) return false;
+  return readFileSync(stampFile, "utf8") === wantedStamp();
 }
 
-/** `onoff` needs the native addon `epoll`; only boards with GPIO LEDs load it, so failure is not fatal. */
-function rebuildEpoll() {
-  const folder = join(modules, "epoll");
-  if (!existsSync(folder)) return;
-  const gyp = [
-    process.env.npm_execpath && join(dirname(process.env.npm_execpath), "node-gyp-bin"),
-    process.env.npm_execpath &&
-      join(dirname(process.env.npm_execpath), "..", "node_modules", "node-gyp", "bin", "node-gyp.js"),
-  ].find((file) => file?.endsWith(".js") && existsSync(file));
-  const compiler = spawnSync("g++", ["--version"], { stdio: "ignore" }).status === 0;
-  if (gyp === undefined || !compiler) {
-    say("no C++ compiler: GPIO LEDs (onoff) are not available on this machine");
-    return;
+function installDependencies() {
+  if (isInstalled()) return;
+  const npm = findNpm();
+  if (npm === undefined) fail("npm is not in PATH; install Node.js 20 or newer with npm");
+  say("installing dependencies (npm ci); this takes about half a minute");
+  const options = ["--ignore-scripts", "--include=dev", "--include=optional"];
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  const status = spawnSync(findOuterNode(), [npm, "ci", ...options, ...quiet], {
+    cwd: root,
+    env: outerEnvironment(),
+    stdio: ["ignore", 2, 2],
+  }).status;
+  if (status !== 0) fail("`npm ci` failed; see its output above, then run the command again");
+  if (!existsSync(pinnedNode)) {
+    const machine = `${process.platform}-${process.arch}`;
+    fail(`there is no pinned Node.js for ${machine}; linux-x64 and linux-arm64 are supported`);
   }
+  rebuildEpoll(npm);
+  writeFileSync(stampFile, wantedStamp());
+}
+
+/**
+ * Compiles `epoll`, the native addon under `onoff`, against the pinned Node.js. Only boards with
+ * GPIO LEDs load it, so a machine without a compiler goes without.
+ */
+function rebuildEpoll(npm) {
+  const folder = join(modules, "epoll");
+  const gyp = join(dirname(npm), "..", "node_modules", "node-gyp", "bin", "node-gyp.js");
+  if (!existsSync(folder) || !existsSync(gyp)) return;
   const built = spawnSync(pinnedNode, [gyp, "rebuild", `--nodedir=${pinnedPackage}`], {
     cwd: folder,
-    env: { ...process.env, PATH: `${dirname(pinnedNode)}${delimiter}${outerPath()}` },
+    env: {
+      ...outerEnvironment(),
+      PATH: `${dirname(pinnedNode)}${delimiter}${outerPath()}`,
+      npm_config_nodedir: pinnedPackage,
+    },
     stdio: "ignore",
     timeout: 120_000,
   });
-  if (built.status !== 0) say("epoll did not compile: GPIO LEDs (onoff) are not available here");
+  if (built.status !== 0) say("no working C++ compiler: GPIO LEDs are not available here");
 }
 
 /** The newest modification time under `path`, in milliseconds; 0 when it does not exist. */
@@ -89,24 +124,58 @@ function newest(path) {
   if (!existsSync(path)) return 0;
   const info = statSync(path);
   if (!info.isDirectory()) return info.mtimeMs;
-  const times = readdirSync(path)
-    .filter((name) => name !== "node_modules")
-    .map((name) => newest(join(path, name)));
-  return Math.max(0, ...times);
+  const children = readdirSync(path).filter((name) => name !== "node_modules");
+  return Math.max(info.mtimeMs, ...children.map((name) => newest(join(path, name))));
 }
 
 function buildPanel() {
   const config = join(root, "web", "vite.config.ts");
   if (!existsSync(config)) return;
   const inputs = [join(root, "web"), join(root, "src", "api", "schemas"), stampFile];
-  const built = newest(join(root, "dist-web", "index.html"));
-  if (built > Math.max(...inputs.map(newest))) return;
+  if (newest(join(root, "dist-web", "index.html")) > Math.max(...inputs.map(newest))) return;
   say("building the panel");
   const vite = join(modules, "vite", "bin", "vite.js");
-  const args = [vite, "build", "--config", config, "--logLevel", "warn"];
-  const result = spawnSync(pinnedNode, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  const options = ["--config", config, "--logLevel", "warn"];
+  const result = spawnSync(pinnedNode, [vite, "build", ...options], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+  });
   if (result.status !== 0) fail("the panel did not build; see the output above");
 }
 
-installDependencies();
-buildPanel();
+/** Pid of the set-up that holds the lock; undefined when that process is gone. */
+function lockHolder() {
+  try {
+    const pid = Number(readFileSync(join(lockFolder, "pid"), "utf8"));
+    process.kill(pid, 0);
+    return pid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Runs `work` alone: a second `npm start` or `npm test` waits for the first one's set-up. */
+function alone(work) {
+  const deadline = Date.now() + LOCK_WAIT_MS;
+  let unheldPolls = 0;
+  for (;;) {
+    try {
+      mkdirSync(lockFolder);
+      break;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    unheldPolls = lockHolder() === undefined ? unheldPolls + 1 : 0;
+    if (unheldPolls > 5) rmSync(lockFolder, { recursive: true, force: true });
+    if (Date.now() > deadline) fail(`another set-up does not end; remove ${lockFolder}`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_POLL_MS);
+  }
+  process.on("exit", () => rmSync(lockFolder, { recursive: true, force: true }));
+  writeFileSync(join(lockFolder, "pid"), String(process.pid));
+  work();
+}
+
+alone(() => {
+  installDependencies();
+  buildPanel();
+});
