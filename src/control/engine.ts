@@ -1,0 +1,177 @@
+/**
+ * The storage engine as control sees it: arrays that run in their own threads, exports served by
+ * the I/O workers. The real one is src/workers/engine-host.ts. Calls reject with `CodedError`.
+ */
+
+import type { Logger } from "../common/log.ts";
+import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
+
+/** A certificate for NBD over TLS (STARTTLS), PEM texts. */
+export interface EngineTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Clients must show a certificate of this authority; null: any client may attach. */
+  readonly clientAuthority: string | null;
+}
+
+/** What `openEngine(options)` of src/workers/engine-host.ts takes. */
+export interface EngineOptions {
+  /** Where NBD listens; port 0 takes a free one, `StorageEngine.nbd` tells which. */
+  readonly nbdTcp: { readonly host: string; readonly port: number } | null;
+  readonly nbdSocketPath: string | null;
+  readonly tls: EngineTls | null;
+  /** I/O worker threads, at least 1. */
+  readonly ioWorkers: number;
+  /** Allows `setFault`. */
+  readonly labMode: boolean;
+  /** Goes into set_name and messages. */
+  readonly nodeName: string;
+  readonly logger: Logger;
+}
+
+/** Errors: NBD_PORT_IN_USE and NBD_SOCKET_IN_USE name the address and the remedy. */
+export type OpenEngine = (options: EngineOptions) => Promise<StorageEngine>;
+
+/** Speed limits of sync actions in bytes per second. */
+export interface SyncSpeed {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** One running array. */
+export interface RunningArray {
+  readonly uuid: string;
+  /** The newest snapshot; replaced, never changed in place. */
+  readonly status: ArrayStatus;
+  /** mdadm --fail: refuses the last in-sync member with RAID_LAST_IN_SYNC_MEMBER. */
+  fail(path: string): Promise<void>;
+  /** mdadm --remove: only a faulty or spare member, else RAID_MEMBER_NOT_FAULTY. */
+  remove(path: string): Promise<void>;
+  /** mdadm --add: the member becomes a spare, or is rebuilt at once when a raid slot is empty. */
+  add(path: string, options: { readonly force: boolean }): Promise<void>;
+  /** mdadm --re-add: by bitmap, else RAID_RE_ADD_REFUSED with the reason. */
+  reAdd(path: string): Promise<void>;
+  /** sysfs sync_action: `check`, `repair`, `idle` (stop the running one), `frozen`. */
+  setSyncAction(action: "idle" | "check" | "repair" | "frozen"): Promise<void>;
+  setSyncSpeed(speed: SyncSpeed): Promise<void>;
+  /** Tells the array that a member's path vanished or changed under it. */
+  memberVanished(path: string, reason: string): Promise<void>;
+  /** mdadm --stop: drains, marks clean, closes. Exports of the array must be closed BEFORE. */
+  stop(): Promise<void>;
+}
+
+export interface CreateArrayRequest {
+  readonly name: string;
+  readonly level: "raid1";
+  readonly members: readonly string[];
+  readonly raidDevices: number;
+  readonly bitmap: "internal" | "none";
+  readonly bitmapChunkBytes: number | null;
+  readonly metadata: "1.0" | "1.1" | "1.2";
+  readonly assumeClean: boolean;
+  readonly force: boolean;
+  /** Bytes to use of each member; null = as much as fits. */
+  readonly sizeBytes: number | null;
+}
+
+/** What a device holds, read from its superblocks. */
+export interface DeviceProbe {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly logicalBlockSize: number;
+  readonly readOnly: boolean;
+  /** md superblock found, if any. */
+  readonly md: {
+    readonly arrayUuid: string;
+    readonly deviceUuid: string;
+    readonly name: string;
+    readonly level: string;
+    readonly raidDevices: number;
+    readonly events: number;
+    readonly metadata: string;
+    readonly role: string;
+  } | null;
+  /** Other signatures found: "ext4", "gpt", "xfs" … */
+  readonly signatures: readonly string[];
+  /** Why it cannot be used, if so. */
+  readonly problem: { readonly code: string; readonly message: string } | null;
+}
+
+export interface ExportSpec {
+  readonly name: string;
+  readonly arrayUuid: string;
+  readonly description: string;
+  readonly readOnly: boolean;
+  readonly tlsRequired: boolean;
+}
+
+/** One NBD connection as the workers report it. */
+export interface ExportClient {
+  readonly id: string;
+  readonly exportName: string;
+  readonly peer: string;
+  readonly tls: boolean;
+  readonly connectedAt: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
+/** Counters since start, summed over workers. */
+export interface IoCounters {
+  /** Per NBD command and error: `{ "read:0": 12, "write:5": 1 }`. */
+  readonly nbdRequests: Readonly<Record<string, number>>;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  readonly readOps: number;
+  readonly writeOps: number;
+  readonly flushOps: number;
+  /** Histogram of request latency in seconds per op: upper bounds and counts. */
+  readonly latency: Readonly<
+    Record<"read" | "write" | "flush", { readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number }>
+  >;
+}
+
+/** A fault laid over one member (lab mode). Source of the words: nbdkit's error and delay filters. */
+export interface MemberFault {
+  readonly path: string;
+  readonly kind: "read-error" | "write-error" | "flush-error" | "stall";
+  /** Let this many calls of the kind pass first. */
+  readonly after: number;
+  /** Fail (or stall) this many calls; null = until cleared. */
+  readonly count: number | null;
+  /** Only calls touching [offset, offset + length) of the member; null = all. */
+  readonly range: { readonly offset: number; readonly length: number } | null;
+  /** Milliseconds, for `stall`. */
+  readonly stallMs: number;
+}
+
+export interface StorageEngine {
+  /** Never rejects for what it finds: a path that is gone or unfit has a `problem`. */
+  probe(path: string): Promise<DeviceProbe>;
+  /** Writes fresh metadata, then assembles. Nothing is written when it refuses. */
+  create(request: CreateArrayRequest): Promise<RunningArray>;
+  /**
+   * Starts the array from these members; freshest wins. A refusal is a CodedError with
+   * `details.members: { path, reason }[]`, one per path given.
+   */
+  assemble(paths: readonly string[], options: { readonly readOnly: boolean }): Promise<RunningArray>;
+  onStatus(listener: (uuid: string, status: ArrayStatus) => void): void;
+  /**
+   * `sync.finished` carries `details.action` and `details.outcome` (`done`, `cancelled`, `failed`
+   * or `interrupted`) and comes BEFORE the status whose `sync` is null.
+   */
+  onHappening(listener: (uuid: string, happening: ArrayHappening) => void): void;
+  openExport(spec: ExportSpec): Promise<void>;
+  /** Closes the export and its connections after draining requests under way. */
+  closeExport(name: string): Promise<void>;
+  clients(): readonly ExportClient[];
+  counters(): IoCounters;
+  /** Where NBD listens, as URIs to build attach commands from. */
+  readonly nbd: { readonly tcp: { readonly host: string; readonly port: number } | null; readonly socketPath: string | null };
+  /** Lab mode only, else HAL_LAB_MODE_OFF. */
+  setFault(fault: MemberFault): Promise<void>;
+  clearFaults(path: string): Promise<void>;
+  faults(): readonly MemberFault[];
+  /** Stops every array, then the workers. */
+  close(): Promise<void>;
+}

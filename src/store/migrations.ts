@@ -1,0 +1,81 @@
+/**
+ * The schema of the settings database, as an ordered list of steps. `PRAGMA user_version` counts
+ * the steps applied. A released step is never changed: a new one is appended.
+ */
+
+const FIRST_SLICE = `
+CREATE TABLE settings (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  secret_sha256 BLOB NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE devices (
+  id TEXT PRIMARY KEY,
+  path TEXT NOT NULL UNIQUE,
+  label TEXT,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE arrays (
+  uuid TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  desired_state TEXT NOT NULL CHECK (desired_state IN ('started', 'stopped')),
+  read_only INTEGER NOT NULL,
+  member_paths TEXT NOT NULL,
+  last_status TEXT,
+  sync_speed_min INTEGER,
+  sync_speed_max INTEGER,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE exports (
+  name TEXT PRIMARY KEY,
+  array_uuid TEXT NOT NULL,
+  description TEXT NOT NULL,
+  read_only INTEGER NOT NULL,
+  tls_required INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY,
+  time INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  message TEXT NOT NULL,
+  mdadm_event TEXT,
+  details TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE jobs (
+  id TEXT PRIMARY KEY,
+  state TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX jobs_by_age ON jobs (created_at, id);
+
+CREATE TABLE stored_replies (
+  key TEXT PRIMARY KEY,
+  fingerprint TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  location TEXT,
+  body TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
+/** One script per version: entry n takes a database from version n to n + 1. */
+export const MIGRATIONS: readonly string[] = [FIRST_SLICE];
