@@ -54,5 +54,6 @@ export function toPlainError(error: CodedError): PlainError {
 
 /** The CodedError that a PlainError was made from, with the stack of this call. */
 export function fromPlainError(plain: PlainError): CodedError {
-  return Object.assign(Object.create(CodedError.prototype) as CodedError, plain);
+  const { code, message, remedy, details } = plain;
+  return new CodedError(code, message, { remedy, details });
 }
