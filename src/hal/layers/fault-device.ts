@@ -1,0 +1,181 @@
+/**
+ * A layer over any block device that makes chosen calls fail or wait: the fault laboratory of
+ * tests, of lab mode and of benches.
+ *
+ * Fault model: a fault has a kind (read, write or flush error, or a stall of any call), may let the
+ * first N matching calls pass, then hits a number of calls or all of them, everywhere or only where
+ * a call touches a range. A failed call changes nothing beneath. A stalled call waits, then goes on.
+ * The state lives in shared memory, so one switch reaches the handles of every thread.
+ */
+
+import { CodedError } from "../../common/errors.ts";
+import type { BlockDevice, SyncCalls } from "../block-device.ts";
+
+export type FaultKind = "read-error" | "write-error" | "flush-error" | "stall";
+const KINDS: readonly FaultKind[] = ["read-error", "write-error", "flush-error", "stall"];
+
+const WORDS = 8;
+const ARMED = 0;
+const PASS = 1;
+const HITS = 2;
+const STALL_MS = 3;
+/** Range in units of 512 bytes. */
+const RANGE_LO = 4;
+const RANGE_HI = 5;
+const SECTOR = 512;
+const FOREVER = 0x7fffffff;
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly after: number;
+  readonly count: number | null;
+  readonly range: { readonly offset: number; readonly length: number } | null;
+  readonly stallMs: number;
+}
+
+/** The switches of one device's faults, one of each kind, shared by all its handles. */
+export class FaultSwitch {
+  readonly words: Int32Array;
+
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(WORDS * 4 * KINDS.length)) {
+    this.words = new Int32Array(buffer);
+  }
+
+  get buffer(): SharedArrayBuffer {
+    return this.words.buffer as SharedArrayBuffer;
+  }
+
+  arm(fault: Fault): void {
+    const base = KINDS.indexOf(fault.kind) * WORDS;
+    const put = (word: number, value: number) => Atomics.store(this.words, base + word, value);
+    put(ARMED, 0);
+    put(PASS, fault.after);
+    put(HITS, fault.count ?? FOREVER);
+    put(STALL_MS, fault.stallMs);
+    put(RANGE_LO, fault.range === null ? 0 : Math.floor(fault.range.offset / SECTOR));
+    put(
+      RANGE_HI,
+      fault.range === null
+        ? FOREVER
+        : Math.ceil((fault.range.offset + fault.range.length) / SECTOR),
+    );
+    put(ARMED, 1);
+  }
+
+  disarmAll(): void {
+    for (let kind = 0; kind < KINDS.length; kind++)
+      Atomics.store(this.words, kind * WORDS + ARMED, 0);
+  }
+
+  /** True while a stall may hit: the device must not be called synchronously. */
+  get mayStall(): boolean {
+    const base = KINDS.indexOf("stall") * WORDS;
+    return (
+      Atomics.load(this.words, base + ARMED) === 1 && Atomics.load(this.words, base + HITS) > 0
+    );
+  }
+
+  get stallMs(): number {
+    return Atomics.load(this.words, KINDS.indexOf("stall") * WORDS + STALL_MS);
+  }
+
+  /** Whether this call is hit, counting it. */
+  hits(kind: FaultKind, offset: number, length: number): boolean {
+    const base = KINDS.indexOf(kind) * WORDS;
+    const { words } = this;
+    if (Atomics.load(words, base + ARMED) === 0) return false;
+    const lo = Atomics.load(words, base + RANGE_LO) * SECTOR;
+    const hi = Atomics.load(words, base + RANGE_HI);
+    if (offset + length <= lo || (hi !== FOREVER && offset >= hi * SECTOR)) return false;
+    if (Atomics.load(words, base + PASS) > 0 && Atomics.sub(words, base + PASS, 1) > 0)
+      return false;
+    const left = Atomics.load(words, base + HITS);
+    if (left === FOREVER) return true;
+    return left > 0 && Atomics.sub(words, base + HITS, 1) > 0;
+  }
+}
+
+/** Waits; injected, so that simulated time works too. */
+export type Delay = (ms: number) => Promise<void>;
+
+export class FaultDevice implements BlockDevice {
+  readonly #inner: BlockDevice;
+  readonly #faults: FaultSwitch;
+  readonly #delay: Delay;
+  readonly #sync: SyncCalls | null;
+
+  constructor(inner: BlockDevice, faults: FaultSwitch, delay: Delay) {
+    this.#inner = inner;
+    this.#faults = faults;
+    this.#delay = delay;
+    const { sync } = inner;
+    this.#sync = sync && {
+      read: (target, offset) => {
+        this.#fail("read-error", "read", offset, target.length);
+        sync.read(target, offset);
+      },
+      write: (source, offset) => {
+        this.#fail("write-error", "write", offset, lengthOf(source));
+        sync.write(source, offset);
+      },
+      flush: () => {
+        this.#fail("flush-error", "flush", 0, this.#inner.sizeBytes);
+        sync.flush();
+      },
+    };
+  }
+
+  get name(): string {
+    return this.#inner.name;
+  }
+
+  get sizeBytes(): number {
+    return this.#inner.sizeBytes;
+  }
+
+  get logicalBlockSize(): number {
+    return this.#inner.logicalBlockSize;
+  }
+
+  get readOnly(): boolean {
+    return this.#inner.readOnly;
+  }
+
+  get sync(): SyncCalls | null {
+    return this.#faults.mayStall ? null : this.#sync;
+  }
+
+  async read(target: Uint8Array, offset: number): Promise<void> {
+    await this.#stall(offset, target.length);
+    this.#fail("read-error", "read", offset, target.length);
+    return this.#inner.read(target, offset);
+  }
+
+  async write(source: readonly Uint8Array[], offset: number): Promise<void> {
+    await this.#stall(offset, lengthOf(source));
+    this.#fail("write-error", "write", offset, lengthOf(source));
+    return this.#inner.write(source, offset);
+  }
+
+  async flush(): Promise<void> {
+    await this.#stall(0, this.sizeBytes);
+    this.#fail("flush-error", "flush", 0, this.sizeBytes);
+    return this.#inner.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+
+  async #stall(offset: number, length: number): Promise<void> {
+    if (this.#faults.hits("stall", offset, length)) await this.#delay(this.#faults.stallMs);
+  }
+
+  #fail(kind: FaultKind, verb: string, offset: number, length: number): void {
+    if (!this.#faults.hits(kind, offset, length)) return;
+    throw new CodedError("HAL_IO_ERROR", `${this.name}: ${verb} failed (EIO, injected fault)`);
+  }
+}
+
+const lengthOf = (pieces: readonly Uint8Array[]): number =>
+  pieces.reduce((total, piece) => total + piece.length, 0);

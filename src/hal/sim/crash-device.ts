@@ -1,0 +1,140 @@
+/**
+ * A simulated member for crash tests. Fault model, the worst a disk without power protection may do:
+ *
+ * - A completed write lives in the drive's volatile cache. A flush makes every write that completed
+ *   before it began durable.
+ * - At a power cut each 512-byte sector of every write that is not durable, also of writes under
+ *   way, is kept or lost on its own: any subset survives, in any order, so writes tear at sectors.
+ * - Calls complete when the scheduler says so; the order in which several calls under way complete
+ *   is arbitrary. Read content is what the cache holds at completion.
+ */
+
+import { CodedError } from "../../common/errors.ts";
+import type { Prng } from "../../common/prng.ts";
+import type { BlockDevice } from "../block-device.ts";
+
+const SECTOR = 512;
+
+/** Decides when a call goes on; resolves in some later step of the simulation. */
+export type Turn = () => Promise<void>;
+
+interface VolatileWrite {
+  readonly offset: number;
+  readonly data: Uint8Array;
+  completed: boolean;
+}
+
+/** What is on the medium, and what is only in the cache. Outlives the handles and the crashes. */
+export class SimMedium {
+  /** Durable content; then `current` adds what the cache holds. */
+  durable: Uint8Array;
+  current: Uint8Array;
+  #volatile: VolatileWrite[] = [];
+
+  constructor(sizeBytes: number) {
+    this.durable = new Uint8Array(sizeBytes);
+    this.current = new Uint8Array(sizeBytes);
+  }
+
+  /** Content put there before the simulation starts; durable at once. */
+  preset(offset: number, data: Uint8Array): void {
+    this.durable.set(data, offset);
+    this.current.set(data, offset);
+  }
+
+  begin(offset: number, data: Uint8Array): VolatileWrite {
+    const write = { offset, data, completed: false };
+    this.#volatile.push(write);
+    return write;
+  }
+
+  complete(write: VolatileWrite): void {
+    this.current.set(write.data, write.offset);
+    write.completed = true;
+  }
+
+  /** The writes a flush that begins now must make durable. */
+  flushable(): readonly VolatileWrite[] {
+    return this.#volatile.filter((write) => write.completed);
+  }
+
+  makeDurable(writes: readonly VolatileWrite[]): void {
+    for (const { data, offset } of writes) this.durable.set(data, offset);
+    const done = new Set(writes);
+    // Later writes to the same place stay volatile: the medium has the flushed ones beneath them.
+    this.#volatile = this.#volatile.filter((write) => !done.has(write));
+  }
+
+  /** Power is lost: every volatile sector survives or not, by the dice. */
+  crash(prng: Prng): void {
+    for (const { data, offset } of this.#volatile) {
+      for (let at = 0; at < data.length; ) {
+        const end = Math.min(data.length, at + SECTOR - ((offset + at) % SECTOR));
+        if (prng.below(2) === 0) this.durable.set(data.subarray(at, end), offset + at);
+        at = end;
+      }
+    }
+    this.#volatile = [];
+    this.current = this.durable.slice();
+  }
+}
+
+export class SimDevice implements BlockDevice {
+  readonly name: string;
+  readonly logicalBlockSize = SECTOR;
+  readonly readOnly = false;
+  readonly sync = null;
+  readonly #medium: SimMedium;
+  readonly #turn: Turn;
+  #open = true;
+
+  constructor(name: string, medium: SimMedium, turn: Turn) {
+    this.name = name;
+    this.#medium = medium;
+    this.#turn = turn;
+  }
+
+  get sizeBytes(): number {
+    return this.#medium.durable.length;
+  }
+
+  async read(target: Uint8Array, offset: number): Promise<void> {
+    this.#check(offset, target.length);
+    await this.#turn();
+    target.set(this.#medium.current.subarray(offset, offset + target.length));
+  }
+
+  async write(source: readonly Uint8Array[], offset: number): Promise<void> {
+    const data = new Uint8Array(source.reduce((total, piece) => total + piece.length, 0));
+    let at = 0;
+    for (const piece of source) {
+      data.set(piece, at);
+      at += piece.length;
+    }
+    this.#check(offset, data.length);
+    const write = this.#medium.begin(offset, data);
+    await this.#turn();
+    this.#medium.complete(write);
+  }
+
+  async flush(): Promise<void> {
+    this.#check(0, 0);
+    const writes = this.#medium.flushable();
+    await this.#turn();
+    this.#medium.makeDurable(writes);
+  }
+
+  async close(): Promise<void> {
+    this.#open = false;
+  }
+
+  #check(offset: number, length: number): void {
+    if (!this.#open) throw new CodedError("HAL_DEVICE_CLOSED", `${this.name}: closed`);
+    if (offset < 0 || offset + length > this.sizeBytes) {
+      throw new CodedError(
+        "HAL_OUT_OF_RANGE",
+        `${this.name}: ${length} bytes at ${offset} lie outside`,
+      );
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * What the NBD server needs of the thing it exports. The array's I/O path implements it; a memory
+ * back end in the tests does too. All calls are made and completed on the thread of the connection.
+ *
+ * Every call ends in exactly one call of `complete`, at once (before the call returns) or later.
+ * `errno` is an NBD error number, 0 for success. Buffers belong to the back end until `complete`.
+ * The server checks ranges and flags BEFORE it calls; the back end may assert them.
+ */
+
+/** NBD error numbers. Source: NBD protocol doc/proto.md, "Error values". */
+export const NBD_EPERM = 1;
+export const NBD_EIO = 5;
+export const NBD_ENOMEM = 12;
+export const NBD_EINVAL = 22;
+export const NBD_ENOSPC = 28;
+export const NBD_EOVERFLOW = 75;
+export const NBD_ENOTSUP = 95;
+export const NBD_ESHUTDOWN = 108;
+
+export type Completion = (errno: number) => void;
+
+/** One run of equal state, for NBD_CMD_BLOCK_STATUS. `flags` are those of the metadata context. */
+export interface BlockExtent {
+  readonly lengthBytes: number;
+  readonly flags: number;
+}
+
+/** Metadata contexts an export may answer: allocation, and "the write-intent bit is set". */
+export type MetadataContext = "base:allocation" | "satsuma:dirty";
+
+export interface ExportBackend {
+  readonly sizeBytes: number;
+  /** True when writes are refused (NBD_FLAG_READ_ONLY, NBD_EPERM). */
+  readonly readOnly: boolean;
+  read(target: Uint8Array, offset: number, complete: Completion): void;
+  /** The payload as consecutive pieces; `fua` = durable BEFORE `complete(0)`. */
+  write(source: readonly Uint8Array[], offset: number, fua: boolean, complete: Completion): void;
+  /** Durable: every write completed before this call, on any connection of the export. */
+  flush(complete: Completion): void;
+  trim(offset: number, lengthBytes: number, fua: boolean, complete: Completion): void;
+  /** `fast`: complete with NBD_ENOTSUP at once when this is not faster than writing. */
+  writeZeroes(
+    offset: number,
+    lengthBytes: number,
+    options: { readonly fua: boolean; readonly mayPunch: boolean; readonly fast: boolean },
+    complete: Completion,
+  ): void;
+  /** Prefetch hint (NBD_CMD_CACHE). */
+  cache(offset: number, lengthBytes: number, complete: Completion): void;
+  /** Extents from `offset` on, at least one, at most `extentsMax`, never beyond the range. */
+  blockStatus(
+    context: MetadataContext,
+    offset: number,
+    lengthBytes: number,
+    extentsMax: number,
+  ): readonly BlockExtent[];
+}
+
+/** One export as the server lists it; looked up anew at each NBD_OPT_GO or EXPORT_NAME. */
+export interface ExportEntry {
+  readonly name: string;
+  readonly description: string;
+  /** Refuse without TLS (NBD_REP_ERR_TLS_REQD) when true. */
+  readonly tlsRequired: boolean;
+  /** Block sizes in bytes to advertise. */
+  readonly minimumBlock: number;
+  readonly preferredBlock: number;
+  readonly maximumPayload: number;
+  readonly contexts: readonly MetadataContext[];
+  readonly backend: ExportBackend;
+}
+
+/** The exports of one worker, by name; "" asks for the default export, if there is exactly one. */
+export interface ExportDirectory {
+  list(): readonly ExportEntry[];
+  find(name: string): ExportEntry | null;
+}

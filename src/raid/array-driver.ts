@@ -1,0 +1,189 @@
+/**
+ * Runs an array machine on its thread: turns completions into events, carries out effects on the
+ * members, and passes the rest on (to the I/O workers, to control). One event at a time.
+ */
+
+import { assert, assertNever } from "../common/assert.ts";
+import type { BlockDevice } from "../hal/block-device.ts";
+import type { ArrayMachine } from "./array-machine.ts";
+import type { ArrayEffect, ArrayEvent, CommandOutcome, MemberOp } from "./array-messages.ts";
+import type { ArrayHappening, ArrayStatus } from "./array-status.ts";
+import { runCopy } from "./copy-driver.ts";
+import { RegionLocks, type WaitForRegion } from "./region-lock.ts";
+import type { SharedArrayState } from "./shared-state.ts";
+
+/** A member as the array thread holds it. */
+export interface OpenMember {
+  readonly device: BlockDevice;
+  /** Bytes from the start of the member to the array's content. */
+  readonly dataOffset: number;
+}
+
+/** What the driver needs of its surroundings. */
+export interface ArrayHost {
+  /** Milliseconds since the epoch; never goes back far enough to matter, the machine clamps it. */
+  now(): number;
+  readonly waitForRegion: WaitForRegion;
+  /** All workers open `path` as this leg; resolves with null or an error text. */
+  openLeg(slot: number, path: string): Promise<string | null>;
+  dropLeg(slot: number): void;
+  intentReady(worker: number): void;
+  legResolved(worker: number, request: number): void;
+  status(status: ArrayStatus): void;
+  happening(happening: ArrayHappening): void;
+  stopped(): void;
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+export class ArrayDriver {
+  readonly #machine: ArrayMachine;
+  readonly #host: ArrayHost;
+  readonly #members: Map<number, OpenMember>;
+  readonly #paths = new Map<number, string>();
+  readonly #locks: RegionLocks;
+  readonly #commands = new Map<number, (outcome: CommandOutcome) => void>();
+  readonly #memberUse = new Map<number, number>();
+  readonly #closing = new Set<number>();
+  #nextCommand = 1;
+
+  constructor(
+    machine: ArrayMachine,
+    shared: SharedArrayState,
+    members: ReadonlyMap<number, OpenMember & { readonly path: string }>,
+    host: ArrayHost,
+  ) {
+    this.#machine = machine;
+    this.#host = host;
+    this.#members = new Map(members);
+    for (const [id, { path }] of members) this.#paths.set(id, path);
+    this.#locks = new RegionLocks(shared.lockWords, shared.shape.workers);
+  }
+
+  get status(): ArrayStatus {
+    return this.#machine.status;
+  }
+
+  /** True while ticks must come often (every 20 ms or so); otherwise once a second will do. */
+  get restless(): boolean {
+    return this.#machine.restless;
+  }
+
+  /** Makes an opened device known BEFORE the command that brings it in. */
+  addMember(id: number, path: string, member: OpenMember): void {
+    assert(!this.#members.has(id), "member id is used once");
+    this.#members.set(id, member);
+    this.#paths.set(id, path);
+  }
+
+  command(command: Extract<ArrayEvent, { type: "command" }>["command"]): Promise<CommandOutcome> {
+    const id = this.#nextCommand++;
+    return new Promise((resolve) => {
+      this.#commands.set(id, resolve);
+      this.dispatch({ type: "command", id, command });
+    });
+  }
+
+  dispatch(event: ArrayEvent): void {
+    for (const effect of this.#machine.handle(event, this.#host.now())) this.#run(effect);
+  }
+
+  #run(effect: ArrayEffect): void {
+    switch (effect.type) {
+      case "member-io":
+        return this.#memberIo(effect);
+      case "copy":
+        return this.#copy(effect);
+      case "intent-ready":
+        return this.#host.intentReady(effect.worker);
+      case "leg-resolved":
+        return this.#host.legResolved(effect.worker, effect.request);
+      case "open-leg":
+        return this.#openLeg(effect);
+      case "drop-leg":
+        return this.#host.dropLeg(effect.slot);
+      case "close-member":
+        return this.#closeMember(effect.member);
+      case "command-done": {
+        const resolve = this.#commands.get(effect.id);
+        this.#commands.delete(effect.id);
+        return resolve?.(effect.outcome);
+      }
+      case "happening":
+        return this.#host.happening(effect.happening);
+      case "status-changed":
+        return this.#host.status(this.#machine.status);
+      case "stopped":
+        return this.#host.stopped();
+      default:
+        return assertNever(effect);
+    }
+  }
+
+  #memberIo(effect: Extract<ArrayEffect, { type: "member-io" }>): void {
+    const { token, member } = effect;
+    this.#use(member, 1);
+    void this.#runOps(member, effect.ops).then((error) => {
+      this.dispatch({ type: "member-io-done", token, error });
+      this.#use(member, -1);
+    });
+  }
+
+  async #runOps(id: number, ops: readonly MemberOp[]): Promise<string | null> {
+    const member = this.#members.get(id);
+    if (member === undefined) return "the member is closed";
+    try {
+      for (const op of ops) {
+        if (op.type === "flush") await member.device.flush();
+        else await member.device.write([op.data], op.offset);
+      }
+      return null;
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  #copy(effect: Extract<ArrayEffect, { type: "copy" }>): void {
+    const { plan, token } = effect;
+    const used = [...new Set([...plan.sources, ...plan.targets])];
+    for (const id of used) this.#use(id, 1);
+    const context = {
+      locks: this.#locks,
+      member: (id: number) => this.#members.get(id) ?? null,
+      waitForRegion: this.#host.waitForRegion,
+    };
+    void runCopy(plan, context).then((result) => {
+      this.dispatch({ type: "copy-done", token, result });
+      for (const id of used) this.#use(id, -1);
+    });
+  }
+
+  #openLeg(effect: Extract<ArrayEffect, { type: "open-leg" }>): void {
+    const path = this.#paths.get(effect.member);
+    assert(path !== undefined, "leg of an unknown member");
+    void this.#host.openLeg(effect.slot, path).then((error) => {
+      this.dispatch({ type: "legs-opened", token: effect.token, error });
+    });
+  }
+
+  #use(id: number, change: 1 | -1): void {
+    const use = (this.#memberUse.get(id) ?? 0) + change;
+    this.#memberUse.set(id, use);
+    if (use === 0 && this.#closing.has(id)) this.#closeNow(id);
+  }
+
+  #closeMember(id: number): void {
+    this.#closing.add(id);
+    if ((this.#memberUse.get(id) ?? 0) === 0) this.#closeNow(id);
+  }
+
+  #closeNow(id: number): void {
+    const member = this.#members.get(id);
+    this.#members.delete(id);
+    this.#memberUse.delete(id);
+    this.#closing.delete(id);
+    // A close that fails has nothing left to lose: every flush has been asked for and answered.
+    member?.device.close().catch(() => undefined);
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * The array machine: what the kernel's array thread (md_check_recovery and friends) decides, as
+ * one synchronous, deterministic object. Events in, effects out; it reads no clock (every event
+ * brings the time) and does no I/O. It is the single writer of the shared state's header, leg and
+ * bitmap words, which the I/O workers read.
+ *
+ *   intents, leg errors, commands ──► pending ──► one transaction at a time ──► answers
+ *   tick ──► safe mode (clean), sweeps (clear bits), speed limit of the sync action
+ *   copies done ──► settled position ──► checkpoint, promotion of rebuilt members
+ */
+
+import { assertNever } from "../common/assert.ts";
+import type { ArrayCommand, ArrayEffect, ArrayEvent, CommandOutcome } from "./array-messages.ts";
+import { type ArrayState, emit, happen, memberAt, memberByPath } from "./array-state.ts";
+import type { ArrayStatus } from "./array-status.ts";
+import { arrayStatus } from "./array-view.ts";
+import { onJoinIo, runMemberCommand } from "./member-commands.ts";
+import { failMember, onMetadataIo, pumpMetadata, startSweep } from "./metadata-update.ts";
+import { onRepairDone, repairRead } from "./read-repair.ts";
+import { RUN_ACTIVE, RUN_STOPPED } from "./shared-state.ts";
+import { onLegsOpened, onSyncPiece, pumpSync } from "./sync-action.ts";
+
+/** A client request within this time makes sync actions yield. Choice: two ticks. */
+const BUSY_MS = 100;
+/** An I/O under way for longer than this is reported as stalled. */
+const STALL_SECONDS = 1;
+
+export class ArrayMachine {
+  readonly #state: ArrayState;
+
+  constructor(state: ArrayState) {
+    this.#state = state;
+  }
+
+  get status(): ArrayStatus {
+    return arrayStatus(this.#state);
+  }
+
+  /** True while ticks must come often: something is under way or will be soon. */
+  get restless(): boolean {
+    const state = this.#state;
+    return !state.stopped && (!state.clean || state.sync !== null || state.transaction !== null);
+  }
+
+  get stopped(): boolean {
+    return this.#state.stopped;
+  }
+
+  /** Takes one event at time `now` (ms); returns what is to be done, in order. */
+  handle(event: ArrayEvent, now: number): ArrayEffect[] {
+    const state = this.#state;
+    state.now = Math.max(state.now, now);
+    if (!state.stopped) this.#dispatch(event);
+    pumpMetadata(state);
+    pumpSync(state);
+    pumpMetadata(state);
+    this.#pumpStop();
+    const { effects } = state;
+    state.effects = [];
+    return effects;
+  }
+
+  #dispatch(event: ArrayEvent): void {
+    const state = this.#state;
+    switch (event.type) {
+      case "tick":
+        return this.#onTick();
+      case "member-io-done":
+        if (!onMetadataIo(state, event.token, event.error))
+          onJoinIo(state, event.token, event.error);
+        return;
+      case "copy-done":
+        if (!onSyncPiece(state, event.token, event.result))
+          onRepairDone(state, event.token, event.result);
+        return;
+      case "legs-opened":
+        return onLegsOpened(state, event.token, event.error);
+      case "intent":
+        state.pending.intents.push({ worker: event.worker, ranges: event.ranges });
+        return;
+      case "leg-error":
+        return this.#onLegError(event);
+      case "read-error": {
+        const member = memberAt(state, event.slot);
+        if (member !== null) repairRead(state, member.id, event.offset, event.length);
+        return;
+      }
+      case "member-vanished":
+        return this.#onVanished(event.path, event.reason);
+      case "command":
+        return this.#onCommand(event.id, event.command);
+      default:
+        return assertNever(event);
+    }
+  }
+
+  #onLegError(event: Extract<ArrayEvent, { type: "leg-error" }>): void {
+    const state = this.#state;
+    const member = memberAt(state, event.slot);
+    if (member !== null) failMember(state, member, `${event.op} error: ${event.message}`);
+    state.pending.legErrors.push({
+      worker: event.worker,
+      request: event.request,
+      member: member?.id ?? -1,
+    });
+  }
+
+  #onVanished(path: string, reason: string): void {
+    const member = memberByPath(this.#state, path);
+    if (member !== null) failMember(this.#state, member, reason);
+  }
+
+  // --- time -------------------------------------------------------------------------------------
+
+  #onTick(): void {
+    const state = this.#state;
+    const { started, underWay } = state.shared.writes();
+    if (started !== state.lastStarted || underWay > 0) {
+      state.lastStarted = started;
+      state.quietSince = state.now;
+    }
+    const operations = state.shared.operations();
+    if (operations !== state.lastOperations) {
+      state.lastOperations = operations;
+      state.busyUntil = state.now + BUSY_MS;
+    }
+    this.#watchStalls();
+    if (state.readOnly || state.transaction !== null) return;
+    if (state.now - state.quietSince >= state.options.safeModeMs) this.#enterSafeMode();
+    const sweepMs = (state.bitmap?.superblock.daemonSleepSeconds ?? 0) * 1000;
+    if (sweepMs > 0 && state.now - state.lastSweepAt >= sweepMs && !this.#wantsUpdate()) {
+      state.lastSweepAt = state.now;
+      startSweep(state, false);
+    }
+  }
+
+  #wantsUpdate(): boolean {
+    const { pending } = this.#state;
+    return pending.failing.size > 0 || pending.goClean || pending.rolesChanged;
+  }
+
+  /** Takes the permission to write back; gives it back at once when a write is under way. */
+  #enterSafeMode(): void {
+    const state = this.#state;
+    if (state.clean || state.pending.goClean || this.#wantsUpdate()) return;
+    state.shared.clean = true;
+    const { started, underWay } = state.shared.writes();
+    if (underWay > 0 || started !== state.lastStarted) {
+      state.shared.clean = false;
+      return;
+    }
+    state.pending.goClean = true;
+  }
+
+  #watchStalls(): void {
+    const state = this.#state;
+    const nowSeconds = Math.floor(state.now / 1000);
+    for (const member of state.members.values()) {
+      const since = member.raidSlot === null ? 0 : state.shared.stall(member.raidSlot);
+      const stalled = since > 0 && nowSeconds - since > STALL_SECONDS;
+      if (stalled === (member.stalledSince !== null)) continue;
+      member.stalledSince = stalled ? since * 1000 : null;
+      emit(state, { type: "status-changed" });
+      if (!stalled) continue;
+      const text = `Member ${member.path} has not answered for ${nowSeconds - since} s.`;
+      const happening = happen(state, "member.stalled", "warning", text, { path: member.path });
+      emit(state, { type: "happening", happening });
+    }
+  }
+
+  // --- commands ---------------------------------------------------------------------------------
+
+  #onCommand(id: number, command: ArrayCommand): void {
+    const state = this.#state;
+    if (state.stopping !== null && command.type !== "stop") {
+      const message = "The array is being stopped.";
+      return this.#answer(id, { ok: false, code: "RAID_ARRAY_STOPPING", message });
+    }
+    switch (command.type) {
+      case "stop":
+        state.stopping ??= id;
+        return;
+      case "sync-speed":
+        state.syncSpeedMin = command.min;
+        state.syncSpeedMax = command.max;
+        emit(state, { type: "status-changed" });
+        return this.#answer(id, { ok: true });
+      case "sync-action":
+        return this.#answer(id, this.#setSyncAction(command.action));
+      default: {
+        const outcome = runMemberCommand(state, id, command);
+        if (outcome !== null) this.#answer(id, outcome);
+      }
+    }
+  }
+
+  #setSyncAction(action: "idle" | "check" | "repair" | "frozen"): CommandOutcome {
+    const state = this.#state;
+    const run = state.sync;
+    if (action === "idle" || action === "frozen") {
+      state.frozen = action === "frozen";
+      state.userAction = null;
+      if (run !== null && (action === "frozen" || run.reason === "user")) run.aborted = true;
+      return { ok: true };
+    }
+    if (state.readOnly) {
+      return { ok: false, code: "RAID_READ_ONLY", message: "The array is read-only." };
+    }
+    if (run !== null || state.userAction !== null) {
+      const message = `Sync action ${run?.action ?? state.userAction} is running; wait for it or set idle.`;
+      return { ok: false, code: "RAID_SYNC_IN_PROGRESS", message };
+    }
+    state.frozen = false;
+    state.userAction = action;
+    return { ok: true };
+  }
+
+  #answer(id: number, outcome: CommandOutcome): void {
+    emit(this.#state, { type: "command-done", id, outcome });
+  }
+
+  // --- stop -------------------------------------------------------------------------------------
+
+  /**
+   * Stop, step by step: no sync action, no transaction, every bit cleared that may be, array
+   * clean. Writes have ended BEFORE (the exports are closed). Source: md.c __md_stop_writes.
+   */
+  #pumpStop(): void {
+    const state = this.#state;
+    if (state.stopping === null || state.stopped) return;
+    if (state.sync !== null || state.transaction !== null || state.joining.size > 0) return;
+    if (state.repairs.size > 0) return;
+    if (state.shared.run === RUN_ACTIVE && !state.readOnly) {
+      if (!state.finalSweepDone) {
+        state.finalSweepDone = true;
+        if (startSweep(state, true)) return;
+      }
+      if (!state.clean) {
+        state.shared.clean = true;
+        state.pending.goClean = true;
+        return pumpMetadata(state);
+      }
+    }
+    state.stopped = true;
+    state.shared.run = RUN_STOPPED;
+    for (const member of state.members.values())
+      emit(state, { type: "close-member", member: member.id });
+    this.#answer(state.stopping, { ok: true });
+    emit(state, { type: "status-changed" });
+    emit(state, { type: "stopped" });
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * From an assembly verdict to a running array: the first state of the array machine and of the
+ * shared state. Pure; the members are open and their superblocks and bitmap areas read BEFORE.
+ * Source: drivers/md/md.c md_run, md-bitmap.c bitmap_init_from_disk.
+ */
+
+import { ArrayMachine } from "./array-machine.ts";
+import {
+  type ArrayOptions,
+  type ArrayState,
+  emptyPending,
+  type Member,
+  SECTOR,
+} from "./array-state.ts";
+import type { SyncReason } from "./array-status.ts";
+import { type BitmapSuperblock, bitmapChunks } from "./bitmap-superblock.ts";
+import {
+  BIT_DURABLE,
+  createSharedArray,
+  LEG_IN_SYNC,
+  LEG_REBUILDING,
+  RAID_SLOTS_MAX,
+  type SharedArrayShape,
+  SharedArrayState,
+  SYNCED_ALL,
+} from "./shared-state.ts";
+import { MD_DISK_ROLE_SPARE, type Superblock } from "./superblock-fields.ts";
+import { WriteIntentBitmap } from "./write-intent-bitmap.ts";
+
+export type Placement =
+  | { readonly type: "in_sync"; readonly raidSlot: number }
+  | {
+      readonly type: "rebuilding";
+      readonly raidSlot: number;
+      readonly recoveredBytes: number;
+      /** By bitmap (MD_FEATURE_RECOVERY_BITMAP). */
+      readonly guided: boolean;
+    }
+  | { readonly type: "spare" };
+
+export interface StartMember {
+  readonly id: number;
+  readonly path: string;
+  readonly superblock: Superblock;
+  readonly placement: Placement;
+  /** The bitmap area as read from this member; null when it could not be read or has none. */
+  readonly bitmapArea: Uint8Array | null;
+}
+
+export interface StartInput {
+  readonly members: readonly StartMember[];
+  /** The superblock with the most events among the active members. */
+  readonly freshest: Superblock;
+  /** The bitmap superblock to go on with; null = the array has no bitmap. */
+  readonly bitmap: BitmapSuperblock | null;
+  /** The bitmap missed updates or could not be read: every bit counts as set. */
+  readonly bitmapStale: boolean;
+  readonly readOnly: boolean;
+  readonly workers: number;
+  readonly now: number;
+  readonly syncSpeedMin: number;
+  readonly syncSpeedMax: number;
+  readonly options: ArrayOptions;
+}
+
+export interface StartedArray {
+  readonly machine: ArrayMachine;
+  readonly shared: SharedArrayState;
+}
+
+/** The shared state's shape for an array. One chunk stands for the whole array without a bitmap. */
+const shapeOf = (input: StartInput): SharedArrayShape => {
+  const sizeBytes = input.freshest.size * SECTOR;
+  const chunkBytes = input.bitmap?.chunkBytes ?? 2 ** 52;
+  const chunks = input.bitmap === null ? 1 : bitmapChunks(input.freshest.size, chunkBytes);
+  const raidSlots = Math.min(input.freshest.raidDisks, RAID_SLOTS_MAX);
+  return createSharedArray({ workers: input.workers, chunks, chunkBytes, sizeBytes, raidSlots });
+};
+
+const makeMember = (from: StartMember): Member => {
+  const { placement } = from;
+  return {
+    id: from.id,
+    path: from.path,
+    superblock: from.superblock,
+    raidSlot: placement.type === "spare" ? null : placement.raidSlot,
+    state: placement.type,
+    recoveredBytes: placement.type === "rebuilding" ? placement.recoveredBytes : 0,
+    guided: placement.type === "rebuilding" && placement.guided,
+    stuck: false,
+    faultReason: null,
+    correctedSectors: 0,
+    stalledSince: null,
+    reason: placement.type === "rebuilding" && placement.guided ? "re-add" : "device-added",
+  };
+};
+
+/** dev_roles as the present members make them: whoever is absent is no longer named. */
+const presentRoles = (input: StartInput): Uint16Array => {
+  const roles = new Uint16Array(input.freshest.devRoles.length).fill(MD_DISK_ROLE_SPARE);
+  for (const { superblock, placement } of input.members) {
+    if (placement.type !== "spare" && superblock.devNumber < roles.length) {
+      roles[superblock.devNumber] = placement.raidSlot;
+    }
+  }
+  return roles;
+};
+
+const loadBitmap = (input: StartInput, shared: SharedArrayState): WriteIntentBitmap | null => {
+  if (input.bitmap === null) {
+    shared.setBit(0, BIT_DURABLE);
+    return null;
+  }
+  const bitmap = new WriteIntentBitmap(input.bitmap, shared);
+  const areas = input.members.filter((m) => m.placement.type !== "spare" && m.bitmapArea !== null);
+  for (const [index, { bitmapArea }] of areas.entries()) {
+    if (bitmapArea === null) continue;
+    if (index === 0) bitmap.load(bitmapArea);
+    else bitmap.merge(bitmapArea);
+  }
+  if (input.bitmapStale || areas.length === 0) bitmap.fill();
+  return bitmap;
+};
+
+/** `initial` while the copies have never been equal: no bit was ever cleared. */
+const reasonOf = (input: StartInput): SyncReason => {
+  const neverEqual =
+    input.bitmap === null ? input.freshest.events === 0 : input.bitmap.eventsCleared === 0;
+  return neverEqual ? "initial" : "unclean-shutdown";
+};
+
+/** Starts the machine; the caller opens the legs in the workers, then sets `shared.run`. */
+export const startArray = (input: StartInput): StartedArray => {
+  const shared = new SharedArrayState(shapeOf(input));
+  const bitmap = loadBitmap(input, shared);
+  const members = new Map(input.members.map((member) => [member.id, makeMember(member)]));
+  const copies = [...members.values()].filter((member) => member.state === "in_sync").length;
+  const stored = input.freshest.resyncOffset;
+  // One copy alone has nothing to be brought in line with. Source: raid1.c raid1_run.
+  let resyncFrom = copies <= 1 || stored === "none" ? ("none" as const) : stored * SECTOR;
+  if (input.bitmapStale && copies > 1) resyncFrom = 0;
+  if (bitmap !== null && resyncFrom !== "none") {
+    bitmap.needSetChunks();
+    resyncFrom = 0;
+  }
+  for (const member of members.values()) {
+    if (member.raidSlot === null) continue;
+    shared.setLeg(member.raidSlot, member.state === "in_sync" ? LEG_IN_SYNC : LEG_REBUILDING);
+  }
+  const devRoles = presentRoles(input);
+  const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
+  const clean = stored === "none" && !input.bitmapStale;
+  shared.clean = clean;
+  shared.syncedMib = resyncFrom === "none" ? SYNCED_ALL : Math.floor(resyncFrom / (1024 * 1024));
+  const state: ArrayState = {
+    shared,
+    bitmap,
+    members,
+    template: input.freshest,
+    sizeBytes: shared.shape.sizeBytes,
+    events: input.freshest.events,
+    resyncFrom,
+    syncReason: reasonOf(input),
+    resyncStuck: false,
+    devRoles,
+    clean,
+    canStepBack: false,
+    readOnly: input.readOnly,
+    stopping: null,
+    stopped: false,
+    finalSweepDone: false,
+    pending: { ...emptyPending(), rolesChanged: rolesChanged && !input.readOnly },
+    transaction: null,
+    sync: null,
+    userAction: null,
+    frozen: false,
+    opening: new Map(),
+    joining: new Map(),
+    repairs: new Map(),
+    lostSlots: [],
+    options: input.options,
+    syncSpeedMin: input.syncSpeedMin,
+    syncSpeedMax: input.syncSpeedMax,
+    mismatchCount: 0,
+    nextToken: 1,
+    now: input.now,
+    lastSweepAt: input.now,
+    quietSince: input.now,
+    lastStarted: 0,
+    lastOperations: 0,
+    busyUntil: 0,
+    effects: [],
+  };
+  return { machine: new ArrayMachine(state), shared };
+};

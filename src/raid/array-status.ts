@@ -1,0 +1,140 @@
+/**
+ * What an array tells the world about itself: plain values, posted by the array thread on every
+ * change, read by control, API, CLI and panel. md's words. Sizes and positions are bytes, rates
+ * bytes per second, times milliseconds since the epoch unless the name says otherwise.
+ */
+
+/** sysfs `array_state` values in use. Source: Documentation/admin-guide/md.rst. */
+export type ArrayStateWord =
+  | "clear"
+  | "inactive"
+  | "readonly"
+  | "clean"
+  | "active"
+  | "write-pending"
+  | "active-idle"
+  | "broken";
+
+/** sysfs `sync_action` values in use. */
+export type SyncActionWord = "idle" | "resync" | "recover" | "check" | "repair" | "frozen";
+
+/** Why a sync action runs. */
+export type SyncReason =
+  | "initial"
+  | "unclean-shutdown"
+  | "device-added"
+  | "re-add"
+  | "spare-activated"
+  | "user";
+
+/** Flags of a member, several at once; `missing` and `removed` name empty raid slots. */
+export type MemberStateWord =
+  | "in_sync"
+  | "faulty"
+  | "spare"
+  | "blocked"
+  | "rebuilding"
+  | "missing"
+  | "removed";
+
+export interface MemberStatus {
+  /** Path of the member as it was given; null for an empty raid slot. */
+  readonly path: string | null;
+  /** device_uuid of the superblock, md's text form; null for an empty raid slot. */
+  readonly deviceUuid: string | null;
+  /** Position in the array; null for spares and for members without a role. */
+  readonly raidSlot: number | null;
+  /** Index into dev_roles; null for an empty raid slot. */
+  readonly deviceNumber: number | null;
+  readonly states: readonly MemberStateWord[];
+  /** Bytes already rebuilt, while `rebuilding`. */
+  readonly recoveryOffset: number | null;
+  readonly readErrorsCorrected: number;
+  /** An I/O on this member has been under way for longer than a second, since this time. */
+  readonly stalledSince: number | null;
+  /** Why the member is faulty, in words; null when it is not. */
+  readonly faultReason: string | null;
+}
+
+export interface SyncStatus {
+  readonly action: SyncActionWord;
+  readonly reason: SyncReason;
+  /** `full`: every chunk; `bitmap`: only chunks whose bit is set. */
+  readonly scope: "full" | "bitmap";
+  /** True while the speed limit or the user holds it back entirely. */
+  readonly paused: boolean;
+  readonly startedAt: number;
+  /** Bytes settled (copied, compared or skipped), never above `totalBytes`, never falling. */
+  readonly completedBytes: number;
+  readonly totalBytes: number;
+  /** Bytes actually copied or compared, and bytes the bitmap let it skip. */
+  readonly copiedBytes: number;
+  readonly skippedBytes: number;
+  readonly speedBytesPerSecond: number;
+  /** Seconds until done, a range; null while unknown. */
+  readonly eta: { readonly low: number; readonly high: number } | null;
+}
+
+export type ArrayHealth =
+  | "optimal"
+  | "building"
+  | "resyncing"
+  | "degraded"
+  | "recovering"
+  | "failed"
+  | "inactive"
+  | "unknown";
+
+export interface ArrayStatus {
+  /** set_uuid in the kernel's text form (8-4-4-4-12, lower case). */
+  readonly uuid: string;
+  /** set_name without the `homehost:` part. */
+  readonly name: string;
+  readonly level: "raid1" | "raid10";
+  readonly metadata: "1.0" | "1.1" | "1.2";
+  readonly raidDevices: number;
+  /** Array size in bytes. */
+  readonly sizeBytes: number;
+  readonly createdAt: number;
+  readonly arrayState: ArrayStateWord;
+  readonly health: ArrayHealth;
+  readonly degraded: number;
+  readonly inSyncCopies: number;
+  readonly events: number;
+  /** Sectors found different by the last check or repair. */
+  readonly mismatchCount: number;
+  readonly consistencyPolicy: "resync" | "bitmap";
+  readonly bitmap: {
+    readonly type: "internal" | "clustered" | "none";
+    readonly chunkBytes: number;
+    readonly dirtyChunks: number;
+    readonly totalChunks: number;
+    readonly delaySeconds: number;
+  };
+  readonly members: readonly MemberStatus[];
+  readonly sync: SyncStatus | null;
+  readonly syncSpeedMin: number;
+  readonly syncSpeedMax: number;
+}
+
+/** Something that happened in an array; control stamps it with id and subject and stores it. */
+export interface ArrayHappening {
+  readonly type:
+    | "array.degraded"
+    | "array.broken"
+    | "member.failed"
+    | "member.added"
+    | "member.removed"
+    | "member.readded"
+    | "member.stalled"
+    | "member.read-error-corrected"
+    | "spare.active"
+    | "sync.started"
+    | "sync.finished"
+    | "metadata.updated";
+  readonly severity: "info" | "warning" | "critical";
+  readonly time: number;
+  /** One sentence for people. */
+  readonly message: string;
+  readonly details: Readonly<Record<string, string | number | boolean | null>>;
+}

@@ -1,0 +1,319 @@
+/**
+ * mdadm's manage verbs on a running array: fail, remove, add, re-add. Each answers its command
+ * once the change is durable on every member that is left, or at once with a coded refusal.
+ * Source: mdadm Manage.c, drivers/md/md.c (add_new_disk, hot_remove_disk, state_store).
+ */
+
+import type { ArrayCommand, CommandOutcome, Newcomer } from "./array-messages.ts";
+import {
+  type ArrayState,
+  degradedCount,
+  emit,
+  happen,
+  inSyncMembers,
+  type Member,
+  memberAt,
+  memberByPath,
+  nextToken,
+  SECTOR,
+} from "./array-state.ts";
+import { bitmapOps, failMember, memberSuperblock, withRole } from "./metadata-update.ts";
+import { encodeSuperblock, memberRole, superblockIsAtStart } from "./superblock.ts";
+import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE, type Superblock } from "./superblock-fields.ts";
+
+const refuse = (code: string, message: string): CommandOutcome => ({ ok: false, code, message });
+
+/** Runs a manage verb; null = the answer comes with the metadata update that carries it. */
+export const runMemberCommand = (
+  state: ArrayState,
+  id: number,
+  command: Extract<ArrayCommand, { type: "fail" | "remove" | "add" | "re-add" }>,
+): CommandOutcome | null => {
+  if (state.readOnly)
+    return refuse("RAID_READ_ONLY", "The array is read-only; assemble it read-write first.");
+  switch (command.type) {
+    case "fail":
+      return failCommand(state, id, command.path, command.reason);
+    case "remove":
+      return removeCommand(state, id, command.path);
+    case "add":
+    case "re-add":
+      return joinCommand(state, id, command.newcomer, command.type);
+  }
+};
+
+const notAMember = (path: string): CommandOutcome =>
+  refuse("RAID_NOT_A_MEMBER", `${path} is not a member of this array; see its member list.`);
+
+const failCommand = (
+  state: ArrayState,
+  id: number,
+  path: string,
+  reason: string,
+): CommandOutcome | null => {
+  const member = memberByPath(state, path);
+  if (member === null) return notAMember(path);
+  if (member.state === "faulty") return { ok: true };
+  if (member.state === "in_sync" && inSyncMembers(state).length <= 1) {
+    const text = `${path} is the last in-sync member; failing it would lose the array. Add and rebuild another member first.`;
+    return refuse("RAID_LAST_IN_SYNC_MEMBER", text);
+  }
+  failMember(state, member, reason);
+  state.pending.commands.push(id);
+  return null;
+};
+
+const removeCommand = (state: ArrayState, id: number, path: string): CommandOutcome | null => {
+  const member = memberByPath(state, path);
+  if (member === null) return notAMember(path);
+  if (member.state !== "faulty" && member.state !== "spare") {
+    return refuse("RAID_MEMBER_NOT_FAULTY", `${path} is in use; fail it first, then remove it.`);
+  }
+  if ([...state.opening.values()].some((opening) => opening.member === member.id)) {
+    return refuse("RAID_MEMBER_BUSY", `${path} is being activated; try again in a moment.`);
+  }
+  const number = member.superblock.devNumber;
+  const reused = [...state.members.values()].some(
+    (other) => other.id !== member.id && other.superblock.devNumber === number,
+  );
+  if (!reused) state.devRoles = withRole(state.devRoles, number, MD_DISK_ROLE_SPARE);
+  state.members.delete(member.id);
+  state.pending.rolesChanged = true;
+  state.pending.commands.push(id);
+  const details = { path, device_number: number };
+  state.pending.happenings.push(
+    happen(state, "member.removed", "info", `Member ${path} removed.`, details),
+  );
+  emit(state, { type: "close-member", member: member.id });
+  return null;
+};
+
+// --- add and re-add ---------------------------------------------------------------------------
+
+const isOurs = (state: ArrayState, superblock: Superblock): boolean =>
+  superblock.setUuid.every((byte, index) => byte === state.template.setUuid[index]);
+
+/**
+ * Why a member cannot be re-added, or null when it can.
+ * Source: mdadm Manage.c attempt_re_add; md.c md_add_new_disk; events_cleared: md-bitmap.c.
+ */
+const reAddProblem = (state: ArrayState, superblock: Superblock | null): string | null => {
+  if (superblock === null) return "it holds no md superblock";
+  if (!isOurs(state, superblock)) return "its superblock is of another array";
+  const role = memberRole(superblock, superblock.devNumber);
+  if (role.type !== "slot") return "its superblock does not say that it was an active member";
+  if (memberAt(state, role.raidSlot) !== null)
+    return `raid slot ${role.raidSlot} is taken by another member`;
+  if (role.raidSlot >= state.template.raidDisks) return "its raid slot no longer exists";
+  if (numberInUse(state, superblock.devNumber))
+    return "its device number is another member's by now";
+  const { bitmap } = state;
+  if (bitmap === null) {
+    return superblock.events === state.events
+      ? null
+      : "the array has no bitmap and went on without it";
+  }
+  const cleared = bitmap.superblock.eventsCleared;
+  if (superblock.events > state.events) return "its event count is ahead of the array's";
+  return superblock.events >= cleared
+    ? null
+    : `bits were cleared since it left (its events ${superblock.events}, events_cleared ${cleared})`;
+};
+
+const numberInUse = (state: ArrayState, number: number): boolean =>
+  [...state.members.values()].some(
+    (member) => member.state !== "faulty" && member.superblock.devNumber === number,
+  );
+
+const roomProblem = (newcomer: Newcomer, template: Superblock): CommandOutcome | null => {
+  const sectors = Math.floor(newcomer.sizeBytes / SECTOR);
+  const room = superblockIsAtStart(template)
+    ? sectors - template.dataOffset
+    : newcomerSuperOffset(template, sectors) +
+      Math.min(template.bitmapOffset, template.bblogOffset, 0);
+  if (room >= template.size) return null;
+  const need = newcomer.sizeBytes + (template.size - room) * SECTOR;
+  return refuse(
+    "RAID_DEVICE_TOO_SMALL",
+    `${newcomer.path} has ${newcomer.sizeBytes} bytes; the array needs ${need}.`,
+  );
+};
+
+/** Metadata 1.0 lies near the end of the device. Source: md.c super_1_load. */
+const newcomerSuperOffset = (template: Superblock, sectors: number): number =>
+  superblockIsAtStart(template) ? template.superOffset : (sectors - 16) & ~7;
+
+const joinCommand = (
+  state: ArrayState,
+  id: number,
+  newcomer: Newcomer,
+  verb: "add" | "re-add",
+): CommandOutcome | null => {
+  const known = memberByPath(state, newcomer.path);
+  if (known !== null && known.state !== "faulty") {
+    return refuse("RAID_ALREADY_A_MEMBER", `${newcomer.path} is a member of this array already.`);
+  }
+  const problem = reAddProblem(state, newcomer.superblock);
+  if (verb === "re-add" && problem !== null) {
+    return refuse(
+      "RAID_RE_ADD_REFUSED",
+      `${newcomer.path} cannot be re-added: ${problem}. Add it as a new member instead.`,
+    );
+  }
+  const reference = [...state.members.values()].find((member) => member.state === "in_sync");
+  if (reference === undefined)
+    return refuse("RAID_ARRAY_BROKEN", "The array has no in-sync member.");
+  const small = roomProblem(newcomer, reference.superblock);
+  if (small !== null) return small;
+  if (known !== null) {
+    state.members.delete(known.id);
+    emit(state, { type: "close-member", member: known.id });
+  }
+  if (problem === null && newcomer.superblock !== null) {
+    return reAdd(state, id, newcomer, newcomer.superblock);
+  }
+  return addFresh(state, id, newcomer, reference.superblock);
+};
+
+const newMember = (newcomer: Newcomer, superblock: Superblock, over: Partial<Member>): Member => ({
+  id: newcomer.member,
+  path: newcomer.path,
+  superblock,
+  raidSlot: null,
+  state: "spare",
+  recoveredBytes: 0,
+  guided: false,
+  stuck: false,
+  faultReason: null,
+  correctedSectors: 0,
+  stalledSince: null,
+  reason: "device-added",
+  ...over,
+});
+
+/** The member takes its old place; only chunks whose bit is set, here or on it, are copied. */
+const reAdd = (state: ArrayState, id: number, newcomer: Newcomer, superblock: Superblock): null => {
+  const role = memberRole(superblock, superblock.devNumber);
+  const slot = role.type === "slot" ? role.raidSlot : 0;
+  if (newcomer.bitmapArea !== null) state.bitmap?.merge(newcomer.bitmapArea);
+  const member = newMember(newcomer, superblock, {
+    guided: state.bitmap !== null,
+    state: "rebuilding",
+    reason: "re-add",
+  });
+  state.members.set(member.id, member);
+  const writes = state.bitmap === null ? [] : [state.bitmap.wholeArea()];
+  writeFirstMetadata(state, id, member, bitmapOps(member, writes), slot);
+  const text = `Member ${newcomer.path} re-added to raid slot ${slot}.`;
+  state.pending.happenings.push(
+    happen(state, "member.readded", "info", text, { path: newcomer.path, raid_slot: slot }),
+  );
+  return null;
+};
+
+const freeDeviceNumber = (state: ArrayState): number => {
+  const used = new Set([...state.members.values()].map((member) => member.superblock.devNumber));
+  for (let number = 0; ; number++) {
+    const role = state.devRoles[number];
+    if (
+      !used.has(number) &&
+      (role === undefined || role === MD_DISK_ROLE_SPARE || role === MD_DISK_ROLE_FAULTY) &&
+      number >= state.template.raidDisks
+    )
+      return number;
+  }
+};
+
+/** A new member: a spare with a whole bitmap and a superblock of its own, then it joins. */
+const addFresh = (
+  state: ArrayState,
+  id: number,
+  newcomer: Newcomer,
+  like: Superblock,
+): CommandOutcome | null => {
+  const number = freeDeviceNumber(state);
+  if (number >= state.devRoles.length) {
+    return refuse(
+      "RAID_TOO_MANY_DEVICES",
+      `The superblock has room for ${state.devRoles.length} device numbers; remove faulty members first.`,
+    );
+  }
+  const sectors = Math.floor(newcomer.sizeBytes / SECTOR);
+  const superOffset = newcomerSuperOffset(like, sectors);
+  const superblock: Superblock = {
+    ...like,
+    deviceUuid: newcomer.freshUuid,
+    devNumber: number,
+    superOffset,
+    dataSize: superblockIsAtStart(like)
+      ? sectors - like.dataOffset
+      : superOffset + Math.min(like.bitmapOffset, like.bblogOffset, 0),
+    cntCorrectedRead: 0,
+    devFlags: 0,
+  };
+  const member = newMember(newcomer, superblock, {});
+  state.members.set(member.id, member);
+  state.devRoles = withRole(state.devRoles, number, MD_DISK_ROLE_SPARE);
+  const writes = state.bitmap === null ? [] : [state.bitmap.wholeArea()];
+  const own = { ...memberSuperblock(state, member), events: 0 };
+  const ops = [
+    ...badBlockOps(superblock),
+    ...bitmapOps(member, writes).slice(0, -1),
+    { type: "write", offset: superOffset * SECTOR, data: encodeSuperblock(own) } as const,
+    { type: "flush" } as const,
+  ];
+  writeFirstMetadata(state, id, member, ops, null);
+  const details = { path: newcomer.path, device_number: number, degraded: degradedCount(state) };
+  state.pending.happenings.push(
+    happen(state, "member.added", "info", `Member ${newcomer.path} added as a spare.`, details),
+  );
+  return null;
+};
+
+/** An empty bad-block list: all ones. Source: drivers/md/md.c super_1_load, end marker. */
+const badBlockOps = (superblock: Superblock) =>
+  superblock.bblogSize === 0
+    ? []
+    : [
+        {
+          type: "write",
+          offset: (superblock.superOffset + superblock.bblogOffset) * SECTOR,
+          data: new Uint8Array(superblock.bblogSize * SECTOR).fill(0xff),
+        } as const,
+      ];
+
+/** The member's own metadata is durable BEFORE any other superblock names it. */
+const writeFirstMetadata = (
+  state: ArrayState,
+  command: number,
+  member: Member,
+  ops: Extract<Parameters<typeof emit>[1], { type: "member-io" }>["ops"],
+  slot: number | null,
+): void => {
+  const token = nextToken(state);
+  state.joining.set(token, { member: member.id, command, slot });
+  emit(state, { type: "member-io", token, member: member.id, ops });
+};
+
+/** First metadata written. Returns false when the token is not a joining member's. */
+export const onJoinIo = (state: ArrayState, token: number, error: string | null): boolean => {
+  const joining = state.joining.get(token);
+  if (joining === undefined) return false;
+  state.joining.delete(token);
+  const member = state.members.get(joining.member);
+  if (member === undefined) return true;
+  if (error !== null) {
+    state.members.delete(member.id);
+    emit(state, { type: "close-member", member: member.id });
+    const outcome = refuse("RAID_MEMBER_IO_ERROR", `${member.path} could not be written: ${error}`);
+    emit(state, { type: "command-done", id: joining.command, outcome });
+    return true;
+  }
+  state.pending.commands.push(joining.command);
+  state.pending.rolesChanged = true;
+  if (joining.slot === null) return true;
+  const opened = nextToken(state);
+  state.opening.set(opened, { member: member.id, slot: joining.slot });
+  emit(state, { type: "open-leg", token: opened, slot: joining.slot, member: member.id });
+  return true;
+};

@@ -1,0 +1,421 @@
+/**
+ * Metadata transactions of an array: marking it dirty or clean, setting bits, recording failures
+ * and roles, clearing bits. One runs at a time; whatever asks meanwhile shares the next one.
+ *
+ * Order on the members (Source: drivers/md/md.c md_update_sb, md-bitmap.c):
+ *   update: [flush the data] -> bitmap pages with the new events -> superblocks with the new events
+ *   bits:   bitmap pages
+ *   sweep:  flush the data -> bitmap superblock with events_cleared -> pages with cleared bits
+ * Each step is flushed on every member it touches before the next one starts. A member that fails
+ * a step is recorded faulty by a new transaction that does the old one's work as well, so nothing
+ * that waits is answered before every remaining member has it.
+ */
+
+import { assert } from "../common/assert.ts";
+import type { MemberOp } from "./array-messages.ts";
+import {
+  type ArrayState,
+  blockLeg,
+  degradedCount,
+  emit,
+  emptyPending,
+  happen,
+  inSyncMembers,
+  legWord,
+  type Member,
+  nextToken,
+  type Pending,
+  type Phase,
+  SECTOR,
+  type Transaction,
+} from "./array-state.ts";
+import { LEG_IN_SYNC, LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
+import { encodeSuperblock } from "./superblock.ts";
+import {
+  MD_DISK_ROLE_FAULTY,
+  MD_DISK_ROLE_SPARE,
+  MD_FEATURE_BITMAP_OFFSET,
+  MD_FEATURE_RECOVERY_BITMAP,
+  MD_FEATURE_RECOVERY_OFFSET,
+  type Superblock,
+} from "./superblock-fields.ts";
+import type { BitmapWrite } from "./write-intent-bitmap.ts";
+
+/** Starts the next transaction if work waits and none is under way. */
+export const pumpMetadata = (state: ArrayState): void => {
+  if (state.transaction !== null || state.stopped) return;
+  if (state.shared.run === RUN_BROKEN) return refuseWaiting(state);
+  const { pending } = state;
+  dropImpossibleFailures(state);
+  if (pending.intents.length > 0 && state.clean) pending.activate = true;
+  const update =
+    pending.failing.size > 0 ||
+    pending.rolesChanged ||
+    pending.promoted.length > 0 ||
+    pending.goClean ||
+    pending.activate ||
+    pending.flushFirst;
+  if (update) return startUpdate(state);
+  if (pending.legErrors.length > 0 || pending.commands.length > 0) {
+    state.pending = { ...emptyPending(), intents: pending.intents };
+    settleAnswers(state, { ...pending, intents: [] });
+  }
+  if (state.pending.intents.length > 0) startBits(state);
+};
+
+const takePending = (state: ArrayState): Pending => {
+  const work = state.pending;
+  state.pending = emptyPending();
+  return work;
+};
+
+/** The last in-sync member is never failed: its errors go to the client instead. */
+const dropImpossibleFailures = (state: ArrayState): void => {
+  for (const [id] of state.pending.failing) {
+    const member = state.members.get(id);
+    if (member === undefined || member.state === "faulty") {
+      state.pending.failing.delete(id);
+      continue;
+    }
+    if (member.state !== "in_sync" || inSyncMembers(state).length > 0) continue;
+    state.pending.failing.delete(id);
+    if (member.raidSlot !== null) state.shared.setLeg(member.raidSlot, LEG_IN_SYNC);
+  }
+};
+
+// --- building ---------------------------------------------------------------------------------
+
+/** Members whose bitmap must be right: in sync or rebuilding. Source: md-bitmap.c write_sb_page. */
+const bitmapMembers = (state: ArrayState): Member[] =>
+  [...state.members.values()].filter((m) => m.state === "in_sync" || m.state === "rebuilding");
+
+const bitmapBase = (member: Member): number =>
+  (member.superblock.superOffset + member.superblock.bitmapOffset) * SECTOR;
+
+/** The ops that put these bitmap writes on a member, and make them durable. */
+export const bitmapOps = (member: Member, writes: readonly BitmapWrite[]): MemberOp[] => [
+  ...writes.map(
+    ({ offset, data }): MemberOp => ({ type: "write", offset: bitmapBase(member) + offset, data }),
+  ),
+  { type: "flush" },
+];
+
+const flushPhase = (state: ArrayState): Phase => ({
+  ios: bitmapMembers(state).map((member) => ({ member: member.id, ops: [{ type: "flush" }] })),
+});
+
+const bitmapPhase = (state: ArrayState): Phase => {
+  const writes = state.bitmap?.takeDirtyPages() ?? [];
+  if (state.transaction !== null)
+    state.transaction.writes = [...state.transaction.writes, ...writes];
+  if (writes.length === 0) return { ios: [] };
+  return {
+    ios: bitmapMembers(state).map((member) => ({
+      member: member.id,
+      ops: bitmapOps(member, writes),
+    })),
+  };
+};
+
+/** The superblock of one member as the array stands. Source: drivers/md/md.c super_1_sync. */
+export const memberSuperblock = (state: ArrayState, member: Member): Superblock => {
+  const rebuilding = member.state === "rebuilding";
+  let featureMap = state.bitmap === null ? 0 : MD_FEATURE_BITMAP_OFFSET;
+  if (rebuilding) featureMap |= MD_FEATURE_RECOVERY_OFFSET;
+  if (rebuilding && member.guided && state.bitmap !== null)
+    featureMap |= MD_FEATURE_RECOVERY_BITMAP;
+  const seconds = Math.floor(state.now / 1000);
+  return {
+    ...member.superblock,
+    featureMap,
+    setUuid: state.template.setUuid,
+    setName: state.template.setName,
+    ctime: state.template.ctime,
+    level: state.template.level,
+    layout: state.template.layout,
+    size: state.template.size,
+    chunkSize: state.template.chunkSize,
+    raidDisks: state.template.raidDisks,
+    recoveryOffset: rebuilding ? Math.floor(member.recoveredBytes / SECTOR) : 0,
+    cntCorrectedRead: member.superblock.cntCorrectedRead + member.correctedSectors,
+    utime: { seconds, microseconds: (state.now % 1000) * 1000 },
+    events: state.events,
+    resyncOffset: storedResyncOffset(state),
+    devRoles: state.devRoles,
+  };
+};
+
+/** 0 while dirty, else the checkpoint. Source: drivers/md/md.c super_1_sync. */
+const storedResyncOffset = (state: ArrayState): number | "none" => {
+  if (!state.clean) return 0;
+  return state.resyncFrom === "none" ? "none" : Math.floor(state.resyncFrom / SECTOR);
+};
+
+const superblockPhase = (state: ArrayState): Phase => ({
+  ios: [...state.members.values()]
+    .filter((member) => member.state !== "faulty")
+    .map((member) => {
+      const superblock = memberSuperblock(state, member);
+      const data = encodeSuperblock(superblock);
+      const offset = superblock.superOffset * SECTOR;
+      return { member: member.id, ops: [{ type: "write", offset, data }, { type: "flush" }] };
+    }),
+});
+
+// --- starting ---------------------------------------------------------------------------------
+
+const begin = (
+  state: ArrayState,
+  kind: Transaction["kind"],
+  work: Pending,
+  phases: Transaction["phases"],
+  withdrawn: readonly number[] = [],
+): void => {
+  assert(state.transaction === null, "one transaction at a time");
+  state.transaction = {
+    kind,
+    work,
+    phases,
+    waiting: new Map(),
+    withdrawn,
+    writes: [],
+    failed: false,
+  };
+  nextPhase(state);
+};
+
+/** Events go up by one; a write burst's dirty -> clean steps back. Source: md.c md_update_sb. */
+const bumpEvents = (state: ArrayState, work: Pending): void => {
+  const onlyCleanness =
+    !work.rolesChanged && !work.flushFirst && work.failing.size === 0 && work.promoted.length === 0;
+  const whole = degradedCount(state) === 0 && state.resyncFrom === "none";
+  if (work.goClean && onlyCleanness && whole && state.canStepBack && state.events > 1) {
+    state.events--;
+    state.canStepBack = false;
+    return;
+  }
+  state.events++;
+  state.canStepBack = work.activate && onlyCleanness && whole;
+};
+
+const startUpdate = (state: ArrayState): void => {
+  const work = takePending(state);
+  for (const [id, reason] of work.failing) markFaulty(state, id, reason, work);
+  for (const id of work.promoted) {
+    const member = state.members.get(id);
+    if (member?.state === "rebuilding") member.state = "in_sync";
+  }
+  bumpEvents(state, work);
+  if (work.activate) state.clean = false;
+  if (work.goClean) state.clean = true;
+  const bitmap = state.bitmap;
+  if (bitmap !== null) {
+    for (const { ranges } of work.intents)
+      for (const [first, last] of ranges) bitmap.set(first, last);
+    const { eventsCleared } = bitmap.superblock;
+    bitmap.setHeader(state.events, Math.min(eventsCleared, state.events));
+  }
+  const phases: Transaction["phases"] = [bitmapPhase, superblockPhase];
+  if (work.goClean || work.flushFirst || work.promoted.length > 0) phases.unshift(flushPhase);
+  begin(state, "update", work, phases);
+};
+
+const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {
+  const member = state.members.get(id);
+  if (member === undefined || member.state === "faulty") return;
+  const slot = member.raidSlot;
+  member.state = "faulty";
+  member.faultReason = reason;
+  member.raidSlot = null;
+  state.devRoles = state.devRoles.slice();
+  state.devRoles[member.superblock.devNumber] = MD_DISK_ROLE_FAULTY;
+  if (state.sync !== null) state.sync.aborted = true;
+  if (slot !== null) state.lostSlots.push(slot);
+  work.happenings.push(
+    happen(state, "member.failed", "critical", `Member ${member.path} failed: ${reason}.`, {
+      path: member.path,
+      raid_slot: slot,
+      reason,
+      degraded: degradedCount(state),
+    }),
+  );
+};
+
+const startBits = (state: ArrayState): void => {
+  const work = takePending(state);
+  const bitmap = state.bitmap;
+  if (bitmap === null) return complete(state, work);
+  let missing = false;
+  for (const { ranges } of work.intents) {
+    for (const [first, last] of ranges) {
+      bitmap.set(first, last);
+      missing = true;
+    }
+  }
+  assert(missing, "an intent names chunks");
+  begin(state, "bits", work, [bitmapPhase]);
+};
+
+/** Clears the bits of chunks nobody wrote for two sweeps; only while nothing else is under way. */
+export const startSweep = (state: ArrayState, force: boolean): boolean => {
+  const bitmap = state.bitmap;
+  if (bitmap === null || state.transaction !== null || state.readOnly) return false;
+  let candidates = bitmap.sweep();
+  // Three passes age every untouched bit, as md's shutdown does.
+  for (let pass = 0; force && pass < 2; pass++) candidates = bitmap.sweep();
+  if (degradedCount(state) > 0 || candidates.length === 0) return false;
+  const withdrawn = bitmap.withdraw(candidates);
+  if (withdrawn.length === 0) return false;
+  const headerPhase = (now: ArrayState): Phase => {
+    bitmap.setHeader(bitmap.superblock.events, now.events);
+    return bitmapPhase(now);
+  };
+  const clearPhase = (now: ArrayState): Phase => {
+    bitmap.clear(withdrawn);
+    return bitmapPhase(now);
+  };
+  begin(state, "sweep", emptyPending(), [flushPhase, headerPhase, clearPhase], withdrawn);
+  return true;
+};
+
+// --- running ----------------------------------------------------------------------------------
+
+const nextPhase = (state: ArrayState): void => {
+  for (;;) {
+    const transaction = state.transaction;
+    if (transaction === null) return;
+    const build = transaction.phases.shift();
+    if (build === undefined) return finish(state, transaction);
+    for (const { member, ops } of build(state).ios) {
+      const token = nextToken(state);
+      transaction.waiting.set(token, member);
+      emit(state, { type: "member-io", token, member, ops });
+    }
+    if (transaction.waiting.size > 0) return;
+  }
+};
+
+/** One member's step is done. Returns false when the token is not this transaction's. */
+export const onMetadataIo = (state: ArrayState, token: number, error: string | null): boolean => {
+  const transaction = state.transaction;
+  const id = transaction?.waiting.get(token);
+  if (transaction === null || id === undefined) return false;
+  transaction.waiting.delete(token);
+  const member = state.members.get(id);
+  if (error !== null && member !== undefined && member.state !== "faulty") {
+    transaction.failed = true;
+    onMetadataFailure(state, member, error);
+  }
+  if (transaction.waiting.size > 0) return true;
+  if (transaction.failed) abort(state, transaction);
+  else nextPhase(state);
+  return true;
+};
+
+const onMetadataFailure = (state: ArrayState, member: Member, error: string): void => {
+  const others = inSyncMembers(state).filter((other) => other.id !== member.id);
+  if (member.state === "in_sync" && others.length === 0) {
+    state.shared.run = RUN_BROKEN;
+    const text = `No metadata can be written any more: ${error}. The array stays readable.`;
+    emit(state, { type: "happening", happening: happen(state, "array.broken", "critical", text) });
+    return;
+  }
+  failMember(state, member, `metadata write: ${error}`);
+};
+
+/** Queues a member to be recorded faulty; its leg takes no more writes until that is durable. */
+export const failMember = (state: ArrayState, member: Member, reason: string): void => {
+  if (member.state === "faulty" || state.pending.failing.has(member.id)) return;
+  state.pending.failing.set(member.id, reason);
+  blockLeg(state, member);
+};
+
+/** A member failed meanwhile: the next transaction does this one's work on the others. */
+const abort = (state: ArrayState, transaction: Transaction): void => {
+  state.transaction = null;
+  state.bitmap?.markPagesDirty(transaction.writes);
+  if (transaction.kind === "sweep") {
+    state.bitmap?.restore(transaction.withdrawn);
+    return;
+  }
+  const { work } = transaction;
+  const later = state.pending;
+  state.pending = {
+    intents: [...work.intents, ...later.intents],
+    failing: later.failing,
+    legErrors: [...work.legErrors, ...later.legErrors],
+    commands: [...work.commands, ...later.commands],
+    happenings: [...work.happenings, ...later.happenings],
+    promoted: later.promoted,
+    rolesChanged: true,
+    goClean: false,
+    activate: later.activate,
+    flushFirst: later.flushFirst || work.flushFirst || work.promoted.length > 0,
+  };
+  // Some members may say clean by now: the next update says dirty on all that are left. Writes
+  // that were not allowed stay so until it is durable.
+  state.clean = false;
+};
+
+const finish = (state: ArrayState, transaction: Transaction): void => {
+  state.transaction = null;
+  complete(state, transaction.work);
+};
+
+/** The work is durable on every member that is left: lets writes go on, answers who waited. */
+const complete = (state: ArrayState, work: Pending): void => {
+  for (const slot of state.lostSlots.splice(0)) {
+    state.shared.setLeg(slot, LEG_NONE);
+    emit(state, { type: "drop-leg", slot });
+  }
+  for (const member of state.members.values()) {
+    const slot = member.raidSlot;
+    if (slot === null || state.pending.failing.has(member.id)) continue;
+    const now = state.shared.leg(slot);
+    if (now !== LEG_NONE && now !== legWord(member)) state.shared.setLeg(slot, legWord(member));
+  }
+  for (const { ranges } of work.intents) {
+    for (const [first, last] of ranges) state.bitmap?.markDurable(first, last);
+  }
+  state.shared.clean = state.clean;
+  settleAnswers(state, work);
+};
+
+const settleAnswers = (state: ArrayState, work: Pending): void => {
+  for (const happening of work.happenings) emit(state, { type: "happening", happening });
+  for (const { worker } of work.intents) emit(state, { type: "intent-ready", worker });
+  for (const { worker, request } of work.legErrors) {
+    emit(state, { type: "leg-resolved", worker, request });
+  }
+  for (const id of work.commands) emit(state, { type: "command-done", id, outcome: { ok: true } });
+  emit(state, { type: "status-changed" });
+};
+
+/** The array is broken: whoever waits gets an answer, and finds the array refusing writes. */
+const refuseWaiting = (state: ArrayState): void => {
+  const work = takePending(state);
+  for (const [id] of work.failing) {
+    const member = state.members.get(id);
+    if (member !== undefined && member.raidSlot !== null && member.state === "in_sync") {
+      state.shared.setLeg(member.raidSlot, LEG_IN_SYNC);
+    }
+  }
+  for (const id of work.commands) {
+    const message = "The array is broken: its metadata can no longer be written.";
+    emit(state, {
+      type: "command-done",
+      id,
+      outcome: { ok: false, code: "RAID_ARRAY_BROKEN", message },
+    });
+  }
+  settleAnswers(state, { ...work, commands: [], happenings: [] });
+};
+
+/** dev_roles with one entry changed, longer if need be. */
+export const withRole = (roles: Uint16Array, deviceNumber: number, role: number): Uint16Array => {
+  const length = Math.max(roles.length, deviceNumber + 1);
+  const next = new Uint16Array(length).fill(MD_DISK_ROLE_SPARE);
+  next.set(roles);
+  next[deviceNumber] = role;
+  return next;
+};

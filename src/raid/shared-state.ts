@@ -1,0 +1,232 @@
+/**
+ * The state of one running array that its threads share, in one SharedArrayBuffer.
+ *
+ * Every word has one writer: the array thread writes the header, the leg states and the bitmap
+ * states; each I/O worker writes its own lane (counts of writes started and done). The region
+ * locks are the one exception, see region-lock.ts.
+ *
+ * The two-sided check that makes this safe (all accesses are sequentially consistent Atomics):
+ * a worker first counts its write as started, THEN looks whether it may go on (bit durable, array
+ * dirty); the array thread first takes the permission back, THEN looks whether a write is under
+ * way, and gives it back if one is. So a write never runs without its bit on the members.
+ */
+
+import { REGION_SLOTS } from "./region-lock.ts";
+
+/** Most raid slots of an array. Choice: far above any sane mirror, keeps the header fixed. */
+export const RAID_SLOTS_MAX = 32;
+/** Most I/O workers of a daemon. */
+export const WORKERS_MAX = 16;
+
+/** Values of `run`. */
+export const RUN_STOPPED = 0;
+export const RUN_ACTIVE = 1;
+export const RUN_READ_ONLY = 2;
+/** No in-sync member can be written; reads still go to what is left. */
+export const RUN_BROKEN = 3;
+
+/** Leg states. A blocked leg is about to be recorded faulty: nobody writes until that is durable. */
+export const LEG_NONE = 0;
+export const LEG_REBUILDING = 1;
+export const LEG_IN_SYNC = 2;
+export const LEG_BLOCKED = 3;
+
+/** Bitmap chunk states: the bit is on every leg's bitmap, or it is not. */
+export const BIT_CLEAN = 0;
+export const BIT_DURABLE = 1;
+
+/** `syncedMib` when no resync is pending: reads may use any in-sync leg. */
+export const SYNCED_ALL = 0x7fffffff;
+
+const HEADER_WORDS = 64;
+const HEADER_RUN = 0;
+const HEADER_CLEAN = 1;
+const HEADER_EPOCH = 2;
+const HEADER_SYNCED_MIB = 3;
+const HEADER_LEGS = 16;
+/** Per lane: started, done, operations, then the stall clock of each raid slot. */
+const LANE_STARTED = 0;
+const LANE_DONE = 1;
+const LANE_OPERATIONS = 2;
+const LANE_STALLS = 16;
+const LANE_WORDS = LANE_STALLS + RAID_SLOTS_MAX;
+
+/** What two threads must agree on to share an array; plain values, sent once to each worker. */
+export interface SharedArrayShape {
+  readonly buffer: SharedArrayBuffer;
+  readonly workers: number;
+  readonly chunks: number;
+  /** Bytes per bitmap chunk; an array without a bitmap has one chunk that covers it all. */
+  readonly chunkBytes: number;
+  readonly sizeBytes: number;
+  readonly raidSlots: number;
+}
+
+const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+
+const sizes = (workers: number, chunks: number) => {
+  const lanesAt = align(HEADER_WORDS * 4);
+  const locksAt = lanesAt + align(LANE_WORDS * 4) * workers;
+  const bitsAt = locksAt + align(REGION_SLOTS * 4);
+  const countsAt = bitsAt + align(chunks);
+  return { lanesAt, locksAt, bitsAt, countsAt, total: countsAt + align(chunks * 4) * workers * 2 };
+};
+
+/** Makes the shared buffer of an array, zeroed: stopped, no legs, no bits. */
+export const createSharedArray = (shape: Omit<SharedArrayShape, "buffer">): SharedArrayShape => ({
+  ...shape,
+  buffer: new SharedArrayBuffer(sizes(shape.workers, shape.chunks).total),
+});
+
+export class SharedArrayState {
+  readonly shape: SharedArrayShape;
+  readonly #header: Int32Array;
+  readonly #lanes: readonly Int32Array[];
+  readonly #started: readonly Int32Array[];
+  readonly #done: readonly Int32Array[];
+  readonly #bits: Uint8Array;
+  readonly lockWords: Int32Array;
+
+  constructor(shape: SharedArrayShape) {
+    const { buffer, workers, chunks } = shape;
+    const at = sizes(workers, chunks);
+    const perWorker = <T>(make: (worker: number) => T): T[] =>
+      Array.from({ length: workers }, (_, w) => make(w));
+    this.shape = shape;
+    this.#header = new Int32Array(buffer, 0, HEADER_WORDS);
+    this.#lanes = perWorker(
+      (w) => new Int32Array(buffer, at.lanesAt + w * align(LANE_WORDS * 4), LANE_WORDS),
+    );
+    this.lockWords = new Int32Array(buffer, at.locksAt, REGION_SLOTS);
+    this.#bits = new Uint8Array(buffer, at.bitsAt, chunks);
+    const counts = (index: number) =>
+      new Int32Array(buffer, at.countsAt + index * align(chunks * 4), chunks);
+    this.#started = perWorker((w) => counts(w * 2));
+    this.#done = perWorker((w) => counts(w * 2 + 1));
+  }
+
+  get run(): number {
+    return Atomics.load(this.#header, HEADER_RUN);
+  }
+
+  set run(value: number) {
+    Atomics.store(this.#header, HEADER_RUN, value);
+  }
+
+  /** True while the superblocks say clean: a write must ask the array thread first. */
+  get clean(): boolean {
+    return Atomics.load(this.#header, HEADER_CLEAN) === 1;
+  }
+
+  set clean(value: boolean) {
+    Atomics.store(this.#header, HEADER_CLEAN, value ? 1 : 0);
+  }
+
+  /** Reads that end beyond this many MiB use the first in-sync leg only (stable reads). */
+  get syncedMib(): number {
+    return Atomics.load(this.#header, HEADER_SYNCED_MIB);
+  }
+
+  set syncedMib(value: number) {
+    Atomics.store(this.#header, HEADER_SYNCED_MIB, value);
+  }
+
+  leg(slot: number): number {
+    return Atomics.load(this.#header, HEADER_LEGS + slot);
+  }
+
+  /** Array thread only. Bumps the epoch, so that parked writes look again. */
+  setLeg(slot: number, value: number): void {
+    Atomics.store(this.#header, HEADER_LEGS + slot, value);
+    Atomics.add(this.#header, HEADER_EPOCH, 1);
+  }
+
+  bit(chunk: number): number {
+    return Atomics.load(this.#bits, chunk);
+  }
+
+  /** Array thread only. */
+  setBit(chunk: number, value: number): void {
+    Atomics.store(this.#bits, chunk, value);
+  }
+
+  /** Array thread only: all chunks at once. */
+  fillBits(value: number): void {
+    this.#bits.fill(value);
+  }
+
+  /** Worker `worker` begins a write on chunks [first, last]. BEFORE it looks at bits or `clean`. */
+  beginWrite(worker: number, first: number, last: number): void {
+    this.#bump(this.#lanes[worker], LANE_STARTED);
+    for (let chunk = first; chunk <= last; chunk++) this.#bump(this.#started[worker], chunk);
+  }
+
+  /** Worker `worker` ended the write: all legs took it, or its failure is recorded. */
+  endWrite(worker: number, first: number, last: number): void {
+    for (let chunk = first; chunk <= last; chunk++) this.#bump(this.#done[worker], chunk);
+    this.#bump(this.#lanes[worker], LANE_DONE);
+  }
+
+  /** Worker `worker` counts a client request, so that sync actions see the array is busy. */
+  countOperation(worker: number): void {
+    this.#bump(this.#lanes[worker], LANE_OPERATIONS);
+  }
+
+  /** Sum of all lanes: writes started minus done, and a value that changes with every write. */
+  writes(): { readonly underWay: number; readonly started: number } {
+    let started = 0;
+    let underWay = 0;
+    for (const lane of this.#lanes) {
+      const done = Atomics.load(lane, LANE_DONE);
+      const begun = Atomics.load(lane, LANE_STARTED);
+      started = (started + begun) | 0;
+      underWay += (begun - done) | 0;
+    }
+    return { underWay, started };
+  }
+
+  /** A value that changes with every client request. */
+  operations(): number {
+    let sum = 0;
+    for (const lane of this.#lanes) sum = (sum + Atomics.load(lane, LANE_OPERATIONS)) | 0;
+    return sum;
+  }
+
+  /** Writes started on a chunk (changes with each), and whether any is under way. */
+  chunkWrites(chunk: number): { readonly started: number; readonly underWay: boolean } {
+    let started = 0;
+    let underWay = false;
+    for (let worker = 0; worker < this.shape.workers; worker++) {
+      const done = this.#load(this.#done[worker], chunk);
+      const begun = this.#load(this.#started[worker], chunk);
+      started = (started + begun) | 0;
+      if (done !== begun) underWay = true;
+    }
+    return { started, underWay };
+  }
+
+  /** Worker `worker` has an I/O on `slot` under way since `seconds` (0 = none). */
+  setStall(worker: number, slot: number, seconds: number): void {
+    const lane = this.#lanes[worker];
+    if (lane !== undefined) Atomics.store(lane, LANE_STALLS + slot, seconds);
+  }
+
+  /** The oldest I/O under way on `slot`, in seconds as the workers' clock counts them; 0 = none. */
+  stall(slot: number): number {
+    let oldest = 0;
+    for (const lane of this.#lanes) {
+      const since = Atomics.load(lane, LANE_STALLS + slot);
+      if (since !== 0 && (oldest === 0 || since < oldest)) oldest = since;
+    }
+    return oldest;
+  }
+
+  #bump(words: Int32Array | undefined, index: number): void {
+    if (words === undefined) throw new RangeError("no such lane");
+    Atomics.store(words, index, ((words[index] ?? 0) + 1) | 0);
+  }
+
+  #load(words: Int32Array | undefined, index: number): number {
+    return words === undefined ? 0 : Atomics.load(words, index);
+  }
+}
