@@ -127,7 +127,14 @@ export interface IoCounters {
   readonly flushOps: number;
   /** Histogram of request latency in seconds per op: upper bounds and counts. */
   readonly latency: Readonly<
-    Record<"read" | "write" | "flush", { readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number }>
+    Record<
+      "read" | "write" | "flush",
+      {
+        readonly bounds: readonly number[];
+        readonly counts: readonly number[];
+        readonly sum: number;
+      }
+    >
   >;
 }
 
@@ -154,7 +161,10 @@ export interface StorageEngine {
    * Starts the array from these members; freshest wins. A refusal is a CodedError with
    * `details.members: { path, reason }[]`, one per path given.
    */
-  assemble(paths: readonly string[], options: { readonly readOnly: boolean }): Promise<RunningArray>;
+  assemble(
+    paths: readonly string[],
+    options: { readonly readOnly: boolean },
+  ): Promise<RunningArray>;
   onStatus(listener: (uuid: string, status: ArrayStatus) => void): void;
   /**
    * `sync.finished` carries `details.action` and `details.outcome` (`done`, `cancelled`, `failed`
@@ -167,7 +177,10 @@ export interface StorageEngine {
   clients(): readonly ExportClient[];
   counters(): IoCounters;
   /** Where NBD listens, as URIs to build attach commands from. */
-  readonly nbd: { readonly tcp: { readonly host: string; readonly port: number } | null; readonly socketPath: string | null };
+  readonly nbd: {
+    readonly tcp: { readonly host: string; readonly port: number } | null;
+    readonly socketPath: string | null;
+  };
   /** Lab mode only, else HAL_LAB_MODE_OFF. */
   setFault(fault: MemberFault): Promise<void>;
   clearFaults(path: string): Promise<void>;

@@ -98,8 +98,9 @@ export class EventLog {
 
   /** Id of the oldest event kept, or null. */
   oldestId(): number | null {
-    return this.#database.first<{ id: number | null }>("SELECT min(id) AS id FROM events")?.id ??
-      null;
+    return (
+      this.#database.first<{ id: number | null }>("SELECT min(id) AS id FROM events")?.id ?? null
+    );
   }
 
   /** Stamps the event with the next id and stores it; never throws for the database's sake. */

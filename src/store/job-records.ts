@@ -46,9 +46,7 @@ export class JobRecords {
   }
 
   find(id: string): JobRow | null {
-    return (
-      this.#database.first<JobRow>(`SELECT ${COLUMNS} FROM jobs WHERE id = ?`, id) ?? null
-    );
+    return this.#database.first<JobRow>(`SELECT ${COLUMNS} FROM jobs WHERE id = ?`, id) ?? null;
   }
 
   /** Every job that has not ended. */

@@ -53,14 +53,7 @@ export const HealthReason = Closed({
 export type HealthReasonResource = Static<typeof HealthReason>;
 
 /** sysfs `sync_action`. */
-export const SyncActionWord = Type.Enum([
-  "idle",
-  "resync",
-  "recover",
-  "check",
-  "repair",
-  "frozen",
-]);
+export const SyncActionWord = Type.Enum(["idle", "resync", "recover", "check", "repair", "frozen"]);
 
 /** Seconds until done, as a range. */
 export const Eta = Closed({ low: Type.Number(), high: Type.Number() });
@@ -189,11 +182,16 @@ export const ArrayPlan = Closed(
     name: Type.String(),
     level: Type.String(),
     raid_devices: Type.Integer(),
-    estimated_size: ByteCount,
+    smallest_device: Type.Integer({ description: "bytes; the array is a little smaller" }),
     survives: Closed({ devices: Type.Integer() }),
     initial_sync: Type.Boolean(),
     devices: Type.Array(
-      Closed({ device_id: Type.String(), path: Type.String(), size: ByteCount, role: Type.String() }),
+      Closed({
+        device_id: Type.String(),
+        path: Type.String(),
+        size: ByteCount,
+        role: Type.String(),
+      }),
     ),
   },
   { $id: "ArrayPlan" },
@@ -201,9 +199,18 @@ export const ArrayPlan = Closed(
 export type ArrayPlanResource = Static<typeof ArrayPlan>;
 
 /** DELETE /arrays/{array}: mdadm --stop; `confirm` is the array's name. */
-export const ArrayStop = Closed({
-  confirm: Type.Optional(Type.String({ maxLength: 64 })),
-});
+export const ArrayStop = Closed(
+  {
+    confirm: Type.Optional(Type.String({ maxLength: 64 })),
+    force: Type.Optional(
+      Type.Boolean({ default: false, description: "stop it under attached clients" }),
+    ),
+    forget: Type.Optional(
+      Type.Boolean({ default: false, description: "drop it and its exports from the list" }),
+    ),
+  },
+  { $id: "ArrayStop" },
+);
 
 export const ArrayParams = Closed({
   array: Type.String({ minLength: 1, maxLength: 64, description: "uuid, or name if unique" }),

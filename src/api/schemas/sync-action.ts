@@ -1,7 +1,7 @@
 /** sysfs `sync_action` and the speed limits, of one array. */
 
 import { type Static, Type } from "typebox";
-import { SyncActionWord, Sync } from "./array.ts";
+import { Sync, SyncActionWord } from "./array.ts";
 import { ByteCount, Closed, Nullable, RefTo } from "./common.ts";
 
 export const SyncAction = Closed(

@@ -1,0 +1,339 @@
+/**
+ * The verbs that make, start and stop arrays. Each checks what it can before it answers, then runs
+ * as a job; the engine checks again and has the last word.
+ */
+
+import { CodedError } from "../common/errors.ts";
+import type { Logger } from "../common/log.ts";
+import { type ArrayPlan, type CreateOrder, planCreate } from "./array-plan.ts";
+import type { ArrayService } from "./array-service.ts";
+import type { StartProblem } from "./array-view.ts";
+import type { DeviceService, DeviceView } from "./device-service.ts";
+import type { StorageEngine } from "./engine.ts";
+import type { EventService } from "./event-service.ts";
+import type { ExportService } from "./export-service.ts";
+import type { Job } from "./job.ts";
+import type { JobOutcome, JobService } from "./job-service.ts";
+import { subjectOf } from "./subject.ts";
+
+/** What the commands need. */
+export interface ArrayCommandsOptions {
+  readonly engine: StorageEngine;
+  readonly arrays: ArrayService;
+  readonly devices: DeviceService;
+  readonly exports: ExportService;
+  readonly jobs: JobService;
+  readonly events: EventService;
+  readonly logger: Logger;
+}
+
+/** How to stop an array. `confirm` must be its name; `force` stops it under attached clients. */
+export interface StopOrder {
+  readonly confirm: string | null;
+  readonly force: boolean;
+  /** Also drop it from the list; its superblocks stay, it can be imported again. */
+  readonly forget: boolean;
+}
+
+/** Superblocks of one array found on devices, while it does not run. */
+export interface ArrayCandidate {
+  readonly uuid: string;
+  readonly isRegistered: boolean;
+  readonly members: readonly DeviceView[];
+}
+
+const outcomeOf = (uuid: string): JobOutcome => ({
+  result: { array_id: uuid },
+  subject: subjectOf("array", uuid),
+});
+
+const memberReasonsOf = (details: unknown): StartProblem["members"] => {
+  const members = (details as { members?: unknown }).members;
+  return Array.isArray(members) ? (members as { path: string; reason: string }[]) : [];
+};
+
+/** An engine's refusal to start as a problem to show. */
+const startProblemOf = (error: unknown): StartProblem =>
+  error instanceof CodedError
+    ? {
+        code: error.code,
+        message: error.message,
+        remedy: error.remedy,
+        members: memberReasonsOf(error.details),
+      }
+    : {
+        code: "CONTROL_INTERNAL",
+        message: error instanceof Error ? error.message : String(error),
+        remedy: "report it with the daemon's log",
+        members: [],
+      };
+
+/** Create, assemble, import, stop. */
+export class ArrayCommands {
+  readonly #options: ArrayCommandsOptions;
+  /** Paths that a create under way has taken. */
+  readonly #reserved = new Set<string>();
+
+  constructor(options: ArrayCommandsOptions) {
+    this.#options = options;
+  }
+
+  /** What `order` would make, on freshly read devices. Errors: CONTROL_NAME_TAKEN, of planCreate. */
+  async plan(order: CreateOrder): Promise<ArrayPlan> {
+    const { arrays, devices } = this.#options;
+    if (arrays.list().some((view) => view.record.name === order.name)) {
+      throw new CodedError("CONTROL_NAME_TAKEN", `there is an array ${order.name} already`, {
+        remedy: "choose another name",
+      });
+    }
+    const paths = order.devices.map((key) => devices.find(key).record.path);
+    const reserved = paths.find((path) => this.#reserved.has(path));
+    if (reserved !== undefined) {
+      throw new CodedError("CONTROL_DEVICE_IN_USE", `${reserved} is being taken by another job`, {
+        remedy: "choose another device",
+        details: { path: reserved },
+      });
+    }
+    await devices.readAll(paths);
+    return planCreate(
+      order,
+      paths.map((path) => devices.find(path)),
+    );
+  }
+
+  /** Creates the array, as a job. Errors: those of `plan`; the job's: the engine's. */
+  async create(order: CreateOrder, actor: string): Promise<Job> {
+    const plan = await this.plan(order);
+    const paths = plan.devices.map(({ view }) => view.record.path);
+    const { engine, arrays, exports, events, jobs } = this.#options;
+    for (const path of paths) {
+      this.#reserved.add(path);
+    }
+    const work = async (): Promise<JobOutcome> => {
+      try {
+        const running = await engine.create({
+          name: order.name,
+          level: order.level,
+          members: paths,
+          raidDevices: plan.raidDevices,
+          bitmap: order.bitmap,
+          bitmapChunkBytes: order.bitmapChunkBytes,
+          metadata: order.metadata,
+          assumeClean: order.assumeClean,
+          force: order.force,
+          sizeBytes: order.sizeBytes,
+        });
+        await arrays.adopt(running, { readOnly: false });
+        await exports.openAll(running.uuid);
+        events.record({
+          type: "array.created",
+          severity: "info",
+          subject: subjectOf("array", running.uuid),
+          message: `array ${order.name} created`,
+          details: { name: order.name, members: paths },
+        });
+        return outcomeOf(running.uuid);
+      } finally {
+        for (const path of paths) {
+          this.#reserved.delete(path);
+        }
+      }
+    };
+    return jobs.run({ kind: "array.create", subject: "/api/v1/arrays", createdBy: actor }, work);
+  }
+
+  /** Starts an array by uuid or name, known or found on devices. */
+  async assemble(key: string, readOnly: boolean, actor: string): Promise<Job> {
+    const uuid = this.#uuidOf(key);
+    this.#refuseRunning(uuid);
+    return this.#startJob(uuid, readOnly, actor, () => this.#pathsFor(uuid));
+  }
+
+  /** Starts the array that these devices hold. Errors: CONTROL_NOT_ONE_ARRAY, of `assemble`. */
+  async importDevices(keys: readonly string[], readOnly: boolean, actor: string): Promise<Job> {
+    const { devices } = this.#options;
+    const paths = [...new Set(keys.map((key) => devices.find(key).record.path))];
+    await devices.readAll(paths);
+    const found = new Set(paths.map((path) => devices.find(path).probe?.md?.arrayUuid ?? null));
+    const [uuid] = found;
+    if (found.size !== 1 || uuid === null || uuid === undefined) {
+      const message = "the devices do not all hold members of one array";
+      throw new CodedError("CONTROL_NOT_ONE_ARRAY", message, {
+        remedy: "give only devices whose superblocks name the same array; see the candidates",
+        details: { arrays: [...found] },
+      });
+    }
+    this.#refuseRunning(uuid);
+    return this.#startJob(uuid, readOnly, actor, async () => paths);
+  }
+
+  /**
+   * Starts a known array from its registered members and any device that carries its UUID. On a
+   * refusal the array stays listed with the reason. Errors: the engine's.
+   */
+  async start(uuid: string, readOnly: boolean, paths?: readonly string[]): Promise<void> {
+    const { engine, arrays, exports, events } = this.#options;
+    await arrays.exclusively(uuid, "a start", async () => {
+      try {
+        const running = await engine.assemble(paths ?? (await this.#pathsFor(uuid)), { readOnly });
+        const view = await arrays.adopt(running, { readOnly });
+        await exports.openAll(uuid);
+        events.record({
+          type: "array.started",
+          severity: "info",
+          subject: subjectOf("array", uuid),
+          message: `array ${view.record.name} started`,
+          details: { members: view.record.memberPaths },
+        });
+      } catch (error) {
+        arrays.startFailed(uuid, startProblemOf(error));
+        throw error;
+      }
+    });
+  }
+
+  /** Stops an array, as a job. Errors: CONTROL_CONFIRMATION_REQUIRED, CONTROL_ARRAY_EXPORTED. */
+  stop(key: string, order: StopOrder, actor: string): Job {
+    const { arrays, exports, jobs } = this.#options;
+    const { record } = arrays.find(key);
+    if (order.confirm !== record.name) {
+      const message = `stopping array ${record.name} takes it away from its clients`;
+      throw new CodedError("CONTROL_CONFIRMATION_REQUIRED", message, {
+        remedy: `send {"confirm": "${record.name}"}`,
+        details: { confirm: record.name },
+      });
+    }
+    const clients = exports.clientsOf(record.uuid);
+    if (clients.length > 0 && !order.force) {
+      const message = `${clients.length} clients are attached to exports of ${record.name}`;
+      throw new CodedError("CONTROL_ARRAY_EXPORTED", message, {
+        remedy: "detach them, or ask with force",
+        details: { clients: clients.map(({ exportName, peer }) => ({ export: exportName, peer })) },
+      });
+    }
+    const fresh = {
+      kind: "array.stop" as const,
+      subject: subjectOf("array", record.uuid),
+      createdBy: actor,
+    };
+    return jobs.run(fresh, () =>
+      arrays.exclusively(record.uuid, "a stop", () => this.#stop(record.uuid, order.forget)),
+    );
+  }
+
+  /** Arrays that superblocks name and that do not run. */
+  candidates(): ArrayCandidate[] {
+    const { arrays, devices } = this.#options;
+    const uuids = new Set(devices.list().flatMap((view) => view.probe?.md?.arrayUuid ?? []));
+    return [...uuids]
+      .filter((uuid) => arrays.get(uuid)?.isRunning !== true)
+      .map((uuid) => ({
+        uuid,
+        isRegistered: arrays.get(uuid) !== null,
+        members: devices.carriersOf(uuid),
+      }))
+      .filter((candidate) => candidate.members.length > 0);
+  }
+
+  async #stop(uuid: string, forget: boolean): Promise<JobOutcome> {
+    const { arrays, exports, events } = this.#options;
+    const view = arrays.find(uuid);
+    if (view.isRunning) {
+      const { running } = arrays.findRunning(uuid);
+      await exports.closeAll(uuid, `array ${view.record.name} is stopped`);
+      try {
+        await running.stop();
+      } catch (error) {
+        await exports.openAll(uuid);
+        throw error;
+      }
+    }
+    arrays.stopped(uuid);
+    events.record({
+      type: "array.stopped",
+      severity: "info",
+      subject: subjectOf("array", uuid),
+      message: `array ${view.record.name} stopped`,
+    });
+    if (forget) {
+      exports.forgetAll(uuid);
+      arrays.forget(uuid);
+    }
+    return { result: { array_id: uuid, forgotten: forget } };
+  }
+
+  #startJob(
+    uuid: string,
+    readOnly: boolean,
+    actor: string,
+    paths: () => Promise<readonly string[]>,
+  ): Job {
+    const fresh = {
+      kind: "array.assemble" as const,
+      subject: subjectOf("array", uuid),
+      createdBy: actor,
+    };
+    return this.#options.jobs.run(fresh, async () => {
+      await this.start(uuid, readOnly, await paths());
+      return outcomeOf(uuid);
+    });
+  }
+
+  #uuidOf(key: string): string {
+    const candidates = this.candidates();
+    const lower = key.toLowerCase();
+    if (candidates.some(({ uuid }) => uuid === lower)) {
+      return lower;
+    }
+    const named = candidates.filter(({ members }) => members[0]?.probe?.md?.name === key);
+    const [only] = named;
+    if (only !== undefined && named.length === 1) {
+      return only.uuid;
+    }
+    return this.#options.arrays.find(key).record.uuid;
+  }
+
+  #refuseRunning(uuid: string): void {
+    const view = this.#options.arrays.get(uuid);
+    if (view?.isRunning) {
+      throw new CodedError("CONTROL_ARRAY_RUNNING", `array ${view.record.name} runs already`, {
+        remedy: "nothing to do",
+      });
+    }
+  }
+
+  /** Paths to start the array from: every device whose superblock names it, freshly read. */
+  async #pathsFor(uuid: string): Promise<readonly string[]> {
+    const { arrays, devices } = this.#options;
+    const view = arrays.get(uuid);
+    const registered = view?.record.memberPaths ?? [];
+    await devices.readAll(
+      [
+        ...new Set([...registered, ...devices.carriersOf(uuid).map((found) => found.record.path)]),
+      ].filter((path) => devices.idOf(path) !== null),
+    );
+    const paths = devices.carriersOf(uuid).map((found) => found.record.path);
+    if (paths.length === 0) {
+      const name = view?.record.name ?? uuid;
+      throw new CodedError("CONTROL_NO_MEMBERS", `no device holds a member of array ${name}`, {
+        remedy: "bring its devices back, then assemble it",
+        details: {
+          members: registered.map((path) => ({ path, reason: this.#whyNot(path) })),
+        },
+      });
+    }
+    return paths;
+  }
+
+  #whyNot(path: string): string {
+    const { devices } = this.#options;
+    if (devices.idOf(path) === null) {
+      return "it is not among the board's devices any more";
+    }
+    const { file, probe } = devices.find(path);
+    if (file === null) {
+      return "nothing is at this path";
+    }
+    return probe?.problem?.message ?? "it holds no superblock of this array";
+  }
+}

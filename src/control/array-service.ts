@@ -1,0 +1,363 @@
+/**
+ * The arrays of the board: those that run, and those of the registry that do not. Takes in what the
+ * engine tells, keeps the registry in step, and gives the one view that API, CLI and health read.
+ * The verbs that start and stop arrays are in array-commands.ts.
+ */
+
+import { CodedError } from "../common/errors.ts";
+import type { Logger } from "../common/log.ts";
+import type { ArrayHappening, ArrayStatus, MemberStatus } from "../raid/array-status.ts";
+import type { ArrayRecord, ArrayRegistry } from "../store/array-registry.ts";
+import { type ArrayView, judge, ReasonTimes, type StartProblem } from "./array-view.ts";
+import type { RunningArray, StorageEngine, SyncSpeed } from "./engine.ts";
+import type { EventService } from "./event-service.ts";
+import { subjectOf } from "./subject.ts";
+import type { SyncJobs, SyncOutcome } from "./sync-jobs.ts";
+
+/** What the service needs. */
+export interface ArrayServiceOptions {
+  readonly registry: ArrayRegistry;
+  readonly engine: StorageEngine;
+  readonly events: EventService;
+  readonly syncJobs: SyncJobs;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** Where a device stands in an array. `member` is null when the array does not run. */
+export interface Membership {
+  readonly uuid: string;
+  readonly name: string;
+  readonly running: RunningArray | null;
+  readonly member: MemberStatus | null;
+}
+
+interface Entry {
+  record: ArrayRecord;
+  running: RunningArray | null;
+  status: ArrayStatus | null;
+  startProblem: StartProblem | null;
+  /** Verb under way, for the message that refuses a second one. */
+  busyWith: string | null;
+  /** What the registry holds of the status, to store it only when it changes. */
+  storedKey: string;
+  readonly times: ReasonTimes;
+  view: ArrayView;
+}
+
+/** Member paths of a status, each once. */
+const pathsOf = (status: ArrayStatus): string[] => [
+  ...new Set(status.members.flatMap((member) => (member.path === null ? [] : [member.path]))),
+];
+
+/** What of a status is worth storing: not the progress, not the counters. */
+const storedKey = (status: ArrayStatus): string =>
+  JSON.stringify([
+    status.name,
+    status.members.map((member) => [member.path, member.raidSlot, member.states]),
+    status.raidDevices,
+    status.sizeBytes,
+    status.bitmap.type,
+    status.syncSpeedMin,
+    status.syncSpeedMax,
+  ]);
+
+const outcomeOf = (happening: ArrayHappening): SyncOutcome => {
+  const outcome = happening.details["outcome"];
+  return outcome === "cancelled" || outcome === "failed" || outcome === "interrupted"
+    ? outcome
+    : "done";
+};
+
+/** The arrays. */
+export class ArrayService {
+  readonly #registry: ArrayRegistry;
+  readonly #engine: StorageEngine;
+  readonly #events: EventService;
+  readonly #syncJobs: SyncJobs;
+  readonly #now: () => number;
+  readonly #logger: Logger;
+  readonly #entries = new Map<string, Entry>();
+  #onMembersChanged: (paths: readonly string[]) => void = () => undefined;
+
+  constructor(options: ArrayServiceOptions) {
+    this.#registry = options.registry;
+    this.#engine = options.engine;
+    this.#events = options.events;
+    this.#syncJobs = options.syncJobs;
+    this.#now = options.now;
+    this.#logger = options.logger;
+  }
+
+  /** Reads the registry and listens to the engine; nothing is started. */
+  load(): void {
+    for (const record of this.#registry.list()) {
+      const status =
+        record.lastStatus === null ? null : (JSON.parse(record.lastStatus) as ArrayStatus);
+      this.#entries.set(record.uuid, this.#entry(record, status));
+    }
+    this.#engine.onStatus((uuid, status) => this.#onStatus(uuid, status));
+    this.#engine.onHappening((uuid, happening) => this.#onHappening(uuid, happening));
+  }
+
+  /** Sets the one listener told of paths that joined, left or changed state in an array. */
+  onMembersChanged(listener: (paths: readonly string[]) => void): void {
+    this.#onMembersChanged = listener;
+  }
+
+  /** Every array, in order of creation. */
+  list(): ArrayView[] {
+    return [...this.#entries.values()].map((entry) => entry.view);
+  }
+
+  /** The array of that uuid, or null. */
+  get(uuid: string): ArrayView | null {
+    return this.#entries.get(uuid)?.view ?? null;
+  }
+
+  /** The array by uuid or unique name. Errors: CONTROL_ARRAY_NOT_FOUND, CONTROL_NAME_AMBIGUOUS. */
+  find(key: string): ArrayView {
+    const byUuid = this.#entries.get(key.toLowerCase());
+    if (byUuid !== undefined) {
+      return byUuid.view;
+    }
+    const named = this.list().filter((view) => view.record.name === key);
+    const [first] = named;
+    if (first === undefined) {
+      throw new CodedError("CONTROL_ARRAY_NOT_FOUND", `there is no array ${key}`, {
+        remedy: "list the arrays and the candidates for assembly",
+      });
+    }
+    if (named.length > 1) {
+      throw new CodedError("CONTROL_NAME_AMBIGUOUS", `${named.length} arrays are named ${key}`, {
+        remedy: "give the array's UUID",
+        details: { uuids: named.map((view) => view.record.uuid) },
+      });
+    }
+    return first;
+  }
+
+  /** The running array by uuid or name. Errors: as `find`, CONTROL_ARRAY_NOT_RUNNING. */
+  findRunning(key: string): { readonly view: ArrayView; readonly running: RunningArray } {
+    const view = this.find(key);
+    const running = this.#entries.get(view.record.uuid)?.running ?? null;
+    if (running === null) {
+      throw new CodedError("CONTROL_ARRAY_NOT_RUNNING", `array ${view.record.name} does not run`, {
+        remedy: "assemble it first",
+      });
+    }
+    return { view, running };
+  }
+
+  /** Where the device at `path` stands: a running array first, else one of the registry. */
+  membershipOf(path: string): Membership | null {
+    let stopped: Membership | null = null;
+    for (const { record, running, status } of this.#entries.values()) {
+      const name = record.name;
+      const member = status?.members.find((candidate) => candidate.path === path) ?? null;
+      if (running !== null && member !== null) {
+        return { uuid: record.uuid, name, running, member };
+      }
+      if (running === null && record.memberPaths.includes(path)) {
+        stopped ??= { uuid: record.uuid, name, running: null, member: null };
+      }
+    }
+    return stopped;
+  }
+
+  /**
+   * Runs one verb on an array at a time. Errors: CONTROL_ARRAY_BUSY, and those of `work`.
+   * An array not in the registry yet is not guarded: the engine refuses to start it twice.
+   */
+  async exclusively<Result>(
+    uuid: string,
+    verb: string,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const entry = this.#entries.get(uuid);
+    if (entry === undefined) {
+      return await work();
+    }
+    if (entry.busyWith !== null) {
+      const message = `${entry.busyWith} is under way on array ${entry.record.name}`;
+      throw new CodedError("CONTROL_ARRAY_BUSY", message, {
+        remedy: "ask again when it has ended",
+      });
+    }
+    entry.busyWith = verb;
+    try {
+      return await work();
+    } finally {
+      entry.busyWith = null;
+    }
+  }
+
+  /** Takes over an array the engine has started: registers it as wanted. */
+  async adopt(running: RunningArray, options: { readonly readOnly: boolean }): Promise<ArrayView> {
+    const status = running.status;
+    const known = this.#entries.get(running.uuid);
+    const now = this.#now();
+    const record: ArrayRecord = {
+      uuid: running.uuid,
+      name: status.name,
+      desiredState: "started",
+      readOnly: options.readOnly,
+      memberPaths: pathsOf(status),
+      lastStatus: JSON.stringify(status),
+      syncSpeedMin: known?.record.syncSpeedMin ?? null,
+      syncSpeedMax: known?.record.syncSpeedMax ?? null,
+      createdAt: known?.record.createdAt ?? status.createdAt,
+      updatedAt: now,
+    };
+    const entry = known ?? this.#entry(record, status);
+    this.#entries.set(running.uuid, entry);
+    Object.assign(entry, { record, running, startProblem: null, storedKey: storedKey(status) });
+    this.#registry.put(record);
+    this.#onStatus(running.uuid, status);
+    this.#onMembersChanged(record.memberPaths);
+    if (record.syncSpeedMin !== null && record.syncSpeedMax !== null) {
+      await running.setSyncSpeed({ min: record.syncSpeedMin, max: record.syncSpeedMax });
+    }
+    return entry.view;
+  }
+
+  /** Notes that the array of `uuid` could not be started. */
+  startFailed(uuid: string, problem: StartProblem): void {
+    const entry = this.#entries.get(uuid);
+    if (entry !== undefined) {
+      entry.startProblem = problem;
+      this.#show(entry);
+    }
+  }
+
+  /** Notes that the array was stopped by request; it stays listed. */
+  stopped(uuid: string): void {
+    const entry = this.#entries.get(uuid);
+    if (entry === undefined) {
+      return;
+    }
+    this.#syncJobs.finished(uuid, "interrupted");
+    entry.running = null;
+    entry.startProblem = null;
+    this.#store(entry, { desiredState: "stopped" });
+    this.#show(entry);
+    this.#onMembersChanged(entry.record.memberPaths);
+  }
+
+  /** Forgets a stopped array and its exports; the superblocks of its members stay. */
+  forget(uuid: string): void {
+    const entry = this.#entries.get(uuid);
+    if (entry !== undefined) {
+      this.#registry.remove(uuid);
+      this.#entries.delete(uuid);
+      this.#events.changed("array", uuid, true);
+      this.#events.changed("system", "system");
+      this.#onMembersChanged(entry.record.memberPaths);
+    }
+  }
+
+  /** Sets the speed limits, now and for every later start. */
+  async setSyncSpeed(key: string, speed: SyncSpeed): Promise<void> {
+    const { view, running } = this.findRunning(key);
+    await running.setSyncSpeed(speed);
+    const entry = this.#entries.get(view.record.uuid);
+    if (entry !== undefined) {
+      this.#store(entry, { syncSpeedMin: speed.min, syncSpeedMax: speed.max });
+      this.#show(entry);
+    }
+  }
+
+  /** Stops every running array, marking it clean; they stay wanted for the next start. */
+  async close(): Promise<void> {
+    const running = [...this.#entries.values()].flatMap((entry) => entry.running ?? []);
+    const results = await Promise.allSettled(running.map((array) => array.stop()));
+    for (const [index, result] of results.entries()) {
+      if (result.status === "rejected") {
+        const array = running[index]?.uuid;
+        this.#logger.error({ array, error: result.reason }, "array-stop-failed");
+      }
+    }
+  }
+
+  #entry(record: ArrayRecord, status: ArrayStatus | null): Entry {
+    const times = new ReasonTimes();
+    const { health, reasons } = judge(record, status, false, null);
+    return {
+      record,
+      running: null,
+      status,
+      startProblem: null,
+      busyWith: null,
+      storedKey: status === null ? "" : storedKey(status),
+      times,
+      view: {
+        record,
+        isRunning: false,
+        status,
+        startProblem: null,
+        health,
+        reasons: times.stamp(reasons, this.#now()),
+      },
+    };
+  }
+
+  #onStatus(uuid: string, status: ArrayStatus): void {
+    const entry = this.#entries.get(uuid);
+    if (entry === undefined || entry.running === null) {
+      return;
+    }
+    entry.status = status;
+    this.#syncJobs.observe(uuid, status);
+    const key = storedKey(status);
+    if (key !== entry.storedKey) {
+      const before = entry.record.memberPaths;
+      entry.storedKey = key;
+      this.#store(entry, {
+        name: status.name,
+        memberPaths: pathsOf(status),
+        lastStatus: JSON.stringify(status),
+      });
+      this.#onMembersChanged([...new Set([...before, ...entry.record.memberPaths])]);
+    }
+    this.#show(entry);
+  }
+
+  #onHappening(uuid: string, happening: ArrayHappening): void {
+    if (happening.type === "sync.finished") {
+      this.#syncJobs.finished(uuid, outcomeOf(happening));
+    }
+    this.#events.record({
+      type: happening.type,
+      severity: happening.severity,
+      subject: subjectOf("array", uuid),
+      message: happening.message,
+      details: happening.details,
+      time: happening.time,
+    });
+  }
+
+  #show(entry: Entry): void {
+    const isRunning = entry.running !== null;
+    const { health, reasons } = judge(entry.record, entry.status, isRunning, entry.startProblem);
+    entry.view = {
+      record: entry.record,
+      isRunning,
+      status: entry.status,
+      startProblem: entry.startProblem,
+      health,
+      reasons: entry.times.stamp(reasons, this.#now()),
+    };
+    this.#events.changed("array", entry.record.uuid);
+    this.#events.changed("system", "system");
+  }
+
+  /** Keeps a change of the record; a database that refuses is logged, the array goes on. */
+  #store(entry: Entry, change: Partial<ArrayRecord>): void {
+    entry.record = { ...entry.record, ...change, updatedAt: this.#now() };
+    try {
+      this.#registry.put(entry.record);
+    } catch (error) {
+      this.#logger.error({ array: entry.record.uuid, error }, "array-record-write-failed");
+    }
+  }
+}

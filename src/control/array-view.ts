@@ -1,0 +1,154 @@
+/**
+ * An array as control shows it: the record of the registry, the newest status, why it does not run
+ * when it does not, and the reasons behind its health. One verdict: nobody else judges health.
+ */
+
+import type { ArrayHealth, ArrayStatus, MemberStatus } from "../raid/array-status.ts";
+import type { ArrayRecord } from "../store/array-registry.ts";
+
+/** Why a start was refused, as a whole and per member. */
+export interface StartProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+  readonly members: readonly { readonly path: string; readonly reason: string }[];
+}
+
+/** One reason for a health that is not optimal. `path` names a member, `since` is ms or null. */
+export interface HealthReason {
+  readonly code:
+    | "member-failed"
+    | "member-missing"
+    | "member-rebuilding"
+    | "member-stalled"
+    | "no-spare"
+    | "initial-resync"
+    | "resync-running"
+    | "array-failed"
+    | "stopped"
+    | "not-started";
+  readonly message: string;
+  readonly raidSlot: number | null;
+  readonly path: string | null;
+  readonly since: number | null;
+}
+
+/** An array, running or not. `status` is the last one known when it does not run. */
+export interface ArrayView {
+  readonly record: ArrayRecord;
+  readonly isRunning: boolean;
+  readonly status: ArrayStatus | null;
+  readonly startProblem: StartProblem | null;
+  readonly health: ArrayHealth;
+  readonly reasons: readonly HealthReason[];
+}
+
+type Reason = Omit<HealthReason, "since"> & { readonly since?: number };
+
+const memberReason = (member: MemberStatus, reason: Pick<Reason, "code" | "message">): Reason => ({
+  ...reason,
+  raidSlot: member.raidSlot,
+  path: member.path,
+  ...(member.stalledSince !== null && reason.code === "member-stalled"
+    ? { since: member.stalledSince }
+    : {}),
+});
+
+const label = (member: MemberStatus): string => member.path ?? `raid slot ${member.raidSlot}`;
+
+const memberReasons = (member: MemberStatus): Reason[] => {
+  const reasons: Reason[] = [];
+  if (member.states.includes("faulty")) {
+    const why = member.faultReason === null ? "" : `: ${member.faultReason}`;
+    const message = `${label(member)} failed${why}`;
+    reasons.push(memberReason(member, { code: "member-failed", message }));
+  } else if (member.states.includes("missing") || member.states.includes("removed")) {
+    const message = `raid slot ${member.raidSlot} has no member`;
+    reasons.push(memberReason(member, { code: "member-missing", message }));
+  } else if (member.states.includes("rebuilding")) {
+    const message = `${label(member)} is being rebuilt`;
+    reasons.push(memberReason(member, { code: "member-rebuilding", message }));
+  }
+  if (member.stalledSince !== null) {
+    const message = `${label(member)} does not answer`;
+    reasons.push(memberReason(member, { code: "member-stalled", message }));
+  }
+  return reasons;
+};
+
+const whole = (code: Reason["code"], message: string): Reason => ({
+  code,
+  message,
+  raidSlot: null,
+  path: null,
+});
+
+/** The reasons for the health of a running array, worst first. */
+function runningReasons(status: ArrayStatus): Reason[] {
+  const reasons = status.members.flatMap(memberReasons);
+  if (status.health === "failed") {
+    reasons.unshift(whole("array-failed", "no in-sync member is left: reads and writes fail"));
+  }
+  if (status.sync?.action === "resync") {
+    reasons.push(
+      status.sync.reason === "initial"
+        ? whole("initial-resync", "the first resync makes the copies equal; the array is usable")
+        : whole("resync-running", "copies are made equal after an unclean stop"),
+    );
+  }
+  if (status.health === "degraded") {
+    reasons.push(whole("no-spare", "nothing is being rebuilt: no spare is there"));
+  }
+  return reasons;
+}
+
+/** The verdict on an array, without the times. */
+export function judge(
+  record: ArrayRecord,
+  status: ArrayStatus | null,
+  isRunning: boolean,
+  startProblem: StartProblem | null,
+): { readonly health: ArrayHealth; readonly reasons: readonly Reason[] } {
+  if (isRunning && status !== null) {
+    return { health: status.health, reasons: runningReasons(status) };
+  }
+  if (startProblem === null) {
+    const isWanted = record.desiredState === "started";
+    return {
+      health: "inactive",
+      reasons: [
+        isWanted ? whole("not-started", "not started yet") : whole("stopped", "stopped by request"),
+      ],
+    };
+  }
+  return {
+    health: "inactive",
+    reasons: [
+      whole("not-started", startProblem.message),
+      ...startProblem.members.map(({ path, reason }) => ({
+        code: "not-started" as const,
+        message: `${path}: ${reason}`,
+        raidSlot: null,
+        path,
+      })),
+    ],
+  };
+}
+
+/** Remembers since when each reason has held; forgets those that hold no more. */
+export class ReasonTimes {
+  #since = new Map<string, number>();
+
+  /** The reasons with their times; `now` for those that are new. */
+  stamp(reasons: readonly Reason[], now: number): HealthReason[] {
+    const next = new Map<string, number>();
+    const stamped = reasons.map((reason) => {
+      const key = `${reason.code} ${reason.raidSlot} ${reason.path}`;
+      const since = reason.since ?? this.#since.get(key) ?? now;
+      next.set(key, since);
+      return { ...reason, since };
+    });
+    this.#since = next;
+    return stamped;
+  }
+}

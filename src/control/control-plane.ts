@@ -1,0 +1,192 @@
+/**
+ * The control plane of one board: the services over one store and one engine, in the order they
+ * start and stop. The API reads and calls these services and nothing below them.
+ */
+
+import type { Logger } from "../common/log.ts";
+import type { DeviceFiles } from "../hal/device-files.ts";
+import type { Store } from "../store/store.ts";
+import { ArrayCommands } from "./array-commands.ts";
+import { ArrayService } from "./array-service.ts";
+import { DeviceMonitor } from "./device-monitor.ts";
+import { DeviceService } from "./device-service.ts";
+import type { StorageEngine } from "./engine.ts";
+import { EventService } from "./event-service.ts";
+import { ExportService } from "./export-service.ts";
+import { type BoardHealth, boardHealth } from "./health.ts";
+import { JobService } from "./job-service.ts";
+import { LabFaults } from "./lab-faults.ts";
+import { MemberCommands } from "./member-commands.ts";
+import { SyncJobs } from "./sync-jobs.ts";
+
+/** What a control plane is built over. `newId` gives unique ids that sort by time. */
+export interface ControlPlaneOptions {
+  readonly store: Store;
+  readonly engine: StorageEngine;
+  readonly files: DeviceFiles;
+  readonly nodeName: string;
+  readonly version: string;
+  readonly isLabMode: boolean;
+  /** Folder of the file-backed devices. */
+  readonly devicesDirectory: string;
+  readonly devicePaths: readonly string[];
+  readonly now: () => number;
+  readonly newId: (now: number) => string;
+  readonly logger: Logger;
+}
+
+/** One step of the start, for `/readyz`. */
+export interface ReadyStep {
+  readonly step: "store" | "devices" | "arrays" | "exports";
+  readonly isDone: boolean;
+  readonly message: string | null;
+}
+
+/** The services of a board. */
+export class ControlPlane {
+  readonly options: ControlPlaneOptions;
+  readonly store: Store;
+  readonly engine: StorageEngine;
+  readonly events: EventService;
+  readonly jobs: JobService;
+  readonly syncJobs: SyncJobs;
+  readonly arrays: ArrayService;
+  readonly devices: DeviceService;
+  readonly exports: ExportService;
+  readonly arrayCommands: ArrayCommands;
+  readonly memberCommands: MemberCommands;
+  readonly labFaults: LabFaults;
+  readonly monitor: DeviceMonitor;
+  readonly startedAt: number;
+  #done: ReadyStep["step"][] = ["store"];
+  #isClosing = false;
+
+  constructor(options: ControlPlaneOptions) {
+    const { store, engine, files, now, logger } = options;
+    this.options = options;
+    this.store = store;
+    this.engine = engine;
+    this.startedAt = now();
+    this.events = new EventService({ log: store.events, now, logger });
+    const { events } = this;
+    this.jobs = new JobService({ records: store.jobs, events, now, newId: options.newId, logger });
+    this.syncJobs = new SyncJobs(this.jobs, events, now);
+    const { jobs, syncJobs } = this;
+    this.arrays = new ArrayService({
+      registry: store.arrays,
+      engine,
+      events,
+      syncJobs,
+      now,
+      logger,
+    });
+    const { arrays } = this;
+    this.devices = new DeviceService({
+      records: store.devices,
+      engine,
+      arrays,
+      events,
+      files,
+      directory: options.devicesDirectory,
+      configuredPaths: options.devicePaths,
+      now,
+      logger,
+    });
+    const { devices } = this;
+    this.exports = new ExportService({
+      records: store.exports,
+      engine,
+      arrays,
+      events,
+      now,
+      logger,
+    });
+    const exports = this.exports;
+    this.arrayCommands = new ArrayCommands({
+      engine,
+      arrays,
+      devices,
+      exports,
+      jobs,
+      events,
+      logger,
+    });
+    this.memberCommands = new MemberCommands({ arrays, devices, jobs, syncJobs });
+    this.labFaults = new LabFaults(engine, devices);
+    this.monitor = new DeviceMonitor({
+      devices,
+      arrays,
+      events,
+      files,
+      onAppeared: (path) => this.#startArrayOf(path),
+      logger,
+    });
+  }
+
+  /**
+   * Takes over what the last run left, reads the devices, starts every array that is wanted, opens
+   * their exports, then watches the devices. An array that cannot start stays listed; the rest go on.
+   */
+  async start(): Promise<void> {
+    this.jobs.takeOver();
+    this.arrays.load();
+    this.exports.load();
+    await this.devices.load();
+    this.#done.push("devices");
+    const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
+    await Promise.all(wanted.map((view) => this.#startArray(view.record.uuid)));
+    this.#done.push("arrays", "exports");
+    this.monitor.start();
+    this.events.changed("system", "system");
+  }
+
+  /** The steps of the start. */
+  readiness(): { readonly isReady: boolean; readonly steps: readonly ReadyStep[] } {
+    const steps = (["store", "devices", "arrays", "exports"] as const).map((step) => ({
+      step,
+      isDone: this.#done.includes(step),
+      message: this.#isClosing ? "the daemon is ending" : null,
+    }));
+    return { isReady: !this.#isClosing && steps.every((step) => step.isDone), steps };
+  }
+
+  /** The verdict over all arrays. */
+  health(): BoardHealth {
+    return boardHealth(this.arrays.list());
+  }
+
+  /** Ends the watch, closes the exports, stops the arrays clean. The engine and store stay open. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.monitor.stop();
+    await this.jobs.settle();
+    for (const view of this.arrays.list().filter((candidate) => candidate.isRunning)) {
+      await this.exports.closeAll(view.record.uuid, "the daemon is ending");
+    }
+    await this.arrays.close();
+  }
+
+  async #startArray(uuid: string): Promise<void> {
+    const view = this.arrays.get(uuid);
+    try {
+      await this.arrayCommands.start(uuid, view?.record.readOnly ?? false);
+    } catch (error) {
+      this.options.logger.error({ array: uuid, error }, "array-start-failed");
+      this.events.record({
+        type: "array.start-failed",
+        severity: "critical",
+        subject: `/api/v1/arrays/${uuid}`,
+        message: `array ${view?.record.name} could not start: ${error instanceof Error ? error.message : String(error)}`,
+      });
+    }
+  }
+
+  /** A device appeared: the wanted array it carries is started if it does not run yet. */
+  async #startArrayOf(path: string): Promise<void> {
+    const uuid = this.devices.find(path).probe?.md?.arrayUuid;
+    const view = uuid === undefined ? null : this.arrays.get(uuid);
+    if (view !== null && !view.isRunning && view.record.desiredState === "started") {
+      await this.#startArray(view.record.uuid);
+    }
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * The devices of the board: files of the data directory's `disks` folder and configured paths, each
+ * with a stable id. Reads what they hold through the engine, never while an array uses them.
+ * device-monitor.ts watches them.
+ */
+
+import { CodedError } from "../common/errors.ts";
+import type { Logger } from "../common/log.ts";
+import type { DeviceFile, DeviceFiles } from "../hal/device-files.ts";
+import type { DeviceRecord, DeviceRecords } from "../store/device-records.ts";
+import type { ArrayService, Membership } from "./array-service.ts";
+import { type DeviceVerdict, deviceState } from "./device-state.ts";
+import type { DeviceProbe, StorageEngine } from "./engine.ts";
+import type { EventService } from "./event-service.ts";
+import { subjectOf } from "./subject.ts";
+
+/** Devices a board may have; further files in the folder are ignored. */
+export const DEVICES_MAX = 256;
+const PROBES_AT_ONCE = 8;
+
+/** What the service needs. `directory` holds the file-backed devices, `*.img`. */
+export interface DeviceServiceOptions {
+  readonly records: DeviceRecords;
+  readonly engine: StorageEngine;
+  readonly arrays: ArrayService;
+  readonly events: EventService;
+  readonly files: DeviceFiles;
+  readonly directory: string;
+  readonly configuredPaths: readonly string[];
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** A device as control shows it. */
+export interface DeviceView extends DeviceVerdict {
+  readonly record: DeviceRecord;
+  readonly file: DeviceFile | null;
+  readonly probe: DeviceProbe | null;
+  readonly membership: Membership | null;
+}
+
+/** What is kept of a device. For a member of a running array `file` is what the array opened. */
+interface Entry {
+  record: DeviceRecord;
+  file: DeviceFile | null;
+  probe: DeviceProbe | null;
+}
+
+const slug = (path: string): string => {
+  const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.img$/, "");
+  return name.replace(/[^A-Za-z0-9._-]/g, "-").slice(0, 60) || "device";
+};
+
+/** The devices. */
+export class DeviceService {
+  readonly #options: DeviceServiceOptions;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: DeviceServiceOptions) {
+    this.#options = options;
+  }
+
+  /** Reads the records, finds the files and the configured paths, and what all of them hold. */
+  async load(): Promise<void> {
+    for (const record of this.#options.records.list()) {
+      this.#entries.set(record.path, { record, file: null, probe: null });
+    }
+    await this.discover();
+    await this.readAll([...this.#entries.keys()]);
+    this.#options.arrays.onMembersChanged((paths) => this.#onMembersChanged(paths));
+  }
+
+  /** Registers paths that are new; returns them. */
+  async discover(): Promise<readonly string[]> {
+    const found = [
+      ...this.#options.configuredPaths,
+      ...(await this.#options.files.listImages(this.#options.directory)),
+    ];
+    const fresh = found.filter((path) => !this.#entries.has(path));
+    return fresh.filter((path) => this.#register(path) !== null);
+  }
+
+  /** Paths of every device known. */
+  paths(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
+  list(): DeviceView[] {
+    return [...this.#entries.values()]
+      .map((entry) => this.#view(entry))
+      .sort((a, b) => a.record.id.localeCompare(b.record.id));
+  }
+
+  /** The device by id or path. Errors: CONTROL_DEVICE_NOT_FOUND. */
+  find(key: string): DeviceView {
+    const entry =
+      this.#entries.get(key) ??
+      [...this.#entries.values()].find((candidate) => candidate.record.id === key);
+    if (entry === undefined) {
+      throw new CodedError("CONTROL_DEVICE_NOT_FOUND", `there is no device ${key}`, {
+        remedy: "list the devices; only configured paths and files of the disks folder are devices",
+      });
+    }
+    return this.#view(entry);
+  }
+
+  /** The id of the device at `path`, or null. */
+  idOf(path: string): string | null {
+    return this.#entries.get(path)?.record.id ?? null;
+  }
+
+  /** What was last seen at `path`; for a member of a running array, what the array opened. */
+  fileAt(path: string): DeviceFile | null {
+    return this.#entries.get(path)?.file ?? null;
+  }
+
+  /** Notes what is at `path` now without reading it. */
+  setFile(path: string, file: DeviceFile | null): void {
+    const entry = this.#entries.get(path);
+    if (entry !== undefined) {
+      entry.file = file;
+    }
+  }
+
+  /** Reads the device anew: what is there and what it holds. */
+  async read(path: string): Promise<DeviceView> {
+    const entry = this.#entries.get(path);
+    if (entry === undefined) {
+      return this.find(path);
+    }
+    entry.file = await this.#options.files.identify(path);
+    entry.probe = entry.file === null ? null : await this.#options.engine.probe(path);
+    this.#changed(entry);
+    return this.#view(entry);
+  }
+
+  /** Reads several devices anew, a few at a time. */
+  async readAll(paths: readonly string[]): Promise<void> {
+    for (let at = 0; at < paths.length; at += PROBES_AT_ONCE) {
+      await Promise.all(paths.slice(at, at + PROBES_AT_ONCE).map((path) => this.read(path)));
+    }
+  }
+
+  /** Devices whose superblock names the array, as last read. */
+  carriersOf(uuid: string): DeviceView[] {
+    return this.list().filter(
+      (view) => view.probe?.md?.arrayUuid === uuid && view.membership?.running == null,
+    );
+  }
+
+  /** Makes a file-backed device. Errors: CONTROL_NAME_TAKEN, those of `createImage`. */
+  async createImage(name: string | null, sizeBytes: number): Promise<DeviceView> {
+    if (this.#entries.size >= DEVICES_MAX) {
+      throw new CodedError("CONTROL_DEVICES_FULL", `the board has ${DEVICES_MAX} devices already`, {
+        remedy: "delete files of the disks folder that are not in use",
+      });
+    }
+    const chosen = name ?? this.#freeName();
+    const path = `${this.#options.directory}/${chosen}.img`;
+    if (this.#entries.has(path)) {
+      throw new CodedError("CONTROL_NAME_TAKEN", `there is a device file ${path} already`, {
+        remedy: "choose another name",
+      });
+    }
+    await this.#options.files.createImage(path, sizeBytes);
+    this.#register(path);
+    const view = await this.read(path);
+    this.#options.events.record({
+      type: "device.created",
+      severity: "info",
+      subject: subjectOf("device", view.record.id),
+      message: `device file ${path} of ${sizeBytes} bytes made`,
+      details: { path, size: sizeBytes },
+    });
+    return view;
+  }
+
+  setLabel(key: string, label: string | null): DeviceView {
+    const { record } = this.find(key);
+    const updatedAt = this.#options.now();
+    this.#options.records.setLabel(record.id, label, updatedAt);
+    const entry = this.#entries.get(record.path) as Entry;
+    entry.record = { ...record, label, updatedAt };
+    this.#changed(entry);
+    return this.#view(entry);
+  }
+
+  /** Forgets a device that is gone, unless an array or the configuration names it. */
+  forgetIfUnclaimed(path: string): boolean {
+    const entry = this.#entries.get(path);
+    if (
+      entry === undefined ||
+      this.#options.configuredPaths.includes(path) ||
+      this.#options.arrays.membershipOf(path) !== null
+    ) {
+      return false;
+    }
+    this.#entries.delete(path);
+    this.#options.records.remove(entry.record.id);
+    this.#options.events.changed("device", entry.record.id, true);
+    return true;
+  }
+
+  #register(path: string): Entry | null {
+    if (this.#entries.size >= DEVICES_MAX) {
+      return null;
+    }
+    const taken = new Set([...this.#entries.values()].map((entry) => entry.record.id));
+    const base = slug(path);
+    let id = base;
+    for (let suffix = 2; taken.has(id); suffix += 1) {
+      id = `${base}-${suffix}`;
+    }
+    const now = this.#options.now();
+    const record: DeviceRecord = { id, path, label: null, createdAt: now, updatedAt: now };
+    this.#options.records.add(record);
+    const entry: Entry = { record, file: null, probe: null };
+    this.#entries.set(path, entry);
+    return entry;
+  }
+
+  #freeName(): string {
+    const taken = new Set(this.list().map((view) => view.record.id));
+    let number = 1;
+    while (taken.has(`disk${number}`)) {
+      number += 1;
+    }
+    return `disk${number}`;
+  }
+
+  #view(entry: Entry): DeviceView {
+    const membership = this.#options.arrays.membershipOf(entry.record.path);
+    const uuid = entry.probe?.md?.arrayUuid ?? null;
+    const isStale =
+      membership === null && uuid !== null && this.#options.arrays.get(uuid)?.isRunning === true;
+    const facts = { path: entry.record.path, file: entry.file, probe: entry.probe, membership };
+    return {
+      record: entry.record,
+      file: entry.file,
+      probe: entry.probe,
+      membership,
+      ...deviceState({ ...facts, isStale }),
+    };
+  }
+
+  #changed(entry: Entry): void {
+    this.#options.events.changed("device", entry.record.id);
+  }
+
+  /** Devices that left an array may be read again; all of them look different now. */
+  #onMembersChanged(paths: readonly string[]): void {
+    for (const path of paths) {
+      const entry = this.#entries.get(path);
+      if (entry === undefined) {
+        continue;
+      }
+      this.#changed(entry);
+      const membership = this.#options.arrays.membershipOf(path);
+      if (membership === null || membership.running === null) {
+        this.read(path).catch((error: unknown) => {
+          this.#options.logger.warn({ path, error }, "device-read-failed");
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * The board's health: one honest sentence, the worst array first, and the list of things that want
+ * a person's attention, each with what to do about it.
+ */
+
+import type { ArrayHealth } from "../raid/array-status.ts";
+import type { ArrayView, HealthReason } from "./array-view.ts";
+import { subjectOf } from "./subject.ts";
+
+/** One thing to attend to; `subject` is a resource's path. */
+export interface Attention {
+  readonly severity: "info" | "warning" | "critical";
+  readonly code: string;
+  readonly message: string;
+  readonly subject: string;
+  readonly fix: string | null;
+}
+
+/** The board's health. */
+export interface BoardHealth {
+  readonly state: ArrayHealth;
+  readonly sentence: string;
+  readonly attention: readonly Attention[];
+}
+
+/** Worst first. A stopped array is no trouble; one that could not start is. */
+const WORST_FIRST: readonly ArrayHealth[] = [
+  "failed",
+  "inactive",
+  "degraded",
+  "recovering",
+  "unknown",
+  "resyncing",
+  "building",
+  "optimal",
+];
+
+const isStopped = (view: ArrayView): boolean =>
+  !view.isRunning && view.record.desiredState === "stopped";
+
+const count = (total: number, word: string): string => `${total} ${word}${total === 1 ? "" : "s"}`;
+
+const NUMBER_WORDS = ["no", "one", "two", "three", "four", "five"];
+
+/** What may still fail, over all arrays: the weakest one counts. */
+const survivalSentence = (views: readonly ArrayView[]): string => {
+  const spare = Math.min(...views.map((view) => Math.max(0, (view.status?.inSyncCopies ?? 0) - 1)));
+  if (spare === 0) {
+    return views.length === 1
+      ? "Its last in-sync member must not fail."
+      : "One more failure loses an array.";
+  }
+  const words = NUMBER_WORDS[spare] ?? String(spare);
+  if (spare === 1) {
+    return views.length === 1 ? "Any one member may fail." : "Any one member of each may fail.";
+  }
+  return views.length === 1
+    ? `Any ${words} members may fail.`
+    : `Any ${words} members of each may fail.`;
+};
+
+const progressOf = (view: ArrayView): string => {
+  const sync = view.status?.sync;
+  if (sync === null || sync === undefined || sync.totalBytes === 0) {
+    return "";
+  }
+  return ` (${Math.floor((sync.completedBytes / sync.totalBytes) * 100)} %)`;
+};
+
+const phrase = (view: ArrayView): string => {
+  const name = view.record.name;
+  const status = view.status;
+  switch (view.health) {
+    case "failed":
+      return `${name} has failed: no in-sync member is left.`;
+    case "inactive":
+      return `${name} could not start: ${view.startProblem?.message ?? "it is not started yet"}.`;
+    case "degraded":
+      return `${name} is degraded: ${status?.inSyncCopies ?? 0} of ${status?.raidDevices ?? 0} copies in sync and nothing is being rebuilt.`;
+    case "recovering":
+      return `${name} is recovering${progressOf(view)}: ${status?.inSyncCopies ?? 0} of ${status?.raidDevices ?? 0} copies in sync.`;
+    case "resyncing":
+      return `${name} is resyncing${progressOf(view)}.`;
+    case "building":
+      return `${name} is building${progressOf(view)} and usable.`;
+    case "unknown":
+      return `The state of ${name} is unknown.`;
+    case "optimal":
+      return `${name} is optimal.`;
+  }
+};
+
+const FIXES: Readonly<Record<HealthReason["code"], string | null>> = {
+  "array-failed": "Bring back the member that failed last, stop the array and assemble it.",
+  "member-failed": "Replace the device: remove the member, then add another device.",
+  "member-missing": "Add a device at least as large as the other members.",
+  "member-stalled": "Look at the device and its cable; fail the member if it stays silent.",
+  "no-spare": "Add a device at least as large as the other members.",
+  "not-started": "Bring the missing devices back, then assemble the array.",
+  "member-rebuilding": null,
+  "initial-resync": null,
+  "resync-running": null,
+  stopped: null,
+};
+
+const severityOf = (reason: HealthReason, view: ArrayView): Attention["severity"] | null => {
+  switch (reason.code) {
+    case "array-failed":
+      return "critical";
+    case "not-started":
+      return reason.path === null && view.startProblem !== null ? "critical" : null;
+    case "member-failed":
+    case "member-missing":
+    case "member-stalled":
+      return "warning";
+    case "member-rebuilding":
+    case "initial-resync":
+    case "resync-running":
+      return "info";
+    case "no-spare":
+    case "stopped":
+      return null;
+  }
+};
+
+const attentionOf = (view: ArrayView): Attention[] =>
+  view.reasons.flatMap((reason) => {
+    const severity = severityOf(reason, view);
+    return severity === null
+      ? []
+      : [
+          {
+            severity,
+            code: reason.code,
+            message: `${view.record.name}: ${reason.message}`,
+            subject: subjectOf("array", view.record.uuid),
+            fix: FIXES[reason.code],
+          },
+        ];
+  });
+
+const RANK = { critical: 0, warning: 1, info: 2 } as const;
+
+const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
+  const tail = stopped === 0 ? "" : ` ${count(stopped, "array")} stopped by request.`;
+  if (views.length === 0) {
+    return stopped === 0 ? "No arrays yet." : `No array runs.${tail}`;
+  }
+  const troubled = views
+    .filter((view) => view.health !== "optimal")
+    .sort((a, b) => WORST_FIRST.indexOf(a.health) - WORST_FIRST.indexOf(b.health));
+  const [worst] = troubled;
+  if (worst === undefined) {
+    const head =
+      views.length === 1
+        ? `Array ${views[0]?.record.name} is optimal.`
+        : `All ${views.length} arrays optimal.`;
+    return `${head} ${survivalSentence(views)}${tail}`;
+  }
+  const others = troubled.length - 1;
+  const optimal = views.length - troubled.length;
+  const rest = [
+    ...(others > 0 ? [`${count(others, "other array")} not optimal either`] : []),
+    ...(optimal > 0 ? [`${count(optimal, "array")} optimal`] : []),
+  ];
+  const restSentence = rest.length === 0 ? "" : ` ${rest.join(", ")}.`;
+  const running = views.filter((view) => view.isRunning && view.health !== "failed");
+  const survival =
+    running.length === 0 || worst.health === "failed" ? "" : ` ${survivalSentence(running)}`;
+  return `${phrase(worst)}${survival}${restSentence}${tail}`;
+};
+
+/** The verdict over all arrays of the board. */
+export function boardHealth(arrays: readonly ArrayView[]): BoardHealth {
+  const stopped = arrays.filter(isStopped);
+  const wanted = arrays.filter((view) => !isStopped(view));
+  const state =
+    WORST_FIRST.find((health) => wanted.some((view) => view.health === health)) ?? "optimal";
+  return {
+    state,
+    sentence: sentenceOf(wanted, stopped.length),
+    attention: wanted.flatMap(attentionOf).sort((a, b) => RANK[a.severity] - RANK[b.severity]),
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * The jobs of sync actions: one per resync, recovery, check or repair, opened when an array's
+ * status shows the action, fed with its progress, ended with it. After a restart an interrupted job
+ * is taken up again by the array that takes up its action.
+ */
+
+import type { ArrayStatus, SyncActionWord, SyncStatus } from "../raid/array-status.ts";
+import type { EventService } from "./event-service.ts";
+import { type Job, type JobKind, withLogLine } from "./job.ts";
+import type { JobService } from "./job-service.ts";
+import { subjectOf } from "./subject.ts";
+
+/** How a sync action ended, from the engine's `sync.finished`. */
+export type SyncOutcome = "done" | "cancelled" | "failed" | "interrupted";
+
+interface Follow {
+  readonly jobId: string;
+  readonly action: SyncActionWord;
+  readonly startedAt: number;
+  /** Last step of 20 percent announced. */
+  percentAnnounced: number;
+  completedBytes: number;
+  totalBytes: number;
+}
+
+const PERCENT_STEP = 20;
+
+const jobKind = (action: SyncActionWord): JobKind | null => {
+  switch (action) {
+    case "resync":
+      return "array.resync";
+    case "recover":
+      return "array.recover";
+    case "check":
+      return "array.check";
+    case "repair":
+      return "array.repair";
+    case "idle":
+    case "frozen":
+      return null;
+  }
+};
+
+/** Follows the sync actions of all arrays. */
+export class SyncJobs {
+  readonly #jobs: JobService;
+  readonly #events: EventService;
+  readonly #now: () => number;
+  readonly #follows = new Map<string, Follow>();
+  /** `startedAt` of the action that ended last per array: late news of it opens no new job. */
+  readonly #ended = new Map<string, number>();
+  /** Who asked for the next check or repair of an array. */
+  readonly #requesters = new Map<string, string>();
+
+  constructor(jobs: JobService, events: EventService, now: () => number) {
+    this.#jobs = jobs;
+    this.#events = events;
+    this.#now = now;
+  }
+
+  /** Names who asked for the action that starts next on the array. */
+  requestedBy(uuid: string, actor: string): void {
+    this.#requesters.set(uuid, actor);
+  }
+
+  /** Id of the job that follows the array's sync action, or null. */
+  jobOf(uuid: string): string | null {
+    return this.#follows.get(uuid)?.jobId ?? null;
+  }
+
+  /** Takes in a status of the array. */
+  observe(uuid: string, status: ArrayStatus): void {
+    const follow = this.#follows.get(uuid);
+    const sync = status.sync;
+    const kind = sync === null ? null : jobKind(sync.action);
+    if (sync === null || kind === null) {
+      if (follow !== undefined) {
+        // The engine announces the end first; without that the bytes settled tell how it ended.
+        const isDone = follow.completedBytes >= follow.totalBytes;
+        this.finished(uuid, isDone ? "done" : "interrupted");
+      }
+      return;
+    }
+    if (follow?.action === sync.action && follow.startedAt === sync.startedAt) {
+      this.#advance(uuid, follow, sync);
+      return;
+    }
+    if (follow !== undefined) {
+      this.finished(uuid, "interrupted");
+    }
+    if (this.#ended.get(uuid) !== sync.startedAt) {
+      this.#begin(uuid, kind, sync);
+    }
+  }
+
+  /** Ends the job of the array's action, if one is followed. */
+  finished(uuid: string, outcome: SyncOutcome): void {
+    const follow = this.#follows.get(uuid);
+    if (follow === undefined) {
+      return;
+    }
+    this.#follows.delete(uuid);
+    this.#ended.set(uuid, follow.startedAt);
+    const job = this.#jobs.get(follow.jobId);
+    if (outcome === "done") {
+      this.#jobs.end(job, "succeeded", { result: { array_id: uuid } });
+    } else {
+      const line = `${follow.action} ended: ${outcome}`;
+      this.#jobs.end(withLogLine(job, this.#now(), line), "cancelled", {});
+    }
+  }
+
+  #begin(uuid: string, kind: JobKind, sync: SyncStatus): void {
+    const subject = subjectOf("array", uuid);
+    const interrupted = this.#jobs
+      .live()
+      .filter((job) => job.subject === subject && job.state === "interrupted");
+    let job: Job | undefined;
+    for (const candidate of interrupted) {
+      if (job === undefined && candidate.kind === kind) {
+        job = this.#jobs.move(candidate.id, "running", "taken up again");
+      } else {
+        const line = `not taken up again: ${sync.action} runs instead`;
+        this.#jobs.end(withLogLine(candidate, this.#now(), line), "cancelled", {});
+      }
+    }
+    const createdBy = this.#requesters.get(uuid) ?? "array";
+    this.#requesters.delete(uuid);
+    job ??= this.#jobs.open({
+      kind,
+      subject,
+      createdBy: sync.reason === "user" ? createdBy : "array",
+    });
+    const follow: Follow = {
+      jobId: job.id,
+      action: sync.action,
+      startedAt: sync.startedAt,
+      percentAnnounced: stepOf(sync),
+      completedBytes: sync.completedBytes,
+      totalBytes: sync.totalBytes,
+    };
+    this.#follows.set(uuid, follow);
+    this.#advance(uuid, follow, sync);
+  }
+
+  #advance(uuid: string, follow: Follow, sync: SyncStatus): void {
+    follow.completedBytes = sync.completedBytes;
+    follow.totalBytes = sync.totalBytes;
+    this.#jobs.progress(follow.jobId, {
+      doneBytes: sync.completedBytes,
+      totalBytes: sync.totalBytes,
+      speedBytesPerSecond: sync.speedBytesPerSecond,
+      eta: sync.eta,
+    });
+    const percent = stepOf(sync);
+    if (percent > follow.percentAnnounced && percent < 100) {
+      follow.percentAnnounced = percent;
+      this.#events.record({
+        type: "sync.progress",
+        severity: "info",
+        subject: subjectOf("array", uuid),
+        message: `${sync.action} reached ${percent} %`,
+        details: { action: sync.action, percent, job: follow.jobId },
+        percent,
+      });
+    }
+  }
+}
+
+/** The last full step of 20 percent that is behind. */
+function stepOf(sync: SyncStatus): number {
+  if (sync.totalBytes === 0) {
+    return 0;
+  }
+  const percent = (sync.completedBytes / sync.totalBytes) * 100;
+  return Math.floor(percent / PERCENT_STEP) * PERCENT_STEP;
+}
