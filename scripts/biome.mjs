@@ -1,5 +1,5 @@
-// Runs Biome. The platform packages are pinned directly instead of `@biomejs/biome`, so that the lock file
-// holds only the platforms that this project supports.
+// Runs Biome. The platform packages are pinned directly instead of `@biomejs/biome`, so that the
+// lock file holds only the platforms that this project supports.
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

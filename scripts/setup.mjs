@@ -1,6 +1,6 @@
-// Sets a clone up: dependencies, the optional GPIO addon and the built panel. Runs before `npm start`
-// and `npm test`, on any Node.js from 20 on, and does nothing when everything is in step. Plain
-// JavaScript, because it must run before the pinned Node.js is installed.
+// Sets a clone up: dependencies, the optional GPIO addon and the built panel. Runs before `npm
+// start` and `npm test`, on any Node.js from 20 on, and does nothing when everything is in step.
+// Plain JavaScript, because it must run before the pinned Node.js is installed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {

@@ -1,8 +1,8 @@
 /**
  * The test runner: `npm test`, or `npm test -- [options] [FILTER…]`.
  *
- * Plans groups of test files, runs each in a process of its own, two at a time, and sums up. Its last
- * line is exactly `N passed, N failed`, with `, N skipped` after it when tests were skipped.
+ * Plans groups of test files, runs each in a process of its own, two at a time, and sums up. Its
+ * last line is exactly `N passed, N failed`, with `, N skipped` after it when tests were skipped.
  * Exit code 0 only when something passed and nothing failed.
  *
  * A FILTER is a part of a path (`unit/raid`, `tidy`). Options: `--list` prints the plan, `--jobs N`

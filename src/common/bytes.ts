@@ -1,10 +1,10 @@
 /**
  * Cursors over byte arrays with bounds, in little or big endian order, for the codecs.
  *
- * ByteReader is for hostile bytes: it never throws and never reads outside its array. A read past the
- * end returns zero (or an empty array) and sets `overran`, which stays set; a decoder checks it once
- * before it trusts what it read. ByteWriter is for our own values: a value or position out of range
- * is a broken program and fails an assertion.
+ * ByteReader is for hostile bytes: it never throws and never reads outside its array. A read past
+ * the end returns zero (or an empty array) and sets `overran`, which stays set; a decoder checks it
+ * once before it trusts what it read. ByteWriter is for our own values: a value or position out of
+ * range is a broken program and fails an assertion.
  *
  * u64 values are bigint here and only here; `toSafeNumber` is the way out.
  */
@@ -111,7 +111,9 @@ export class ByteReader {
     else this.#overrun();
   }
 
-  /** Moves past `length` bytes and returns where they start, or undefined when they do not exist. */
+  /**
+   * Moves past `length` bytes and returns where they start, or undefined when they do not exist.
+   */
   #claim(length: number): number | undefined {
     if (this.#overran || !isWithin(length, this.remaining)) return this.#overrun();
     const at = this.#position;

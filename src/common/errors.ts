@@ -1,13 +1,15 @@
 /**
- * Failures at the edges: devices, sockets, the store, requests of users. Each has a stable code that
- * scripts may match; every code has a row in docs/errors.md (a test compares the two).
+ * Failures at the edges: devices, sockets, the store, requests of users. Each has a stable code
+ * that scripts may match; every code has a row in docs/errors.md (a test compares the two).
  */
 
 /** What a CodedError carries besides its code and message. */
 export interface CodedErrorOptions {
   /** What the user can do about it, as one sentence without a full stop. */
   readonly remedy?: string;
-  /** Machine-readable facts: plain JSON values, snake_case keys (they reach the API as they are). */
+  /**
+   * Machine-readable facts: plain JSON values, snake_case keys (they reach the API as they are).
+   */
   readonly details?: Readonly<Record<string, unknown>>;
   /** The failure beneath, if any. */
   readonly cause?: unknown;
@@ -38,7 +40,9 @@ export class CodedError extends Error {
   }
 }
 
-/** The plain form of a CodedError, to post between threads: structured clone drops class and code. */
+/**
+ * The plain form of a CodedError, to post between threads: structured clone drops class and code.
+ */
 export interface PlainError {
   readonly code: string;
   readonly message: string;

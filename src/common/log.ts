@@ -1,6 +1,6 @@
 /**
- * Structured logging: one JSON object per line, one stable event name per kind of line, ids instead of
- * prose. `Logger` is the port that everything takes; `ndjsonLogger` implements it over a given
+ * Structured logging: one JSON object per line, one stable event name per kind of line, ids instead
+ * of prose. `Logger` is the port that everything takes; `ndjsonLogger` implements it over a given
  * line writer and clock, so this file touches neither stderr nor time.
  */
 

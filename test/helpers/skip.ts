@@ -1,6 +1,6 @@
 /**
- * Tests that need a tool or a feature of the machine. Every skip has a reason; the runner prints and
- * counts it, and fails a file that skips without one. With CI=true a missing tool is a failure.
+ * Tests that need a tool or a feature of the machine. Every skip has a reason; the runner prints
+ * and counts it, and fails a file that skips without one. With CI=true a missing tool is a failure.
  */
 import type { Callback, Test } from "uvu";
 import { hasTool, TEST_TOOLS } from "../../scripts/test-tools.ts";

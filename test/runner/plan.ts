@@ -7,7 +7,9 @@ export interface Group {
   readonly name: string;
   /** Paths from the root of the repository. */
   readonly files: readonly string[];
-  /** At most one group of the `integration` lane runs at a time: its tests use the whole machine. */
+  /**
+   * At most one group of the `integration` lane runs at a time: its tests use the whole machine.
+   */
   readonly lane: "parallel" | "integration";
   /** Seconds after which the process is killed and counted as failed. */
   readonly limitSeconds: number;

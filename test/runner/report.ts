@@ -1,6 +1,6 @@
 /**
- * What the process of a group tells the runner: one JSON object per line on descriptor 3, written as
- * things happen, so that a hang or a crash still names the file it happened in.
+ * What the process of a group tells the runner: one JSON object per line on descriptor 3, written
+ * as things happen, so that a hang or a crash still names the file it happened in.
  */
 import type { Skip } from "./skips.ts";
 
@@ -13,7 +13,9 @@ export interface FileStarted {
   readonly file: string;
 }
 
-/** A file ended. `failures` are formatted texts; `failed` counts tests, and at least 1 if any text. */
+/**
+ * A file ended. `failures` are formatted texts; `failed` counts tests, and at least 1 if any text.
+ */
 export interface FileEnded {
   readonly type: "ended";
   readonly file: string;

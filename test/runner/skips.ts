@@ -1,4 +1,6 @@
-/** The skips of this process with their reasons, from test/helpers/skip.ts to the group's report. */
+/**
+ * The skips of this process with their reasons, from test/helpers/skip.ts to the group's report.
+ */
 
 export interface Skip {
   readonly name: string;
