@@ -4,7 +4,7 @@
  * we may.
  */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Command name to the Debian package that has it. Tests may use only these. */
@@ -26,6 +26,8 @@ export const TEST_TOOLS: Readonly<Record<string, string>> = {
   openssl: "openssl",
   chromium: "chromium",
   "linux.uml": "user-mode-linux",
+  losetup: "mount",
+  ...(readFileSync("/proc/cpuinfo", "latin1").includes(" amx_tile") ? { cc: "gcc" } : {}),
 };
 
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
