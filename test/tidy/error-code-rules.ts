@@ -4,33 +4,44 @@ import { lineAt } from "./source-text.ts";
 
 export const ERROR_TABLE = "docs/errors.md";
 
+/** First words of codes: the part of the program that refuses. */
+const AREAS = "RAID|NBD|CLUSTER|DLM|HAL|STORE|CONTROL|ENGINE|API|CLI|CONFIG|DAEMON|DEMO";
+/** A code handed on as a value (`{ ok: false, code: "RAID_…" }`); NBD_… are the protocol's names. */
+const HANDED_ON = new RegExp(`"((?!NBD_)(?:${AREAS})(?:_[A-Z0-9]+)+)"`, "g");
 const CREATION = /\bnew CodedError\(\s*/g;
 const LITERAL = /^"([^"]*)"/;
-const SHAPE = /^[A-Z]+(_[A-Z0-9]+)+$/;
+/** The code of another value, whose own literal counts: `outcome.code`. */
+const FORWARDED = /^(\w+\.)*code\b/;
+const SHAPE = new RegExp(`^(?:${AREAS})(?:_[A-Z0-9]+)+$`);
 const ROW = /^\| `([^`]+)` \|([^|]*)\|([^|]*)\|$/;
-/** Where errors are rebuilt from their plain form. */
-const REBUILT = "src/common/errors.ts";
 
 interface FoundCode {
   readonly code: string;
   readonly where: string;
 }
 
-/** The codes in `src/`, each with its first place, and places where the code is no literal. */
+/** The codes in `src/`, each with its first place, and errors created with anything else. */
 export function findCodes(files: readonly SourceFile[]): {
   readonly codes: readonly FoundCode[];
   readonly violations: readonly Violation[];
 } {
   const codes = new Map<string, FoundCode>();
   const violations: Violation[] = [];
+  const add = (code: string, where: string): void => {
+    if (!codes.has(code)) codes.set(code, { code, where });
+  };
   for (const file of files) {
-    if (!file.path.startsWith("src/") || file.path === REBUILT) continue;
+    if (!file.path.startsWith("src/")) continue;
     for (const match of file.strings.matchAll(CREATION)) {
       const where = `${file.path}:${lineAt(file.text, match.index)}`;
-      const code = LITERAL.exec(file.strings.slice(match.index + match[0].length))?.[1];
-      if (code === undefined) violations.push(`${where}: give the code as a string literal`);
-      else if (!SHAPE.test(code)) violations.push(`${where}: ${code} is not AREA_WHAT`);
-      else if (!codes.has(code)) codes.set(code, { code, where });
+      const argument = file.strings.slice(match.index + match[0].length);
+      const code = LITERAL.exec(argument)?.[1];
+      if (code !== undefined && SHAPE.test(code)) add(code, where);
+      else if (code !== undefined) violations.push(`${where}: ${code} is not AREA_WHAT (${AREAS})`);
+      else if (!FORWARDED.test(argument)) violations.push(`${where}: give the code as a literal`);
+    }
+    for (const match of file.strings.matchAll(HANDED_ON)) {
+      add(match[1] ?? "", `${file.path}:${lineAt(file.text, match.index)}`);
     }
   }
   return { codes: [...codes.values()], violations };

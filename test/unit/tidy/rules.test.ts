@@ -280,8 +280,12 @@ test("checkErrorCodes compares sources and table both ways", () => {
     checkErrorCodes(files, `${row("RAID_A")}\n${row("RAID_A")}\n${row("RAID_B")}`).join(),
     /RAID_A has two rows/,
   );
-  const computed = [toSource("src/raid/a.ts", "new CodedError(code)")];
-  assert.match(checkErrorCodes(computed, "").join(), /string literal/);
+  const handedOn = [toSource("src/raid/a.ts", 'return { ok: false, code: "RAID_D" };')];
+  assert.match(checkErrorCodes(handedOn, "").join(), /RAID_D/);
+  const computed = [toSource("src/raid/a.ts", "new CodedError(choose())")];
+  assert.match(checkErrorCodes(computed, "").join(), /as a literal/);
+  const forwarded = [toSource("src/raid/a.ts", "new CodedError(outcome.code, outcome.message)")];
+  assert.equal(checkErrorCodes(forwarded, ""), []);
   const misshapen = [toSource("src/raid/a.ts", 'new CodedError("oops")')];
   assert.match(checkErrorCodes(misshapen, "").join(), /not AREA_WHAT/);
 });
