@@ -1,7 +1,8 @@
 /*
- * Preloaded into linux.uml on hosts whose extended register state is larger than the 2696 bytes that
- * user-mode Linux 6.1 knows (Intel AMX). The host's ptrace(PTRACE_SETREGSET, NT_X86_XSTATE) takes the whole
- * area or fails with EFAULT, so a short area from the caller is laid over the tracee's present whole area.
+ * Preloaded into linux.uml on hosts whose extended register state is larger than the 2696 bytes
+ * that user-mode Linux 6.1 knows (Intel AMX). There ptrace(PTRACE_SETREGSET, NT_X86_XSTATE) takes
+ * the whole area or fails with EFAULT, so a short area from the caller is laid over the tracee's
+ * present whole area.
  */
 #include <stdarg.h>
 

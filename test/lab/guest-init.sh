@@ -1,7 +1,8 @@
 #!/bin/bash
 # First process of the guest kernel. The root file system is the host's own /, read-only; the kernel
-# parameters $labdir and $labdisks name the host folder that carries the script in and the results out, and
-# the number of images. A fork costs about 20 ms in user-mode Linux, so there are few of them.
+# parameters $labdir and $labdisks name the host folder that carries the script in and the results
+# out, and the number of images. A fork costs about 20 ms in user-mode Linux, so there are few of
+# them.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root TERM=dumb LANG=C.UTF-8 MDADM_NO_UDEV=1
 LAB=/run/lab OUT=/run/lab/out TTY=/dev/ttyS0
@@ -15,7 +16,8 @@ finish() { # STATUS: leave the exit status for the host, wait until the output i
   sleep 60
 }
 
-# For scripts: stop the kernel at once, with nothing written back, like a power cut. The run returns STATUS.
+# For scripts: stop the kernel at once, with nothing written back, like a power cut. The run returns
+# STATUS.
 crash() {
   stty -F $TTY raw
   echo "${1:-0}" >$LAB/status

@@ -1,5 +1,6 @@
-# Runs in the guest for judge.ts: what mdadm says of each member, then the array assembled read-only, then
-# read-write with its resync, a check, and (WRITES=1) a file system made, filled and checked. Results: $OUT.
+# Runs in the guest for judge.ts: what mdadm says of each member, then the array assembled read-
+# only, then read-write with its resync, a check, and (WRITES=1) a file system made, filled and
+# checked. Results: $OUT.
 set -u
 md=/sys/block/md0/md
 attributes() { # FILE: NAME=VALUE of the running array
@@ -38,7 +39,8 @@ if [ "$WRITES" = 1 ]; then
   {
     mkfs.ext4 -q -F /dev/md0 && mount /dev/md0 /run/fs &&
       head -c 1M /dev/urandom >/run/fs/one && cp /run/fs/one /run/fs/two && umount /run/fs &&
-      fsck.ext4 -fn /dev/md0 && mount -o ro /dev/md0 /run/fs && cmp /run/fs/one /run/fs/two && umount /run/fs
+      fsck.ext4 -fn /dev/md0 && mount -o ro /dev/md0 /run/fs &&
+      cmp /run/fs/one /run/fs/two && umount /run/fs
   } >"$OUT/filesystem.log" 2>&1
   echo $? >"$OUT/filesystem.status"
   sha256sum </dev/md0 >"$OUT/sha256.written"

@@ -61,13 +61,14 @@ export async function kernelJudges(
   return readVerdict(result, images.length);
 }
 
+const COMPLAINTS = [
+  /error|fail|invalid|wrong|bad |corrupt|mismatch|cannot|can't|too (small|big)/i,
+  /kicking|non-fresh|out of date|not clean|WARN|BUG/,
+];
+
 /** The lines in which md complains: none for an array that is as Linux would have made it. */
 export function mdComplaints(dmesg: readonly string[]): readonly string[] {
-  return dmesg.filter((line) =>
-    /error|fail|invalid|wrong|bad |kicking|non-fresh|corrupt|mismatch|cannot|can't|out of date|not clean|too (small|big)|WARN|BUG/i.test(
-      line,
-    ),
-  );
+  return dmesg.filter((line) => COMPLAINTS.some((pattern) => pattern.test(line)));
 }
 
 function readVerdict(result: KernelResult, members: number): KernelVerdict {

@@ -1,9 +1,10 @@
 /**
- * A real Linux kernel for tests: Debian's user-mode-linux, a kernel that runs as an ordinary process, with
- * the host's own programs (mdadm, mkfs.ext4 ...) on the host's own read-only /. It boots in about two
- * seconds, sees image files as /dev/ubda, /dev/ubdb ..., runs one bash script and is gone.
+ * A real Linux kernel for tests: Debian's user-mode-linux, a kernel that runs as an ordinary
+ * process, with the host's own programs (mdadm, mkfs.ext4 ...) on the host's own read-only /. It
+ * boots in about two seconds, sees image files as /dev/ubda, /dev/ubdb ..., runs one bash script
+ * and is gone.
  *
- * Two processes per run: supervise.sh owns the process group and the time limit; guest-init.sh is the
+ * Per run, supervise.sh owns the guest's processes and the time limit, and guest-init.sh is the
  * guest's first process. They meet in one temporary folder, which nothing outlives.
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -57,7 +58,7 @@ export interface KernelResult {
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** Why no guest kernel can run here, or undefined when one can. The first call boots one to find out. */
+/** Why no guest kernel can run here, or undefined. The first call boots one to find out. */
 export async function whyNoKernel(): Promise<string | undefined> {
   knownReason ??= findReason();
   return await knownReason;
@@ -82,7 +83,7 @@ async function findReason(): Promise<string | undefined> {
   return `user-mode Linux does not start here (status ${probe.status}): ${lastLines}`;
 }
 
-/** Boots a kernel with the images, runs the script, and returns what it said. Never rejects for the guest. */
+/** Boots a kernel with the images, runs the script and returns what became of it. */
 export async function runInKernel(run: KernelRun): Promise<KernelResult> {
   if (run.images.length > MAX_IMAGES) throw new RangeError(`at most ${MAX_IMAGES} images`);
   const folder = mkdtempSync(join(realpathSync(tmpdir()), "satsuma-lab-"));

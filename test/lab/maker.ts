@@ -8,9 +8,9 @@ export interface MakeOptions {
   readonly folder: string;
   /** Image sizes, in mdadm's device order. */
   readonly sizesBytes: readonly number[];
-  /** Arguments of `mdadm --create /dev/md0`, without the devices: `--level=1 --raid-devices=2` ... */
+  /** Arguments of `mdadm --create /dev/md0` without the devices: `--level=1` ... */
   readonly createArguments: readonly string[];
-  /** Device words for mdadm, when not simply all images: `$D0 missing`, `$D0 --write-mostly $D1`. */
+  /** Device words, when not simply all images: `$D0 missing`, `$D0 --write-mostly $D1`. */
   readonly devices?: string;
   /** Bash after the initial sync; the array is /dev/md0. `crash` in it is a power cut. */
   readonly steps?: string;

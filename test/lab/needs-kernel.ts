@@ -4,7 +4,8 @@ import { type Register, skipWhen } from "../helpers/skip.ts";
 import { whyNoKernel } from "./kernel.ts";
 
 /**
- * `test` where a guest kernel boots; else a stand-in that skips with the reason (with CI=true: fails).
+ * `test` where a guest kernel boots; else a stand-in that skips with the reason (or, with CI=true,
+ * fails).
  * `tooled` is what `skipUnless(["linux.uml", "mdadm"], test)` returned.
  */
 export async function needsKernel<T>(tooled: Register<T>, test: Test<T>): Promise<Register<T>> {

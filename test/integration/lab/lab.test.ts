@@ -1,4 +1,4 @@
-/** The lab itself: a judge that is wrong or leaks guests would spoil every test that relies on it. */
+/** The lab itself: a judge that errs or leaks guests would spoil every test that relies on it. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
