@@ -118,13 +118,14 @@ async function main(): Promise<number> {
   // A short path: tests put unix sockets below it, whose names end at 107 bytes.
   const scratch = mkdtempSync(join(tmpdir(), "st-"));
   const cleanUp = (): void => rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      killAllGroups();
-      cleanUp();
-      process.exit(1);
-    });
-  }
+  const giveUp = (): never => {
+    killAllGroups();
+    cleanUp();
+    process.exit(1);
+  };
+  process.on("SIGINT", giveUp).on("SIGTERM", giveUp);
+  // Whoever read our output is gone (`npm test | head`).
+  process.stdout.on("error", giveUp);
   const results = await runAll(groups, scratch);
   cleanUp();
   return sumUp(results);

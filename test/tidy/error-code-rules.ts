@@ -6,7 +6,9 @@ export const ERROR_TABLE = "docs/errors.md";
 
 /** First words of codes: the part of the program that refuses. */
 const AREAS = "RAID|NBD|CLUSTER|DLM|HAL|STORE|CONTROL|ENGINE|API|CLI|CONFIG|DAEMON|DEMO";
-/** A code handed on as a value (`{ ok: false, code: "RAID_…" }`); NBD_… are the protocol's names. */
+/**
+ * A code handed on as a value (`{ ok: false, code: "RAID_…" }`); NBD_… are the protocol's names.
+ */
 const HANDED_ON = new RegExp(`"((?!NBD_)(?:${AREAS})(?:_[A-Z0-9]+)+)"`, "g");
 const CREATION = /\bnew CodedError\(\s*/g;
 const LITERAL = /^"([^"]*)"/;

@@ -202,6 +202,7 @@ const RULES: Readonly<Record<string, RuleSamples>> = {
     good: [
       ["test/helpers/timeout.ts", "setTimeout(f, 10);"],
       ["test/unit/a.test.ts", "clock.setTimeout(1); const text = 'setTimeout(f)';"],
+      ["test/unit/a.test.ts", "const text = 'import \"node:timers/promises\"';"],
     ],
   },
 };
