@@ -11,6 +11,8 @@
  * - After `close` every call fails with `HAL_DEVICE_CLOSED`.
  */
 
+import { assert } from "../common/assert.ts";
+
 /**
  * Synchronous calls of a device whose backing store answers at once (a file in the page cache).
  * Each throws `CodedError` on failure. They block the calling thread for as long as the I/O takes.
@@ -41,6 +43,13 @@ export interface BlockDevice {
   flush(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** The synchronous calls of a device that has just been seen to have them. */
+export const syncCallsOf = (device: BlockDevice): SyncCalls => {
+  const { sync } = device;
+  assert(sync !== null, `${device.name} has no synchronous calls just now`);
+  return sync;
+};
 
 /** Opens the device at `path`; the thread that uses a device opens it itself. */
 export type OpenBlockDevice = (path: string, mode: "read" | "write") => Promise<BlockDevice>;

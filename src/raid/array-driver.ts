@@ -25,7 +25,7 @@ export interface ArrayHost {
   now(): number;
   readonly waitForRegion: WaitForRegion;
   /** All workers open `path` as this leg; resolves with null or an error text. */
-  openLeg(slot: number, path: string): Promise<string | null>;
+  openLeg(slot: number, path: string, dataOffset: number): Promise<string | null>;
   dropLeg(slot: number): void;
   intentReady(worker: number): void;
   legResolved(worker: number, request: number): void;
@@ -161,8 +161,9 @@ export class ArrayDriver {
 
   #openLeg(effect: Extract<ArrayEffect, { type: "open-leg" }>): void {
     const path = this.#paths.get(effect.member);
-    assert(path !== undefined, "leg of an unknown member");
-    void this.#host.openLeg(effect.slot, path).then((error) => {
+    const member = this.#members.get(effect.member);
+    assert(path !== undefined && member !== undefined, "leg of an unknown member");
+    void this.#host.openLeg(effect.slot, path, member.dataOffset).then((error) => {
       this.dispatch({ type: "legs-opened", token: effect.token, error });
     });
   }

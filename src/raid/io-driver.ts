@@ -64,6 +64,7 @@ export class ArrayIo {
   readonly #waitForRegion: WaitForRegion;
   readonly #locks: RegionLocks;
   readonly #legs: (BlockDevice | null)[];
+  readonly #dataOffsets: Float64Array;
   readonly #legUse: Int32Array;
   readonly #closing: (((value: undefined) => void) | null)[];
   /** Writes waiting for an intent to be sent, and those of the intent under way. */
@@ -73,6 +74,7 @@ export class ArrayIo {
   readonly #slowWrites = new Set<WriteRequest>();
   /** Writes waiting for a region or for an overlapping write, in order of arrival. */
   #waiting: WriteRequest[] = [];
+  readonly #regionWaits = new Set<number>();
   readonly #resolving = new Map<number, () => void>();
   #nextRequest = 1;
   #flushNext: IoCompletion[] = [];
@@ -90,6 +92,7 @@ export class ArrayIo {
     this.#locks = new RegionLocks(options.state.lockWords, options.worker);
     const slots = options.state.shape.raidSlots;
     this.#legs = new Array<BlockDevice | null>(slots).fill(null);
+    this.#dataOffsets = new Float64Array(slots);
     this.#legUse = new Int32Array(slots);
     this.#closing = new Array<null>(slots).fill(null);
   }
@@ -102,10 +105,13 @@ export class ArrayIo {
     return this.#state;
   }
 
-  /** Gives the worker its own handle of a leg. BEFORE the leg's state says anybody may use it. */
-  openLeg(slot: number, device: BlockDevice): void {
+  /**
+   * Gives the worker its own handle of a leg; `dataOffset`: bytes from the start of the member to
+   * the array's content. BEFORE the leg's state says anybody may use it. */
+  openLeg(slot: number, device: BlockDevice, dataOffset: number): void {
     assert(this.#legs[slot] === null, "leg is open already");
     this.#legs[slot] = device;
+    this.#dataOffsets[slot] = dataOffset;
   }
 
   /** Closes the handle once no I/O uses it. AFTER the leg's state says nobody may use it. */
@@ -173,6 +179,11 @@ export class ArrayIo {
     resume?.();
   }
 
+  /** Position on the member of a position in the array. Source: raid1 geometry. */
+  #onLeg(slot: number, offset: number): number {
+    return (this.#dataOffsets[slot] ?? 0) + offset;
+  }
+
   #leave(): void {
     this.#open--;
     if (this.#open === 0) this.#idle?.(undefined);
@@ -211,7 +222,7 @@ export class ArrayIo {
     const sync = device.sync;
     if (sync === null) return this.#readSlowly(device, slot, target, offset, tried, complete);
     try {
-      sync.read(target, offset);
+      sync.read(target, this.#onLeg(slot, offset));
     } catch (error) {
       return this.#readElsewhere(slot, error, target, offset, tried, complete);
     }
@@ -227,7 +238,7 @@ export class ArrayIo {
     complete: IoCompletion,
   ): void {
     this.#useLeg(slot);
-    device.read(target, offset).then(
+    device.read(target, this.#onLeg(slot, offset)).then(
       () => {
         this.#freeLeg(slot);
         this.#readDone(target, offset, tried, complete);
@@ -317,8 +328,14 @@ export class ArrayIo {
     );
   }
 
+  /** One wait per region word, however many writes are parked on it. */
   #awaitRegion(slot: number): void {
-    void this.#waitForRegion(this.#locks.words, slot).then(() => this.#retryWaiting());
+    if (this.#regionWaits.has(slot)) return;
+    this.#regionWaits.add(slot);
+    void this.#waitForRegion(this.#locks.words, slot).then(() => {
+      this.#regionWaits.delete(slot);
+      this.#retryWaiting();
+    });
   }
 
   /** Everything that waited looks again, in order of arrival. */
@@ -347,7 +364,7 @@ export class ArrayIo {
         continue;
       }
       try {
-        sync.write(request.source, request.offset);
+        sync.write(request.source, this.#onLeg(slot, request.offset));
         if (leg === LEG_IN_SYNC) request.legsWritten++;
       } catch (error) {
         request.failures.push({ slot, message: messageOf(error) });
@@ -367,7 +384,7 @@ export class ArrayIo {
       this.#slowWrites.delete(request);
       this.#legsDone(request);
     };
-    device.write(request.source, request.offset).then(
+    device.write(request.source, this.#onLeg(slot, request.offset)).then(
       () => {
         if (leg === LEG_IN_SYNC) request.legsWritten++;
         settle();

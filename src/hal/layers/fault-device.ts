@@ -9,7 +9,7 @@
  */
 
 import { CodedError } from "../../common/errors.ts";
-import type { BlockDevice, SyncCalls } from "../block-device.ts";
+import { type BlockDevice, type SyncCalls, syncCallsOf } from "../block-device.ts";
 
 export type FaultKind = "read-error" | "write-error" | "flush-error" | "stall";
 const KINDS: readonly FaultKind[] = ["read-error", "write-error", "flush-error", "stall"];
@@ -102,25 +102,24 @@ export class FaultDevice implements BlockDevice {
   readonly #inner: BlockDevice;
   readonly #faults: FaultSwitch;
   readonly #delay: Delay;
-  readonly #sync: SyncCalls | null;
+  readonly #sync: SyncCalls;
 
   constructor(inner: BlockDevice, faults: FaultSwitch, delay: Delay) {
     this.#inner = inner;
     this.#faults = faults;
     this.#delay = delay;
-    const { sync } = inner;
-    this.#sync = sync && {
+    this.#sync = {
       read: (target, offset) => {
         this.#fail("read-error", "read", offset, target.length);
-        sync.read(target, offset);
+        syncCallsOf(inner).read(target, offset);
       },
       write: (source, offset) => {
         this.#fail("write-error", "write", offset, lengthOf(source));
-        sync.write(source, offset);
+        syncCallsOf(inner).write(source, offset);
       },
       flush: () => {
         this.#fail("flush-error", "flush", 0, this.#inner.sizeBytes);
-        sync.flush();
+        syncCallsOf(inner).flush();
       },
     };
   }
@@ -142,7 +141,7 @@ export class FaultDevice implements BlockDevice {
   }
 
   get sync(): SyncCalls | null {
-    return this.#faults.mayStall ? null : this.#sync;
+    return this.#faults.mayStall || this.#inner.sync === null ? null : this.#sync;
   }
 
   async read(target: Uint8Array, offset: number): Promise<void> {

@@ -59,9 +59,11 @@ export class SimMedium {
   }
 
   makeDurable(writes: readonly VolatileWrite[]): void {
-    for (const { data, offset } of writes) this.durable.set(data, offset);
     const done = new Set(writes);
-    // Later writes to the same place stay volatile: the medium has the flushed ones beneath them.
+    // In order of arrival, and only what another flush has not stored yet: never old over new.
+    for (const write of this.#volatile) {
+      if (done.has(write)) this.durable.set(write.data, write.offset);
+    }
     this.#volatile = this.#volatile.filter((write) => !done.has(write));
   }
 

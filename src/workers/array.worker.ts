@@ -1,0 +1,234 @@
+/**
+ * The array thread: assembles one array from its members, then runs its machine until it is
+ * stopped. Talks to the main thread through parentPort and to each I/O worker through a port.
+ */
+
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { assert, assertNever } from "../common/assert.ts";
+import { CodedError, toPlainError } from "../common/errors.ts";
+import { ArrayDriver, type ArrayHost, type OpenMember } from "../raid/array-driver.ts";
+import type { ArrayCommand, CommandOutcome, Newcomer } from "../raid/array-messages.ts";
+import { waitForRegion } from "../raid/region-wait-driver.ts";
+import { RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
+import type {
+  ArrayThreadCommand,
+  ArrayThreadData,
+  ArrayToMain,
+  ArrayToWorker,
+  LegTicket,
+  MainToArray,
+  WorkerToArray,
+} from "./array-messages.ts";
+import { type AssembledArray, assembleMembers } from "./assemble-members.ts";
+import { readNewcomer } from "./newcomer.ts";
+import { type MemberTicket, openMember } from "./open-member.ts";
+
+/** Between ticks while something is under way, and while nothing is. Choice: a fifth of safe mode. */
+const TICK_MS = 20;
+const IDLE_TICK_MS = 500;
+/** Status messages at most this often while a sync action runs. */
+const PROGRESS_MS = 200;
+
+class ArrayThread {
+  readonly #data: ArrayThreadData;
+  readonly #array: AssembledArray;
+  readonly #driver: ArrayDriver;
+  readonly #ports: MessagePort[] = [];
+  readonly #opening = new Map<number, { left: number; error: string | null; done: (error: string | null) => void }>();
+  readonly #tickets: Map<string, MemberTicket>;
+  #attachedLeft = 0;
+  #nextOpening = 1;
+  #nextMember: number;
+  #lastProgress = 0;
+
+  constructor(data: ArrayThreadData, array: AssembledArray) {
+    this.#data = data;
+    this.#array = array;
+    this.#nextMember = array.nextMemberId;
+    this.#tickets = new Map(data.members.map((member) => [member.path, member]));
+    this.#driver = new ArrayDriver(array.machine, array.shared, array.members, this.#host());
+  }
+
+  announce(): void {
+    post({
+      type: "assembled",
+      shape: this.#array.shared.shape,
+      legs: this.#array.legs.map(({ slot, path }) => ({ slot, member: this.#ticket(path) })),
+      readOnly: this.#data.readOnly,
+      status: this.#driver.status,
+    });
+  }
+
+  onMain(message: MainToArray): void {
+    switch (message.type) {
+      case "attach":
+        return this.#attach(message.ports);
+      case "command":
+        return void this.#command(message.id, message.command);
+      case "member-vanished":
+        return this.#driver.dispatch(message);
+      default:
+        return assertNever(message);
+    }
+  }
+
+  #ticket(path: string): MemberTicket {
+    const ticket = this.#tickets.get(path);
+    assert(ticket !== undefined, "member without a ticket");
+    return ticket;
+  }
+
+  // --- workers ----------------------------------------------------------------------------------
+
+  #attach(ports: readonly MessagePort[]): void {
+    this.#attachedLeft = ports.length;
+    for (const [worker, port] of ports.entries()) {
+      this.#ports.push(port);
+      port.on("message", (message: WorkerToArray) => this.#onWorker(worker, message));
+    }
+  }
+
+  #onWorker(worker: number, message: WorkerToArray): void {
+    switch (message.type) {
+      case "attached":
+        return this.#onAttached(message.errors);
+      case "leg-opened":
+        return this.#onLegOpened(message.token, message.error);
+      case "read-error":
+        return this.#driver.dispatch(message);
+      case "intent":
+      case "leg-error":
+        return this.#driver.dispatch({ ...message, worker });
+      default:
+        return assertNever(message);
+    }
+  }
+
+  /** The last worker has opened its legs: the array takes requests from now on. */
+  #onAttached(errors: readonly { readonly path: string; readonly message: string }[]): void {
+    for (const { path, message } of errors) {
+      this.#driver.dispatch({ type: "member-vanished", path, reason: message });
+    }
+    this.#attachedLeft--;
+    if (this.#attachedLeft > 0) return;
+    this.#array.shared.run = this.#data.readOnly ? RUN_READ_ONLY : RUN_ACTIVE;
+    post({ type: "running" });
+    this.#tick();
+  }
+
+  #tick(): void {
+    this.#driver.dispatch({ type: "tick" });
+    const { status } = this.#driver;
+    const now = Date.now();
+    if (status.sync !== null && now - this.#lastProgress >= PROGRESS_MS) {
+      this.#lastProgress = now;
+      post({ type: "status", status });
+    }
+    if (status.arrayState === "clear") return;
+    setTimeout(() => this.#tick(), this.#driver.restless ? TICK_MS : IDLE_TICK_MS);
+  }
+
+  #host(): ArrayHost {
+    return {
+      now: () => Date.now(),
+      waitForRegion,
+      openLeg: (slot, path) => this.#openLeg(slot, path),
+      dropLeg: (slot) => this.#toAll({ type: "drop-leg", slot }),
+      intentReady: (worker) => this.#toWorker(worker, { type: "intent-ready" }),
+      legResolved: (worker, request) => this.#toWorker(worker, { type: "leg-resolved", request }),
+      status: (status) => post({ type: "status", status }),
+      happening: (happening) => post({ type: "happening", happening }),
+      stopped: () => {
+        for (const port of this.#ports) port.close();
+        post({ type: "stopped" });
+        parentPort?.close();
+      },
+    };
+  }
+
+  #toWorker(worker: number, message: ArrayToWorker): void {
+    this.#ports[worker]?.postMessage(message);
+  }
+
+  #toAll(message: ArrayToWorker): void {
+    for (const port of this.#ports) port.postMessage(message);
+  }
+
+  #openLeg(slot: number, path: string): Promise<string | null> {
+    const token = this.#nextOpening++;
+    const leg: LegTicket = { slot, member: this.#ticket(path) };
+    return new Promise((done) => {
+      if (this.#ports.length === 0) return done(null);
+      this.#opening.set(token, { left: this.#ports.length, error: null, done });
+      this.#toAll({ type: "open-leg", token, leg });
+    });
+  }
+
+  #onLegOpened(token: number, error: string | null): void {
+    const opening = this.#opening.get(token);
+    if (opening === undefined) return;
+    opening.error ??= error;
+    opening.left--;
+    if (opening.left > 0) return;
+    this.#opening.delete(token);
+    opening.done(opening.error);
+  }
+
+  // --- commands ---------------------------------------------------------------------------------
+
+  async #command(id: number, command: ArrayThreadCommand): Promise<void> {
+    let error: CodedError | null = null;
+    try {
+      const outcome = await this.#run(command);
+      if (!outcome.ok) error = new CodedError(outcome.code, outcome.message);
+    } catch (cause) {
+      error = cause instanceof CodedError ? cause : new CodedError("INTERNAL", String(cause), { cause });
+    }
+    post({ type: "reply", id, error: error === null ? null : toPlainError(error) });
+  }
+
+  #run(command: ArrayThreadCommand): Promise<CommandOutcome> {
+    if (command.type === "add" || command.type === "re-add") return this.#join(command);
+    return this.#driver.command(command);
+  }
+
+  /** Opens and reads the newcomer BEFORE the machine hears of it; closes it when it is refused. */
+  async #join(command: Extract<ArrayThreadCommand, { type: "add" | "re-add" }>): Promise<CommandOutcome> {
+    const { member: ticket } = command;
+    const device = await openMember(ticket, "write", true);
+    const id = this.#nextMember++;
+    try {
+      const found = await readNewcomer(device, {
+        force: command.type === "re-add" || command.force,
+        array: this.#array,
+      });
+      const newcomer: Newcomer = { ...found, member: id, path: ticket.path };
+      this.#tickets.set(ticket.path, ticket);
+      this.#driver.addMember(id, ticket.path, { device, dataOffset: found.dataOffset } satisfies OpenMember);
+      const outcome = await this.#driver.command({ type: command.type, newcomer } satisfies ArrayCommand);
+      if (!outcome.ok) this.#driver.forgetMember(id);
+      return outcome;
+    } catch (error) {
+      this.#driver.forgetMember(id);
+      await device.close();
+      throw error;
+    }
+  }
+}
+
+const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
+
+const main = async (): Promise<void> => {
+  const data: ArrayThreadData = workerData;
+  try {
+    const array = await assembleMembers(data, Date.now());
+    const thread = new ArrayThread(data, array);
+    parentPort?.on("message", (message: MainToArray) => thread.onMain(message));
+    thread.announce();
+  } catch (error) {
+    const coded = error instanceof CodedError ? error : new CodedError("INTERNAL", String(error), { cause: error });
+    post({ type: "refused", error: toPlainError(coded) });
+  }
+};
+
+await main();

@@ -1,0 +1,132 @@
+/**
+ * What a client may find in each sector. A write is known from its begin; acknowledged when its
+ * reply came; durable when a flush that began after the acknowledgement was answered. A sector may
+ * hold any write that no durable later write has replaced. Once a sector has been read with nobody
+ * writing it, it must stay as it was read (stable reads).
+ */
+
+import { assert } from "../../src/common/assert.ts";
+
+interface ModelWrite {
+  readonly id: number;
+  readonly began: number;
+  acked: number | null;
+}
+
+export interface OpenWrite {
+  readonly id: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+export class ContentModel {
+  readonly #sectors: ModelWrite[][];
+  /** What else a sector might have held on another leg when it was pinned. */
+  readonly #shadows = new Map<number, ModelWrite[]>();
+  #clock = 1;
+  #nextId = 1;
+
+  constructor(sectors: number) {
+    this.#sectors = Array.from({ length: sectors }, () => [{ id: 0, began: 0, acked: 0 }]);
+  }
+
+  beginWrite(first: number, count: number): OpenWrite {
+    const id = this.#nextId++;
+    const began = this.#clock++;
+    for (let sector = first; sector < first + count; sector++) {
+      this.#at(sector).push({ id, began, acked: null });
+    }
+    return { id, first, count };
+  }
+
+  ack(write: OpenWrite): void {
+    const acked = this.#clock++;
+    for (const entry of this.#entries(write)) entry.acked = acked;
+  }
+
+  /** Time of a flush's begin; give it to `flushed` when it was answered with success. */
+  beginFlush(): number {
+    return this.#clock++;
+  }
+
+  flushed(began: number): void {
+    for (const entries of this.#sectors) {
+      const durable = entries.filter((entry) => entry.acked !== null && entry.acked < began);
+      const latest = Math.max(...durable.map((entry) => entry.began), -1);
+      // Older writes acknowledged before the latest durable one began can never show again.
+      this.#keep(entries, (entry) => entry.acked === null || entry.acked >= began || entry.acked > latest || entry.began === latest);
+    }
+  }
+
+  /** The durable content of a FUA write. */
+  ackedDurable(write: OpenWrite): void {
+    this.ack(write);
+    const began = this.#clock++;
+    for (let sector = write.first; sector < write.first + write.count; sector++) {
+      const entries = this.#at(sector);
+      const mine = entries.find((entry) => entry.id === write.id);
+      if (mine?.acked === null || mine === undefined) continue;
+      this.#keep(entries, (entry) => entry.id === write.id || entry.acked === null || entry.acked > mine.began);
+      assert(began > 0, "clock runs");
+    }
+  }
+
+  /**
+   * Error text when `id` may not be there, or null. `lenient`: a member may have failed before the
+   * pending resync reached the sector, so that another leg's copy of it counts from then on.
+   */
+  problem(sector: number, id: number, lenient: boolean): string | null {
+    const entries = this.#at(sector);
+    if (entries.some((entry) => entry.id === id)) return null;
+    const shadow = this.#shadows.get(sector)?.find((entry) => entry.id === id);
+    if (lenient && shadow !== undefined) {
+      entries.push(shadow);
+      return null;
+    }
+    return `sector ${sector} holds write ${id}, allowed: ${entries.map((entry) => entry.id).join(",")}`;
+  }
+
+  /** All legs are equal: what a failed member's other leg might have held is history. */
+  forgetShadows(): void {
+    this.#shadows.clear();
+  }
+
+  /** From now on the sector holds exactly this write, until written again. */
+  pin(sector: number, id: number): void {
+    const entries = this.#at(sector);
+    if (entries.length > 1) this.#shadows.set(sector, [...entries]);
+    const kept = entries.find((entry) => entry.id === id);
+    assert(kept !== undefined, "pinned write is known");
+    entries.length = 0;
+    entries.push({ id: kept.id, began: kept.began, acked: kept.acked ?? this.#clock++ });
+  }
+
+  /** True while a write on the sector has no answer yet. */
+  busy(sector: number): boolean {
+    return this.#at(sector).some((entry) => entry.acked === null);
+  }
+
+  get sectors(): number {
+    return this.#sectors.length;
+  }
+
+  #keep(entries: ModelWrite[], wanted: (entry: ModelWrite) => boolean): void {
+    const kept = entries.filter(wanted);
+    entries.length = 0;
+    entries.push(...kept);
+  }
+
+  #entries(write: OpenWrite): ModelWrite[] {
+    const found: ModelWrite[] = [];
+    for (let sector = write.first; sector < write.first + write.count; sector++) {
+      found.push(...this.#at(sector).filter((entry) => entry.id === write.id));
+    }
+    return found;
+  }
+
+  #at(sector: number): ModelWrite[] {
+    const entries = this.#sectors[sector];
+    assert(entries !== undefined, "sector of the model");
+    return entries;
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * A deterministic scheduler: everything that would take time in the real world waits for its turn,
+ * and the seed decides whose turn is next. Between two turns all promise callbacks run to rest.
+ */
+
+import type { Prng } from "../../src/common/prng.ts";
+
+export class Scheduler {
+  readonly #prng: Prng;
+  #waiting: (() => void)[] = [];
+  #dead = false;
+  /** Simulated time in milliseconds since the epoch. */
+  now = 1_700_000_000_000;
+
+  constructor(prng: Prng) {
+    this.#prng = prng;
+  }
+
+  /** Resolves at a turn of the scheduler's choice; never again after `kill`. */
+  readonly turn = (): Promise<void> =>
+    new Promise((resolve) => {
+      if (!this.#dead) this.#waiting.push(resolve);
+    });
+
+  get idle(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  /** Lets one waiter go on, if there is one, and everything that follows from it settle. */
+  async step(): Promise<void> {
+    if (this.#waiting.length > 0) {
+      const [resolve] = this.#waiting.splice(this.#prng.below(this.#waiting.length), 1);
+      resolve?.();
+    }
+    await settle();
+  }
+
+  /** The power is gone: whatever waits never goes on. */
+  kill(): void {
+    this.#dead = true;
+    this.#waiting = [];
+  }
+}
+
+/** Runs promise callbacks until none is left. */
+export const settle = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });
