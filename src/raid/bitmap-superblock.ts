@@ -4,6 +4,8 @@
  * throws and never reads beyond the given bytes; decode then encode gives back the same bytes.
  */
 
+import { equalBytes, toSafeNumber } from "../common/bytes.ts";
+
 /** "bitm" on disk. Source: drivers/md/md-bitmap.h BITMAP_MAGIC. */
 export const BITMAP_MAGIC = 0x6d746962;
 export const BITMAP_SUPERBLOCK_BYTES = 256;
@@ -104,14 +106,14 @@ export function decodeBitmapSuperblock(bytes: Uint8Array, setUuid?: Uint8Array):
   if (version === BITMAP_MAJOR_CLUSTERED && (nodes < 1 || nodes > BITMAP_NODES_MAX)) {
     return { ok: false, reason: "nodes" };
   }
-  const events = safeNumber(view.getBigUint64(at.events, true));
-  const eventsCleared = safeNumber(view.getBigUint64(at.eventsCleared, true));
-  const syncSize = safeNumber(view.getBigUint64(at.syncSize, true));
-  if (events === null || eventsCleared === null || syncSize === null) {
+  const events = toSafeNumber(view.getBigUint64(at.events, true));
+  const eventsCleared = toSafeNumber(view.getBigUint64(at.eventsCleared, true));
+  const syncSize = toSafeNumber(view.getBigUint64(at.syncSize, true));
+  if (events === undefined || eventsCleared === undefined || syncSize === undefined) {
     return { ok: false, reason: "out-of-range" };
   }
   const uuid = bytes.slice(at.uuid, at.uuid + 16);
-  if (setUuid !== undefined && !uuid.every((byte, index) => byte === setUuid[index])) {
+  if (setUuid !== undefined && !equalBytes(uuid, setUuid)) {
     return { ok: false, reason: "uuid" };
   }
   return {
@@ -176,8 +178,4 @@ export function bitmapClusterName(bitmap: BitmapSuperblock): string {
   const end = bitmap.clusterName.indexOf(0);
   const bytes = end === -1 ? bitmap.clusterName : bitmap.clusterName.subarray(0, end);
   return new TextDecoder().decode(bytes);
-}
-
-function safeNumber(word: bigint): number | null {
-  return word <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(word) : null;
 }

@@ -5,12 +5,8 @@
  * Reshape fields are carried along, not interpreted.
  */
 
-import type {
-  MemberRole,
-  MinorVersion,
-  Superblock,
-  SuperblockTime,
-} from "./superblock-fields.ts";
+import { isZero, toSafeNumber } from "../common/bytes.ts";
+import type { MemberRole, MinorVersion, Superblock, SuperblockTime } from "./superblock-fields.ts";
 import {
   MAX_DEV_LIMIT,
   MAX_SECTOR,
@@ -115,8 +111,7 @@ export function parseSuperblock(bytes: Uint8Array): SuperblockParsed {
   const value = parseFields(bytes, view, maxDev);
   if (value === null) return { ok: false, reason: "out-of-range" };
   const paddingIsZero =
-    view.getUint32(at.pad0, true) === 0 &&
-    bytes.subarray(at.pad3, SUPERBLOCK_HEADER_BYTES).every((byte) => byte === 0);
+    view.getUint32(at.pad0, true) === 0 && isZero(bytes, at.pad3, SUPERBLOCK_HEADER_BYTES);
   return {
     ok: true,
     value: {
@@ -260,17 +255,16 @@ function viewOf(bytes: Uint8Array): DataView {
 
 function parseFields(bytes: Uint8Array, view: DataView, maxDev: number): Superblock | null {
   const at = SUPERBLOCK_OFFSET;
-  const size = safeNumber(view.getBigUint64(at.size, true));
-  const dataOffset = safeNumber(view.getBigUint64(at.dataOffset, true));
-  const dataSize = safeNumber(view.getBigUint64(at.dataSize, true));
-  const superOffset = safeNumber(view.getBigUint64(at.superOffset, true));
-  const events = safeNumber(view.getBigUint64(at.events, true));
+  const size = toSafeNumber(view.getBigUint64(at.size, true));
+  const dataOffset = toSafeNumber(view.getBigUint64(at.dataOffset, true));
+  const dataSize = toSafeNumber(view.getBigUint64(at.dataSize, true));
+  const superOffset = toSafeNumber(view.getBigUint64(at.superOffset, true));
+  const events = toSafeNumber(view.getBigUint64(at.events, true));
   const recoveryOffset = offsetOrNone(view.getBigUint64(at.recoveryOffset, true));
   const resyncOffset = offsetOrNone(view.getBigUint64(at.resyncOffset, true));
-  if (size === null || dataOffset === null || dataSize === null || superOffset === null) {
-    return null;
-  }
-  if (events === null || recoveryOffset === null || resyncOffset === null) return null;
+  if (size === undefined || dataOffset === undefined || dataSize === undefined) return null;
+  if (superOffset === undefined || events === undefined) return null;
+  if (recoveryOffset === undefined || resyncOffset === undefined) return null;
   const devRoles = new Uint16Array(maxDev);
   for (let number = 0; number < maxDev; number += 1) {
     devRoles[number] = view.getUint16(at.devRoles + 2 * number, true);
@@ -307,12 +301,8 @@ function parseFields(bytes: Uint8Array, view: DataView, maxDev: number): Superbl
   };
 }
 
-function safeNumber(word: bigint): number | null {
-  return word <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(word) : null;
-}
-
-function offsetOrNone(word: bigint): number | "none" | null {
-  return word === MAX_SECTOR ? "none" : safeNumber(word);
+function offsetOrNone(word: bigint): number | "none" | undefined {
+  return word === MAX_SECTOR ? "none" : toSafeNumber(word);
 }
 
 function packOffset(offset: number | "none"): bigint {

@@ -30,11 +30,6 @@ export function parseUuid(text: string): Uint8Array | null {
   return uuid;
 }
 
-/** True when both hold the same 16 bytes. */
-export function sameUuid(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
 function hex(uuid: Uint8Array): string {
   return Array.from(uuid, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
