@@ -1,0 +1,59 @@
+/**
+ * Why a would-be member is no member of anything, in a word for programs and a sentence for people.
+ */
+
+import type { AssemblyReason } from "./assembly-types.ts";
+import type { ProbedMember } from "./probe.ts";
+import type { SuperblockReason } from "./superblock.ts";
+
+/** What each rule of the superblock decoder means to people. */
+const DAMAGE: Readonly<Record<SuperblockReason, string>> = {
+  truncated: "its superblock is cut off",
+  "no-magic": "its superblock has no magic number",
+  "major-version": "its superblock has an unknown major version",
+  "max-dev": "its superblock names more devices than fit",
+  "out-of-range": "its superblock holds a position or count beyond 2^53",
+  "super-offset": "its superblock says it belongs at another position",
+  "feature-map": "its superblock uses a feature that no known md has",
+  checksum: "its superblock has a wrong checksum",
+  padding: "its superblock has non-zero padding",
+  "data-size": "its superblock leaves no room for data",
+  "data-offset": "its superblock puts the data over itself",
+  "raid0-layout": "its superblock has the raid0 layout feature at another level",
+  "device-too-small": "it is smaller than its superblock says",
+};
+
+/** A sentence for a broken rule of the superblock decoder. */
+export function superblockReasonText(reason: SuperblockReason): string {
+  return DAMAGE[reason];
+}
+
+/** Why this member cannot take part in any array, or null when its superblock is sound. */
+export function unusableReason(probe: ProbedMember): AssemblyReason | null {
+  const found = probe.superblock;
+  if (found !== null) {
+    if (found.problem === null) return null;
+    return found.problem === "device-too-small" ? "too-small" : "damaged";
+  }
+  if (probe.superblock090 !== null) return "metadata-0.90";
+  if (probe.foreign.includes("ddf")) return "metadata-ddf";
+  if (probe.foreign.includes("imsm")) return "metadata-imsm";
+  return probe.unreadable ? "unreadable" : "no-superblock";
+}
+
+/** The sentence for `unusableReason`, without a full stop. */
+export function unusableText(probe: ProbedMember): string {
+  const found = probe.superblock;
+  if (found !== null) {
+    if (found.problem === "device-too-small") {
+      const needed = found.parsed?.value.dataSize ?? 0;
+      return `${DAMAGE["device-too-small"]} (${needed} sectors of data in ${probe.sizeBytes} bytes)`;
+    }
+    return found.problem === null ? "" : DAMAGE[found.problem];
+  }
+  if (probe.superblock090 !== null) {
+    return "has metadata 0.90; convert it with mdadm --assemble --update=metadata";
+  }
+  if (probe.foreign.length > 0) return `has ${probe.foreign.join(" and ").toUpperCase()} metadata`;
+  return probe.unreadable ? "could not be read where superblocks lie" : "has no md superblock";
+}
