@@ -125,7 +125,10 @@ export interface IoCounters {
   readonly readOps: number;
   readonly writeOps: number;
   readonly flushOps: number;
-  /** Histogram of request latency in seconds per op: upper bounds and counts. */
+  /**
+   * Histogram of request latency in seconds per op: ascending upper bounds, and counts per bucket
+   * (not summed up), one more than bounds: the last counts what is above the last bound.
+   */
   readonly latency: Readonly<
     Record<
       "read" | "write" | "flush",

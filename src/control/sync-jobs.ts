@@ -21,6 +21,17 @@ interface Follow {
   percentAnnounced: number;
   completedBytes: number;
   totalBytes: number;
+  copiedBytes: number;
+  skippedBytes: number;
+}
+
+/** Bytes copied (or compared) and skipped by bitmap since the daemon started. */
+export interface SyncTotals {
+  readonly uuid: string;
+  readonly action: SyncActionWord;
+  readonly scope: "full" | "bitmap";
+  copiedBytes: number;
+  skippedBytes: number;
 }
 
 const PERCENT_STEP = 20;
@@ -49,6 +60,7 @@ export class SyncJobs {
   readonly #follows = new Map<string, Follow>();
   /** `startedAt` of the action that ended last per array: late news of it opens no new job. */
   readonly #ended = new Map<string, number>();
+  readonly #totals = new Map<string, SyncTotals>();
   /** Who asked for the next check or repair of an array. */
   readonly #requesters = new Map<string, string>();
 
@@ -66,6 +78,11 @@ export class SyncJobs {
   /** Id of the job that follows the array's sync action, or null. */
   jobOf(uuid: string): string | null {
     return this.#follows.get(uuid)?.jobId ?? null;
+  }
+
+  /** What sync actions have done, per array, action and scope. */
+  totals(): readonly SyncTotals[] {
+    return [...this.#totals.values()];
   }
 
   /** Takes in a status of the array. */
@@ -138,12 +155,15 @@ export class SyncJobs {
       percentAnnounced: stepOf(sync),
       completedBytes: sync.completedBytes,
       totalBytes: sync.totalBytes,
+      copiedBytes: 0,
+      skippedBytes: 0,
     };
     this.#follows.set(uuid, follow);
     this.#advance(uuid, follow, sync);
   }
 
   #advance(uuid: string, follow: Follow, sync: SyncStatus): void {
+    this.#count(uuid, follow, sync);
     follow.completedBytes = sync.completedBytes;
     follow.totalBytes = sync.totalBytes;
     this.#jobs.progress(follow.jobId, {
@@ -164,6 +184,24 @@ export class SyncJobs {
         percent,
       });
     }
+  }
+
+  /** Adds what the action has done since its last status. */
+  #count(uuid: string, follow: Follow, sync: SyncStatus): void {
+    const { action, scope } = sync;
+    const key = `${uuid} ${action} ${scope}`;
+    const totals = this.#totals.get(key) ?? {
+      uuid,
+      action,
+      scope,
+      copiedBytes: 0,
+      skippedBytes: 0,
+    };
+    totals.copiedBytes += Math.max(0, sync.copiedBytes - follow.copiedBytes);
+    totals.skippedBytes += Math.max(0, sync.skippedBytes - follow.skippedBytes);
+    follow.copiedBytes = sync.copiedBytes;
+    follow.skippedBytes = sync.skippedBytes;
+    this.#totals.set(key, totals);
   }
 }
 

@@ -59,13 +59,13 @@ export class JobRecords {
   page(query: JobPage): JobRow[] {
     return this.#database.all<JobRow>(
       `SELECT ${COLUMNS} FROM jobs
-       WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR subject = ?2)
-         AND (?3 IS NULL OR (created_at, id) < (?3, ?4))
-       ORDER BY created_at DESC, id DESC LIMIT ?5`,
+       WHERE state = ifnull(?, state) AND subject = ifnull(?, subject)
+         AND (created_at, id) < (?, ?)
+       ORDER BY created_at DESC, id DESC LIMIT ?`,
       query.state,
       query.subject,
-      query.before?.createdAt ?? null,
-      query.before?.id ?? null,
+      query.before?.createdAt ?? Number.MAX_SAFE_INTEGER,
+      query.before?.id ?? "",
       query.limit,
     );
   }
@@ -85,8 +85,8 @@ export class JobRecords {
   /** Drops ended jobs that are too old or too many. */
   prune(now: number): void {
     this.#database.run(
-      `DELETE FROM jobs WHERE state IN ${ENDED} AND (created_at < ?1 OR id NOT IN
-         (SELECT id FROM jobs ORDER BY created_at DESC, id DESC LIMIT ?2))`,
+      `DELETE FROM jobs WHERE state IN ${ENDED} AND (created_at < ? OR id NOT IN
+         (SELECT id FROM jobs ORDER BY created_at DESC, id DESC LIMIT ?))`,
       now - JOB_AGE_MAX_MS,
       JOBS_KEPT,
     );

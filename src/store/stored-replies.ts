@@ -47,7 +47,7 @@ export class StoredReplies {
         reply.createdAt,
       );
       this.#database.run(
-        "DELETE FROM stored_replies WHERE created_at <= ?1 OR key NOT IN (SELECT key FROM stored_replies ORDER BY created_at DESC LIMIT ?2)",
+        "DELETE FROM stored_replies WHERE created_at <= ? OR key NOT IN (SELECT key FROM stored_replies ORDER BY created_at DESC LIMIT ?)",
         reply.createdAt - STORED_REPLY_AGE_MAX_MS,
         STORED_REPLIES_MAX,
       );

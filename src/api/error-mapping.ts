@@ -1,0 +1,110 @@
+/**
+ * Every error code that a request may end in, with its problem type and HTTP status. Codes of the
+ * engine that are not listed fall to the row of their area.
+ */
+
+/** How a code shows: HTTP status, slug of the problem type, title. */
+export interface ProblemKind {
+  readonly status: number;
+  readonly slug: string;
+  readonly title: string;
+}
+
+const kind = (status: number, slug: string, title: string): ProblemKind => ({
+  status,
+  slug,
+  title,
+});
+
+const NOT_FOUND = kind(404, "not-found", "There is no such thing");
+const DEVICE_IN_USE = kind(409, "device-in-use", "The device is in use");
+const OVERLOADED = kind(503, "overloaded", "The board is too busy");
+const NO_SPACE = kind(507, "no-space", "There is no space left");
+const STORE_FAILED = kind(500, "store-failed", "The settings database failed");
+
+/** The table. Rows of one code each; a test compares it with the sources. */
+export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
+  API_MALFORMED_REQUEST: kind(400, "malformed-request", "The request cannot be read"),
+  API_UNAUTHENTICATED: kind(401, "unauthenticated", "A valid token is needed"),
+  API_NOT_FOUND: NOT_FOUND,
+  API_CURSOR_EXPIRED: kind(410, "cursor-expired", "The cursor is too old"),
+  API_TOO_LARGE: kind(413, "too-large", "The body is too large"),
+  API_UNSUPPORTED_MEDIA_TYPE: kind(415, "unsupported-media-type", "The body must be JSON"),
+  API_VALIDATION_FAILED: kind(422, "validation-failed", "The request does not fit its schema"),
+  API_IDEMPOTENCY_KEY_REUSED: kind(
+    422,
+    "idempotency-key-reused",
+    "The Idempotency-Key belongs to another request",
+  ),
+  API_IDEMPOTENCY_IN_PROGRESS: kind(
+    409,
+    "idempotency-in-progress",
+    "The first request with this Idempotency-Key is still under way",
+  ),
+  API_RATE_LIMITED: kind(429, "rate-limited", "Too many requests"),
+  API_STREAMS_FULL: OVERLOADED,
+  API_OVERLOADED: OVERLOADED,
+  API_INTERNAL: kind(500, "internal", "The daemon has a defect"),
+
+  CONTROL_ARRAY_NOT_FOUND: NOT_FOUND,
+  CONTROL_DEVICE_NOT_FOUND: NOT_FOUND,
+  CONTROL_EXPORT_NOT_FOUND: NOT_FOUND,
+  CONTROL_JOB_NOT_FOUND: NOT_FOUND,
+  CONTROL_MEMBER_NOT_FOUND: NOT_FOUND,
+  CONTROL_NAME_TAKEN: kind(409, "name-taken", "The name is taken"),
+  CONTROL_NAME_AMBIGUOUS: kind(409, "name-ambiguous", "The name is not unique"),
+  CONTROL_DEVICE_IN_USE: DEVICE_IN_USE,
+  CONTROL_DEVICE_TWICE: DEVICE_IN_USE,
+  CONTROL_DEVICE_NOT_CLEAN: kind(409, "device-not-clean", "The device holds something"),
+  CONTROL_DEVICE_MISSING: kind(409, "device-missing", "The device is not there"),
+  CONTROL_DEVICE_UNUSABLE: kind(422, "device-unusable", "The device cannot be used"),
+  CONTROL_DEVICES_FULL: NO_SPACE,
+  CONTROL_EXPORTS_FULL: NO_SPACE,
+  CONTROL_ARRAY_BUSY: kind(409, "array-busy", "Another verb is under way on the array"),
+  CONTROL_ARRAY_NOT_RUNNING: kind(409, "array-not-running", "The array does not run"),
+  CONTROL_ARRAY_RUNNING: kind(409, "array-running", "The array runs already"),
+  CONTROL_ARRAY_EXPORTED: kind(409, "array-exported", "Clients are attached to the array"),
+  CONTROL_EXPORT_IN_USE: kind(409, "export-in-use", "Clients are attached to the export"),
+  CONTROL_NOT_ONE_ARRAY: kind(409, "not-one-array", "The devices are not of one array"),
+  CONTROL_NO_MEMBERS: kind(409, "no-members", "No member of the array is there"),
+  CONTROL_CONFIRMATION_REQUIRED: kind(428, "confirmation-required", "Confirm by name"),
+  CONTROL_SPEED_ORDER: kind(422, "validation-failed", "The speed limits contradict each other"),
+  CONTROL_JOB_NOT_CANCELABLE: kind(409, "job-not-cancelable", "The job cannot be cancelled"),
+  CONTROL_JOB_INTERRUPTED: kind(500, "job-interrupted", "The job was cut short"),
+  CONTROL_JOBS_FULL: OVERLOADED,
+  CONTROL_INTERNAL: kind(500, "internal", "The daemon has a defect"),
+
+  RAID_LAST_IN_SYNC_MEMBER: kind(
+    409,
+    "last-in-sync-member",
+    "It is the last member that holds the content",
+  ),
+  RAID_MEMBER_NOT_FAULTY: kind(409, "member-not-faulty", "The member is in use"),
+  RAID_RE_ADD_REFUSED: kind(409, "re-add-refused", "The member cannot be taken back"),
+  RAID_DEVICE_TOO_SMALL: kind(422, "device-too-small", "The device is too small"),
+  HAL_LAB_MODE_OFF: kind(403, "lab-mode-off", "Lab mode is off"),
+  HAL_FILE_EXISTS: kind(409, "name-taken", "The name is taken"),
+  HAL_NO_SPACE: NO_SPACE,
+  HAL_NOT_WRITABLE: kind(409, "not-writable", "The place cannot be written"),
+
+  STORE_FULL: NO_SPACE,
+  STORE_IN_USE: STORE_FAILED,
+  STORE_CORRUPT: STORE_FAILED,
+  STORE_VERSION_NEWER: STORE_FAILED,
+  STORE_NOT_WRITABLE: STORE_FAILED,
+  STORE_IO_ERROR: STORE_FAILED,
+};
+
+const AREAS: readonly (readonly [prefix: string, kind: ProblemKind])[] = [
+  ["RAID_", kind(409, "array-refused", "The array refused")],
+  ["NBD_", kind(409, "export-refused", "The NBD server refused")],
+  ["HAL_", kind(502, "device-io-error", "The device failed")],
+  ["CONFIG_", kind(409, "configuration", "The configuration does not allow it")],
+];
+
+const DEFECT = kind(500, "internal", "The daemon has a defect");
+
+/** How `code` shows. */
+export function problemKind(code: string): ProblemKind {
+  return PROBLEM_KINDS[code] ?? AREAS.find(([prefix]) => code.startsWith(prefix))?.[1] ?? DEFECT;
+}

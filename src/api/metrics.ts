@@ -1,0 +1,105 @@
+/**
+ * The metrics page: every value is read from the control plane at the time of the request.
+ *
+ * `node_md_*` have the names, labels and meanings of node_exporter's mdadm collector, so that its
+ * rules and dashboards work; a removed member is counted, which the kernel's file does not show.
+ * Source: prometheus/node_exporter collector/mdadm_linux.go.
+ */
+
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { type Metric, Registry } from "prom-client";
+import type { ControlPlane } from "../control/control-plane.ts";
+import type { EventStream } from "./event-stream.ts";
+import { arrayFamilies } from "./metrics-arrays.ts";
+import { type Family, single } from "./metrics-family.ts";
+import { ioFamilies } from "./metrics-io.ts";
+
+type EventLoopDelay = ReturnType<typeof monitorEventLoopDelay>;
+
+const NANOSECONDS = 1e9;
+const LAG_QUANTILES = [50, 99] as const;
+
+const daemonFamilies = (
+  control: ControlPlane,
+  stream: EventStream,
+  lag: EventLoopDelay,
+): Family[] => [
+  {
+    name: "satsuma_build_info",
+    help: "Version and name of the board, always 1.",
+    type: "gauge",
+    values: () => [
+      { labels: { version: control.options.version, node: control.options.nodeName }, value: 1 },
+    ],
+  },
+  {
+    name: "satsuma_eventloop_lag_seconds",
+    help: "Delay of the control thread's event loop since the last scrape.",
+    type: "gauge",
+    values: () => {
+      const values = LAG_QUANTILES.map((percentile) => ({
+        labels: { quantile: String(percentile / 100) },
+        value: lag.percentile(percentile) / NANOSECONDS,
+      }));
+      lag.reset();
+      return values;
+    },
+  },
+  single(
+    "satsuma_event_streams",
+    "Clients of the live event stream.",
+    "gauge",
+    () => stream.clientCount,
+  ),
+  single(
+    "satsuma_event_write_failures_total",
+    "Times the event history could not be written.",
+    "counter",
+    () => control.store.events.failures.writes,
+  ),
+  single("process_resident_memory_bytes", "Resident memory of the daemon.", "gauge", () =>
+    process.memoryUsage.rss(),
+  ),
+  single(
+    "process_start_time_seconds",
+    "Start of the daemon, seconds since the epoch.",
+    "gauge",
+    () => control.startedAt / 1000,
+  ),
+];
+
+/** The page. */
+export class MetricsPage {
+  readonly #registry = new Registry();
+  readonly #lag: EventLoopDelay;
+
+  constructor(control: ControlPlane, stream: EventStream) {
+    this.#lag = monitorEventLoopDelay({ resolution: 20 });
+    this.#lag.enable();
+    const families = [
+      ...daemonFamilies(control, stream, this.#lag),
+      ...arrayFamilies(control),
+      ...ioFamilies(control),
+    ];
+    for (const family of families) {
+      const { name, help, type, values } = family;
+      // The registry asks a metric for its values only by `get`; ours are read, never kept.
+      const metric = { name, help, get: async () => ({ name, help, type, values: values() }) };
+      this.#registry.registerMetric(metric as unknown as Metric);
+    }
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The page's text. */
+  async render(): Promise<string> {
+    return await this.#registry.metrics();
+  }
+
+  /** Ends the measurement of the event loop. */
+  close(): void {
+    this.#lag.disable();
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Checks requests against the schemas. Parameters and queries arrive as text and are converted;
+ * a body is taken as it is, apart from defaults. A refused request tells every field at fault.
+ */
+
+import type { FastifySchemaCompiler } from "fastify";
+import type { TSchema } from "typebox";
+import { Compile } from "typebox/compile";
+import { Value } from "typebox/value";
+import { CodedError } from "../common/errors.ts";
+import { COMPONENTS } from "./components.ts";
+
+/** One field at fault, as `errors[]` of a problem shows it. */
+export interface FieldFault {
+  readonly pointer: string;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** Most faults told in one reply. */
+const FAULTS_MAX = 20;
+
+interface RawFault {
+  readonly keyword: string;
+  readonly instancePath: string;
+  readonly message: string;
+  readonly params: object;
+}
+
+const namesOf = (fault: RawFault): readonly string[] => {
+  const { params } = fault;
+  const names =
+    (params as { additionalProperties?: unknown }).additionalProperties ??
+    (params as { requiredProperties?: unknown }).requiredProperties;
+  return Array.isArray(names) ? (names as string[]) : [];
+};
+
+const toFaults = (fault: RawFault): FieldFault[] => {
+  const names = namesOf(fault);
+  if (names.length === 0) {
+    const allowed = (fault.params as { allowedValues?: unknown }).allowedValues;
+    const list = Array.isArray(allowed) ? `: ${allowed.join(", ")}` : "";
+    return [
+      { pointer: fault.instancePath, code: fault.keyword, detail: `${fault.message}${list}` },
+    ];
+  }
+  const detail = fault.keyword === "required" ? "is missing" : "is not known here";
+  return names.map((name) => ({
+    pointer: `${fault.instancePath}/${name}`,
+    code: fault.keyword,
+    detail,
+  }));
+};
+
+/** A schema that points to a component is that component. */
+const resolve = (schema: TSchema): TSchema => {
+  const reference = (schema as { readonly $ref?: string }).$ref;
+  const component =
+    reference === undefined ? undefined : COMPONENTS.get(reference.replace(/#$/, ""));
+  return component ?? schema;
+};
+
+/** The shapes a value may have: those of a union, else the schema alone. */
+const branchesOf = (schema: TSchema): readonly TSchema[] =>
+  (schema as { readonly anyOf?: readonly TSchema[] }).anyOf ?? [schema];
+
+/** A request that breaks its schema, part by part. */
+const refusal = (httpPart: string, faults: readonly FieldFault[]): CodedError =>
+  new CodedError(
+    "API_VALIDATION_FAILED",
+    `the ${httpPart === "querystring" ? "query" : httpPart} is not as it must be: ${faults
+      .map(({ pointer, detail }) => `${pointer === "" ? "/" : pointer} ${detail}`)
+      .join("; ")}`,
+    { remedy: "correct the fields named", details: { errors: faults } },
+  );
+
+/**
+ * The validator of one part of a request. Fastify calls the result with the part's value and throws
+ * the `error` it returns.
+ */
+export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const branches = branchesOf(resolve(schema)).map((shape) => ({
+    shape,
+    compiled: Compile(shape),
+  }));
+  return (input: unknown) => {
+    let best: readonly FieldFault[] | null = null;
+    for (const { shape, compiled } of branches) {
+      // An absent body is an empty one: every verb with optional fields accepts it.
+      const raw = input ?? (httpPart === "body" ? {} : input);
+      const converted = httpPart === "body" ? raw : Value.Convert(shape, raw);
+      const value = Value.Default(shape, structuredClone(converted));
+      if (compiled.Check(value)) {
+        return { value };
+      }
+      const faults = compiled
+        .Errors(value)
+        // An unknown field is told once, as such.
+        .filter((fault) => fault.keyword !== "boolean")
+        .flatMap((fault) => toFaults(fault as unknown as RawFault))
+        .slice(0, FAULTS_MAX);
+      // Of several shapes the one that fits best tells what is wrong.
+      if (best === null || faults.length < best.length) {
+        best = faults;
+      }
+    }
+    return { error: refusal(httpPart ?? "request", best ?? []) };
+  };
+};

@@ -1,0 +1,95 @@
+/**
+ * A control plane over a real store and real files in a folder of its own, and the fake engine.
+ * `await using` gives everything back.
+ */
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentLogger } from "../../src/common/log.ts";
+import { issueToken } from "../../src/control/access-token.ts";
+import { ControlPlane } from "../../src/control/control-plane.ts";
+import { linuxDeviceFiles } from "../../src/hal/linux/device-files.ts";
+import { openStore } from "../../src/store/store.ts";
+import { FakeEngine } from "./fake-engine.ts";
+
+export const MIB = 1024 * 1024;
+
+/** A folder that is deleted at the end of its scope. */
+export function temporaryFolder(): { readonly path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), "satsuma-test-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Makes a sparse file. */
+export function makeImage(path: string, sizeBytes: number): void {
+  writeFileSync(path, "");
+  truncateSync(path, sizeBytes);
+}
+
+export interface BenchOptions {
+  readonly folder: string;
+  readonly engine?: FakeEngine;
+  /** File-backed devices to make before the start, 8 MiB each. */
+  readonly images?: readonly string[];
+  readonly devicePaths?: readonly string[];
+}
+
+export interface ControlBench extends AsyncDisposable {
+  readonly control: ControlPlane;
+  readonly engine: FakeEngine;
+  readonly folder: string;
+  readonly token: string;
+  /** Wall time given to control, milliseconds; tests set it. */
+  readonly clock: { now: number };
+  /** Path of a file-backed device. */
+  image(name: string): string;
+  /** Like kill -9: the store is closed, nothing else is told. */
+  kill(): Promise<void>;
+}
+
+export async function openBench(options: BenchOptions): Promise<ControlBench> {
+  const { folder } = options;
+  const engine = options.engine ?? new FakeEngine();
+  const disks = join(folder, "disks");
+  mkdirSync(disks, { recursive: true });
+  for (const name of options.images ?? []) makeImage(join(disks, `${name}.img`), 8 * MIB);
+  const store = openStore({ path: join(folder, "satsuma.db") });
+  const token = issueToken(store.tokens, "admin", 0);
+  const clock = { now: 1_700_000_000_000 };
+  let ids = 0;
+  const control = new ControlPlane({
+    store,
+    engine,
+    files: linuxDeviceFiles,
+    nodeName: "opi-a",
+    version: "0.0.0-test",
+    isLabMode: true,
+    devicesDirectory: disks,
+    devicePaths: options.devicePaths ?? [],
+    now: () => clock.now,
+    newId: () => {
+      ids += 1;
+      return `j${clock.now}-${ids}`;
+    },
+    logger: silentLogger,
+  });
+  await control.start();
+  // Tests tick the watch themselves.
+  await control.monitor.stop();
+  return {
+    control,
+    engine,
+    folder,
+    token,
+    clock,
+    image: (name) => join(disks, `${name}.img`),
+    kill: async () => {
+      await control.monitor.stop();
+      store.close();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await control.close();
+      store.close();
+    },
+  };
+}
