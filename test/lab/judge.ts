@@ -63,7 +63,7 @@ export async function kernelJudges(
 
 const COMPLAINTS = [
   /error|fail|invalid|wrong|bad |corrupt|mismatch|cannot|can't|too (small|big)/i,
-  /kicking|non-fresh|out of date|not clean|WARN|BUG/,
+  /kicking|non-fresh|out of date|WARN|BUG/,
 ];
 
 /** The lines in which md complains: none for an array that is as Linux would have made it. */

@@ -1,12 +1,12 @@
 /** The lab itself: a judge that errs or leaks guests would spoil every test that relies on it. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { skipUnless } from "../../helpers/skip.ts";
+import { inFolder } from "../../helpers/temporary-folder.ts";
 import { eventually } from "../../helpers/timeout.ts";
 import { kernelJudges, mdComplaints } from "../../lab/judge.ts";
 import { runInKernel } from "../../lab/kernel.ts";
@@ -18,17 +18,6 @@ const MIRROR = ["--level=1", "--raid-devices=2", "--bitmap=internal"];
 
 const test = suite("lab");
 const kernelTest = await needsKernel(skipUnless(["linux.uml", "mdadm"], test), test);
-
-function inFolder(body: (folder: string) => Promise<void>): () => Promise<void> {
-  return async () => {
-    const folder = mkdtempSync(join(tmpdir(), "lab-"));
-    try {
-      await body(folder);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  };
-}
 
 function sha256Of(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex");

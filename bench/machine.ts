@@ -1,0 +1,26 @@
+/** What the numbers were measured on. */
+import { cpus, release, totalmem } from "node:os";
+import { runCommand } from "../test/helpers/command.ts";
+
+/** Hardware, kernel, file system under `folder` and versions, one line each. */
+export async function describeMachine(folder: string): Promise<readonly string[]> {
+  const [cpu] = cpus();
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const { stdout } = await runCommand("df", ["--output=fstype", folder], 10_000);
+  const type = stdout.trim().split("\n").at(-1) ?? "";
+  const versions = await Promise.all([
+    firstLine("fio", ["--version"]),
+    firstLine("qemu-storage-daemon", ["--version"]),
+    firstLine("nbdkit", ["--version"]),
+  ]);
+  return [
+    `${cpus().length} x ${cpu?.model.trim() ?? "unknown CPU"}, ${memory}`,
+    `Linux ${release()}, legs on ${type}`,
+    [`Node ${process.version}`, ...versions].join(", "),
+  ];
+}
+
+async function firstLine(command: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await runCommand(command, args, 10_000);
+  return stdout.split("\n", 1)[0] ?? "";
+}
