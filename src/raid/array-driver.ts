@@ -9,14 +9,14 @@ import type { ArrayMachine } from "./array-machine.ts";
 import type { ArrayEffect, ArrayEvent, CommandOutcome, MemberOp } from "./array-messages.ts";
 import type { ArrayHappening, ArrayStatus } from "./array-status.ts";
 import { runCopy } from "./copy-driver.ts";
-import { RegionLocks, type WaitForRegion } from "./region-lock.ts";
+import { RegionLocks } from "./region-lock.ts";
+import type { WaitForRegion } from "./region-wait-driver.ts";
 import type { SharedArrayState } from "./shared-state.ts";
 
 /** A member as the array thread holds it. */
 export interface OpenMember {
+  readonly path: string;
   readonly device: BlockDevice;
-  /** Bytes from the start of the member to the array's content. */
-  readonly dataOffset: number;
 }
 
 /** What the driver needs of its surroundings. */
@@ -41,7 +41,6 @@ export class ArrayDriver {
   readonly #machine: ArrayMachine;
   readonly #host: ArrayHost;
   readonly #members: Map<number, OpenMember>;
-  readonly #paths = new Map<number, string>();
   readonly #locks: RegionLocks;
   readonly #commands = new Map<number, (outcome: CommandOutcome) => void>();
   readonly #memberUse = new Map<number, number>();
@@ -51,13 +50,12 @@ export class ArrayDriver {
   constructor(
     machine: ArrayMachine,
     shared: SharedArrayState,
-    members: ReadonlyMap<number, OpenMember & { readonly path: string }>,
+    members: ReadonlyMap<number, OpenMember>,
     host: ArrayHost,
   ) {
     this.#machine = machine;
     this.#host = host;
     this.#members = new Map(members);
-    for (const [id, { path }] of members) this.#paths.set(id, path);
     this.#locks = new RegionLocks(shared.lockWords, shared.shape.workers);
   }
 
@@ -71,10 +69,14 @@ export class ArrayDriver {
   }
 
   /** Makes an opened device known BEFORE the command that brings it in. */
-  addMember(id: number, path: string, member: OpenMember): void {
+  addMember(id: number, member: OpenMember): void {
     assert(!this.#members.has(id), "member id is used once");
     this.#members.set(id, member);
-    this.#paths.set(id, path);
+  }
+
+  /** Closes a device whose command was refused. */
+  forgetMember(id: number): void {
+    this.#closeMember(id);
   }
 
   command(command: Extract<ArrayEvent, { type: "command" }>["command"]): Promise<CommandOutcome> {
@@ -150,7 +152,7 @@ export class ArrayDriver {
     for (const id of used) this.#use(id, 1);
     const context = {
       locks: this.#locks,
-      member: (id: number) => this.#members.get(id) ?? null,
+      member: (id: number) => this.#copyMember(id),
       waitForRegion: this.#host.waitForRegion,
     };
     void runCopy(plan, context).then((result) => {
@@ -159,11 +161,16 @@ export class ArrayDriver {
     });
   }
 
+  #copyMember(id: number): { readonly device: BlockDevice; readonly dataOffset: number } | null {
+    const device = this.#machine.isUsable(id) ? this.#members.get(id)?.device : undefined;
+    return device === undefined ? null : { device, dataOffset: this.#machine.dataOffset(id) };
+  }
+
   #openLeg(effect: Extract<ArrayEffect, { type: "open-leg" }>): void {
-    const path = this.#paths.get(effect.member);
     const member = this.#members.get(effect.member);
-    assert(path !== undefined && member !== undefined, "leg of an unknown member");
-    void this.#host.openLeg(effect.slot, path, member.dataOffset).then((error) => {
+    assert(member !== undefined, "leg of an unknown member");
+    const dataOffset = this.#machine.dataOffset(effect.member);
+    void this.#host.openLeg(effect.slot, member.path, dataOffset).then((error) => {
       this.dispatch({ type: "legs-opened", token: effect.token, error });
     });
   }

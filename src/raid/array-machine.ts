@@ -9,9 +9,9 @@
  *   copies done ──► settled position ──► checkpoint, promotion of rebuilt members
  */
 
-import { assertNever } from "../common/assert.ts";
+import { assert, assertNever } from "../common/assert.ts";
 import type { ArrayCommand, ArrayEffect, ArrayEvent, CommandOutcome } from "./array-messages.ts";
-import { type ArrayState, emit, happen, memberAt, memberByPath } from "./array-state.ts";
+import { type ArrayState, emit, happen, memberAt, memberByPath, SECTOR } from "./array-state.ts";
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
 import { onJoinIo, runMemberCommand } from "./member-commands.ts";
@@ -44,6 +44,20 @@ export class ArrayMachine {
 
   get stopped(): boolean {
     return this.#state.stopped;
+  }
+
+  /** False once a member is faulty or about to be recorded so: no copy may use it any more. */
+  isUsable(memberId: number): boolean {
+    const state = this.#state;
+    const member = state.members.get(memberId);
+    return member !== undefined && member.state !== "faulty" && !state.pending.failing.has(memberId);
+  }
+
+  /** Bytes from the start of a member to the array's content. */
+  dataOffset(memberId: number): number {
+    const member = this.#state.members.get(memberId);
+    assert(member !== undefined, "data offset of a member");
+    return member.superblock.dataOffset * SECTOR;
   }
 
   /** Takes one event at time `now` (ms); returns what is to be done, in order. */

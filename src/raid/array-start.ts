@@ -149,7 +149,8 @@ export const startArray = (input: StartInput): StartedArray => {
   }
   const devRoles = presentRoles(input);
   const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
-  const clean = stored === "none" && !input.bitmapStale;
+  // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
+  const clean = stored !== 0 && !input.bitmapStale;
   shared.clean = clean;
   shared.syncedMib = resyncFrom === "none" ? SYNCED_ALL : Math.floor(resyncFrom / (1024 * 1024));
   const state: ArrayState = {
@@ -162,6 +163,7 @@ export const startArray = (input: StartInput): StartedArray => {
     resyncFrom,
     syncReason: reasonOf(input),
     resyncStuck: false,
+    claims: { resyncFrom, recovered: new Map([...members.values()].map((m) => [m.id, m.recoveredBytes])) },
     devRoles,
     clean,
     canStepBack: false,

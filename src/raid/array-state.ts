@@ -52,6 +52,8 @@ export interface Pending {
   activate: boolean;
   /** Flush the members first: the update claims that copied data is safe. */
   flushFirst: boolean;
+  /** This update lowered the events, which holds only once every member has it. */
+  steppedBack: boolean;
 }
 
 export interface Phase {
@@ -61,6 +63,19 @@ export interface Phase {
   }[];
 }
 
+/** What the superblocks may say is safely copied: true on the members since their last flush. */
+export interface Claims {
+  readonly resyncFrom: number | "none";
+  /** Bytes rebuilt, by member. */
+  readonly recovered: ReadonlyMap<number, number>;
+}
+
+/** What has been copied up to now; may be claimed AFTER a flush that begins now. */
+export const currentClaims = (state: ArrayState): Claims => ({
+  resyncFrom: state.resyncFrom,
+  recovered: new Map([...state.members.values()].map((m) => [m.id, m.recoveredBytes])),
+});
+
 /** A metadata transaction under way; one at a time. */
 export interface Transaction {
   readonly kind: "update" | "bits" | "sweep";
@@ -68,6 +83,8 @@ export interface Transaction {
   /** Built when the one before is complete. */
   readonly phases: ((state: ArrayState) => Phase)[];
   readonly waiting: Map<number, number>;
+  /** What had been copied when it began: true once its first phase has flushed the members. */
+  readonly claims: Claims;
   /** Chunks withdrawn by a sweep. */
   readonly withdrawn: readonly number[];
   writes: BitmapWrite[];
@@ -116,6 +133,7 @@ export interface ArrayState {
   readonly syncReason: SyncReason;
   /** Some chunks could be read on no leg: their resync waits for the next start. */
   resyncStuck: boolean;
+  claims: Claims;
   devRoles: Uint16Array;
   clean: boolean;
   /** The last update was only clean -> dirty: the next dirty -> clean may step events back. */
@@ -170,6 +188,7 @@ export const emptyPending = (): Pending => ({
   goClean: false,
   activate: false,
   flushFirst: false,
+  steppedBack: false,
 });
 
 export const emit = (state: ArrayState, effect: ArrayEffect): void => {

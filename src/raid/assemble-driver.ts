@@ -1,26 +1,31 @@
 /**
- * Assembly at the edge: reads superblocks and bitmaps from open devices, asks `assembly.ts` what
+ * Assembly at the edge: reads superblocks and bitmaps from open devices, asks assembly.ts what
  * they make, and starts the array machine. Writes nothing.
  */
 
+import { assert } from "../common/assert.ts";
 import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
+import type { OpenMember } from "./array-driver.ts";
 import type { ArrayMachine } from "./array-machine.ts";
-import { type Placement, startArray, type StartMember } from "./array-start.ts";
+import { type StartMember, startArray } from "./array-start.ts";
 import { SECTOR } from "./array-state.ts";
+import { assemble } from "./assembly.ts";
+import type { AssemblyCandidate, AssemblyMember, AssemblyStart } from "./assembly-types.ts";
+import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-superblock.ts";
 import {
-  type BitmapSuperblock,
-  bitmapChunks,
-  bitmapSlotBytes,
-  decodeBitmapSuperblock,
-} from "./bitmap-superblock.ts";
-import { memberProbeRanges, type ProbedMember, probeMember } from "./probe.ts";
+  bitmapSuperblockRange,
+  memberProbeRanges,
+  type ProbedMember,
+  probeMember,
+} from "./probe.ts";
 import type { SharedArrayState } from "./shared-state.ts";
-import { memberRole } from "./superblock.ts";
 import type { Superblock } from "./superblock-fields.ts";
 
-/** Default speed limits and safe-mode delay. Source: drivers/md/md.c sysctl_speed_limit_*, DEFAULT_SAFEMODE_DELAY. */
+/** Source: drivers/md/md.c DEFAULT_SAFEMODE_DELAY, (200 * HZ) / 1000 + 1 jiffies. */
 const SAFE_MODE_MS = 204;
+/** Largest bitmap area read: 2^20 bits. Source: mdadm reserves at most 256 sectors. */
+const BITMAP_AREA_MAX = 4 * 1024 * 1024;
 
 export interface AssembleDevice {
   readonly path: string;
@@ -29,93 +34,167 @@ export interface AssembleDevice {
 
 export interface AssembleOptions {
   readonly readOnly: boolean;
+  /** I/O workers that will use the array. */
   readonly workers: number;
   readonly now: number;
+  /** Bytes per second. */
   readonly syncSpeedMin: number;
   readonly syncSpeedMax: number;
+}
+
+/** A leg for the I/O workers to open. */
+export interface AssembledLeg {
+  readonly slot: number;
+  readonly path: string;
+  readonly dataOffset: number;
 }
 
 export interface AssembledArray {
   readonly machine: ArrayMachine;
   readonly shared: SharedArrayState;
-  readonly members: ReadonlyMap<number, { readonly path: string; readonly device: BlockDevice; readonly dataOffset: number }>;
-  /** Raid slots that the workers open. */
-  readonly legs: readonly { readonly slot: number; readonly path: string; readonly dataOffset: number }[];
+  readonly setUuid: Uint8Array;
+  readonly members: ReadonlyMap<number, OpenMember>;
+  readonly legs: readonly AssembledLeg[];
+  readonly hasBitmap: boolean;
+  /** Members that take no part, each with its reason. */
+  readonly leftOut: readonly AssemblyMember[];
 }
 
-/** Reads what `probeMember` looks at, then probes. Errors: those of the device. */
-export const probeDevice = async (device: BlockDevice): Promise<ProbedMember> => {
-  const read = new Map<string, Uint8Array>();
-  for (const { offset, length } of memberProbeRanges(device.sizeBytes)) {
-    const target = new Uint8Array(length);
+const readRange = async (device: BlockDevice, offset: number, length: number): Promise<Uint8Array | null> => {
+  const target = new Uint8Array(length);
+  try {
     await device.read(target, offset);
-    read.set(`${offset}:${length}`, target);
+    return target;
+  } catch (error) {
+    // Unreadable is an answer here: assembly gives the member a reason of its own.
+    if (error instanceof CodedError) return null;
+    throw error;
+  }
+};
+
+/** Reads what `probeMember` looks at, then probes; what cannot be read is told as unreadable. */
+export const probeDevice = async (device: BlockDevice): Promise<ProbedMember> => {
+  const read = new Map<string, Uint8Array | null>();
+  for (const { offset, length } of memberProbeRanges(device.sizeBytes)) {
+    read.set(`${offset}:${length}`, await readRange(device, offset, length));
   }
   return probeMember((offset, length) => read.get(`${offset}:${length}`) ?? null, device.sizeBytes);
 };
 
+const readCandidate = async ({ path, device }: AssembleDevice): Promise<AssemblyCandidate> => {
+  const probe = await probeDevice(device);
+  const sb = probe.superblock?.parsed?.value;
+  const range = sb === undefined ? null : bitmapSuperblockRange(sb);
+  if (sb === undefined || range === null) return { path, probe, bitmap: null };
+  const bytes = await readRange(device, range.offset, range.length);
+  return { path, probe, bitmap: bytes === null ? "unreadable" : decodeBitmapSuperblock(bytes, sb.setUuid) };
+};
+
+/** The whole first bitmap slot of a member, or null when there is none or it cannot be read. */
+export const readBitmapArea = async (device: BlockDevice, sb: Superblock): Promise<Uint8Array | null> => {
+  const range = bitmapSuperblockRange(sb);
+  if (range === null) return null;
+  const head = await readRange(device, range.offset, range.length);
+  const decoded = head === null ? null : decodeBitmapSuperblock(head, sb.setUuid);
+  if (decoded?.ok !== true) return null;
+  const bytes = bitmapSlotBytes(bitmapChunks(sb.size, decoded.value.chunkBytes));
+  return bytes > BITMAP_AREA_MAX ? null : readRange(device, range.offset, bytes);
+};
+
+const refuse = (code: string, message: string, remedy: string, members: readonly AssemblyMember[]): never => {
+  const list = members.map(({ path, reason, text }) => ({ path, reason, text }));
+  throw new CodedError(code, message, { remedy, details: { members: list } });
+};
+
+/** What this engine cannot run though md could. */
+const refuseUnrunnable = (verdict: AssemblyStart, options: AssembleOptions): void => {
+  const { members, shape, bitmap } = verdict;
+  if (shape.raid10 !== null) {
+    const remedy = "examine it here, assemble it with Linux md";
+    refuse("RAID_LEVEL_NOT_RUNNABLE", "raid10 arrays cannot be run yet", remedy, members);
+  }
+  if (bitmap.state === "absent") {
+    const text = `no in-sync member has a readable bitmap (${bitmap.reason})`;
+    const remedy = "assemble it with mdadm --update=no-bitmap, then here";
+    refuse("RAID_BITMAP_UNUSABLE", text, remedy, members);
+  }
+  if (bitmap.state !== "none" && bitmap.state !== "absent" && bitmap.superblock.nodes > 0 && !options.readOnly) {
+    const remedy = "assemble it read-only, or in the cluster it belongs to";
+    refuse("RAID_CLUSTERED_ARRAY", "the array is clustered and this board is in no cluster", remedy, members);
+  }
+};
+
+const placementOf = ({ placement }: AssemblyMember): StartMember["placement"] | null => {
+  switch (placement.type) {
+    case "in-sync":
+      return { type: "in_sync", raidSlot: placement.raidSlot };
+    case "rebuilding": {
+      const { raidSlot, recoveryOffset, guided } = placement;
+      return { type: "rebuilding", raidSlot, recoveredBytes: recoveryOffset * SECTOR, guided };
+    }
+    case "spare":
+      return { type: "spare" };
+    default:
+      return null;
+  }
+};
+
+/**
+ * Starts the array the devices make. Devices that take no part stay open; `leftOut` names them.
+ * Errors: RAID_* with `details.members`, a reason per device.
+ */
 export const assembleDevices = async (
   devices: readonly AssembleDevice[],
   options: AssembleOptions,
 ): Promise<AssembledArray> => {
-  const found: { path: string; device: BlockDevice; sb: Superblock }[] = [];
-  for (const { path, device } of devices) {
-    const probe = await probeDevice(device);
-    const parsed = probe.superblock?.problem === null ? probe.superblock.parsed : null;
-    if (parsed !== null && parsed !== undefined) found.push({ path, device, sb: parsed.value });
+  const candidates: AssemblyCandidate[] = [];
+  for (const device of devices) candidates.push(await readCandidate(device));
+  const verdict = assemble(candidates);
+  if (verdict.verdict === "refuse") {
+    return refuse(verdict.code, verdict.message, verdict.remedy, verdict.members);
   }
-  const freshest = found
-    .filter(({ sb }) => memberRole(sb, sb.devNumber).type === "slot")
-    .sort((a, b) => b.sb.events - a.sb.events)[0]?.sb;
-  if (freshest === undefined) throw new CodedError("RAID_NO_MEMBERS", "no usable member");
-  const members: StartMember[] = [];
-  let bitmap: BitmapSuperblock | null = null;
-  for (const [id, { path, device, sb }] of found.entries()) {
-    if (sb.events + 1 < freshest.events && memberRole(sb, sb.devNumber).type === "slot") continue;
-    const role = memberRole(freshest, sb.devNumber);
-    let placement: Placement = { type: "spare" };
-    if (role.type === "faulty") continue;
-    if (role.type === "slot") {
-      placement =
-        (sb.featureMap & 2) !== 0
-          ? {
-              type: "rebuilding",
-              raidSlot: role.raidSlot,
-              recoveredBytes: sb.recoveryOffset === "none" ? 0 : sb.recoveryOffset * SECTOR,
-              guided: (sb.featureMap & 0x80) !== 0,
-            }
-          : { type: "in_sync", raidSlot: role.raidSlot };
-    }
-    let bitmapArea: Uint8Array | null = null;
-    if ((freshest.featureMap & 1) !== 0) {
-      const at = (sb.superOffset + sb.bitmapOffset) * SECTOR;
-      const head = new Uint8Array(4096);
-      await device.read(head, at);
-      const decoded = decodeBitmapSuperblock(head, sb.setUuid);
-      if (decoded.ok) {
-        if (placement.type === "in_sync") bitmap ??= decoded.value;
-        bitmapArea = new Uint8Array(bitmapSlotBytes(bitmapChunks(sb.size, decoded.value.chunkBytes)));
-        await device.read(bitmapArea, at);
-      }
-    }
-    members.push({ id, path, superblock: sb, placement, bitmapArea });
-  }
+  refuseUnrunnable(verdict, options);
+  const { bitmap, shape } = verdict;
+  const superblock = bitmap.state === "usable" || bitmap.state === "stale" ? bitmap.superblock : null;
+  const members = await startMembers(devices, verdict);
   const started = startArray({
     ...options,
-    members,
-    freshest,
-    bitmap,
-    bitmapStale: bitmap !== null && bitmap.events < freshest.events,
+    members: members.map(({ member }) => member),
+    freshest: shape.freshest,
+    bitmap: superblock,
+    bitmapStale: bitmap.state === "stale",
     options: { safeModeMs: SAFE_MODE_MS },
   });
-  const open = new Map(
-    members.map(({ id, path, superblock }) => [
-      id,
-      { path, device: found[id]?.device as BlockDevice, dataOffset: superblock.dataOffset * SECTOR },
-    ]),
-  );
-  const legs = members.flatMap(({ path, placement, superblock }) =>
-    placement.type === "spare" ? [] : [{ slot: placement.raidSlot, path, dataOffset: superblock.dataOffset * SECTOR }],
-  );
-  return { ...started, members: open, legs };
+  return {
+    ...started,
+    setUuid: shape.freshest.setUuid,
+    hasBitmap: superblock !== null,
+    members: new Map(
+      members.map(({ member, device }) => [
+        member.id,
+        { path: member.path, device },
+      ]),
+    ),
+    legs: members.flatMap(({ member: { path, placement, superblock: sb } }) =>
+      placement.type === "spare" ? [] : [{ slot: placement.raidSlot, path, dataOffset: sb.dataOffset * SECTOR }],
+    ),
+    leftOut: verdict.members.filter((member) => placementOf(member) === null),
+  };
+};
+
+const startMembers = async (
+  devices: readonly AssembleDevice[],
+  verdict: AssemblyStart,
+): Promise<{ readonly member: StartMember; readonly device: BlockDevice }[]> => {
+  const list: { readonly member: StartMember; readonly device: BlockDevice }[] = [];
+  for (const [id, assembled] of verdict.members.entries()) {
+    const placement = placementOf(assembled);
+    const device = devices[id]?.device;
+    if (placement === null || assembled.superblock === null) continue;
+    assert(device !== undefined, "assembly answers for the devices it was given");
+    const bitmapArea = placement.type === "spare" ? null : await readBitmapArea(device, assembled.superblock);
+    const { path, superblock } = assembled;
+    list.push({ member: { id, path, superblock, placement, bitmapArea }, device });
+  }
+  return list;
 };

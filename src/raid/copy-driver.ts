@@ -6,13 +6,17 @@
 
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { CopyPlan, CopyResult } from "./array-messages.ts";
-import type { RegionLocks, WaitForRegion } from "./region-lock.ts";
+import type { RegionLocks } from "./region-lock.ts";
+import type { WaitForRegion } from "./region-wait-driver.ts";
 
 /** Differences are counted in whole units of this size. Source: md counts 64 KiB sync requests. */
 const COMPARE_BYTES = 64 * 1024;
 
 export interface CopyContext {
-  /** The member's handle on this thread and where its data starts, or null when it is gone. */
+  /**
+   * The member's handle on this thread and where its data starts, or null when it is gone or
+   * failing; asked anew each time, with the regions held.
+   */
   member(id: number): { readonly device: BlockDevice; readonly dataOffset: number } | null;
   readonly locks: RegionLocks;
   readonly waitForRegion: WaitForRegion;

@@ -12,7 +12,8 @@
 import { assert } from "../common/assert.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { chooseReadLeg } from "./read-balance.ts";
-import { RegionLocks, type WaitForRegion } from "./region-lock.ts";
+import { RegionLocks } from "./region-lock.ts";
+import type { WaitForRegion } from "./region-wait-driver.ts";
 import {
   BIT_DURABLE,
   LEG_BLOCKED,
@@ -66,7 +67,7 @@ export class ArrayIo {
   readonly #legs: (BlockDevice | null)[];
   readonly #dataOffsets: Float64Array;
   readonly #legUse: Int32Array;
-  readonly #closing: (((value: undefined) => void) | null)[];
+  readonly #closing: (PromiseWithResolvers<undefined> | null)[];
   /** Writes waiting for an intent to be sent, and those of the intent under way. */
   #intentNext: WriteRequest[] = [];
   #intentSent: WriteRequest[] = [];
@@ -119,11 +120,12 @@ export class ArrayIo {
     const device = this.#legs[slot];
     if (device === undefined || device === null) return;
     if (this.#legUse[slot] !== 0) {
-      await new Promise<undefined>((resolve) => {
-        this.#closing[slot] = resolve;
-      });
+      this.#closing[slot] ??= Promise.withResolvers<undefined>();
+      await this.#closing[slot]?.promise;
     }
+    if (this.#legs[slot] !== device) return;
     this.#legs[slot] = null;
+    this.#closing[slot] = null;
     await device.close();
   }
 
@@ -199,7 +201,7 @@ export class ArrayIo {
     this.#legUse[slot] = use;
     if (use > 0) return;
     this.#state.setStall(this.#worker, slot, 0);
-    this.#closing[slot]?.(undefined);
+    this.#closing[slot]?.resolve(undefined);
   }
 
   // --- reads ------------------------------------------------------------------------------------
@@ -370,8 +372,8 @@ export class ArrayIo {
         request.failures.push({ slot, message: messageOf(error) });
       }
     }
-    if (slow > 0) return void this.#slowWrites.add(request);
-    this.#legsDone(request);
+    if (slow > 0 || request.failures.length > 0) this.#slowWrites.add(request);
+    if (slow === 0) this.#legsDone(request);
   }
 
   #writeSlowly(request: WriteRequest, device: BlockDevice, slot: number, leg: number): void {
@@ -380,9 +382,7 @@ export class ArrayIo {
     const settle = () => {
       this.#freeLeg(slot);
       request.legsPending--;
-      if (request.legsPending > 0) return;
-      this.#slowWrites.delete(request);
-      this.#legsDone(request);
+      if (request.legsPending === 0) this.#legsDone(request);
     };
     device.write(request.source, this.#onLeg(slot, request.offset)).then(
       () => {
@@ -396,11 +396,15 @@ export class ArrayIo {
     );
   }
 
-  /** Every leg has answered: record failures, then flush if asked, then acknowledge. */
+  /**
+   * Every leg has answered: record failures, then flush if asked, then acknowledge. The regions are
+   * held until failures are recorded, so that no copy takes a failed leg's old content for good.
+   */
   #legsDone(request: WriteRequest): void {
-    this.#locks.release(request.offset, request.length);
-    if (this.#waiting.length > 0) void Promise.resolve().then(() => this.#retryWaiting());
     this.#resolveFailures(request.failures, "write", () => {
+      this.#locks.release(request.offset, request.length);
+      this.#slowWrites.delete(request);
+      if (this.#waiting.length > 0) void Promise.resolve().then(() => this.#retryWaiting());
       if (request.legsWritten === 0) return this.#finish(request, IO_EIO);
       if (!request.fua) return this.#finish(request, IO_OK);
       this.#flushLegs((errno) => this.#finish(request, errno));

@@ -257,7 +257,6 @@ const addFresh = (
   const writes = state.bitmap === null ? [] : [state.bitmap.wholeArea()];
   const own = { ...memberSuperblock(state, member), events: 0 };
   const ops = [
-    ...badBlockOps(superblock),
     ...bitmapOps(member, writes).slice(0, -1),
     { type: "write", offset: superOffset * SECTOR, data: encodeSuperblock(own) } as const,
     { type: "flush" } as const,
@@ -269,18 +268,6 @@ const addFresh = (
   );
   return null;
 };
-
-/** An empty bad-block list: all ones. Source: drivers/md/md.c super_1_load, end marker. */
-const badBlockOps = (superblock: Superblock) =>
-  superblock.bblogSize === 0
-    ? []
-    : [
-        {
-          type: "write",
-          offset: (superblock.superOffset + superblock.bblogOffset) * SECTOR,
-          data: new Uint8Array(superblock.bblogSize * SECTOR).fill(0xff),
-        } as const,
-      ];
 
 /** The member's own metadata is durable BEFORE any other superblock names it. */
 const writeFirstMetadata = (

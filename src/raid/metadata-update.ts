@@ -16,6 +16,7 @@ import type { MemberOp } from "./array-messages.ts";
 import {
   type ArrayState,
   blockLeg,
+  currentClaims,
   degradedCount,
   emit,
   emptyPending,
@@ -104,6 +105,12 @@ const flushPhase = (state: ArrayState): Phase => ({
   ios: bitmapMembers(state).map((member) => ({ member: member.id, ops: [{ type: "flush" }] })),
 });
 
+/** The flush before this phase is done: its claims hold from now on. */
+const claimedBitmapPhase = (state: ArrayState): Phase => {
+  state.claims = state.transaction?.claims ?? state.claims;
+  return bitmapPhase(state);
+};
+
 const bitmapPhase = (state: ArrayState): Phase => {
   const writes = state.bitmap?.takeDirtyPages() ?? [];
   if (state.transaction !== null)
@@ -136,7 +143,7 @@ export const memberSuperblock = (state: ArrayState, member: Member): Superblock 
     size: state.template.size,
     chunkSize: state.template.chunkSize,
     raidDisks: state.template.raidDisks,
-    recoveryOffset: rebuilding ? Math.floor(member.recoveredBytes / SECTOR) : 0,
+    recoveryOffset: rebuilding ? Math.floor((state.claims.recovered.get(member.id) ?? 0) / SECTOR) : 0,
     cntCorrectedRead: member.superblock.cntCorrectedRead + member.correctedSectors,
     utime: { seconds, microseconds: (state.now % 1000) * 1000 },
     events: state.events,
@@ -148,7 +155,8 @@ export const memberSuperblock = (state: ArrayState, member: Member): Superblock 
 /** 0 while dirty, else the checkpoint. Source: drivers/md/md.c super_1_sync. */
 const storedResyncOffset = (state: ArrayState): number | "none" => {
   if (!state.clean) return 0;
-  return state.resyncFrom === "none" ? "none" : Math.floor(state.resyncFrom / SECTOR);
+  const { resyncFrom } = state.claims;
+  return resyncFrom === "none" ? "none" : Math.floor(resyncFrom / SECTOR);
 };
 
 const superblockPhase = (state: ArrayState): Phase => ({
@@ -177,6 +185,7 @@ const begin = (
     work,
     phases,
     waiting: new Map(),
+    claims: currentClaims(state),
     withdrawn,
     writes: [],
     failed: false,
@@ -192,6 +201,7 @@ const bumpEvents = (state: ArrayState, work: Pending): void => {
   if (work.goClean && onlyCleanness && whole && state.canStepBack && state.events > 1) {
     state.events--;
     state.canStepBack = false;
+    work.steppedBack = true;
     return;
   }
   state.events++;
@@ -215,9 +225,9 @@ const startUpdate = (state: ArrayState): void => {
     const { eventsCleared } = bitmap.superblock;
     bitmap.setHeader(state.events, Math.min(eventsCleared, state.events));
   }
-  const phases: Transaction["phases"] = [bitmapPhase, superblockPhase];
-  if (work.goClean || work.flushFirst || work.promoted.length > 0) phases.unshift(flushPhase);
-  begin(state, "update", work, phases);
+  const flushes = work.goClean || work.flushFirst || work.promoted.length > 0;
+  if (!flushes) return begin(state, "update", work, [bitmapPhase, superblockPhase]);
+  begin(state, "update", work, [flushPhase, claimedBitmapPhase, superblockPhase]);
 };
 
 const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {
@@ -351,7 +361,10 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
     goClean: false,
     activate: later.activate,
     flushFirst: later.flushFirst || work.flushFirst || work.promoted.length > 0,
+    steppedBack: false,
   };
+  // A member may still hold the events from before the step back: the next update must exceed them.
+  if (work.steppedBack) state.events++;
   // Some members may say clean by now: the next update says dirty on all that are left. Writes
   // that were not allowed stay so until it is durable.
   state.clean = false;

@@ -25,9 +25,6 @@ const firstRegion = (offset: number): number => Math.floor(offset / REGION_BYTES
 const lastRegion = (offset: number, length: number): number =>
   Math.floor((offset + Math.max(length, 1) - 1) / REGION_BYTES);
 
-/** Resolves when the slot's word may have changed; the caller tries again. */
-export type WaitForRegion = (words: Int32Array, slot: number) => Promise<void>;
-
 export class RegionLocks {
   readonly #words: Int32Array;
   readonly #owner: number;

@@ -40,6 +40,7 @@ export type ArrayToMain =
       readonly shape: SharedArrayShape;
       readonly legs: readonly LegTicket[];
       readonly readOnly: boolean;
+      readonly hasBitmap: boolean;
       readonly status: ArrayStatus;
     }
   | { readonly type: "refused"; readonly error: PlainError }

@@ -6,8 +6,9 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { assert, assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
-import { ArrayDriver, type ArrayHost, type OpenMember } from "../raid/array-driver.ts";
-import type { ArrayCommand, CommandOutcome, Newcomer } from "../raid/array-messages.ts";
+import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
+import type { CommandOutcome } from "../raid/array-messages.ts";
+import { type AssembledArray, type AssembleDevice, assembleDevices } from "../raid/assemble-driver.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
 import type {
@@ -19,7 +20,6 @@ import type {
   MainToArray,
   WorkerToArray,
 } from "./array-messages.ts";
-import { type AssembledArray, assembleMembers } from "./assemble-members.ts";
 import { readNewcomer } from "./newcomer.ts";
 import { type MemberTicket, openMember } from "./open-member.ts";
 
@@ -44,7 +44,7 @@ class ArrayThread {
   constructor(data: ArrayThreadData, array: AssembledArray) {
     this.#data = data;
     this.#array = array;
-    this.#nextMember = array.nextMemberId;
+    this.#nextMember = data.members.length;
     this.#tickets = new Map(data.members.map((member) => [member.path, member]));
     this.#driver = new ArrayDriver(array.machine, array.shared, array.members, this.#host());
   }
@@ -53,7 +53,12 @@ class ArrayThread {
     post({
       type: "assembled",
       shape: this.#array.shared.shape,
-      legs: this.#array.legs.map(({ slot, path }) => ({ slot, member: this.#ticket(path) })),
+      legs: this.#array.legs.map(({ slot, path, dataOffset }) => ({
+        slot,
+        member: this.#ticket(path),
+        dataOffset,
+      })),
+      hasBitmap: this.#array.hasBitmap,
       readOnly: this.#data.readOnly,
       status: this.#driver.status,
     });
@@ -132,7 +137,7 @@ class ArrayThread {
     return {
       now: () => Date.now(),
       waitForRegion,
-      openLeg: (slot, path) => this.#openLeg(slot, path),
+      openLeg: (slot, path, dataOffset) => this.#openLeg(slot, path, dataOffset),
       dropLeg: (slot) => this.#toAll({ type: "drop-leg", slot }),
       intentReady: (worker) => this.#toWorker(worker, { type: "intent-ready" }),
       legResolved: (worker, request) => this.#toWorker(worker, { type: "leg-resolved", request }),
@@ -154,9 +159,9 @@ class ArrayThread {
     for (const port of this.#ports) port.postMessage(message);
   }
 
-  #openLeg(slot: number, path: string): Promise<string | null> {
+  #openLeg(slot: number, path: string, dataOffset: number): Promise<string | null> {
     const token = this.#nextOpening++;
-    const leg: LegTicket = { slot, member: this.#ticket(path) };
+    const leg: LegTicket = { slot, member: this.#ticket(path), dataOffset };
     return new Promise((done) => {
       if (this.#ports.length === 0) return done(null);
       this.#opening.set(token, { left: this.#ports.length, error: null, done });
@@ -182,7 +187,8 @@ class ArrayThread {
       const outcome = await this.#run(command);
       if (!outcome.ok) error = new CodedError(outcome.code, outcome.message);
     } catch (cause) {
-      error = cause instanceof CodedError ? cause : new CodedError("INTERNAL", String(cause), { cause });
+      if (!(cause instanceof CodedError)) throw cause;
+      error = cause;
     }
     post({ type: "reply", id, error: error === null ? null : toPlainError(error) });
   }
@@ -196,38 +202,57 @@ class ArrayThread {
   async #join(command: Extract<ArrayThreadCommand, { type: "add" | "re-add" }>): Promise<CommandOutcome> {
     const { member: ticket } = command;
     const device = await openMember(ticket, "write", true);
-    const id = this.#nextMember++;
+    const member = this.#nextMember++;
+    this.#driver.addMember(member, { path: ticket.path, device });
+    let outcome: CommandOutcome | null = null;
     try {
-      const found = await readNewcomer(device, {
-        force: command.type === "re-add" || command.force,
-        array: this.#array,
-      });
-      const newcomer: Newcomer = { ...found, member: id, path: ticket.path };
+      const force = command.type === "re-add" || command.force;
+      const found = await readNewcomer(device, { force, setUuid: this.#array.setUuid });
       this.#tickets.set(ticket.path, ticket);
-      this.#driver.addMember(id, ticket.path, { device, dataOffset: found.dataOffset } satisfies OpenMember);
-      const outcome = await this.#driver.command({ type: command.type, newcomer } satisfies ArrayCommand);
-      if (!outcome.ok) this.#driver.forgetMember(id);
+      const newcomer = { ...found, member, path: ticket.path };
+      outcome = await this.#driver.command({ type: command.type, newcomer });
       return outcome;
-    } catch (error) {
-      this.#driver.forgetMember(id);
-      await device.close();
-      throw error;
+    } finally {
+      if (outcome?.ok !== true) this.#driver.forgetMember(member);
     }
   }
 }
 
 const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
 
+/** Opens every member it can; the others get their reason from assembly's refusal or stay out. */
+const openMembers = async (data: ArrayThreadData): Promise<AssembleDevice[]> => {
+  const devices: AssembleDevice[] = [];
+  const problems: { path: string; reason: string; text: string }[] = [];
+  for (const ticket of data.members) {
+    try {
+      const device = await openMember(ticket, data.readOnly ? "read" : "write", !data.readOnly);
+      devices.push({ path: ticket.path, device });
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      problems.push({ path: ticket.path, reason: "unreadable", text: error.advice });
+    }
+  }
+  if (devices.length > 0) return devices;
+  throw new CodedError("RAID_NO_MEMBERS", "none of the members can be opened", {
+    remedy: "check that the members are there",
+    details: { members: problems },
+  });
+};
+
 const main = async (): Promise<void> => {
   const data: ArrayThreadData = workerData;
   try {
-    const array = await assembleMembers(data, Date.now());
+    const devices = await openMembers(data);
+    const array = await assembleDevices(devices, { ...data, now: Date.now() });
+    const kept = new Set([...array.members.values()].map(({ device }) => device));
+    for (const { device } of devices) if (!kept.has(device)) await device.close();
     const thread = new ArrayThread(data, array);
     parentPort?.on("message", (message: MainToArray) => thread.onMain(message));
     thread.announce();
   } catch (error) {
-    const coded = error instanceof CodedError ? error : new CodedError("INTERNAL", String(error), { cause: error });
-    post({ type: "refused", error: toPlainError(coded) });
+    if (!(error instanceof CodedError)) throw error;
+    post({ type: "refused", error: toPlainError(error) });
   }
 };
 

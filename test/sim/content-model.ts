@@ -50,9 +50,10 @@ export class ContentModel {
   }
 
   flushed(began: number): void {
-    for (const entries of this.#sectors) {
+    for (const [sector, entries] of this.#sectors.entries()) {
       const durable = entries.filter((entry) => entry.acked !== null && entry.acked < began);
       const latest = Math.max(...durable.map((entry) => entry.began), -1);
+      this.#dropShadow(sector, latest);
       // Older writes acknowledged before the latest durable one began can never show again.
       this.#keep(entries, (entry) => entry.acked === null || entry.acked >= began || entry.acked > latest || entry.began === latest);
     }
@@ -66,6 +67,7 @@ export class ContentModel {
       const entries = this.#at(sector);
       const mine = entries.find((entry) => entry.id === write.id);
       if (mine?.acked === null || mine === undefined) continue;
+      this.#dropShadow(sector, mine.began);
       this.#keep(entries, (entry) => entry.id === write.id || entry.acked === null || entry.acked > mine.began);
       assert(began > 0, "clock runs");
     }
@@ -94,7 +96,8 @@ export class ContentModel {
   /** From now on the sector holds exactly this write, until written again. */
   pin(sector: number, id: number): void {
     const entries = this.#at(sector);
-    if (entries.length > 1) this.#shadows.set(sector, [...entries]);
+    const shadow = this.#shadows.get(sector) ?? [];
+    this.#shadows.set(sector, [...shadow, ...entries.filter((entry) => !shadow.includes(entry))]);
     const kept = entries.find((entry) => entry.id === id);
     assert(kept !== undefined, "pinned write is known");
     entries.length = 0;
@@ -108,6 +111,12 @@ export class ContentModel {
 
   get sectors(): number {
     return this.#sectors.length;
+  }
+
+  /** A durable write newer than all of a sector's history has replaced it on every leg. */
+  #dropShadow(sector: number, began: number): void {
+    const shadow = this.#shadows.get(sector);
+    if (shadow?.every((entry) => entry.began < began) === true) this.#shadows.delete(sector);
   }
 
   #keep(entries: ModelWrite[], wanted: (entry: ModelWrite) => boolean): void {

@@ -9,7 +9,7 @@ import type { BlockDevice } from "../../src/hal/block-device.ts";
 import { FaultDevice, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import { SimDevice, type SimMedium } from "../../src/hal/sim/crash-device.ts";
 import { assembleDevices } from "../../src/raid/assemble-driver.ts";
-import { ArrayDriver, type ArrayHost, type OpenMember } from "../../src/raid/array-driver.ts";
+import { ArrayDriver, type ArrayHost } from "../../src/raid/array-driver.ts";
 import type { ArrayEvent } from "../../src/raid/array-messages.ts";
 import type { ArrayHappening } from "../../src/raid/array-status.ts";
 import { ArrayIo, type IoLink } from "../../src/raid/io-driver.ts";
@@ -40,8 +40,12 @@ export class SimArray {
   private constructor(options: SimArrayOptions, assembled: Awaited<ReturnType<typeof assembleDevices>>) {
     this.#options = options;
     this.shared = assembled.shared;
-    const members = new Map<number, OpenMember & { readonly path: string }>(assembled.members);
-    this.driver = new ArrayDriver(assembled.machine, assembled.shared, members, this.#host());
+    this.driver = new ArrayDriver(
+      assembled.machine,
+      assembled.shared,
+      assembled.members,
+      this.#host(),
+    );
     this.workers = Array.from({ length: options.workers }, (_, worker) => this.#worker(worker));
     for (const { slot, path, dataOffset } of assembled.legs) {
       for (const worker of this.workers) worker.openLeg(slot, this.#open(path), dataOffset);

@@ -1,0 +1,121 @@
+/** An array as the NBD server's back end: the I/O path of one worker, with NBD's words for it. */
+
+import type { ArrayIo } from "../raid/io-driver.ts";
+import { BIT_DURABLE } from "../raid/shared-state.ts";
+import {
+  type BlockExtent,
+  type Completion,
+  type ExportBackend,
+  type MetadataContext,
+  NBD_ENOTSUP,
+} from "../nbd/export-backend.ts";
+
+/** Zeroes are written, and ranges prefetched, in pieces of this size. */
+const PIECE_BYTES = 1024 * 1024;
+const ZEROES = new Uint8Array(PIECE_BYTES);
+/** A prefetch hint reads at most this much. Choice: a hint must not flood the members. */
+const PREFETCH_MAX_BYTES = 8 * PIECE_BYTES;
+
+export class ArrayExport implements ExportBackend {
+  readonly readOnly: boolean;
+  readonly #io: ArrayIo;
+  readonly #hasBitmap: boolean;
+  #scratch: Uint8Array | null = null;
+
+  constructor(io: ArrayIo, options: { readonly readOnly: boolean; readonly hasBitmap: boolean }) {
+    this.#io = io;
+    this.readOnly = options.readOnly;
+    this.#hasBitmap = options.hasBitmap;
+  }
+
+  get sizeBytes(): number {
+    return this.#io.sizeBytes;
+  }
+
+  read(target: Uint8Array, offset: number, complete: Completion): void {
+    this.#io.read(target, offset, complete);
+  }
+
+  write(source: readonly Uint8Array[], offset: number, fua: boolean, complete: Completion): void {
+    this.#io.write(source, offset, fua, complete);
+  }
+
+  flush(complete: Completion): void {
+    this.#io.flush(complete);
+  }
+
+  /** Advisory: content of a trimmed range is undefined, so keeping it is right too. */
+  trim(_offset: number, _lengthBytes: number, fua: boolean, complete: Completion): void {
+    if (fua) this.#io.flush(complete);
+    else complete(0);
+  }
+
+  writeZeroes(
+    offset: number,
+    lengthBytes: number,
+    options: { readonly fua: boolean; readonly mayPunch: boolean; readonly fast: boolean },
+    complete: Completion,
+  ): void {
+    // Nothing here is faster than writing the zeroes.
+    if (options.fast) return complete(NBD_ENOTSUP);
+    const end = offset + lengthBytes;
+    const step = (at: number): void => {
+      const length = Math.min(PIECE_BYTES, end - at);
+      const fua = options.fua && at + length >= end;
+      this.#io.write([ZEROES.subarray(0, length)], at, fua, (errno) => {
+        if (errno !== 0 || at + length >= end) complete(errno);
+        else queueMicrotask(() => step(at + length));
+      });
+    };
+    step(offset);
+  }
+
+  cache(offset: number, lengthBytes: number, complete: Completion): void {
+    const end = offset + Math.min(lengthBytes, PREFETCH_MAX_BYTES);
+    this.#scratch ??= new Uint8Array(PIECE_BYTES);
+    const scratch = this.#scratch;
+    const step = (at: number): void => {
+      const length = Math.min(PIECE_BYTES, end - at);
+      this.#io.read(scratch.subarray(0, length), at, (errno) => {
+        if (errno !== 0 || at + length >= end) complete(errno);
+        else queueMicrotask(() => step(at + length));
+      });
+    };
+    step(offset);
+  }
+
+  blockStatus(
+    context: MetadataContext,
+    offset: number,
+    lengthBytes: number,
+    extentsMax: number,
+  ): readonly BlockExtent[] {
+    if (context === "base:allocation" || !this.#hasBitmap) {
+      // Every sector of a mirror is allocated; without a bitmap nothing is known to be dirty.
+      return [{ lengthBytes, flags: 0 }];
+    }
+    return this.#dirtyExtents(offset, lengthBytes, extentsMax);
+  }
+
+  /** Runs of chunks whose write-intent bit is set (flag 1) or clear (0). */
+  #dirtyExtents(offset: number, lengthBytes: number, extentsMax: number): readonly BlockExtent[] {
+    const { state } = this.#io;
+    const { chunkBytes } = state.shape;
+    const end = offset + lengthBytes;
+    const extents: BlockExtent[] = [];
+    let from = offset;
+    let flags = state.bit(Math.floor(from / chunkBytes)) === BIT_DURABLE ? 1 : 0;
+    for (let at = from; at < end; ) {
+      const next = Math.min((Math.floor(at / chunkBytes) + 1) * chunkBytes, end);
+      const following = next < end && state.bit(Math.floor(next / chunkBytes)) === BIT_DURABLE ? 1 : 0;
+      if (next === end || following !== flags) {
+        extents.push({ lengthBytes: next - from, flags });
+        if (extents.length === extentsMax) return extents;
+        from = next;
+        flags = following;
+      }
+      at = next;
+    }
+    return extents;
+  }
+}
