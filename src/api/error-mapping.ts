@@ -44,6 +44,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   API_RATE_LIMITED: kind(429, "rate-limited", "Too many requests"),
   API_STREAMS_FULL: OVERLOADED,
   API_OVERLOADED: OVERLOADED,
+  API_NOT_READY: kind(503, "not-ready", "The board is starting or ending"),
   API_INTERNAL: kind(500, "internal", "The daemon has a defect"),
 
   CONTROL_ARRAY_NOT_FOUND: NOT_FOUND,

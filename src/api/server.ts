@@ -79,6 +79,18 @@ const installGuards = async (app: FastifyInstance, options: ApiOptions): Promise
   });
 };
 
+/** Verbs wait until the start is done: before that the lists are not whole. */
+const installReadiness = (app: FastifyInstance, control: ControlPlane): void => {
+  app.addHook("onRequest", async (request) => {
+    const isDescription = request.url.startsWith("/api/v1/openapi.json");
+    if (request.url.startsWith("/api/") && !isDescription && !control.readiness().isReady) {
+      throw new CodedError("API_NOT_READY", "the board is starting or ending", {
+        remedy: "ask again as Retry-After says; /readyz tells the steps",
+      });
+    }
+  });
+};
+
 const installReplies = (app: FastifyInstance, control: ControlPlane): void => {
   app.setValidatorCompiler(compileValidator as never);
   // Replies are built from typed resources; tests check them against the schemas.
@@ -148,6 +160,7 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
   installReplies(app, control);
   await installGuards(app, options);
   installAuthentication(app, options.checkToken);
+  installReadiness(app, control);
   installIdempotency(app, control);
   await registerOpenApi(app, control.options.version);
 

@@ -2,8 +2,7 @@
  * A control plane over a real store and real files in a folder of its own, and the fake engine.
  * `await using` gives everything back.
  */
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLogger } from "../../src/common/log.ts";
 import { issueToken } from "../../src/control/access-token.ts";
@@ -13,12 +12,6 @@ import { openStore } from "../../src/store/store.ts";
 import { FakeEngine } from "./fake-engine.ts";
 
 export const MIB = 1024 * 1024;
-
-/** A folder that is deleted at the end of its scope. */
-export function temporaryFolder(): { readonly path: string } & Disposable {
-  const path = mkdtempSync(join(tmpdir(), "satsuma-test-"));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
 
 /** Makes a sparse file. */
 export function makeImage(path: string, sizeBytes: number): void {

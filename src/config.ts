@@ -1,0 +1,287 @@
+/**
+ * The daemon's configuration: defaults, then the TOML file, then flags; checked once, frozen.
+ * Also what the command line takes from the environment: no other file reads it.
+ *
+ * Everything binds to loopback unless the file or a flag says otherwise.
+ */
+
+import { readFileSync } from "node:fs";
+import { availableParallelism, homedir, hostname } from "node:os";
+import path from "node:path";
+import { parse as parseToml } from "smol-toml";
+import { CodedError } from "./common/errors.ts";
+import type { LogLevel } from "./common/log.ts";
+
+/** A place to listen at. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Files of a certificate for NBD over TLS. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+  readonly clientAuthority: string | null;
+}
+
+/** The daemon's configuration; paths are absolute. */
+export interface Config {
+  readonly dataDirectory: string;
+  readonly nodeName: string;
+  readonly isLabMode: boolean;
+  readonly http: Address;
+  readonly nbdTcp: Address | null;
+  readonly nbdSocketPath: string | null;
+  readonly nbdTls: TlsFiles | null;
+  readonly ioWorkers: number;
+  readonly devicesDirectory: string;
+  readonly devicePaths: readonly string[];
+  readonly logLevel: LogLevel;
+}
+
+/** Flags of `serve`, as text; absent ones leave the file's or the default value. */
+export interface ConfigFlags {
+  readonly config?: string;
+  readonly data?: string;
+  readonly http?: string;
+  readonly nbd?: string;
+  readonly nbdSocket?: string;
+  readonly name?: string;
+  readonly lab?: boolean;
+  readonly workers?: string;
+}
+
+/** Where the API listens unless told otherwise. */
+export const HTTP_DEFAULT: Address = { host: "127.0.0.1", port: 8090 };
+/** Where NBD listens unless told otherwise. Source: IANA service name nbd, port 10809. */
+export const NBD_DEFAULT: Address = { host: "127.0.0.1", port: 10809 };
+/** Longest path of a unix socket in bytes. Source: unix(7), sun_path is 108 with its NUL. */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+const WORKERS_MAX = 64;
+const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+
+/** Every key of the file, with the type it must have. */
+const KEYS = {
+  data: "string",
+  name: "string",
+  lab: "boolean",
+  "http.listen": "string",
+  "nbd.listen": "string",
+  "nbd.socket": "string",
+  "nbd.workers": "number",
+  "nbd.tls_certificate": "string",
+  "nbd.tls_key": "string",
+  "nbd.tls_client_authority": "string",
+  "devices.directory": "string",
+  "devices.paths": "strings",
+  "log.level": "string",
+} as const;
+
+type Key = keyof typeof KEYS;
+type Values = Partial<Record<Key, unknown>>;
+
+const invalid = (key: string, value: unknown, must: string): CodedError =>
+  new CodedError("CONFIG_INVALID_VALUE", `${key} = ${JSON.stringify(value)} ${must}`, {
+    remedy: "correct it in the configuration file or on the command line",
+    details: { key },
+  });
+
+/** Number of single-character edits between two short words. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+const nearestKey = (key: string): string =>
+  Object.keys(KEYS).reduce((best, candidate) =>
+    editDistance(key, candidate) < editDistance(key, best) ? candidate : best,
+  );
+
+const hasType = (value: unknown, type: (typeof KEYS)[Key]): boolean =>
+  type === "strings"
+    ? Array.isArray(value) && value.every((item) => typeof item === "string")
+    : typeof value === type;
+
+/** The keys of the parsed file in dotted form, each known and of its type. */
+const flatten = (table: Record<string, unknown>, prefix = ""): Values => {
+  const values: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(table)) {
+    const key = prefix + name;
+    const isTable = typeof value === "object" && value !== null && !Array.isArray(value);
+    if (
+      isTable &&
+      prefix === "" &&
+      Object.keys(KEYS).some((known) => known.startsWith(`${key}.`))
+    ) {
+      Object.assign(values, flatten(value as Record<string, unknown>, `${key}.`));
+    } else if (!Object.hasOwn(KEYS, key)) {
+      throw new CodedError("CONFIG_UNKNOWN_KEY", `there is no key ${key}`, {
+        remedy: `did you mean ${nearestKey(key)}? docs/configuration.md lists every key`,
+        details: { key, nearest: nearestKey(key) },
+      });
+    } else if (!hasType(value, KEYS[key as Key])) {
+      const type = KEYS[key as Key] === "strings" ? "array of strings" : KEYS[key as Key];
+      throw invalid(key, value, `must be a ${type}`);
+    } else {
+      values[key] = value;
+    }
+  }
+  return values;
+};
+
+const readFile = (file: string): Values => {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CodedError("CONFIG_UNREADABLE", `${file} cannot be read`, {
+      remedy: "give a readable file with --config",
+      cause: error,
+    });
+  }
+  let table: Record<string, unknown>;
+  try {
+    table = parseToml(text);
+  } catch (error) {
+    const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
+    throw new CodedError("CONFIG_SYNTAX", `${file} is no TOML: ${reason}`, {
+      remedy: "correct the line named",
+      cause: error,
+    });
+  }
+  return flatten(table);
+};
+
+/** `HOST:PORT`, `[IPV6]:PORT` or `PORT`. Errors: CONFIG_INVALID_VALUE. */
+export function parseAddress(key: string, text: string, defaultHost: string): Address {
+  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):)?([0-9]{1,5})$/.exec(text);
+  const port = Number(match?.[2] ?? Number.NaN);
+  if (match === null || port > 65_535) {
+    throw invalid(key, text, "must be HOST:PORT with a port up to 65535");
+  }
+  const host = match[1]?.replace(/^\[|\]$/g, "") ?? defaultHost;
+  return { host, port };
+}
+
+const parseWorkers = (value: unknown): number => {
+  const workers = typeof value === "string" ? Number(value) : value;
+  if (!Number.isInteger(workers) || (workers as number) < 1 || (workers as number) > WORKERS_MAX) {
+    throw invalid("nbd.workers", value, `must be a whole number from 1 to ${WORKERS_MAX}`);
+  }
+  return workers as number;
+};
+
+const parseName = (value: string): string => {
+  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(value)) {
+    throw invalid("name", value, "must be 1 to 63 of A-Z a-z 0-9 . -");
+  }
+  return value;
+};
+
+const parseSocket = (value: string): string | null => {
+  if (value === "") {
+    return null;
+  }
+  const socket = path.resolve(value);
+  const bytes = Buffer.byteLength(socket);
+  if (bytes > SOCKET_PATH_BYTES_MAX) {
+    throw invalid("nbd.socket", socket, `has ${bytes} bytes, at most ${SOCKET_PATH_BYTES_MAX} fit`);
+  }
+  return socket;
+};
+
+const parseTls = (values: Values): TlsFiles | null => {
+  const certificate = values["nbd.tls_certificate"];
+  const key = values["nbd.tls_key"];
+  const authority = values["nbd.tls_client_authority"];
+  if (certificate === undefined && key === undefined && authority === undefined) {
+    return null;
+  }
+  if (certificate === undefined || key === undefined) {
+    throw invalid("nbd.tls_certificate", certificate ?? null, "and nbd.tls_key belong together");
+  }
+  return {
+    certificate: path.resolve(String(certificate)),
+    key: path.resolve(String(key)),
+    clientAuthority: authority === undefined ? null : path.resolve(String(authority)),
+  };
+};
+
+const defaultName = (): string =>
+  hostname()
+    .replace(/[^A-Za-z0-9.-]/g, "-")
+    .replace(/^[^A-Za-z0-9]+/, "")
+    .slice(0, 63) || "satsuma";
+
+/** Defaults, file and flags as one checked configuration. Errors: CONFIG_*. */
+export function loadConfig(flags: ConfigFlags): Config {
+  const file = flags.config === undefined ? {} : readFile(flags.config);
+  const text = (key: Key, flag: string | undefined): string | undefined =>
+    flag ?? (file[key] as string | undefined);
+
+  const chosen = text("data", flags.data);
+  if (chosen === undefined || chosen === "") {
+    throw new CodedError("CONFIG_DATA_MISSING", "no data directory is given", {
+      remedy: "give one with --data DIR",
+    });
+  }
+  const dataDirectory = path.resolve(chosen);
+  const level = text("log.level", undefined) ?? "info";
+  if (!LOG_LEVELS.includes(level as LogLevel)) {
+    throw invalid("log.level", level, `must be one of ${LOG_LEVELS.join(", ")}`);
+  }
+  const http = text("http.listen", flags.http);
+  const nbd = text("nbd.listen", flags.nbd);
+  const socket = text("nbd.socket", flags.nbdSocket) ?? path.join(dataDirectory, "nbd.sock");
+  const cores = Math.min(4, availableParallelism());
+  const devices = text("devices.directory", undefined) ?? path.join(dataDirectory, "disks");
+  return Object.freeze({
+    dataDirectory,
+    nodeName: parseName(text("name", flags.name) ?? defaultName()),
+    isLabMode: flags.lab ?? (file["lab"] as boolean | undefined) ?? false,
+    http: http === undefined ? HTTP_DEFAULT : parseAddress("http.listen", http, HTTP_DEFAULT.host),
+    nbdTcp:
+      nbd === undefined
+        ? NBD_DEFAULT
+        : nbd === ""
+          ? null
+          : parseAddress("nbd.listen", nbd, NBD_DEFAULT.host),
+    nbdSocketPath: parseSocket(socket),
+    nbdTls: parseTls(file),
+    ioWorkers: parseWorkers(flags.workers ?? file["nbd.workers"] ?? cores),
+    devicesDirectory: path.resolve(devices),
+    devicePaths: Object.freeze(
+      ((file["devices.paths"] as string[] | undefined) ?? []).map((item) => path.resolve(item)),
+    ),
+    logLevel: level as LogLevel,
+  });
+}
+
+/** What the online verbs take from the environment; empty variables count as absent. */
+export function clientEnvironment(): {
+  readonly api: string | null;
+  readonly token: string | null;
+} {
+  return {
+    api: process.env["SATSUMA_API"] || null,
+    token: process.env["SATSUMA_TOKEN"] || null,
+  };
+}
+
+/** Where `demo` keeps its board unless told otherwise. Source: XDG Base Directory Specification. */
+export function demoDirectory(): string {
+  const state = process.env["XDG_STATE_HOME"];
+  const base =
+    state !== undefined && path.isAbsolute(state) ? state : path.join(homedir(), ".local", "state");
+  return path.join(base, "satsuma", "demo");
+}

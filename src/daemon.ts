@@ -1,0 +1,175 @@
+/**
+ * The composition root: one daemon over one data directory. Opens the store, then the engine, then
+ * the control plane and the API, and closes them in the opposite order.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { FastifyInstance } from "fastify";
+import { listen } from "./api/listen.ts";
+import { build } from "./api/server.ts";
+import { CodedError } from "./common/errors.ts";
+import type { Logger } from "./common/log.ts";
+import type { Config, TlsFiles } from "./config.ts";
+import { holderOf, issueToken } from "./control/access-token.ts";
+import { ControlPlane } from "./control/control-plane.ts";
+import type { EngineTls, OpenEngine, StorageEngine } from "./control/engine.ts";
+import { linuxDeviceFiles } from "./hal/linux/device-files.ts";
+import { openStore, type Store } from "./store/store.ts";
+import { storeError } from "./store/store-errors.ts";
+
+/** How to start a daemon; `openEngine` replaces the real engine in tests. */
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly version: string;
+  /** Make a new admin token even if there is one. */
+  readonly isTokenRenewed?: boolean;
+  readonly openEngine?: OpenEngine;
+}
+
+/** A running daemon. */
+export interface Daemon {
+  readonly url: string;
+  readonly nbd: StorageEngine["nbd"];
+  /** File that holds the admin token, mode 0600. */
+  readonly tokenPath: string;
+  /** The admin token when this start made it, else null. */
+  readonly newToken: string | null;
+  readonly control: ControlPlane;
+  /** Answers no more, stops the arrays clean, gives the data directory back. */
+  close(): Promise<void>;
+}
+
+const PANEL_FOLDER = path.join(import.meta.dirname, "..", "dist-web");
+
+/** Ids of jobs: sort by time, unique. */
+const newJobId = (now: number): string =>
+  `j_${now.toString(36).padStart(9, "0")}${randomBytes(5).toString("hex")}`;
+
+const openDataDirectory = (directory: string): Store => {
+  const file = path.join(directory, "satsuma.db");
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw storeError(error, file);
+  }
+  return openStore({ path: file });
+};
+
+/** Makes the admin token when there is none, or when a new one is asked for. */
+const ensureToken = (store: Store, file: string, isRenewed: boolean): string | null => {
+  if (store.tokens.count() > 0 && !isRenewed) {
+    return null;
+  }
+  const token = issueToken(store.tokens, "admin", Date.now());
+  try {
+    writeFileSync(file, `${token}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw storeError(error, file);
+  }
+  return token;
+};
+
+const readPem = (file: string): string => {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CodedError("CONFIG_TLS_UNREADABLE", `${file} cannot be read`, {
+      remedy: "give readable PEM files in nbd.tls_certificate and nbd.tls_key",
+      cause: error,
+    });
+  }
+};
+
+const readTls = (files: TlsFiles | null): EngineTls | null =>
+  files === null
+    ? null
+    : {
+        certificate: readPem(files.certificate),
+        key: readPem(files.key),
+        clientAuthority: files.clientAuthority === null ? null : readPem(files.clientAuthority),
+      };
+
+/** The real engine. Loaded on demand: tests of the rest run without its threads. */
+const openRealEngine: OpenEngine = async (options) => {
+  const { openEngine } = await import("./workers/engine-host.ts");
+  return await openEngine(options);
+};
+
+const controlOver = (options: DaemonOptions, store: Store, engine: StorageEngine): ControlPlane => {
+  const { config, logger, version } = options;
+  return new ControlPlane({
+    store,
+    engine,
+    files: linuxDeviceFiles,
+    nodeName: config.nodeName,
+    version,
+    isLabMode: config.isLabMode,
+    devicesDirectory: config.devicesDirectory,
+    devicePaths: config.devicePaths,
+    now: Date.now,
+    newId: newJobId,
+    logger,
+  });
+};
+
+const buildApi = (control: ControlPlane, store: Store): Promise<FastifyInstance> =>
+  build({
+    control,
+    checkToken: (token) => holderOf(store.tokens, token),
+    panelDirectory: PANEL_FOLDER,
+  });
+
+const urlOf = ({ host, port }: { readonly host: string; readonly port: number }): string => {
+  const shown = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  return `http://${shown.includes(":") ? `[${shown}]` : shown}:${port}`;
+};
+
+/**
+ * Starts a daemon. What was opened is closed again when a step fails.
+ * Errors: STORE_*, NBD_PORT_IN_USE, NBD_SOCKET_IN_USE, API_ADDRESS_IN_USE, CONFIG_TLS_UNREADABLE.
+ */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { config, logger } = options;
+  const opened: { readonly what: string; readonly close: () => void | Promise<void> }[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const { what, close } of opened.splice(0).reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        logger.error({ what, error }, "close-failed");
+      }
+    }
+  };
+  try {
+    const store = openDataDirectory(config.dataDirectory);
+    opened.push({ what: "store", close: () => store.close() });
+    const tokenPath = path.join(config.dataDirectory, "token");
+    const newToken = ensureToken(store, tokenPath, options.isTokenRenewed ?? false);
+    const engine = await (options.openEngine ?? openRealEngine)({
+      nbdTcp: config.nbdTcp,
+      nbdSocketPath: config.nbdSocketPath,
+      tls: readTls(config.nbdTls),
+      ioWorkers: config.ioWorkers,
+      labMode: config.isLabMode,
+      nodeName: config.nodeName,
+      logger,
+    });
+    opened.push({ what: "engine", close: () => engine.close() });
+    const control = controlOver(options, store, engine);
+    opened.push({ what: "control", close: () => control.close() });
+    const app = await buildApi(control, store);
+    opened.push({ what: "api", close: () => app.close() });
+    // The address is taken BEFORE arrays start: a second daemon fails without touching members.
+    const address = await listen(app, config.http);
+    await control.start();
+    const url = urlOf(address);
+    logger.info({ url, nbd: engine.nbd, node: config.nodeName }, "daemon-started");
+    return { url, nbd: engine.nbd, tokenPath, newToken, control, close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
