@@ -13,12 +13,8 @@ import { SECTOR } from "./array-state.ts";
 import { assemble } from "./assembly.ts";
 import type { AssemblyCandidate, AssemblyMember, AssemblyStart } from "./assembly-types.ts";
 import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-superblock.ts";
-import {
-  bitmapSuperblockRange,
-  memberProbeRanges,
-  type ProbedMember,
-  probeMember,
-} from "./probe.ts";
+import { readContent, readRange } from "./content-driver.ts";
+import { bitmapSuperblockRange } from "./probe.ts";
 import type { SharedArrayState } from "./shared-state.ts";
 import type { Superblock } from "./superblock-fields.ts";
 
@@ -60,29 +56,8 @@ export interface AssembledArray {
   readonly leftOut: readonly AssemblyMember[];
 }
 
-const readRange = async (device: BlockDevice, offset: number, length: number): Promise<Uint8Array | null> => {
-  const target = new Uint8Array(length);
-  try {
-    await device.read(target, offset);
-    return target;
-  } catch (error) {
-    // Unreadable is an answer here: assembly gives the member a reason of its own.
-    if (error instanceof CodedError) return null;
-    throw error;
-  }
-};
-
-/** Reads what `probeMember` looks at, then probes; what cannot be read is told as unreadable. */
-export const probeDevice = async (device: BlockDevice): Promise<ProbedMember> => {
-  const read = new Map<string, Uint8Array | null>();
-  for (const { offset, length } of memberProbeRanges(device.sizeBytes)) {
-    read.set(`${offset}:${length}`, await readRange(device, offset, length));
-  }
-  return probeMember((offset, length) => read.get(`${offset}:${length}`) ?? null, device.sizeBytes);
-};
-
 const readCandidate = async ({ path, device }: AssembleDevice): Promise<AssemblyCandidate> => {
-  const probe = await probeDevice(device);
+  const { probe } = await readContent(device);
   const sb = probe.superblock?.parsed?.value;
   const range = sb === undefined ? null : bitmapSuperblockRange(sb);
   if (sb === undefined || range === null) return { path, probe, bitmap: null };

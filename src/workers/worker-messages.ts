@@ -2,30 +2,20 @@
 
 import type { MessagePort } from "node:worker_threads";
 import type { PlainError } from "../common/errors.ts";
-import type { ExportClient, ExportSpec, IoCounters } from "../control/engine.ts";
+import type { EngineTls, ExportClient, ExportSpec, IoCounters } from "../control/engine.ts";
 import type { SharedArrayShape } from "../raid/shared-state.ts";
 import type { LegTicket } from "./array-messages.ts";
 
-/** Where a worker listens: the first on addresses, the others share what the first has bound. */
-export interface ListenRequest {
-  readonly tcp: { readonly host: string; readonly port: number } | null;
-  readonly socketPath: string | null;
-  /** File descriptor of the listening unix socket the first worker has bound. */
-  readonly socketFd: number | null;
-  readonly tls: TlsFiles | null;
-  readonly maxConnections: number;
-}
-
-/** PEM texts of the NBD server's certificate. */
-export interface TlsFiles {
-  readonly cert: string;
-  readonly key: string;
-  /** Clients must present a certificate of this CA; null = any client. */
-  readonly ca: string | null;
+/** workerData of an I/O worker. */
+export interface IoThreadData {
+  /** Number of this worker, from 0. */
+  readonly worker: number;
+  readonly tls: EngineTls | null;
 }
 
 export type IoRequest =
-  | { readonly type: "listen"; readonly listen: ListenRequest }
+  | { readonly type: "listen"; readonly host: string; readonly port: number }
+  | { readonly type: "listen-socket"; readonly path: string }
   | {
       readonly type: "attach-array";
       readonly uuid: string;
@@ -40,12 +30,9 @@ export type IoRequest =
   | { readonly type: "close-export"; readonly name: string }
   | { readonly type: "close" };
 
-export type MainToIo = { readonly id: number; readonly request: IoRequest };
-
-/** What `listen` answers. */
-export interface ListenReply {
-  readonly tcpPort: number | null;
-  readonly socketFd: number | null;
+export interface MainToIo {
+  readonly id: number;
+  readonly request: IoRequest;
 }
 
 export type IoToMain =
@@ -53,6 +40,8 @@ export type IoToMain =
       readonly type: "reply";
       readonly id: number;
       readonly error: PlainError | null;
-      readonly listen: ListenReply | null;
+      /** TCP port, for `listen`. */
+      readonly port: number | null;
     }
-  | { readonly type: "stats"; readonly clients: readonly ExportClient[]; readonly counters: IoCounters };
+  | { readonly type: "clients"; readonly clients: readonly ExportClient[] }
+  | { readonly type: "counters"; readonly counters: IoCounters };

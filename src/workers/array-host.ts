@@ -1,0 +1,139 @@
+/** One array thread as the main thread holds it: RunningArray over messages. */
+
+import { MessageChannel, Worker } from "node:worker_threads";
+import { assert } from "../common/assert.ts";
+import { fromPlainError } from "../common/errors.ts";
+import { workerUrl } from "../common/worker-url.ts";
+import type { RunningArray, SyncSpeed } from "../control/engine.ts";
+import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
+import type { ArrayThreadCommand, ArrayThreadData, ArrayToMain, MainToArray } from "./array-messages.ts";
+import type { IoPool } from "./io-pool.ts";
+import type { MemberTicket } from "./open-member.ts";
+import { ThreadLink } from "./thread-link.ts";
+
+export interface ArrayHostOptions {
+  readonly data: ArrayThreadData;
+  readonly pool: IoPool;
+  readonly ticket: (path: string) => MemberTicket;
+  readonly onStatus: (status: ArrayStatus) => void;
+  readonly onHappening: (happening: ArrayHappening) => void;
+  readonly onStopped: () => void;
+}
+
+type Assembled = Extract<ArrayToMain, { type: "assembled" }>;
+
+export class ArrayHostThread implements RunningArray {
+  readonly #options: ArrayHostOptions;
+  readonly #link: ThreadLink<null>;
+  readonly #ready = Promise.withResolvers<Assembled>();
+  readonly #running = Promise.withResolvers<null>();
+  readonly #ended = Promise.withResolvers<null>();
+  #status: ArrayStatus | null = null;
+
+  private constructor(options: ArrayHostOptions) {
+    this.#options = options;
+    const worker = new Worker(workerUrl("array", import.meta.url), { workerData: options.data });
+    this.#link = new ThreadLink(worker, "array thread");
+    worker.on("message", (message: ArrayToMain) => this.#onMessage(message));
+    worker.on("exit", () => this.#ended.resolve(null));
+  }
+
+  /** Assembles and starts. Errors: RAID_*, with `details.members`. */
+  static async start(options: ArrayHostOptions): Promise<ArrayHostThread> {
+    const host = new ArrayHostThread(options);
+    const assembled = await host.#ready.promise;
+    await host.#attach(assembled);
+    await host.#running.promise;
+    return host;
+  }
+
+  get uuid(): string {
+    return this.status.uuid;
+  }
+
+  get status(): ArrayStatus {
+    assert(this.#status !== null, "an assembled array has a status");
+    return this.#status;
+  }
+
+  fail(path: string): Promise<void> {
+    return this.#command({ type: "fail", path, reason: "failed by the administrator" });
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#command({ type: "remove", path });
+  }
+
+  add(path: string, options: { readonly force: boolean }): Promise<void> {
+    return this.#command({ type: "add", member: this.#options.ticket(path), force: options.force });
+  }
+
+  reAdd(path: string): Promise<void> {
+    return this.#command({ type: "re-add", member: this.#options.ticket(path) });
+  }
+
+  setSyncAction(action: "idle" | "check" | "repair" | "frozen"): Promise<void> {
+    return this.#command({ type: "sync-action", action });
+  }
+
+  setSyncSpeed(speed: SyncSpeed): Promise<void> {
+    return this.#command({ type: "sync-speed", ...speed });
+  }
+
+  async memberVanished(path: string, reason: string): Promise<void> {
+    this.#post({ type: "member-vanished", path, reason });
+  }
+
+  async stop(): Promise<void> {
+    const { uuid } = this;
+    this.#link.expectEnd();
+    await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
+    await this.#command({ type: "stop" });
+    await this.#ended.promise;
+    this.#options.onStopped();
+  }
+
+  async #attach(assembled: Assembled): Promise<void> {
+    const { shape, legs, readOnly, hasBitmap, status } = assembled;
+    const { pool } = this.#options;
+    const channels = Array.from({ length: pool.size }, () => new MessageChannel());
+    const ports = channels.map(({ port1 }) => port1);
+    this.#link.worker.postMessage({ type: "attach", ports } satisfies MainToArray, ports);
+    await pool.askEach((worker) => {
+      const port = channels[worker]?.port2;
+      assert(port !== undefined, "one channel per worker");
+      const request = { type: "attach-array", uuid: status.uuid, shape, legs, readOnly, hasBitmap, port } as const;
+      return { request, transfer: [port] };
+    });
+  }
+
+  #command(command: ArrayThreadCommand): Promise<void> {
+    return this.#link.ask((id) => this.#post({ type: "command", id, command })).then(() => undefined);
+  }
+
+  #post(message: MainToArray): void {
+    this.#link.worker.postMessage(message);
+  }
+
+  #onMessage(message: ArrayToMain): void {
+    switch (message.type) {
+      case "assembled":
+        this.#status = message.status;
+        return this.#ready.resolve(message);
+      case "refused":
+        this.#link.expectEnd();
+        return this.#ready.reject(fromPlainError(message.error));
+      case "running":
+        return this.#running.resolve(null);
+      case "status":
+        this.#status = message.status;
+        return this.#options.onStatus(message.status);
+      case "happening":
+        return this.#options.onHappening(message.happening);
+      case "reply":
+        return this.#link.settle(message.id, message.error, null);
+      case "stopped":
+        return;
+    }
+  }
+}

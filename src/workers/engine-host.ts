@@ -1,0 +1,240 @@
+/**
+ * The storage engine on the main thread: starts the I/O workers and one thread per array, keeps
+ * their newest statuses, and gives control one place to talk to. No member I/O happens here but
+ * the few reads of `probe` and the writes of `create`.
+ */
+
+import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
+import { CodedError } from "../common/errors.ts";
+import type {
+  CreateArrayRequest,
+  DeviceProbe,
+  EngineOptions,
+  ExportClient,
+  ExportSpec,
+  IoCounters,
+  MemberFault,
+  RunningArray,
+  StorageEngine,
+} from "../control/engine.ts";
+import type { BlockDevice } from "../hal/block-device.ts";
+import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
+import { type CreateDevice, createOnDevices } from "../raid/create-driver.ts";
+import { type CreateOptions, setNameBytes } from "../raid/create-plan.ts";
+import { ArrayHostThread } from "./array-host.ts";
+import { probePath } from "./device-probe.ts";
+import { FaultBoard } from "./fault-board.ts";
+import { IoPool } from "./io-pool.ts";
+import { openMember } from "./open-member.ts";
+
+/** Speed limits of sync actions, bytes per second. Source: drivers/md/md.c sysctl_speed_limit_min, _max. */
+const SYNC_SPEED_MIN = 1000 * 1024;
+const SYNC_SPEED_MAX = 200_000 * 1024;
+/** Seconds between bitmap sweeps. Source: mdadm --delay. */
+const BITMAP_DELAY_SECONDS = 5;
+
+class EngineHost implements StorageEngine {
+  readonly #options: EngineOptions;
+  readonly #pool: IoPool;
+  readonly #faults: FaultBoard;
+  readonly #arrays = new Map<string, ArrayHostThread>();
+  readonly #statusListeners: ((uuid: string, status: ArrayStatus) => void)[] = [];
+  readonly #happeningListeners: ((uuid: string, happening: ArrayHappening) => void)[] = [];
+  #nbd: StorageEngine["nbd"] = { tcp: null, socketPath: null };
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#pool = new IoPool(options);
+    this.#faults = new FaultBoard(options.labMode);
+  }
+
+  async listen(): Promise<void> {
+    const { nbdTcp, nbdSocketPath } = this.#options;
+    if (nbdSocketPath !== null) await this.#pool.listenSocket(nbdSocketPath);
+    const port = nbdTcp === null ? 0 : await this.#pool.listenTcp(nbdTcp.host, nbdTcp.port);
+    const tcp = nbdTcp === null ? null : { host: nbdTcp.host, port };
+    this.#nbd = { tcp, socketPath: nbdSocketPath };
+  }
+
+  get nbd(): StorageEngine["nbd"] {
+    return this.#nbd;
+  }
+
+  probe(path: string): Promise<DeviceProbe> {
+    return probePath(path);
+  }
+
+  async create(request: CreateArrayRequest): Promise<RunningArray> {
+    const paths = request.members.filter((path) => path !== "missing");
+    this.#refuseTwice(paths);
+    const options = createOptions(request, this.#options.nodeName);
+    const devices = await openAll(request.members);
+    try {
+      await createOnDevices(options, devices, request.force);
+    } finally {
+      for (const entry of devices) if (entry !== "missing") await entry.device.close();
+    }
+    return this.assemble(paths, { readOnly: false });
+  }
+
+  async assemble(paths: readonly string[], options: { readonly readOnly: boolean }): Promise<RunningArray> {
+    let uuid = "";
+    const early: (() => void)[] = [];
+    const whenKnown = (act: () => void) => (uuid === "" ? early.push(act) : act());
+    const array = await ArrayHostThread.start({
+      data: {
+        members: paths.map((path) => this.#faults.ticket(path)),
+        readOnly: options.readOnly,
+        workers: this.#pool.size,
+        syncSpeedMin: SYNC_SPEED_MIN,
+        syncSpeedMax: SYNC_SPEED_MAX,
+      },
+      pool: this.#pool,
+      ticket: (path) => this.#faults.ticket(path),
+      onStatus: (status) => whenKnown(() => this.#tellStatus(uuid, status)),
+      onHappening: (happening) => whenKnown(() => this.#tellHappening(uuid, happening)),
+      onStopped: () => this.#arrays.delete(uuid),
+    });
+    uuid = array.uuid;
+    this.#arrays.set(uuid, array);
+    for (const act of early) act();
+    return array;
+  }
+
+  onStatus(listener: (uuid: string, status: ArrayStatus) => void): void {
+    this.#statusListeners.push(listener);
+  }
+
+  onHappening(listener: (uuid: string, happening: ArrayHappening) => void): void {
+    this.#happeningListeners.push(listener);
+  }
+
+  openExport(spec: ExportSpec): Promise<void> {
+    if (!this.#arrays.has(spec.arrayUuid)) {
+      throw new CodedError("ENGINE_ARRAY_NOT_RUNNING", `array ${spec.arrayUuid} is not running`, {
+        remedy: "assemble it before exporting it",
+      });
+    }
+    return this.#pool.askEach(() => ({ request: { type: "open-export", spec } }));
+  }
+
+  closeExport(name: string): Promise<void> {
+    return this.#pool.askEach(() => ({ request: { type: "close-export", name } }));
+  }
+
+  clients(): readonly ExportClient[] {
+    return this.#pool.clients();
+  }
+
+  counters(): IoCounters {
+    return this.#pool.counters();
+  }
+
+  async setFault(fault: MemberFault): Promise<void> {
+    this.#faults.set(fault);
+  }
+
+  async clearFaults(path: string): Promise<void> {
+    this.#faults.clear(path);
+  }
+
+  faults(): readonly MemberFault[] {
+    return this.#faults.list();
+  }
+
+  async close(): Promise<void> {
+    for (const array of [...this.#arrays.values()]) await array.stop();
+    await this.#pool.close();
+  }
+
+  #tellStatus(uuid: string, status: ArrayStatus): void {
+    for (const listener of this.#statusListeners) listener(uuid, status);
+  }
+
+  #tellHappening(uuid: string, happening: ArrayHappening): void {
+    for (const listener of this.#happeningListeners) listener(uuid, happening);
+  }
+
+  /** The same file under two names, or a member of a running array. */
+  #refuseTwice(paths: readonly string[]): void {
+    const used = new Map<string, string>();
+    for (const array of this.#arrays.values()) {
+      for (const { path } of array.status.members) if (path !== null) used.set(identity(path), path);
+    }
+    for (const path of paths) {
+      const other = used.get(identity(path));
+      if (other !== undefined) {
+        throw new CodedError("RAID_DEVICE_IN_USE", `${path} is in use already (as ${other})`, {
+          remedy: "give each device once, and none that is a member of a running array",
+          details: { path, other },
+        });
+      }
+      used.set(identity(path), path);
+    }
+  }
+}
+
+/** Device and inode of a path; the path itself when it leads nowhere. */
+const identity = (path: string): string => {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? path : `${stat.dev}:${stat.ino}`;
+};
+
+/** Opens all or none. */
+const openAll = async (paths: readonly string[]): Promise<CreateDevice[]> => {
+  const opened: CreateDevice[] = [];
+  try {
+    for (const path of paths) {
+      if (path === "missing") {
+        opened.push("missing");
+        continue;
+      }
+      const device: BlockDevice = await openMember({ path, faults: null }, "write", true);
+      opened.push({ path, device, deviceUuid: new Uint8Array(randomBytes(16)) });
+    }
+    return opened;
+  } catch (error) {
+    for (const entry of opened) if (entry !== "missing") await entry.device.close();
+    throw error;
+  }
+};
+
+const createOptions = (request: CreateArrayRequest, homehost: string): CreateOptions => {
+  const setName = setNameBytes(request.name, homehost);
+  if (setName === null) {
+    throw new CodedError("RAID_BAD_NAME", `"${request.name}" cannot be an array's name`, {
+      remedy: "use 1 to 31 bytes",
+    });
+  }
+  return {
+    level: 1,
+    raidDevices: request.raidDevices,
+    spareDevices: request.members.length - request.raidDevices,
+    layout: 0,
+    chunkSectors: 0,
+    minor: request.metadata === "1.0" ? 0 : request.metadata === "1.1" ? 1 : 2,
+    bitmap: request.bitmap,
+    bitmapChunkBytes: request.bitmapChunkBytes,
+    bitmapDelaySeconds: BITMAP_DELAY_SECONDS,
+    nodes: 0,
+    clusterName: "",
+    setName,
+    setUuid: new Uint8Array(randomBytes(16)),
+    createdAt: Math.floor(Date.now() / 1000),
+    assumeClean: request.assumeClean,
+    size: request.sizeBytes === null ? null : Math.floor(request.sizeBytes / 512),
+  };
+};
+
+/** Opens the engine. Errors: NBD_ADDRESS_*; nothing is left running then. */
+export const openEngine = async (options: EngineOptions): Promise<StorageEngine> => {
+  const engine = new EngineHost(options);
+  try {
+    await engine.listen();
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
+};

@@ -1,0 +1,126 @@
+/**
+ * An I/O worker: owns NBD connections and does their members' I/O on this thread. Several of them
+ * share the TCP port (the kernel spreads connections); the first one owns the unix socket.
+ */
+
+import { parentPort, workerData } from "node:worker_threads";
+import { assert, assertNever } from "../common/assert.ts";
+import { CodedError, toPlainError } from "../common/errors.ts";
+import type { ExportSpec } from "../control/engine.ts";
+import type { ExportDirectory, ExportEntry } from "../nbd/export-backend.ts";
+import { NbdServer } from "../nbd/server-driver.ts";
+import { WorkerArray } from "./worker-array.ts";
+import type { IoRequest, IoThreadData, IoToMain, MainToIo } from "./worker-messages.ts";
+
+/** Between looks at clients and counters. */
+const STATISTICS_MS = 250;
+/** Block sizes advertised. Source: NBD protocol, "Block size constraints"; maximum as qemu's. */
+const PREFERRED_BLOCK = 4096;
+const MAXIMUM_PAYLOAD = 32 * 1024 * 1024;
+
+class IoThread implements ExportDirectory {
+  readonly #worker: number;
+  readonly #arrays = new Map<string, WorkerArray>();
+  readonly #exports = new Map<string, ExportEntry>();
+  readonly #server: NbdServer;
+  #lastClients = "";
+  #lastOps = -1;
+
+  constructor(data: IoThreadData) {
+    this.#worker = data.worker;
+    this.#server = new NbdServer(this, { tls: data.tls, idPrefix: `${data.worker}-` });
+    setInterval(() => this.#postStatistics(), STATISTICS_MS).unref();
+  }
+
+  list(): readonly ExportEntry[] {
+    return [...this.#exports.values()];
+  }
+
+  find(name: string): ExportEntry | null {
+    if (name === "" && this.#exports.size === 1) return this.list()[0] ?? null;
+    return this.#exports.get(name) ?? null;
+  }
+
+  async onMain({ id, request }: MainToIo): Promise<void> {
+    try {
+      const port = await this.#handle(request);
+      post({ type: "reply", id, error: null, port });
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      post({ type: "reply", id, error: toPlainError(error), port: null });
+    }
+  }
+
+  async #handle(request: IoRequest): Promise<number | null> {
+    switch (request.type) {
+      case "listen":
+        return this.#listen(request.host, request.port);
+      case "listen-socket":
+        await this.#server.listen({ path: request.path });
+        return null;
+      case "attach-array": {
+        const array = new WorkerArray({ ...request, worker: this.#worker });
+        this.#arrays.set(request.uuid, array);
+        await array.start();
+        return null;
+      }
+      case "detach-array": {
+        const array = this.#arrays.get(request.uuid);
+        this.#arrays.delete(request.uuid);
+        await array?.close();
+        return null;
+      }
+      case "open-export":
+        this.#exports.set(request.spec.name, this.#entry(request.spec));
+        return null;
+      case "close-export":
+        this.#exports.delete(request.name);
+        await this.#server.closeExport(request.name);
+        this.#postStatistics();
+        return null;
+      case "close":
+        await this.#server.close();
+        return null;
+      default:
+        return assertNever(request);
+    }
+  }
+
+  async #listen(host: string, port: number): Promise<number | null> {
+    await this.#server.listen({ host, port, reusePort: true });
+    return this.#server.addresses.find((address) => address.port !== null)?.port ?? null;
+  }
+
+  #entry(spec: ExportSpec): ExportEntry {
+    const array = this.#arrays.get(spec.arrayUuid);
+    assert(array !== undefined, "an export names an attached array");
+    return {
+      name: spec.name,
+      description: spec.description,
+      tlsRequired: spec.tlsRequired,
+      minimumBlock: 1,
+      preferredBlock: PREFERRED_BLOCK,
+      maximumPayload: MAXIMUM_PAYLOAD,
+      contexts: ["base:allocation", "satsuma:dirty"],
+      backend: array.makeExport(spec.readOnly),
+    };
+  }
+
+  /** Posts what changed since the last look. */
+  #postStatistics(): void {
+    const clients = this.#server.clients();
+    const seen = JSON.stringify(clients);
+    if (seen !== this.#lastClients) post({ type: "clients", clients });
+    this.#lastClients = seen;
+    const counters = this.#server.counters();
+    const ops = Object.values(counters.nbdRequests).reduce((sum, count) => sum + count, 0);
+    if (ops !== this.#lastOps) post({ type: "counters", counters });
+    this.#lastOps = ops;
+  }
+}
+
+const post = (message: IoToMain): void => parentPort?.postMessage(message);
+
+const data: IoThreadData = workerData;
+const thread = new IoThread(data);
+parentPort?.on("message", (message: MainToIo) => void thread.onMain(message));
