@@ -11,7 +11,15 @@
 
 import { assert, assertNever } from "../common/assert.ts";
 import type { ArrayCommand, ArrayEffect, ArrayEvent, CommandOutcome } from "./array-messages.ts";
-import { type ArrayState, emit, happen, memberAt, memberByPath, SECTOR } from "./array-state.ts";
+import {
+  type ArrayState,
+  emit,
+  happen,
+  memberAt,
+  memberByPath,
+  SECTOR,
+  type SyncRun,
+} from "./array-state.ts";
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
 import { onJoinIo, runMemberCommand } from "./member-commands.ts";
@@ -50,7 +58,9 @@ export class ArrayMachine {
   isUsable(memberId: number): boolean {
     const state = this.#state;
     const member = state.members.get(memberId);
-    return member !== undefined && member.state !== "faulty" && !state.pending.failing.has(memberId);
+    return (
+      member !== undefined && member.state !== "faulty" && !state.pending.failing.has(memberId)
+    );
   }
 
   /** Bytes from the start of a member to the array's content. */
@@ -214,7 +224,7 @@ export class ArrayMachine {
     if (action === "idle" || action === "frozen") {
       state.frozen = action === "frozen";
       state.userAction = null;
-      if (run !== null && (action === "frozen" || run.reason === "user")) run.aborted = true;
+      if (run !== null && (action === "frozen" || run.reason === "user")) cancelRun(run);
       return { ok: true };
     }
     if (state.readOnly) {
@@ -264,3 +274,8 @@ export class ArrayMachine {
     emit(state, { type: "stopped" });
   }
 }
+
+const cancelRun = (run: SyncRun): void => {
+  run.aborted = true;
+  run.cancelled = true;
+};

@@ -27,6 +27,8 @@ import {
 import { MD_DISK_ROLE_SPARE, type Superblock } from "./superblock-fields.ts";
 import { WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
+const MIB = 1024 * 1024;
+
 export type Placement =
   | { readonly type: "in_sync"; readonly raidSlot: number }
   | {
@@ -129,31 +131,67 @@ const reasonOf = (input: StartInput): SyncReason => {
   return neverEqual ? "initial" : "unclean-shutdown";
 };
 
+/** What remains to be resynced, from what the superblock and the bitmap say. */
+const pendingResync = (
+  input: StartInput,
+  copies: number,
+  bitmap: WriteIntentBitmap | null,
+): number | "none" => {
+  const stored = input.freshest.resyncOffset;
+  // One copy alone has nothing to be brought in line with. Source: raid1.c raid1_run.
+  if (copies <= 1 || (stored === "none" && !input.bitmapStale)) return "none";
+  if (bitmap === null) return stored === "none" ? 0 : stored * SECTOR;
+  bitmap.needSetChunks();
+  return 0;
+};
+
+/** Words that start at the same value for every array. */
+const idleState = (input: StartInput) => ({
+  canStepBack: false,
+  resyncStuck: false,
+  stopping: null,
+  stopped: false,
+  finalSweepDone: false,
+  transaction: null,
+  sync: null,
+  userAction: null,
+  frozen: false,
+  opening: new Map(),
+  joining: new Map(),
+  repairs: new Map(),
+  lostSlots: [],
+  mismatchCount: 0,
+  nextToken: 1,
+  now: input.now,
+  lastSweepAt: input.now,
+  quietSince: input.now,
+  lastStarted: 0,
+  lastOperations: 0,
+  busyUntil: 0,
+  effects: [],
+});
+
 /** Starts the machine; the caller opens the legs in the workers, then sets `shared.run`. */
 export const startArray = (input: StartInput): StartedArray => {
   const shared = new SharedArrayState(shapeOf(input));
   const bitmap = loadBitmap(input, shared);
   const members = new Map(input.members.map((member) => [member.id, makeMember(member)]));
   const copies = [...members.values()].filter((member) => member.state === "in_sync").length;
-  const stored = input.freshest.resyncOffset;
-  // One copy alone has nothing to be brought in line with. Source: raid1.c raid1_run.
-  let resyncFrom = copies <= 1 || stored === "none" ? ("none" as const) : stored * SECTOR;
-  if (input.bitmapStale && copies > 1) resyncFrom = 0;
-  if (bitmap !== null && resyncFrom !== "none") {
-    bitmap.needSetChunks();
-    resyncFrom = 0;
-  }
+  const resyncFrom = pendingResync(input, copies, bitmap);
   for (const member of members.values()) {
     if (member.raidSlot === null) continue;
-    shared.setLeg(member.raidSlot, member.state === "in_sync" ? LEG_IN_SYNC : LEG_REBUILDING);
+    const leg = member.state === "in_sync" ? LEG_IN_SYNC : LEG_REBUILDING;
+    shared.setLeg(member.raidSlot, leg);
   }
   const devRoles = presentRoles(input);
   const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
   // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
-  const clean = stored !== 0 && !input.bitmapStale;
+  const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale;
   shared.clean = clean;
-  shared.syncedMib = resyncFrom === "none" ? SYNCED_ALL : Math.floor(resyncFrom / (1024 * 1024));
+  shared.syncedMib = resyncFrom === "none" ? SYNCED_ALL : Math.floor(resyncFrom / MIB);
+  const recovered = new Map([...members.values()].map((m) => [m.id, m.recoveredBytes]));
   const state: ArrayState = {
+    ...idleState(input),
     shared,
     bitmap,
     members,
@@ -162,36 +200,14 @@ export const startArray = (input: StartInput): StartedArray => {
     events: input.freshest.events,
     resyncFrom,
     syncReason: reasonOf(input),
-    resyncStuck: false,
-    claims: { resyncFrom, recovered: new Map([...members.values()].map((m) => [m.id, m.recoveredBytes])) },
+    claims: { resyncFrom, recovered },
     devRoles,
     clean,
-    canStepBack: false,
     readOnly: input.readOnly,
-    stopping: null,
-    stopped: false,
-    finalSweepDone: false,
     pending: { ...emptyPending(), rolesChanged: rolesChanged && !input.readOnly },
-    transaction: null,
-    sync: null,
-    userAction: null,
-    frozen: false,
-    opening: new Map(),
-    joining: new Map(),
-    repairs: new Map(),
-    lostSlots: [],
     options: input.options,
     syncSpeedMin: input.syncSpeedMin,
     syncSpeedMax: input.syncSpeedMax,
-    mismatchCount: 0,
-    nextToken: 1,
-    now: input.now,
-    lastSweepAt: input.now,
-    quietSince: input.now,
-    lastStarted: 0,
-    lastOperations: 0,
-    busyUntil: 0,
-    effects: [],
   };
   return { machine: new ArrayMachine(state), shared };
 };

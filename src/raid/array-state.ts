@@ -108,6 +108,8 @@ export interface SyncRun {
   readonly failedChunks: Set<number>;
   /** Stop issuing, finish what is under way, then end without claiming anything. */
   aborted: boolean;
+  /** The user asked for the end. */
+  cancelled: boolean;
   lastCheckpoint: number;
   lastCheckpointAt: number;
   /** Token bucket of the speed limit, and the speed estimate. */

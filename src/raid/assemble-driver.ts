@@ -62,11 +62,18 @@ const readCandidate = async ({ path, device }: AssembleDevice): Promise<Assembly
   const range = sb === undefined ? null : bitmapSuperblockRange(sb);
   if (sb === undefined || range === null) return { path, probe, bitmap: null };
   const bytes = await readRange(device, range.offset, range.length);
-  return { path, probe, bitmap: bytes === null ? "unreadable" : decodeBitmapSuperblock(bytes, sb.setUuid) };
+  return {
+    path,
+    probe,
+    bitmap: bytes === null ? "unreadable" : decodeBitmapSuperblock(bytes, sb.setUuid),
+  };
 };
 
 /** The whole first bitmap slot of a member, or null when there is none or it cannot be read. */
-export const readBitmapArea = async (device: BlockDevice, sb: Superblock): Promise<Uint8Array | null> => {
+export const readBitmapArea = async (
+  device: BlockDevice,
+  sb: Superblock,
+): Promise<Uint8Array | null> => {
   const range = bitmapSuperblockRange(sb);
   if (range === null) return null;
   const head = await readRange(device, range.offset, range.length);
@@ -76,7 +83,12 @@ export const readBitmapArea = async (device: BlockDevice, sb: Superblock): Promi
   return bytes > BITMAP_AREA_MAX ? null : readRange(device, range.offset, bytes);
 };
 
-const refuse = (code: string, message: string, remedy: string, members: readonly AssemblyMember[]): never => {
+const refuse = (
+  code: string,
+  message: string,
+  remedy: string,
+  members: readonly AssemblyMember[],
+): never => {
   const list = members.map(({ path, reason, text }) => ({ path, reason, text }));
   throw new CodedError(code, message, { remedy, details: { members: list } });
 };
@@ -93,9 +105,19 @@ const refuseUnrunnable = (verdict: AssemblyStart, options: AssembleOptions): voi
     const remedy = "assemble it with mdadm --update=no-bitmap, then here";
     refuse("RAID_BITMAP_UNUSABLE", text, remedy, members);
   }
-  if (bitmap.state !== "none" && bitmap.state !== "absent" && bitmap.superblock.nodes > 0 && !options.readOnly) {
+  if (
+    bitmap.state !== "none" &&
+    bitmap.state !== "absent" &&
+    bitmap.superblock.nodes > 0 &&
+    !options.readOnly
+  ) {
     const remedy = "assemble it read-only, or in the cluster it belongs to";
-    refuse("RAID_CLUSTERED_ARRAY", "the array is clustered and this board is in no cluster", remedy, members);
+    refuse(
+      "RAID_CLUSTERED_ARRAY",
+      "the array is clustered and this board is in no cluster",
+      remedy,
+      members,
+    );
   }
 };
 
@@ -130,7 +152,8 @@ export const assembleDevices = async (
   }
   refuseUnrunnable(verdict, options);
   const { bitmap, shape } = verdict;
-  const superblock = bitmap.state === "usable" || bitmap.state === "stale" ? bitmap.superblock : null;
+  const superblock =
+    bitmap.state === "usable" || bitmap.state === "stale" ? bitmap.superblock : null;
   const members = await startMembers(devices, verdict);
   const started = startArray({
     ...options,
@@ -145,13 +168,12 @@ export const assembleDevices = async (
     setUuid: shape.freshest.setUuid,
     hasBitmap: superblock !== null,
     members: new Map(
-      members.map(({ member, device }) => [
-        member.id,
-        { path: member.path, device },
-      ]),
+      members.map(({ member, device }) => [member.id, { path: member.path, device }]),
     ),
     legs: members.flatMap(({ member: { path, placement, superblock: sb } }) =>
-      placement.type === "spare" ? [] : [{ slot: placement.raidSlot, path, dataOffset: sb.dataOffset * SECTOR }],
+      placement.type === "spare"
+        ? []
+        : [{ slot: placement.raidSlot, path, dataOffset: sb.dataOffset * SECTOR }],
     ),
     leftOut: verdict.members.filter((member) => placementOf(member) === null),
   };
@@ -167,7 +189,8 @@ const startMembers = async (
     const device = devices[id]?.device;
     if (placement === null || assembled.superblock === null) continue;
     assert(device !== undefined, "assembly answers for the devices it was given");
-    const bitmapArea = placement.type === "spare" ? null : await readBitmapArea(device, assembled.superblock);
+    const bitmapArea =
+      placement.type === "spare" ? null : await readBitmapArea(device, assembled.superblock);
     const { path, superblock } = assembled;
     list.push({ member: { id, path, superblock, placement, bitmapArea }, device });
   }

@@ -26,5 +26,8 @@ export const readContent = async (device: BlockDevice): Promise<DeviceContent> =
   for (const { offset, length } of contentRanges(device.sizeBytes)) {
     read.set(`${offset}:${length}`, await readRange(device, offset, length));
   }
-  return deviceContent((offset, length) => read.get(`${offset}:${length}`) ?? null, device.sizeBytes);
+  return deviceContent(
+    (offset, length) => read.get(`${offset}:${length}`) ?? null,
+    device.sizeBytes,
+  );
 };

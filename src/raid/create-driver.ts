@@ -6,7 +6,12 @@
 import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { readContent } from "./content-driver.ts";
-import { type CreateMember, type CreateOptions, type CreatePlan, planCreate } from "./create-plan.ts";
+import {
+  type CreateMember,
+  type CreateOptions,
+  type CreatePlan,
+  planCreate,
+} from "./create-plan.ts";
 import { contentWords } from "./device-content.ts";
 
 /** A device to make a member of; `missing` leaves its raid slot empty. */

@@ -143,7 +143,9 @@ export const memberSuperblock = (state: ArrayState, member: Member): Superblock 
     size: state.template.size,
     chunkSize: state.template.chunkSize,
     raidDisks: state.template.raidDisks,
-    recoveryOffset: rebuilding ? Math.floor((state.claims.recovered.get(member.id) ?? 0) / SECTOR) : 0,
+    recoveryOffset: rebuilding
+      ? Math.floor((state.claims.recovered.get(member.id) ?? 0) / SECTOR)
+      : 0,
     cntCorrectedRead: member.superblock.cntCorrectedRead + member.correctedSectors,
     utime: { seconds, microseconds: (state.now % 1000) * 1000 },
     events: state.events,

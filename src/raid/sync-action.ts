@@ -130,6 +130,7 @@ const startRun = (
     unreadable: false,
     failedChunks: new Set(),
     aborted: false,
+    cancelled: false,
     lastCheckpoint: from,
     lastCheckpointAt: state.now,
     budget: MIB,
@@ -331,7 +332,7 @@ const endRun = (state: ArrayState, run: SyncRun): void => {
   if (run.action === "check" || run.action === "repair") state.userAction = null;
   if (run.action === "resync" && complete) endResync(state, run);
   if (run.action === "recover") endRecover(state, run, complete);
-  const outcome = complete ? (run.unreadable ? "unreadable" : "done") : "interrupted";
+  const outcome = outcomeOf(run, complete);
   const details = {
     action: run.action,
     outcome,
@@ -341,10 +342,16 @@ const endRun = (state: ArrayState, run: SyncRun): void => {
     mismatch_count: state.mismatchCount,
   };
   const text = `Sync action ${run.action} ${outcome}.`;
-  const severity = outcome === "unreadable" ? "warning" : "info";
+  const severity = outcome === "failed" ? "warning" : "info";
   const happening = happen(state, "sync.finished", severity, text, details);
   emit(state, { type: "happening", happening });
   emit(state, { type: "status-changed" });
+};
+
+const outcomeOf = (run: SyncRun, complete: boolean): string => {
+  if (run.unreadable) return "failed";
+  if (complete) return "done";
+  return run.cancelled ? "cancelled" : "interrupted";
 };
 
 const endResync = (state: ArrayState, run: SyncRun): void => {

@@ -1,7 +1,5 @@
 /** An array as the NBD server's back end: the I/O path of one worker, with NBD's words for it. */
 
-import type { ArrayIo } from "../raid/io-driver.ts";
-import { BIT_DURABLE } from "../raid/shared-state.ts";
 import {
   type BlockExtent,
   type Completion,
@@ -9,6 +7,8 @@ import {
   type MetadataContext,
   NBD_ENOTSUP,
 } from "../nbd/export-backend.ts";
+import type { ArrayIo } from "../raid/io-driver.ts";
+import { BIT_DURABLE } from "../raid/shared-state.ts";
 
 /** Zeroes are written, and ranges prefetched, in pieces of this size. */
 const PIECE_BYTES = 1024 * 1024;
@@ -107,7 +107,8 @@ export class ArrayExport implements ExportBackend {
     let flags = state.bit(Math.floor(from / chunkBytes)) === BIT_DURABLE ? 1 : 0;
     for (let at = from; at < end; ) {
       const next = Math.min((Math.floor(at / chunkBytes) + 1) * chunkBytes, end);
-      const following = next < end && state.bit(Math.floor(next / chunkBytes)) === BIT_DURABLE ? 1 : 0;
+      const following =
+        next < end && state.bit(Math.floor(next / chunkBytes)) === BIT_DURABLE ? 1 : 0;
       if (next === end || following !== flags) {
         extents.push({ lengthBytes: next - from, flags });
         if (extents.length === extentsMax) return extents;

@@ -6,7 +6,12 @@ import { fromPlainError } from "../common/errors.ts";
 import { workerUrl } from "../common/worker-url.ts";
 import type { RunningArray, SyncSpeed } from "../control/engine.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
-import type { ArrayThreadCommand, ArrayThreadData, ArrayToMain, MainToArray } from "./array-messages.ts";
+import type {
+  ArrayThreadCommand,
+  ArrayThreadData,
+  ArrayToMain,
+  MainToArray,
+} from "./array-messages.ts";
 import type { IoPool } from "./io-pool.ts";
 import type { MemberTicket } from "./open-member.ts";
 import { ThreadLink } from "./thread-link.ts";
@@ -102,13 +107,23 @@ export class ArrayHostThread implements RunningArray {
     await pool.askEach((worker) => {
       const port = channels[worker]?.port2;
       assert(port !== undefined, "one channel per worker");
-      const request = { type: "attach-array", uuid: status.uuid, shape, legs, readOnly, hasBitmap, port } as const;
+      const request = {
+        type: "attach-array",
+        uuid: status.uuid,
+        shape,
+        legs,
+        readOnly,
+        hasBitmap,
+        port,
+      } as const;
       return { request, transfer: [port] };
     });
   }
 
   #command(command: ArrayThreadCommand): Promise<void> {
-    return this.#link.ask((id) => this.#post({ type: "command", id, command })).then(() => undefined);
+    return this.#link
+      .ask((id) => this.#post({ type: "command", id, command }))
+      .then(() => undefined);
   }
 
   #post(message: MainToArray): void {

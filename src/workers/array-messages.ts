@@ -59,7 +59,10 @@ export interface LegTicket {
 }
 
 export type WorkerToArray =
-  | { readonly type: "attached"; readonly errors: readonly { readonly path: string; readonly message: string }[] }
+  | {
+      readonly type: "attached";
+      readonly errors: readonly { readonly path: string; readonly message: string }[];
+    }
   | { readonly type: "intent"; readonly ranges: readonly (readonly [number, number])[] }
   | {
       readonly type: "leg-error";

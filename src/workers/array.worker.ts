@@ -8,7 +8,11 @@ import { assert, assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
 import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
 import type { CommandOutcome } from "../raid/array-messages.ts";
-import { type AssembledArray, type AssembleDevice, assembleDevices } from "../raid/assemble-driver.ts";
+import {
+  type AssembleDevice,
+  type AssembledArray,
+  assembleDevices,
+} from "../raid/assemble-driver.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
 import type {
@@ -34,7 +38,10 @@ class ArrayThread {
   readonly #array: AssembledArray;
   readonly #driver: ArrayDriver;
   readonly #ports: MessagePort[] = [];
-  readonly #opening = new Map<number, { left: number; error: string | null; done: (error: string | null) => void }>();
+  readonly #opening = new Map<
+    number,
+    { left: number; error: string | null; done: (error: string | null) => void }
+  >();
   readonly #tickets: Map<string, MemberTicket>;
   #attachedLeft = 0;
   #nextOpening = 1;
@@ -199,7 +206,9 @@ class ArrayThread {
   }
 
   /** Opens and reads the newcomer BEFORE the machine hears of it; closes it when it is refused. */
-  async #join(command: Extract<ArrayThreadCommand, { type: "add" | "re-add" }>): Promise<CommandOutcome> {
+  async #join(
+    command: Extract<ArrayThreadCommand, { type: "add" | "re-add" }>,
+  ): Promise<CommandOutcome> {
     const { member: ticket } = command;
     const device = await openMember(ticket, "write", true);
     const member = this.#nextMember++;

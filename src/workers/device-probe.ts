@@ -36,7 +36,14 @@ const describe = (sb: Superblock): NonNullable<DeviceProbe["md"]> => {
 
 /** Never rejects for what it finds. */
 export const probePath = async (path: string): Promise<DeviceProbe> => {
-  const unknown = { path, sizeBytes: 0, logicalBlockSize: 512, readOnly: true, md: null, signatures: [] };
+  const unknown = {
+    path,
+    sizeBytes: 0,
+    logicalBlockSize: 512,
+    readOnly: true,
+    md: null,
+    signatures: [],
+  };
   try {
     const device = await FileBlockDevice.open(path, { mode: "read" });
     try {
@@ -48,7 +55,15 @@ export const probePath = async (path: string): Promise<DeviceProbe> => {
       const damaged = found !== null && found.problem !== null ? ["damaged md superblock"] : [];
       const old = probe.superblock090 === null ? [] : ["md 0.90 superblock"];
       const words = [...signatures, ...probe.foreign, ...old, ...damaged];
-      return { path, sizeBytes, logicalBlockSize, readOnly: !writable(path), md, signatures: words, problem: null };
+      return {
+        path,
+        sizeBytes,
+        logicalBlockSize,
+        readOnly: !writable(path),
+        md,
+        signatures: words,
+        problem: null,
+      };
     } finally {
       await device.close();
     }

@@ -78,7 +78,10 @@ class EngineHost implements StorageEngine {
     return this.assemble(paths, { readOnly: false });
   }
 
-  async assemble(paths: readonly string[], options: { readonly readOnly: boolean }): Promise<RunningArray> {
+  async assemble(
+    paths: readonly string[],
+    options: { readonly readOnly: boolean },
+  ): Promise<RunningArray> {
     let uuid = "";
     const early: (() => void)[] = [];
     const whenKnown = (act: () => void) => (uuid === "" ? early.push(act) : act());
@@ -160,7 +163,8 @@ class EngineHost implements StorageEngine {
   #refuseTwice(paths: readonly string[]): void {
     const used = new Map<string, string>();
     for (const array of this.#arrays.values()) {
-      for (const { path } of array.status.members) if (path !== null) used.set(identity(path), path);
+      for (const { path } of array.status.members)
+        if (path !== null) used.set(identity(path), path);
     }
     for (const path of paths) {
       const other = used.get(identity(path));

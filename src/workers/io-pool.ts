@@ -46,7 +46,9 @@ export class IoPool {
   }
 
   /** Sends each worker the request made for it; resolves when all have answered. */
-  async askEach(make: (worker: number) => { request: IoRequest; transfer?: readonly MessagePort[] }): Promise<void> {
+  async askEach(
+    make: (worker: number) => { request: IoRequest; transfer?: readonly MessagePort[] },
+  ): Promise<void> {
     await Promise.all(
       this.#workers.map((worker, index) => {
         const { request, transfer } = make(index);
@@ -60,7 +62,10 @@ export class IoPool {
   }
 
   counters(): IoCounters {
-    return this.#workers.reduce((sum, { counters }) => (counters === null ? sum : addCounters(sum, counters)), ZERO);
+    return this.#workers.reduce(
+      (sum, { counters }) => (counters === null ? sum : addCounters(sum, counters)),
+      ZERO,
+    );
   }
 
   /** Drains and closes all connections, then ends the threads. */
@@ -72,7 +77,11 @@ export class IoPool {
     }
   }
 
-  #ask(worker: PoolWorker, request: IoRequest, transfer: readonly MessagePort[] = []): Promise<number | null> {
+  #ask(
+    worker: PoolWorker,
+    request: IoRequest,
+    transfer: readonly MessagePort[] = [],
+  ): Promise<number | null> {
     return worker.link.ask((id) => worker.link.worker.postMessage({ id, request }, [...transfer]));
   }
 }

@@ -1,8 +1,8 @@
 /** Reads what is on a device that is to join a running array. */
 
 import { randomBytes } from "node:crypto";
-import { CodedError } from "../common/errors.ts";
 import { equalBytes } from "../common/bytes.ts";
+import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { Newcomer } from "../raid/array-messages.ts";
 import { readBitmapArea } from "../raid/assemble-driver.ts";

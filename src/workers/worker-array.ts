@@ -19,7 +19,8 @@ export interface WorkerArrayOptions {
   readonly port: MessagePort;
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
 export class WorkerArray {
   readonly io: ArrayIo;

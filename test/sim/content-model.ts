@@ -55,7 +55,14 @@ export class ContentModel {
       const latest = Math.max(...durable.map((entry) => entry.began), -1);
       this.#dropShadow(sector, latest);
       // Older writes acknowledged before the latest durable one began can never show again.
-      this.#keep(entries, (entry) => entry.acked === null || entry.acked >= began || entry.acked > latest || entry.began === latest);
+      this.#keep(
+        entries,
+        (entry) =>
+          entry.acked === null ||
+          entry.acked >= began ||
+          entry.acked > latest ||
+          entry.began === latest,
+      );
     }
   }
 
@@ -68,7 +75,10 @@ export class ContentModel {
       const mine = entries.find((entry) => entry.id === write.id);
       if (mine?.acked === null || mine === undefined) continue;
       this.#dropShadow(sector, mine.began);
-      this.#keep(entries, (entry) => entry.id === write.id || entry.acked === null || entry.acked > mine.began);
+      this.#keep(
+        entries,
+        (entry) => entry.id === write.id || entry.acked === null || entry.acked > mine.began,
+      );
       assert(began > 0, "clock runs");
     }
   }

@@ -20,7 +20,11 @@ export const GEOMETRY = { mediumBytes: (DATA_OFFSET + SIZE) * SECTOR } as const;
 export const contentBytes = (): number => SIZE * SECTOR;
 
 /** A fresh raid1 array, legs equal and in sync, made by hand so that it stays small. */
-export const createOnMedia = (media: readonly SimMedium[], withBitmap: boolean, prng: Prng): void => {
+export const createOnMedia = (
+  media: readonly SimMedium[],
+  withBitmap: boolean,
+  prng: Prng,
+): void => {
   const setUuid = prng.bytes(16);
   const roles = new Uint16Array(128).fill(0xffff);
   for (let index = 0; index < media.length; index++) roles[index] = index;
@@ -90,7 +94,9 @@ const inSyncLegs = (media: readonly SimMedium[]): Leg[] => {
     assert(decoded.ok, "every member keeps a readable superblock");
     legs.push({ medium, superblock: decoded.value });
   }
-  const active = legs.filter(({ superblock }) => memberRole(superblock, superblock.devNumber).type === "slot");
+  const active = legs.filter(
+    ({ superblock }) => memberRole(superblock, superblock.devNumber).type === "slot",
+  );
   const events = Math.max(...active.map(({ superblock }) => superblock.events));
   const freshest = active.find(({ superblock }) => superblock.events === events)?.superblock;
   assert(freshest !== undefined, "an active member is left");
@@ -121,7 +127,10 @@ export const checkLegsOnMedia = (media: readonly SimMedium[]): void => {
     const want = first.medium.durable.subarray(lo, hi);
     for (const { medium } of others) {
       const same = Buffer.compare(want, medium.durable.subarray(lo, hi)) === 0;
-      assert(same, `legs differ in chunk ${chunk}, which is ${clean ? "of a clean array" : "not dirty"}`);
+      assert(
+        same,
+        `legs differ in chunk ${chunk}, which is ${clean ? "of a clean array" : "not dirty"}`,
+      );
     }
   }
 };

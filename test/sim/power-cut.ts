@@ -47,7 +47,11 @@ class Story {
       medium: new SimMedium(GEOMETRY.mediumBytes),
       faults: new FaultSwitch(),
     }));
-    createOnMedia(this.#legs.map((leg) => leg.medium), this.#bitmap, this.#prng);
+    createOnMedia(
+      this.#legs.map((leg) => leg.medium),
+      this.#bitmap,
+      this.#prng,
+    );
     this.#model = new ContentModel(contentBytes() / SECTOR);
   }
 
@@ -191,7 +195,8 @@ class Story {
       const first = await this.#read(offset, piece);
       const again = await this.#read(offset, piece);
       assert(Buffer.compare(first, again) === 0, `two reads at ${offset} differ`);
-      for (let at = 0; at < piece; at += SECTOR) this.#checkSector(offset + at, first.subarray(at, at + SECTOR));
+      for (let at = 0; at < piece; at += SECTOR)
+        this.#checkSector(offset + at, first.subarray(at, at + SECTOR));
     }
   }
 
@@ -209,7 +214,10 @@ class Story {
   async #read(offset: number, length: number): Promise<Uint8Array> {
     const target = new Uint8Array(length);
     const worker = this.#worker();
-    const errno = await drive(this.#scheduler, new Promise<number>((resolve) => worker.read(target, offset, resolve)));
+    const errno = await drive(
+      this.#scheduler,
+      new Promise<number>((resolve) => worker.read(target, offset, resolve)),
+    );
     assert(errno === 0, `read at ${offset} failed with ${errno}`);
     return target;
   }

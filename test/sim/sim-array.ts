@@ -6,12 +6,12 @@
 import { assert } from "../../src/common/assert.ts";
 import type { Prng } from "../../src/common/prng.ts";
 import type { BlockDevice } from "../../src/hal/block-device.ts";
-import { FaultDevice, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
+import { FaultDevice, type FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import { SimDevice, type SimMedium } from "../../src/hal/sim/crash-device.ts";
-import { assembleDevices } from "../../src/raid/assemble-driver.ts";
 import { ArrayDriver, type ArrayHost } from "../../src/raid/array-driver.ts";
 import type { ArrayEvent } from "../../src/raid/array-messages.ts";
 import type { ArrayHappening } from "../../src/raid/array-status.ts";
+import { assembleDevices } from "../../src/raid/assemble-driver.ts";
 import { ArrayIo, type IoLink } from "../../src/raid/io-driver.ts";
 import { RUN_ACTIVE, type SharedArrayState } from "../../src/raid/shared-state.ts";
 import { type Scheduler, settle } from "./scheduler.ts";
@@ -37,7 +37,10 @@ export class SimArray {
   readonly #options: SimArrayOptions;
   stopped = false;
 
-  private constructor(options: SimArrayOptions, assembled: Awaited<ReturnType<typeof assembleDevices>>) {
+  private constructor(
+    options: SimArrayOptions,
+    assembled: Awaited<ReturnType<typeof assembleDevices>>,
+  ) {
     this.#options = options;
     this.shared = assembled.shared;
     this.driver = new ArrayDriver(
@@ -99,7 +102,13 @@ export class SimArray {
     };
     const { scheduler } = this.#options;
     const seconds = () => Math.floor(scheduler.now / 1000);
-    return new ArrayIo({ state: this.shared, worker, link, seconds, waitForRegion: scheduler.turn });
+    return new ArrayIo({
+      state: this.shared,
+      worker,
+      link,
+      seconds,
+      waitForRegion: scheduler.turn,
+    });
   }
 
   #host(): ArrayHost {
