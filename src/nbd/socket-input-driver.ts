@@ -1,0 +1,69 @@
+/**
+ * What a socket receives, delivered to one sink at a time. Sockets accepted by our listeners read
+ * into our own blocks (no allocation per read); others, TLS ones among them, deliver the chunks that
+ * Node allocates.
+ */
+import { Socket } from "node:net";
+import { type InputBlock, type InputBlockPool, InputBuffer } from "./input-block.ts";
+
+/** Gets each chunk with the block it lies in, null when its memory is its own. */
+export type ChunkSink = (chunk: Uint8Array, block: InputBlock | null) => void;
+
+/** The part of a net.Socket that Node keeps to itself: the libuv handle under it. */
+interface HandleHolder {
+  _handle: object | null;
+}
+
+export class SocketInput {
+  readonly socket: Socket;
+  #sink: ChunkSink | null = null;
+
+  private constructor(makeSocket: (input: SocketInput) => Socket) {
+    this.socket = makeSocket(this);
+  }
+
+  /** Any socket, by its `data` events. It is read from `deliverTo` on. */
+  static ofEvents(socket: Socket): SocketInput {
+    return new SocketInput((input) => {
+      socket.on("data", (chunk: Uint8Array) => input.#sink?.(chunk, null));
+      socket.pause();
+      return socket;
+    });
+  }
+
+  /**
+   * A socket just accepted with `pauseOnConnect`. It is wrapped anew, because only the constructor
+   * takes a buffer to read into; `accepted` must not be used any more.
+   * Source: measured: with the `data` events of accepted sockets, 64 KiB writes reach 2/3 of the rate.
+   */
+  static ofAccepted(accepted: Socket, pool: InputBlockPool): SocketInput {
+    const holder = accepted as unknown as HandleHolder;
+    const handle = holder._handle;
+    if (handle === null || handle === undefined) return SocketInput.ofEvents(accepted);
+    holder._handle = null;
+    accepted.destroy();
+    return new SocketInput((input) => {
+      const buffer = new InputBuffer(pool);
+      const onread = {
+        buffer: () => buffer.nextRegion(),
+        callback: (length: number) => {
+          const { block } = buffer;
+          input.#sink?.(buffer.take(length), block);
+          return true;
+        },
+      };
+      const options = { handle, allowHalfOpen: true, onread };
+      const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
+      socket.on("close", () => buffer.close());
+      socket.pause();
+      return socket;
+    });
+  }
+
+  /** Delivers to `sink` from now on and reads; null: reads nothing. */
+  deliverTo(sink: ChunkSink | null): void {
+    this.#sink = sink;
+    if (sink === null) this.socket.pause();
+    else this.socket.resume();
+  }
+}
