@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { FastifyInstance } from "fastify";
 import { listen } from "./api/listen.ts";
@@ -92,6 +92,13 @@ const readTls = (files: TlsFiles | null): EngineTls | null =>
         clientAuthority: files.clientAuthority === null ? null : readPem(files.clientAuthority),
       };
 
+/** Tells the command line where the daemon is; gone again when it has ended well. */
+const announce = (file: string, url: string, nbd: StorageEngine["nbd"]): void => {
+  const address = nbd.tcp === null ? null : `${nbd.tcp.host}:${nbd.tcp.port}`;
+  const text = JSON.stringify({ url, nbd: address, nbd_socket: nbd.socketPath, pid: process.pid });
+  writeFileSync(file, `${text}\n`, { mode: 0o600 });
+};
+
 /** The real engine. Loaded on demand: tests of the rest run without its threads. */
 const openRealEngine: OpenEngine = async (options) => {
   const { openEngine } = await import("./workers/engine-host.ts");
@@ -166,6 +173,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const address = await listen(app, config.http);
     await control.start();
     const url = urlOf(address);
+    const announcement = path.join(config.dataDirectory, "daemon.json");
+    announce(announcement, url, engine.nbd);
+    opened.push({ what: "announcement", close: () => rmSync(announcement, { force: true }) });
     logger.info({ url, nbd: engine.nbd, node: config.nodeName }, "daemon-started");
     return { url, nbd: engine.nbd, tokenPath, newToken, control, close: closeAll };
   } catch (error) {

@@ -1,0 +1,163 @@
+/**
+ * `satsuma demo`: a board to try, in a folder of its own: a real daemon process with two
+ * file-backed disks, the array md0 and the export md0. A second start with the same folder resumes.
+ */
+
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import type { Command } from "commander";
+import type { ArrayResource } from "../api/schemas/array.ts";
+import type { DeviceResource } from "../api/schemas/device.ts";
+import type { ExportResource } from "../api/schemas/export.ts";
+import { CodedError } from "../common/errors.ts";
+import { demoDirectory } from "../config.ts";
+import { ApiClient } from "./api-client.ts";
+import { type BoardProcess, startBoardProcess } from "./board-process.ts";
+import { readCredentials, writeCredentials } from "./demo-credentials.ts";
+import { fetchAll } from "./online-access.ts";
+import { printText } from "./output.ts";
+import { parseSize } from "./size-syntax.ts";
+
+const DISKS = ["disk1", "disk2"] as const;
+const ARRAY = "md0";
+const EXPORT = "md0";
+const CREATE_WAIT_SECONDS = 60;
+
+interface DemoFlags {
+  readonly data?: string;
+  readonly boards: string;
+  readonly shared?: boolean;
+  readonly size: string;
+  readonly http?: string;
+  readonly nbd?: string;
+}
+
+const refuseCluster = (flags: DemoFlags): void => {
+  if (flags.boards !== "1" || flags.shared) {
+    throw new CodedError("CLI_NO_CLUSTER", "a demo of several boards needs the cluster engine", {
+      remedy: "this version runs one board: leave --boards and --shared out",
+    });
+  }
+};
+
+const makeDirectory = (directory: string): void => {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new CodedError("CLI_NOT_WRITABLE", `${directory} cannot be made`, {
+      remedy: "choose another folder with --data",
+      cause: error,
+    });
+  }
+};
+
+/** Makes what is missing of the two disks; tells which are new, and so known to hold only zeros. */
+const ensureDisks = async (client: ApiClient, sizeBytes: number): Promise<Set<string>> => {
+  const devices = await fetchAll<DeviceResource>(client, "devices");
+  const known = new Set(devices.map(({ id }) => id));
+  const fresh = new Set<string>();
+  for (const name of DISKS) {
+    if (!known.has(name)) {
+      await client.request("POST", "/api/v1/devices", { body: { name, size: sizeBytes } });
+      fresh.add(name);
+    }
+  }
+  return fresh;
+};
+
+/** Makes the array and the export unless they are there; what the user changed is left alone. */
+const ensureBoard = async (client: ApiClient, sizeBytes: number): Promise<void> => {
+  const arrays = await fetchAll<ArrayResource>(client, "arrays");
+  if (arrays.length === 0) {
+    const fresh = await ensureDisks(client, sizeBytes);
+    // Two files that nobody has written to read as zeros: the copies are equal already.
+    const assume_clean = DISKS.every((name) => fresh.has(name));
+    const body = { name: ARRAY, level: "raid1", device_ids: DISKS, assume_clean };
+    await client.request("POST", "/api/v1/arrays", { body, wait: CREATE_WAIT_SECONDS });
+  }
+  const exports = await fetchAll<ExportResource>(client, "exports");
+  const array = (await fetchAll<ArrayResource>(client, "arrays")).find(
+    ({ name }) => name === ARRAY,
+  );
+  if (exports.length === 0 && array !== undefined) {
+    await client.request("POST", "/api/v1/exports", { body: { name: EXPORT, array: array.id } });
+  }
+};
+
+const describe = async (board: BoardProcess, client: ApiClient, directory: string) => {
+  const [first] = await fetchAll<ExportResource>(client, "exports");
+  const uri = first?.status.uris.unix ?? first?.status.uris.tcp;
+  const lines = [
+    `board ${board.name} runs in ${directory} (pid ${board.pid})`,
+    "",
+    `  panel:   ${board.url}/#token=${board.token}`,
+    `  token:   ${board.token}`,
+    `  NBD:     ${board.nbd} and ${board.nbdSocket}`,
+    ...(uri === undefined ? [] : [`  attach:  nbdinfo '${uri}'`]),
+    `           satsuma export attach ${first?.name ?? EXPORT} --data ${directory}`,
+    `  status:  satsuma status --data ${directory}`,
+    "",
+    "Ctrl-C ends it; the same command takes it up again.",
+  ];
+  return `${lines.join("\n")}\n`;
+};
+
+const runDemo = async (flags: DemoFlags): Promise<void> => {
+  refuseCluster(flags);
+  const sizeBytes = parseSize(flags.size, "--size", 1);
+  const directory = path.resolve(flags.data ?? demoDirectory());
+  makeDirectory(directory);
+  // Asked for BEFORE the start: a signal during it is not lost.
+  const { promise: ended, resolve: end } = Promise.withResolvers<"signal">();
+  process.once("SIGINT", () => end("signal"));
+  process.once("SIGTERM", () => end("signal"));
+
+  const board = await startBoardProcess({
+    directory,
+    name: "demo",
+    ...(flags.http === undefined ? {} : { http: flags.http }),
+    ...(flags.nbd === undefined ? {} : { nbd: flags.nbd }),
+    previous: readCredentials(directory),
+  });
+  try {
+    const client = new ApiClient({ url: board.url, token: board.token });
+    await ensureBoard(client, sizeBytes);
+    const devices = await fetchAll<DeviceResource>(client, "devices");
+    writeCredentials(directory, {
+      name: board.name,
+      url: board.url,
+      token: board.token,
+      nbd: board.nbd,
+      nbd_socket: board.nbdSocket,
+      data_dir: directory,
+      pid: board.pid,
+      disks: devices.map(({ status }) => status.path),
+    });
+    printText(await describe(board, client, directory));
+    const why = await Promise.race([ended, board.exited]);
+    if (why !== "signal") {
+      throw new CodedError("CLI_BOARD_ENDED", `board ${board.name} ended by itself (${why})`, {
+        remedy: `see ${board.logPath}; start it again with: satsuma demo --data ${directory}`,
+      });
+    }
+  } finally {
+    await board.stop();
+  }
+};
+
+/** Registers the verb. */
+export function registerDemoCommand(program: Command): void {
+  program
+    .command("demo")
+    .description("run a board to try, with file-backed disks, an array and an export")
+    .option("--data <dir>", `folder of the board (default: ${demoDirectory()})`)
+    .option("--boards <count>", "number of boards", "1")
+    .option("--shared", "boards share their devices")
+    .option("--size <size>", "size of each disk, sparse", "2G")
+    .option(
+      "--http <host:port>",
+      "where panel and API listen (default: 127.0.0.1:8090 or a free port)",
+    )
+    .option("--nbd <host:port>", "where NBD listens (default: 127.0.0.1:10809 or a free port)")
+    .action(runDemo);
+}

@@ -1,0 +1,151 @@
+/** `satsuma serve`: the daemon in the foreground, until SIGINT or SIGTERM. */
+
+import { type Command, Option } from "commander";
+import { CodedError, toPlainError } from "../common/errors.ts";
+import { type Logger, ndjsonLogger } from "../common/log.ts";
+import { type Config, type ConfigFlags, loadConfig } from "../config.ts";
+import type { StorageEngine } from "../control/engine.ts";
+import { printText } from "./output.ts";
+
+/** A daemon as this verb sees it. */
+export interface ServedDaemon {
+  readonly url: string;
+  readonly nbd: StorageEngine["nbd"];
+  readonly tokenPath: string;
+  readonly newToken: string | null;
+  close(): Promise<void>;
+}
+
+/** Starts a daemon: `startDaemon` of src/daemon.ts. */
+export type StartDaemon = (options: {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly isTokenRenewed: boolean;
+}) => Promise<ServedDaemon>;
+
+/** What a parent with an IPC channel is told. */
+export type ServeMessage =
+  | {
+      readonly type: "ready";
+      readonly url: string;
+      readonly nbd: string | null;
+      readonly nbdSocket: string | null;
+      readonly tokenPath: string;
+    }
+  | {
+      readonly type: "failed";
+      readonly error: {
+        readonly code: string;
+        readonly message: string;
+        readonly remedy: string;
+        readonly details: Readonly<Record<string, unknown>>;
+      };
+    };
+
+interface ServeFlags extends ConfigFlags {
+  readonly newToken?: boolean;
+}
+
+/** A close that takes longer is given up: something hangs, and metadata is safe without it. */
+const CLOSE_TIMEOUT_MS = 30_000;
+const SIGNAL_EXIT_CODE = 130;
+
+/** Tells a parent, if there is one with a channel. */
+const tellParent = (message: ServeMessage): void => {
+  process.send?.(message);
+};
+
+/** Resolves at the first SIGINT or SIGTERM, or when the parent with the channel is gone. */
+const endRequested = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once("SIGINT", () => resolve());
+    process.once("SIGTERM", () => resolve());
+    if (process.send !== undefined) {
+      process.once("disconnect", () => resolve());
+    }
+  });
+
+const describe = (daemon: ServedDaemon): string => {
+  const { tcp, socketPath } = daemon.nbd;
+  const places = [
+    ...(tcp === null ? [] : [`${tcp.host}:${tcp.port}`]),
+    ...(socketPath === null ? [] : [socketPath]),
+  ];
+  const token =
+    daemon.newToken === null
+      ? `token: in ${daemon.tokenPath}`
+      : `token: ${daemon.newToken} (kept in ${daemon.tokenPath})`;
+  return `panel and API: ${daemon.url}\nNBD: ${places.join(" and ")}\n${token}\n`;
+};
+
+const serve = async (
+  flags: ServeFlags,
+  version: string,
+  startDaemon: StartDaemon,
+): Promise<void> => {
+  const config = loadConfig(flags);
+  const logger = ndjsonLogger({
+    write: (line) => process.stderr.write(line),
+    wallTime: Date.now,
+    level: config.logLevel,
+  });
+  // Asked for BEFORE the start: a signal during it is not lost.
+  const ended = endRequested();
+  const isTokenRenewed = flags.newToken ?? false;
+  const daemon = await startDaemon({ config, logger, version, isTokenRenewed });
+  const { tcp, socketPath } = daemon.nbd;
+  // A parent with a channel keeps what is printed in a log: the token has no place there.
+  if (process.send === undefined) {
+    printText(describe(daemon));
+  }
+  tellParent({
+    type: "ready",
+    url: daemon.url,
+    nbd: tcp === null ? null : `${tcp.host}:${tcp.port}`,
+    nbdSocket: socketPath,
+    tokenPath: daemon.tokenPath,
+  });
+  await ended;
+  logger.info({}, "daemon-ending");
+  process.once("SIGINT", () => process.exit(SIGNAL_EXIT_CODE));
+  const timeout = setTimeout(() => {
+    logger.error({ after_ms: CLOSE_TIMEOUT_MS }, "close-timed-out");
+    process.exit(1);
+  }, CLOSE_TIMEOUT_MS);
+  await daemon.close();
+  clearTimeout(timeout);
+  if (process.connected) {
+    process.disconnect?.();
+  }
+};
+
+/** Registers the verb. */
+export function registerServeCommand(
+  program: Command,
+  startDaemon: StartDaemon,
+  version: string,
+): void {
+  program
+    .command("serve")
+    .description("run the daemon in the foreground")
+    .option("--data <dir>", "data directory: settings, events, file-backed disks")
+    .option("--config <file>", "configuration file (TOML)")
+    .option("--http <host:port>", "where panel and API listen")
+    .option("--nbd <host:port>", 'where NBD listens; "" for not at all')
+    .option("--nbd-socket <path>", 'unix socket of NBD; "" for none')
+    .option("--name <name>", "name of the board")
+    .option("--lab", "allow faults to be laid over members")
+    .option("--new-token", "make a new admin token; the one before is void")
+    .addOption(new Option("--workers <count>", "I/O worker threads").hideHelp())
+    .action(async (flags: ServeFlags) => {
+      try {
+        await serve(flags, version, startDaemon);
+      } catch (error) {
+        if (error instanceof CodedError) {
+          tellParent({ type: "failed", error: toPlainError(error) });
+        }
+        throw error;
+      }
+    });
+}

@@ -1,0 +1,25 @@
+/** The `satsuma` command: every area's verbs on one program. */
+
+import { readFileSync } from "node:fs";
+import { registerDemoCommand } from "./cli/demo.ts";
+import { registerOfflineCommands } from "./cli/offline.ts";
+import { registerOnlineCommands } from "./cli/online.ts";
+import { buildProgram, runProgram } from "./cli/program.ts";
+import { registerServeCommand, type StartDaemon } from "./cli/serve.ts";
+
+/** package.json lies beside src/ in a clone and beside dist/ where only the build is shipped. */
+const manifest = new URL("../package.json", import.meta.url);
+const { version } = JSON.parse(readFileSync(manifest, "utf8")) as { readonly version: string };
+
+const program = buildProgram(version);
+/** The daemon with all it imports is loaded only by the verb that runs it. */
+const startDaemon: StartDaemon = async (options) => {
+  const daemon = await import("./daemon.ts");
+  return await daemon.startDaemon(options);
+};
+
+registerOfflineCommands(program);
+registerOnlineCommands(program);
+registerServeCommand(program, startDaemon, version);
+registerDemoCommand(program);
+process.exitCode = await runProgram(program, process.argv);
