@@ -20,6 +20,7 @@ const WORD = {
   ctime: 6,
   level: 7,
   sizeKib: 8,
+  totalDevices: 9,
   raidDisks: 10,
   mdMinor: 11,
   setUuid1: 13,
@@ -57,6 +58,7 @@ export interface Superblock090 {
   readonly ctime: number;
   readonly level: number;
   readonly sizeKib: number;
+  readonly totalDevices: number;
   readonly raidDisks: number;
   readonly mdMinor: number;
   readonly utime: number;
@@ -103,6 +105,7 @@ export function decodeSuperblock090(bytes: Uint8Array): Superblock090 | null {
     ctime: word(WORD.ctime),
     level: word(WORD.level) | 0,
     sizeKib: word(WORD.sizeKib),
+    totalDevices: word(WORD.totalDevices),
     raidDisks: word(WORD.raidDisks),
     mdMinor: word(WORD.mdMinor),
     utime: word(WORD.utime),

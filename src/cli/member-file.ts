@@ -1,0 +1,123 @@
+/**
+ * Members as the offline verbs open them: files and block devices named on the command line, looked
+ * at before they are opened and read synchronously.
+ */
+
+import { realpathSync, type Stats, statSync } from "node:fs";
+import { CodedError } from "../common/errors.ts";
+import type { SyncCalls } from "../hal/block-device.ts";
+import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
+import { type BitmapDecoded, decodeBitmapSuperblock } from "../raid/bitmap-superblock.ts";
+import { bitmapSuperblockRange, type ProbedMember, probeMember } from "../raid/probe.ts";
+import type { Superblock } from "../raid/superblock-fields.ts";
+
+/** An open member. */
+export interface MemberFile {
+  readonly path: string;
+  /** Equal for two paths that lead to the same file or device. */
+  readonly identity: string;
+  readonly sizeBytes: number;
+  readonly calls: SyncCalls;
+  close(): Promise<void>;
+}
+
+/**
+ * What a path leads to, by device and inode numbers.
+ * Errors: HAL_OPEN_FAILED, HAL_NOT_A_BLOCK_DEVICE.
+ */
+export function identifyMember(path: string): { readonly identity: string; readonly stat: Stats } {
+  let stat: Stats;
+  try {
+    stat = statSync(path);
+  } catch (error) {
+    const word = error instanceof Error && "code" in error ? String(error.code) : "EIO";
+    throw new CodedError("HAL_OPEN_FAILED", `${path}: cannot be opened (${word})`, {
+      remedy: "check that it exists and its permissions",
+      cause: error,
+    });
+  }
+  if (stat.isBlockDevice()) return { identity: `block ${stat.rdev}`, stat };
+  if (stat.isFile()) return { identity: `file ${stat.dev} ${stat.ino}`, stat };
+  const kind = stat.isDirectory() ? "a directory" : "neither a file nor a block device";
+  throw new CodedError("HAL_NOT_A_BLOCK_DEVICE", `${path}: is ${kind}`, {
+    remedy: "name a regular file or a block device",
+  });
+}
+
+/**
+ * Opens a member to read it, or to write it; a block device opened for writing is claimed.
+ * Errors: as identifyMember; HAL_READ_ONLY for a file without any write permission.
+ */
+export async function openMember(path: string, mode: "read" | "write"): Promise<MemberFile> {
+  const { identity, stat } = identifyMember(path);
+  // The superuser may write to a file that is marked read-only; that mark is respected all the same.
+  if (mode === "write" && (stat.mode & 0o222) === 0) {
+    throw new CodedError("HAL_READ_ONLY", `${path}: is read-only`, {
+      remedy: "make it writable (chmod u+w) or choose another member",
+    });
+  }
+  const device = await FileBlockDevice.open(path, { mode, exclusive: mode === "write" });
+  return {
+    path,
+    identity,
+    sizeBytes: device.sizeBytes,
+    calls: device.sync,
+    close: () => device.close(),
+  };
+}
+
+/** Opens all or none. Errors: the first one's. */
+export async function openMembers(
+  paths: readonly string[],
+  mode: "read" | "write",
+): Promise<readonly MemberFile[]> {
+  const open: MemberFile[] = [];
+  try {
+    for (const path of paths) open.push(await openMember(path, mode));
+    return open;
+  } catch (error) {
+    await closeMembers(open);
+    throw error;
+  }
+}
+
+export async function closeMembers(members: readonly MemberFile[]): Promise<void> {
+  for (const member of members) await member.close();
+}
+
+/** Bytes of a range, or null when they cannot be read. Ranges beyond the end count as unreadable. */
+export function readRange(member: MemberFile, offset: number, length: number): Uint8Array | null {
+  const bytes = new Uint8Array(length);
+  try {
+    member.calls.read(bytes, offset);
+    return bytes;
+  } catch (error) {
+    if (error instanceof CodedError) return null;
+    throw error;
+  }
+}
+
+/** What metadata the member holds. */
+export function probeFile(member: MemberFile): ProbedMember {
+  return probeMember((offset, length) => readRange(member, offset, length), member.sizeBytes);
+}
+
+/** The first bitmap slot's superblock of a member, in the form assembly takes. */
+export function readBitmapSuperblock(
+  member: MemberFile,
+  sb: Superblock,
+): BitmapDecoded | "unreadable" | null {
+  const range = bitmapSuperblockRange(sb);
+  if (range === null) return null;
+  const bytes = readRange(member, range.offset, range.length);
+  return bytes === null ? "unreadable" : decodeBitmapSuperblock(bytes, sb.setUuid);
+}
+
+/** The path with its symbolic links resolved, or as it is when that fails. */
+export function resolvedPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * The only place of the command line that prints: results on standard output, errors, warnings and
+ * progress on standard error. A reader that goes away ends the program quietly.
+ */
+
+import { CodedError } from "../common/errors.ts";
+
+/** Exit codes. Source: docs/cli.md. */
+export const EXIT_FAILED = 1;
+export const EXIT_USAGE = 2;
+/** What a shell reports for a program that SIGPIPE ended. */
+const EXIT_BROKEN_PIPE = 141;
+
+/** Ends the program quietly when whoever reads its output is gone. Call once, at the start. */
+export function endOnBrokenPipe(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(EXIT_BROKEN_PIPE);
+  });
+}
+
+/** Prints a result for people; `text` ends in a newline. */
+export function printText(text: string): void {
+  process.stdout.write(text);
+}
+
+/** Prints a result for programs. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Writes raw bytes to standard output and resolves once it takes more. */
+export async function writeOutput(bytes: Uint8Array): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // The stream keeps the bytes until they are gone, so wait for that, not only for room.
+  process.stdout.write(bytes, () => resolve());
+  await promise;
+}
+
+/** True when results would land on somebody's screen. */
+export function outputIsTerminal(): boolean {
+  return process.stdout.isTTY === true;
+}
+
+/** `satsuma: CODE: message; remedy` on standard error, whatever was thrown. */
+export function printError(error: unknown): void {
+  if (error instanceof CodedError) {
+    process.stderr.write(`satsuma: ${error.code}: ${error.advice}\n`);
+    return;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`satsuma: CLI_INTERNAL: ${text}\n`);
+}
+
+/** Something the user ought to know that does not stop the command. */
+export function printWarning(text: string): void {
+  process.stderr.write(`satsuma: warning: ${text}\n`);
+}
+
+/** A bar on standard error, drawn only on a terminal; redrawn at most once per percent. */
+export class ProgressBar {
+  readonly #label: string;
+  readonly #total: number;
+  readonly #isShown = process.stderr.isTTY === true;
+  #percent = -1;
+
+  /** `total` is in the unit of `update`. */
+  constructor(label: string, total: number) {
+    this.#label = label;
+    this.#total = total;
+  }
+
+  update(done: number): void {
+    const percent = this.#total === 0 ? 100 : Math.floor((done * 100) / this.#total);
+    if (!this.#isShown || percent === this.#percent) return;
+    this.#percent = percent;
+    const filled = "=".repeat(Math.floor(percent / 2.5));
+    process.stderr.write(`\r${this.#label} [${filled.padEnd(40)}] ${percent}%`);
+  }
+
+  /** Ends the line. */
+  finish(): void {
+    if (this.#isShown && this.#percent >= 0) process.stderr.write("\n");
+  }
+}
