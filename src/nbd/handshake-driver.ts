@@ -1,7 +1,7 @@
 /**
- * Runs the handshake of one accepted socket: feeds the state machine with exactly the bytes it wants
- * and carries out its effects. Afterwards the socket, and what was received beyond the handshake, go
- * to the transmission phase.
+ * Runs the handshake of one accepted socket: feeds the state machine with exactly the bytes it
+ * wants and carries out its effects. Afterwards the socket, and what was received beyond the
+ * handshake, go to the transmission phase.
  */
 import type { Socket } from "node:net";
 import type { ExportDirectory } from "./export-backend.ts";

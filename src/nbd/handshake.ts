@@ -1,6 +1,7 @@
 /**
- * The handshake of one connection (fixed newstyle) as a state machine: bytes of the client in, bytes
- * to send and what to do next out. The driver delivers exactly the bytes that `wantedBytes` asks for.
+ * The handshake of one connection (fixed newstyle) as a state machine: bytes of the client in,
+ * bytes to send and what to do next out. The driver delivers exactly the bytes that `wantedBytes`
+ * asks for.
  *
  *   client-flags ─► option-header ─► option-payload ─┬─► option-header   (answered)
  *                        │ ▲                         ├─► tls-start ─► option-header (all forgotten)
@@ -49,7 +50,9 @@ export type HandshakeState =
   | { readonly type: "closed" };
 
 export type HandshakeEvent =
-  /** Exactly `wantedBytes(state)` bytes; in `option-skip` they were dropped and `bytes` is empty. */
+  /**
+   * Exactly `wantedBytes(state)` bytes; in `option-skip` they were dropped and `bytes` is empty.
+   */
   { readonly type: "bytes"; readonly bytes: Uint8Array } | { readonly type: "tls-established" };
 
 export type HandshakeEffect =

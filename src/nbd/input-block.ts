@@ -10,7 +10,9 @@ import type { AllocateBytes } from "./reply-slab.ts";
 const KIB = 1024;
 /** Each connection's own block: enough for bursts of small requests. */
 const SMALL_BYTES = 64 * KIB;
-/** Blocks for connections that receive a lot; a whole 1 MiB write has at most two pieces in them. */
+/**
+ * Blocks for connections that receive a lot; a whole 1 MiB write has at most two pieces in them.
+ */
 const LARGE_BYTES = 1024 * KIB;
 /** A read is not begun with less room than this, nor with more than LARGEST_READ. */
 const SMALLEST_READ = 16 * KIB;

@@ -1,6 +1,6 @@
 /**
- * Metadata contexts and the queries that choose them. A query is `namespace:leaf`. An empty leaf is a
- * wildcard when listing and selects nothing when setting; namespaces we do not know are ignored.
+ * Metadata contexts and the queries that choose them. A query is `namespace:leaf`. An empty leaf is
+ * a wildcard when listing and selects nothing when setting; namespaces we do not know are ignored.
  * Source: NBD protocol doc/proto.md, "Metadata querying"; `satsuma:` is ours, see docs/nbd.md.
  */
 import type { MetadataContext } from "./export-backend.ts";

@@ -1,7 +1,8 @@
 /**
  * The memory that payloads may take: of all connections of a server together, and of each. Every
- * connection has an allowance of its own, so that small requests always pass; beyond it, it draws on
- * the common budget. A connection that finds the budget empty waits its turn, in order of arrival.
+ * connection has an allowance of its own, so that small requests always pass; beyond it, it draws
+ * on the common budget. A connection that finds the budget empty waits its turn, in order of
+ * arrival.
  */
 import { assert } from "../common/assert.ts";
 

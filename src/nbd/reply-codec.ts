@@ -4,8 +4,9 @@
  *   simple reply   magic u32 · error u32 · cookie u64                          (then a read's data)
  *   chunk          magic u32 · flags u16 · type u16 · cookie u64 · length u32  (then the payload)
  *
- * Payloads of chunks: OFFSET_DATA offset u64, data; BLOCK_STATUS context u32, extents of (length u32,
- * flags u32); ERROR error u32, message length u16, message; ERROR_OFFSET the same, then offset u64.
+ * Payloads of chunks: OFFSET_DATA offset u64, data; BLOCK_STATUS context u32, extents of (length
+ * u32, flags u32); ERROR error u32, message length u16, message; ERROR_OFFSET the same, then offset
+ * u64.
  * Source: NBD protocol doc/proto.md, "Simple reply message", "Structured reply types".
  */
 import {
@@ -36,7 +37,9 @@ export function encodeSimpleReply(view: DataView, at: number, cookie: Cookie, er
   view.setUint32(at + 12, cookie.cookieLow);
 }
 
-/** The head of a chunk with all data of a read; the data follows at `at + 28`. It is the last one. */
+/**
+ * The head of a chunk with all data of a read; the data follows at `at + 28`. It is the last one.
+ */
 export function encodeDataHead(
   view: DataView,
   at: number,

@@ -73,7 +73,9 @@ export class ReplyQueue {
     this.#release(slab);
   }
 
-  /** The ready segments in order. They count as handed over; call `sent` once for each, in order. */
+  /**
+   * The ready segments in order. They count as handed over; call `sent` once for each, in order.
+   */
   handOver(): readonly Segment[] {
     const segments = this.#ready;
     this.#ready = [];
@@ -99,8 +101,8 @@ export class ReplyQueue {
   }
 
   /**
-   * The socket is gone: what is ready or handed over is dropped. Slabs do not return to the pool any
-   * more, because a back end or a write that is being cancelled may still use them.
+   * The socket is gone: what is ready or handed over is dropped. Slabs do not return to the pool
+   * any more, because a back end or a write that is being cancelled may still use them.
    */
   abandon(): void {
     this.#abandoned = true;

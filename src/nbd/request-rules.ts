@@ -54,7 +54,9 @@ export const UNALIGNED = refusal(NBD_EINVAL, "the range is not aligned to the mi
 export const TOO_LONG = refusal(NBD_EINVAL, "the length is above the maximum block size");
 export const TOO_LONG_FOR_ONE_CHUNK = refusal(NBD_EOVERFLOW, "too long for one chunk");
 
-/** Flags that fit each command. FUA fits all: "the server MUST accept all commands with this bit". */
+/**
+ * Flags that fit each command. FUA fits all: "the server MUST accept all commands with this bit".
+ */
 const FLAGS_OF_COMMAND: readonly (number | undefined)[] = [
   /* READ */ NBD_CMD_FLAG_FUA | NBD_CMD_FLAG_DF,
   /* WRITE */ NBD_CMD_FLAG_FUA,
@@ -79,7 +81,9 @@ export function requestLimits(session: Session): RequestLimits {
   };
 }
 
-/** The first rule that `request` breaks; null when it may be dispatched. DISC does not come here. */
+/**
+ * The first rule that `request` breaks; null when it may be dispatched. DISC does not come here.
+ */
 export function checkRequest(request: RequestFields, limits: RequestLimits): Refusal | null {
   const { command, flags, offset, lengthBytes } = request;
   const allowed = FLAGS_OF_COMMAND[command];

@@ -188,8 +188,9 @@ export class NbdServer {
   }
 
   /**
-   * Answers the requests under way on an export, closes its connections, and resolves when no request
-   * of theirs is with the back end any more. BEFORE it, the directory must stop listing the export.
+   * Answers the requests under way on an export, closes its connections, and resolves when no
+   * request of theirs is with the back end any more. BEFORE it, the directory must stop listing the
+   * export.
    */
   async closeExport(name: string): Promise<void> {
     const isOfExport = ({ connection }: Attached): boolean =>
@@ -222,17 +223,11 @@ export class NbdServer {
     const id = `${this.#idPrefix}${this.#nextId}`;
     this.#nextId += 1;
     const exportName = session.entry.name;
-    const connection = new NbdConnection(
-      input,
-      session,
-      received,
-      this.#surroundings,
-      (reason) => {
-        this.#attached.delete(id);
-        this.#logger.info({ client: id, export: exportName, peer, reason }, "nbd.client-detached");
-        this.#wake();
-      },
-    );
+    const connection = new NbdConnection(input, session, received, this.#surroundings, (reason) => {
+      this.#attached.delete(id);
+      this.#logger.info({ client: id, export: exportName, peer, reason }, "nbd.client-detached");
+      this.#wake();
+    });
     const watch = new StallWatch(this.#limits);
     this.#attached.set(id, { connection, id, peer, isTls, connectedAt: Date.now(), watch });
     this.#logger.info({ client: id, export: exportName, peer, tls: isTls }, "nbd.client-attached");

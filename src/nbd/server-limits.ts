@@ -1,6 +1,6 @@
 /**
- * What one server allows its peers, so that no peer, and no number of peers, makes it stick or grow.
- * Worst case of memory: `connectionsMax` times `allowanceBytes`, plus `budgetBytes`, plus one
+ * What one server allows its peers, so that no peer, and no number of peers, makes it stick or
+ * grow. Worst case of memory: `connectionsMax` times `allowanceBytes`, plus `budgetBytes`, plus one
  * `unsentBytesMax` per connection that does not read. All numbers are choices; docs/nbd.md has why.
  */
 import { assert } from "../common/assert.ts";

@@ -1,7 +1,7 @@
 /**
  * What a socket receives, delivered to one sink at a time. Sockets accepted by our listeners read
- * into our own blocks (no allocation per read); others, TLS ones among them, deliver the chunks that
- * Node allocates.
+ * into our own blocks (no allocation per read); others, TLS ones among them, deliver the chunks
+ * that Node allocates.
  */
 import { Socket } from "node:net";
 import { type InputBlock, type InputBlockPool, InputBuffer } from "./input-block.ts";
@@ -34,7 +34,8 @@ export class SocketInput {
   /**
    * A socket just accepted with `pauseOnConnect`. It is wrapped anew, because only the constructor
    * takes a buffer to read into; `accepted` must not be used any more.
-   * Source: measured: with the `data` events of accepted sockets, 64 KiB writes reach 2/3 of the rate.
+   * Source: measured: with the `data` events of accepted sockets, 64 KiB writes reach 2/3 of the
+   * rate.
    */
   static ofAccepted(accepted: Socket, pool: InputBlockPool): SocketInput {
     const holder = accepted as unknown as HandleHolder;

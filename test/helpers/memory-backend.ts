@@ -1,7 +1,7 @@
 /**
  * A back end for the NBD server that keeps its content in memory, so that the protocol can be tried
- * without an array. It knows which bytes were written, which it tells as extents, and it can be made
- * slow, or made to fail.
+ * without an array. It knows which bytes were written, which it tells as extents, and it can be
+ * made slow, or made to fail.
  */
 import type {
   BlockExtent,

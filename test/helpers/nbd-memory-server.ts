@@ -1,7 +1,7 @@
 /**
  * Serves a memory export by hand: `node test/helpers/nbd-memory-server.ts --socket PATH [--size N]
- * [--port P] [--pace soon]`. With --worker the server runs in a worker thread, as the daemon's does.
- * Ends on SIGINT or SIGTERM.
+ * [--port P] [--pace soon]`. With --worker the server runs in a worker thread, as the daemon's
+ * does. Ends on SIGINT or SIGTERM.
  */
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
