@@ -59,6 +59,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_DEVICE_NOT_CLEAN: kind(409, "device-not-clean", "The device holds something"),
   CONTROL_DEVICE_MISSING: kind(409, "device-missing", "The device is not there"),
   CONTROL_DEVICE_UNUSABLE: kind(422, "device-unusable", "The device cannot be used"),
+  CONTROL_DEVICE_NOT_GONE: kind(409, "device-not-gone", "The device is not gone"),
   CONTROL_DEVICES_FULL: NO_SPACE,
   CONTROL_EXPORTS_FULL: NO_SPACE,
   CONTROL_ARRAY_BUSY: kind(409, "array-busy", "Another verb is under way on the array"),

@@ -185,6 +185,18 @@ export class DeviceService {
     return this.#view(entry);
   }
 
+  /** Forgets a device that is gone. Errors: CONTROL_DEVICE_NOT_GONE. */
+  forget(key: string): void {
+    const { record, state } = this.find(key);
+    if (state !== "missing" || !this.forgetIfUnclaimed(record.path)) {
+      const message = `device ${record.id} is there, configured, or a member of an array`;
+      throw new CodedError("CONTROL_DEVICE_NOT_GONE", message, {
+        remedy: "only a missing device that nothing names can be forgotten",
+        details: { device: record.id, state },
+      });
+    }
+  }
+
   /** Forgets a device that is gone, unless an array or the configuration names it. */
   forgetIfUnclaimed(path: string): boolean {
     const entry = this.#entries.get(path);

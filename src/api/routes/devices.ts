@@ -1,5 +1,6 @@
 /** Devices: list, make file-backed ones, label. */
 
+import { Type } from "typebox";
 import { pageOf } from "../page.ts";
 import { deviceResource } from "../resources/device-resource.ts";
 import { replies } from "../responses.ts";
@@ -83,5 +84,22 @@ export function registerDeviceRoutes(app: ApiServer, { control }: RouteContext):
     },
     async ({ params, body }) =>
       deviceResource(control, control.devices.setLabel(params.device_id, body.label)),
+  );
+
+  app.delete(
+    "/api/v1/devices/:device_id",
+    {
+      schema: {
+        operationId: "forgetDevice",
+        summary: "Forget a missing device that nothing names any more",
+        tags: ["devices"],
+        params: DeviceParams,
+        response: replies({ 204: Type.Null() }),
+      },
+    },
+    async ({ params }, reply) => {
+      control.devices.forget(params.device_id);
+      return reply.code(204).send(null);
+    },
   );
 }

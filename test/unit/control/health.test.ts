@@ -1,0 +1,152 @@
+/** The sentence of health: every kind of trouble, the worst first, and what may still fail. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type ArrayView, judge, type StartProblem } from "../../../src/control/array-view.ts";
+import { boardHealth } from "../../../src/control/health.ts";
+import type { ArrayStatus } from "../../../src/raid/array-status.ts";
+import { arrayRecord, arrayStatus } from "../../helpers/array-values.ts";
+import { fakeMember, fakeSync } from "../../helpers/fake-engine.ts";
+
+interface ViewOptions {
+  readonly name?: string;
+  readonly status?: Partial<ArrayStatus>;
+  readonly isRunning?: boolean;
+  readonly desiredState?: "started" | "stopped";
+  readonly startProblem?: StartProblem;
+}
+
+function view(options: ViewOptions = {}): ArrayView {
+  const { name = "md0", isRunning = true, desiredState = "started", startProblem = null } = options;
+  const record = arrayRecord({ uuid: `uuid-${name}`, name, desiredState });
+  const status = arrayStatus({ name, ...options.status });
+  const { health, reasons } = judge(record, status, isRunning, startProblem);
+  const stamped = reasons.map((reason) => ({ ...reason, since: 1 }));
+  return { record, isRunning, status, startProblem, health, reasons: stamped };
+}
+
+const degraded: Partial<ArrayStatus> = {
+  health: "degraded",
+  degraded: 1,
+  inSyncCopies: 1,
+  members: [
+    fakeMember("/a", 0, ["in_sync"]),
+    { ...fakeMember("/b", 1, ["faulty"]), faultReason: "EIO" },
+  ],
+};
+const failed: Partial<ArrayStatus> = {
+  health: "failed",
+  inSyncCopies: 0,
+  members: [fakeMember("/a", 0, ["faulty"])],
+};
+const refused: StartProblem = { code: "X", message: "no member", remedy: "", members: [] };
+const halfway = fakeSync({ completedBytes: 225, totalBytes: 1000 });
+
+const test = suite("control/health");
+
+const SENTENCES: readonly (readonly [string, readonly ViewOptions[], string, string])[] = [
+  ["no arrays", [], "optimal", "No arrays yet."],
+  ["one optimal", [{}], "optimal", "Array md0 is optimal. Any one member may fail."],
+  [
+    "two optimal",
+    [{}, { name: "md1" }],
+    "optimal",
+    "All 2 arrays optimal. Any one member of each may fail.",
+  ],
+  [
+    "three copies",
+    [{ status: { inSyncCopies: 3 } }],
+    "optimal",
+    "Array md0 is optimal. Any two members may fail.",
+  ],
+  [
+    "degraded",
+    [{ status: degraded }],
+    "degraded",
+    "md0 is degraded: 1 of 2 copies in sync and nothing is being rebuilt. Its last in-sync member must not fail.",
+  ],
+  [
+    "degraded beside optimal",
+    [{ name: "md1" }, { status: degraded }],
+    "degraded",
+    "md0 is degraded: 1 of 2 copies in sync and nothing is being rebuilt. One more failure loses an array. 1 array optimal.",
+  ],
+  [
+    "recovering",
+    [{ status: { ...degraded, health: "recovering", sync: { ...halfway, action: "recover" } } }],
+    "recovering",
+    "md0 is recovering (22 %): 1 of 2 copies in sync. Its last in-sync member must not fail.",
+  ],
+  [
+    "the first resync",
+    [{ status: { health: "building", sync: { ...halfway, action: "resync", reason: "initial" } } }],
+    "building",
+    "md0 is building (22 %) and usable. Any one member may fail.",
+  ],
+  [
+    "a running check changes nothing",
+    [{ status: { sync: halfway } }],
+    "optimal",
+    "Array md0 is optimal. Any one member may fail.",
+  ],
+  [
+    "failed before degraded",
+    [{ status: degraded }, { name: "md1", status: failed }],
+    "failed",
+    "md1 has failed: no in-sync member is left. 1 other array not optimal either.",
+  ],
+  [
+    "not started",
+    [{ isRunning: false, startProblem: refused }],
+    "inactive",
+    "md0 could not start: no member.",
+  ],
+  [
+    "stopped by request is no trouble",
+    [{}, { name: "md1", isRunning: false, desiredState: "stopped" }],
+    "optimal",
+    "Array md0 is optimal. Any one member may fail. 1 array stopped by request.",
+  ],
+  [
+    "all stopped",
+    [{ isRunning: false, desiredState: "stopped" }],
+    "optimal",
+    "No array runs. 1 array stopped by request.",
+  ],
+];
+
+for (const [name, views, state, sentence] of SENTENCES) {
+  test(`tells: ${name}`, () => {
+    const health = boardHealth(views.map(view));
+    assert.equal([health.state, health.sentence], [state, sentence]);
+  });
+}
+
+test("lists what wants attention, critical things first, each with what to do", () => {
+  const stalled = { ...fakeMember("/c", 1, ["in_sync"]), stalledSince: 7 };
+  const { attention } = boardHealth([
+    view({ status: { sync: { ...halfway, action: "resync", reason: "unclean-shutdown" } } }),
+    view({ name: "md1", status: { members: [stalled] } }),
+    view({ name: "md2", status: degraded }),
+    view({ name: "md3", status: failed }),
+    view({ name: "md4", isRunning: false, startProblem: refused }),
+  ]);
+  assert.equal(
+    attention.map(({ severity, code, fix }) => [severity, code, fix !== null]),
+    [
+      ["critical", "array-failed", true],
+      ["critical", "not-started", true],
+      ["warning", "member-stalled", true],
+      ["warning", "member-failed", true],
+      ["warning", "member-failed", true],
+      ["info", "resync-running", false],
+    ],
+  );
+  assert.is(attention[0]?.subject, "/api/v1/arrays/uuid-md3");
+});
+
+test("a degraded array without a spare says so among its reasons", () => {
+  const codes = view({ status: degraded }).reasons.map(({ code }) => code);
+  assert.equal(codes, ["member-failed", "no-spare"]);
+});
+
+test.run();

@@ -1,0 +1,187 @@
+/**
+ * What a daemon finds and does when it starts again: over a real store and real files, with an
+ * engine that remembers what superblocks would tell. A kill closes the store and tells nobody.
+ */
+import { renameSync, rmSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { CodedError } from "../../../src/common/errors.ts";
+import { createOrder } from "../../helpers/array-values.ts";
+import { type ControlBench, openBench } from "../../helpers/control-bench.ts";
+import { FakeEngine } from "../../helpers/fake-engine.ts";
+import { inFolder } from "../../helpers/temporary-folder.ts";
+
+const deadline = (): AbortSignal => AbortSignal.timeout(5000);
+
+/** A board with the array md0 on disk1 and disk2 and its export. */
+async function openBoard(folder: string): Promise<ControlBench> {
+  const bench = await openBench({ folder, images: ["disk1", "disk2", "disk3"] });
+  const { control } = bench;
+  const job = await control.arrayCommands.create(createOrder(), "test");
+  assert.is((await control.jobs.waitFor(job.id, deadline())).state, "succeeded");
+  await control.exports.create({
+    name: "md0",
+    array: "md0",
+    description: "",
+    readOnly: false,
+    tlsRequired: false,
+  });
+  return bench;
+}
+
+/** The next daemon on the folder: a new engine over the same superblocks. */
+async function reopen(before: ControlBench): Promise<ControlBench> {
+  await before.kill();
+  const engine = new FakeEngine();
+  for (const [path, content] of before.engine.contents) engine.hold(path, content);
+  for (const [uuid, status] of before.engine.lastStatuses) engine.lastStatuses.set(uuid, status);
+  return await openBench({ folder: before.folder, engine });
+}
+
+const eventTypes = ({ control }: ControlBench): string[] =>
+  control.events
+    .page({ order: "asc", from: null, limit: 1000, types: [], subject: null })
+    .map(({ type }) => type);
+
+const test = suite("control/restart");
+
+test(
+  "arrays and exports come back by themselves after a kill",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    await using second = await reopen(first);
+    const view = second.control.arrays.find("md0");
+    assert.equal([view.isRunning, view.health], [true, "optimal"]);
+    assert.equal([...second.engine.openExports.keys()], ["md0"]);
+    assert.is(second.control.exports.find("md0").isOpen, true);
+    assert.is(second.control.readiness().isReady, true);
+    assert.ok(eventTypes(second).includes("array.started"));
+  }),
+);
+
+test(
+  "an array with a missing member starts degraded and is listed with it",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    rmSync(first.image("disk2"));
+    await using second = await reopen(first);
+    const view = second.control.arrays.find("md0");
+    assert.equal([view.isRunning, view.health], [true, "degraded"]);
+    assert.is(second.control.devices.find("disk2").state, "missing");
+  }),
+);
+
+test(
+  "an array without members stays listed as inactive with the reason per member",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    rmSync(first.image("disk1"));
+    rmSync(first.image("disk2"));
+    await using second = await reopen(first);
+    const view = second.control.arrays.find("md0");
+    assert.equal([view.isRunning, view.health], [false, "inactive"]);
+    assert.equal(
+      view.reasons.map(({ code, path }) => [code, path]),
+      [
+        ["not-started", null],
+        ["not-started", first.image("disk1")],
+        ["not-started", first.image("disk2")],
+      ],
+    );
+    assert.is(view.status?.sizeBytes, first.control.arrays.find("md0").status?.sizeBytes);
+    assert.is(second.control.exports.find("md0").isOpen, false);
+    assert.ok(eventTypes(second).includes("array.start-failed"));
+    assert.match(second.control.health().sentence, "md0 could not start");
+  }),
+);
+
+test(
+  "an array that could not start starts when a device that carries it appears",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    const away = (name: string): string => `${first.folder}/${name}`;
+    renameSync(first.image("disk1"), away("disk1"));
+    renameSync(first.image("disk2"), away("disk2"));
+    await using second = await reopen(first);
+    renameSync(away("disk2"), first.image("disk2"));
+    await second.control.monitor.tick();
+    const view = second.control.arrays.find("md0");
+    assert.equal([view.isRunning, view.health], [true, "degraded"]);
+    assert.is(second.control.exports.find("md0").isOpen, true);
+  }),
+);
+
+test(
+  "a member that moved to another path is found by its superblock",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    renameSync(first.image("disk2"), first.image("moved"));
+    const content = first.engine.contents.get(first.image("disk2"));
+    first.engine.hold(first.image("moved"), content ?? {});
+    await using second = await reopen(first);
+    const paths = second.control.arrays.find("md0").record.memberPaths;
+    assert.equal([...paths].sort(), [first.image("disk1"), first.image("moved")]);
+  }),
+);
+
+test(
+  "a stopped array stays stopped, its speed limits stay set, until it is assembled",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    await first.control.memberCommands.setSync("md0", { speedMin: 7000, speedMax: 8000 }, "t");
+    const stop = { confirm: "md0", force: false, forget: false };
+    const job = first.control.arrayCommands.stop("md0", stop, "test");
+    assert.is((await first.control.jobs.waitFor(job.id, deadline())).state, "succeeded");
+    await using second = await reopen(first);
+    const { control } = second;
+    assert.equal(
+      [control.arrays.find("md0").isRunning, control.arrays.find("md0").health],
+      [false, "inactive"],
+    );
+    assert.is(control.health().sentence, "No array runs. 1 array stopped by request.");
+    const start = await control.arrayCommands.assemble("md0", false, "test");
+    assert.is((await control.jobs.waitFor(start.id, deadline())).state, "succeeded");
+    assert.ok(second.engine.array("md0").calls.includes("speed 7000 8000"));
+    assert.is(control.exports.find("md0").isOpen, true);
+  }),
+);
+
+test(
+  "one array that cannot start leaves the others alone",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    const other = createOrder({ name: "md1", devices: ["disk3"], raidDevices: 2 });
+    const job = await first.control.arrayCommands.create(other, "test");
+    await first.control.jobs.waitFor(job.id, deadline());
+    await first.kill();
+    const engine = new FakeEngine();
+    for (const [path, content] of first.engine.contents) engine.hold(path, content);
+    for (const [uuid, status] of first.engine.lastStatuses) engine.lastStatuses.set(uuid, status);
+    const error = new CodedError("RAID_ASSEMBLY_REFUSED", "torn superblock", {
+      details: { members: [{ path: "/x", reason: "checksum" }] },
+    });
+    engine.failNext = { call: "assemble", error };
+    await using second = await openBench({ folder, engine });
+    const states = second.control.arrays.list().map(({ isRunning }) => isRunning);
+    assert.equal([...states].sort(), [false, true]);
+    const failed = second.control.arrays.list().find(({ isRunning }) => !isRunning);
+    assert.equal(failed?.startProblem?.members, [{ path: "/x", reason: "checksum" }]);
+  }),
+);
+
+test(
+  "device ids and labels stay the same over restarts",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    first.control.devices.setLabel("disk3", "left slot");
+    await using second = await reopen(first);
+    const shown = second.control.devices.list().map(({ record }) => [record.id, record.label]);
+    assert.equal(shown, [
+      ["disk1", null],
+      ["disk2", null],
+      ["disk3", "left slot"],
+    ]);
+  }),
+);
+
+test.run();
