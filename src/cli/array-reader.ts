@@ -6,6 +6,7 @@
  */
 
 import { CodedError } from "../common/errors.ts";
+import type { BlockDevice } from "../hal/block-device.ts";
 import type { AssemblyStart } from "../raid/assembly-types.ts";
 import {
   type BadBlockRun,
@@ -13,13 +14,15 @@ import {
   decodeBadBlocks,
   touchesBadBlock,
 } from "../raid/bad-blocks.ts";
+import { readRange } from "../raid/content-driver.ts";
 import { raid10Copies } from "../raid/raid10-layout.ts";
 import { SECTOR_BYTES, type Superblock, WRITE_MOSTLY } from "../raid/superblock-fields.ts";
-import { type MemberFile, readRange } from "./member-file.ts";
+import type { MemberFile } from "./member-file.ts";
 
 /** A member that holds a copy. Sectors count from its data offset. */
 interface Copy {
-  readonly file: MemberFile;
+  readonly path: string;
+  readonly device: BlockDevice;
   readonly raidSlot: number;
   readonly dataOffset: number;
   /** Sectors `[0, validSectors)` hold good data. */
@@ -40,23 +43,31 @@ export class ArrayReader {
   readonly #copies: readonly Copy[];
   readonly #onFailure: ReadFailure;
 
-  /** `files` are the candidates' open members, in the verdict's order. */
-  constructor(start: AssemblyStart, files: readonly MemberFile[], onFailure: ReadFailure) {
+  private constructor(start: AssemblyStart, copies: readonly Copy[], onFailure: ReadFailure) {
     this.#start = start;
     this.sizeBytes = start.shape.arraySectors * SECTOR_BYTES;
-    this.#copies = copiesOf(start, files);
+    this.#copies = copies;
     this.#onFailure = onFailure;
+  }
+
+  /** `files` are the candidates' open members, in the verdict's order. */
+  static async open(
+    start: AssemblyStart,
+    files: readonly MemberFile[],
+    onFailure: ReadFailure,
+  ): Promise<ArrayReader> {
+    return new ArrayReader(start, await copiesOf(start, files), onFailure);
   }
 
   /**
    * Fills `target` from byte `offset` of the array; both are multiples of 512.
    * Errors: HAL_IO_ERROR when no copy of some part can be read.
    */
-  read(target: Uint8Array, offset: number): void {
+  async read(target: Uint8Array, offset: number): Promise<void> {
     for (let at = 0; at < target.length; ) {
       const sector = (offset + at) / SECTOR_BYTES;
       const length = Math.min(target.length - at, this.#runLength(sector));
-      this.#readRun(target.subarray(at, at + length), sector);
+      await this.#readRun(target.subarray(at, at + length), sector);
       at += length;
     }
   }
@@ -68,31 +79,31 @@ export class ArrayReader {
     return (geometry.chunkSectors - (sector % geometry.chunkSectors)) * SECTOR_BYTES;
   }
 
-  #readRun(target: Uint8Array, sector: number): void {
-    if (this.#tryCopies(target, sector)) return;
+  async #readRun(target: Uint8Array, sector: number): Promise<void> {
+    if (await this.#tryCopies(target, sector)) return;
     // No copy has all of it: piece it together sector by sector.
     for (let at = 0; at < target.length; at += SECTOR_BYTES) {
       const piece = target.subarray(at, at + SECTOR_BYTES);
       const position = sector + at / SECTOR_BYTES;
-      if (this.#tryCopies(piece, position)) continue;
+      if (await this.#tryCopies(piece, position)) continue;
       throw new CodedError("HAL_IO_ERROR", `sector ${position} of the array cannot be read`, {
         remedy: "give more members of the array, or read around it with --offset and --length",
       });
     }
   }
 
-  #tryCopies(target: Uint8Array, sector: number): boolean {
+  async #tryCopies(target: Uint8Array, sector: number): Promise<boolean> {
     const sectors = target.length / SECTOR_BYTES;
     for (const { copy, memberSector } of this.#candidates(sector)) {
       if (memberSector + sectors > copy.validSectors) continue;
       const position = copy.dataOffset + memberSector;
       if (copy.badBlocks === null || touchesBadBlock(copy.badBlocks, position, sectors)) continue;
       try {
-        copy.file.calls.read(target, position * SECTOR_BYTES);
+        await copy.device.read(target, position * SECTOR_BYTES);
         return true;
       } catch (error) {
         if (!(error instanceof CodedError)) throw error;
-        this.#onFailure(copy.file.path, error.message);
+        this.#onFailure(copy.path, error.message);
       }
     }
     return false;
@@ -116,29 +127,35 @@ export class ArrayReader {
   }
 }
 
-function copiesOf(start: AssemblyStart, files: readonly MemberFile[]): readonly Copy[] {
-  const copies = start.members.flatMap(({ placement, superblock: sb }, index): Copy[] => {
+async function copiesOf(
+  start: AssemblyStart,
+  files: readonly MemberFile[],
+): Promise<readonly Copy[]> {
+  const copies: Copy[] = [];
+  for (const [index, { placement, superblock: sb }] of start.members.entries()) {
     const file = files[index];
-    if (sb === null || file === undefined) return [];
-    if (placement.type !== "in-sync" && placement.type !== "rebuilding") return [];
+    if (sb === null || file === undefined) continue;
+    if (placement.type !== "in-sync" && placement.type !== "rebuilding") continue;
     const isRebuilding = placement.type === "rebuilding";
-    return [
-      {
-        file,
-        raidSlot: placement.raidSlot,
-        dataOffset: sb.dataOffset,
-        validSectors: isRebuilding ? placement.recoveryOffset : start.shape.freshest.size,
-        isReluctant: isRebuilding || (sb.devFlags & WRITE_MOSTLY) !== 0,
-        badBlocks: readBadBlocks(file, sb),
-      },
-    ];
-  });
+    copies.push({
+      path: file.path,
+      device: file.device,
+      raidSlot: placement.raidSlot,
+      dataOffset: sb.dataOffset,
+      validSectors: isRebuilding ? placement.recoveryOffset : start.shape.freshest.size,
+      isReluctant: isRebuilding || (sb.devFlags & WRITE_MOSTLY) !== 0,
+      badBlocks: await readBadBlocks(file.device, sb),
+    });
+  }
   return copies.sort((a, b) => a.raidSlot - b.raidSlot);
 }
 
-function readBadBlocks(file: MemberFile, sb: Superblock): readonly BadBlockRun[] | null {
+async function readBadBlocks(
+  device: BlockDevice,
+  sb: Superblock,
+): Promise<readonly BadBlockRun[] | null> {
   const range = badBlockRange(sb);
   if (range === null) return [];
-  const bytes = readRange(file, range.offset, range.length);
+  const bytes = await readRange(device, range.offset, range.length);
   return bytes === null ? null : decodeBadBlocks(bytes, sb.bblogShift);
 }

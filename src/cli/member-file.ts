@@ -1,24 +1,19 @@
 /**
  * Members as the offline verbs open them: files and block devices named on the command line, looked
- * at before they are opened and read synchronously.
+ * at before they are opened.
  */
 
-import { realpathSync, type Stats, statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { CodedError } from "../common/errors.ts";
-import type { SyncCalls } from "../hal/block-device.ts";
+import type { BlockDevice } from "../hal/block-device.ts";
 import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
-import { type BitmapDecoded, decodeBitmapSuperblock } from "../raid/bitmap-superblock.ts";
-import { bitmapSuperblockRange, type ProbedMember, probeMember } from "../raid/probe.ts";
-import type { Superblock } from "../raid/superblock-fields.ts";
 
 /** An open member. */
 export interface MemberFile {
   readonly path: string;
   /** Equal for two paths that lead to the same file or device. */
   readonly identity: string;
-  readonly sizeBytes: number;
-  readonly calls: SyncCalls;
-  close(): Promise<void>;
+  readonly device: BlockDevice;
 }
 
 /**
@@ -57,13 +52,7 @@ export async function openMember(path: string, mode: "read" | "write"): Promise<
     });
   }
   const device = await FileBlockDevice.open(path, { mode, exclusive: mode === "write" });
-  return {
-    path,
-    identity,
-    sizeBytes: device.sizeBytes,
-    calls: device.sync,
-    close: () => device.close(),
-  };
+  return { path, identity, device };
 }
 
 /** Opens all or none. Errors: the first one's. */
@@ -81,43 +70,7 @@ export async function openMembers(
   }
 }
 
+/** Closes all. */
 export async function closeMembers(members: readonly MemberFile[]): Promise<void> {
-  for (const member of members) await member.close();
-}
-
-/** Bytes of a range, or null when they cannot be read. Ranges beyond the end count as unreadable. */
-export function readRange(member: MemberFile, offset: number, length: number): Uint8Array | null {
-  const bytes = new Uint8Array(length);
-  try {
-    member.calls.read(bytes, offset);
-    return bytes;
-  } catch (error) {
-    if (error instanceof CodedError) return null;
-    throw error;
-  }
-}
-
-/** What metadata the member holds. */
-export function probeFile(member: MemberFile): ProbedMember {
-  return probeMember((offset, length) => readRange(member, offset, length), member.sizeBytes);
-}
-
-/** The first bitmap slot's superblock of a member, in the form assembly takes. */
-export function readBitmapSuperblock(
-  member: MemberFile,
-  sb: Superblock,
-): BitmapDecoded | "unreadable" | null {
-  const range = bitmapSuperblockRange(sb);
-  if (range === null) return null;
-  const bytes = readRange(member, range.offset, range.length);
-  return bytes === null ? "unreadable" : decodeBitmapSuperblock(bytes, sb.setUuid);
-}
-
-/** The path with its symbolic links resolved, or as it is when that fails. */
-export function resolvedPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
+  for (const member of members) await member.device.close();
 }

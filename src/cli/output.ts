@@ -11,11 +11,19 @@ export const EXIT_USAGE = 2;
 /** What a shell reports for a program that SIGPIPE ended. */
 const EXIT_BROKEN_PIPE = 141;
 
-/** Ends the program quietly when whoever reads its output is gone. Call once, at the start. */
-export function endOnBrokenPipe(): void {
+/**
+ * Ends the program when its output cannot be written: quietly when whoever reads it is gone, with
+ * an error when the disk is full. Call once, at the start.
+ */
+export function endOnOutputFailure(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(EXIT_BROKEN_PIPE);
+    if (error.code === "EPIPE") process.exit(EXIT_BROKEN_PIPE);
+    printError(
+      new CodedError("CLI_OUTPUT_FAILED", `standard output failed (${error.code ?? "EIO"})`, {
+        remedy: "check where the output goes",
+      }),
+    );
+    process.exit(EXIT_FAILED);
   });
 }
 

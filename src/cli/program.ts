@@ -6,7 +6,7 @@
 
 import { Command, CommanderError } from "commander";
 import { CodedError } from "../common/errors.ts";
-import { EXIT_FAILED, EXIT_USAGE, endOnBrokenPipe, printError } from "./output.ts";
+import { EXIT_FAILED, EXIT_USAGE, endOnOutputFailure, printError } from "./output.ts";
 
 /** A program without verbs that throws instead of exiting. */
 export function buildProgram(version: string): Command {
@@ -23,7 +23,7 @@ export function buildProgram(version: string): Command {
 
 /** Runs the verb that `argv` names and returns the exit code. Never throws. */
 export async function runProgram(program: Command, argv: readonly string[]): Promise<number> {
-  endOnBrokenPipe();
+  endOnOutputFailure();
   try {
     await program.parseAsync([...argv]);
     return typeof process.exitCode === "number" ? process.exitCode : 0;

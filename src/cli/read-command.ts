@@ -16,17 +16,11 @@ import {
 import { isZero } from "../common/bytes.ts";
 import { CodedError } from "../common/errors.ts";
 import { assemble } from "../raid/assembly.ts";
-import type { AssemblyStart, AssemblyVerdict } from "../raid/assembly-types.ts";
+import type { AssemblyCandidate, AssemblyStart, AssemblyVerdict } from "../raid/assembly-types.ts";
+import { readCandidate } from "../raid/candidate-driver.ts";
 import { SECTOR_BYTES } from "../raid/superblock-fields.ts";
 import { ArrayReader } from "./array-reader.ts";
-import {
-  closeMembers,
-  identifyMember,
-  type MemberFile,
-  openMembers,
-  probeFile,
-  readBitmapSuperblock,
-} from "./member-file.ts";
+import { closeMembers, identifyMember, type MemberFile, openMembers } from "./member-file.ts";
 import { ProgressBar, printWarning, writeOutput } from "./output.ts";
 
 /** Bytes per step of the copy, and the smallest hole left in an output file. */
@@ -54,18 +48,6 @@ interface Sink {
   close(): void;
 }
 
-/** What these members make; reads nothing but metadata. */
-export function assembleFiles(files: readonly MemberFile[]): AssemblyVerdict {
-  return assemble(
-    files.map((file) => {
-      const probe = probeFile(file);
-      const sb = probe.superblock?.problem === null ? probe.superblock.parsed?.value : undefined;
-      const bitmap = sb === undefined ? null : readBitmapSuperblock(file, sb);
-      return { path: file.path, probe, bitmap };
-    }),
-  );
-}
-
 /**
  * Copies the array's content.
  * Errors: refusals of assemble with each member's reason, CLI_OUT_OF_RANGE, CLI_OUTPUT_IS_MEMBER,
@@ -74,10 +56,12 @@ export function assembleFiles(files: readonly MemberFile[]): AssemblyVerdict {
 export async function readArray(request: ReadRequest): Promise<ReadOutcome> {
   const files = await openMembers(request.members, "read");
   try {
-    const start = requireStart(assembleFiles(files));
+    const candidates: AssemblyCandidate[] = [];
+    for (const { path, device } of files) candidates.push(await readCandidate(path, device));
+    const start = requireStart(assemble(candidates));
     warnAbout(start);
     const reported = new Set<string>();
-    const reader = new ArrayReader(start, files, (path, message) => {
+    const reader = await ArrayReader.open(start, files, (path, message) => {
       if (!reported.has(path)) printWarning(`${message}; other copies are used`);
       reported.add(path);
     });
@@ -96,10 +80,10 @@ export async function readArray(request: ReadRequest): Promise<ReadOutcome> {
 
 function requireStart(verdict: AssemblyVerdict): AssemblyStart {
   if (verdict.verdict === "start") return verdict;
-  const reasons = verdict.members.map(({ path, text }) => `${path} ${text}`);
-  const isTold = verdict.code === "RAID_NO_MEMBERS" || verdict.code === "RAID_MIXED_ARRAYS";
-  const message = isTold ? verdict.message : [verdict.message, ...reasons].join("; ");
-  throw new CodedError(verdict.code, message, { remedy: verdict.remedy });
+  const { code, message, remedy, members } = verdict;
+  const isEachTold = code === "RAID_NOT_ENOUGH_MEMBERS" || code === "RAID_UNSUPPORTED_METADATA";
+  const reasons = isEachTold ? members.map(({ path, text }) => `${path} ${text}`) : [];
+  throw new CodedError(verdict.code, [message, ...reasons].join("; "), { remedy });
 }
 
 function warnAbout(start: AssemblyStart): void {
@@ -133,7 +117,7 @@ async function copy(
     const lo = at - (at % SECTOR_BYTES);
     const hi = Math.min(lo + STEP_BYTES, Math.ceil(end / SECTOR_BYTES) * SECTOR_BYTES);
     const whole = buffer.subarray(0, hi - lo);
-    reader.read(whole, lo);
+    await reader.read(whole, lo);
     await sink.write(whole.subarray(at - lo, Math.min(hi, end) - lo));
     at = Math.min(hi, end);
     progress?.update(at - offset);

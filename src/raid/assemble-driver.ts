@@ -13,7 +13,8 @@ import { SECTOR } from "./array-state.ts";
 import { assemble } from "./assembly.ts";
 import type { AssemblyCandidate, AssemblyMember, AssemblyStart } from "./assembly-types.ts";
 import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-superblock.ts";
-import { readContent, readRange } from "./content-driver.ts";
+import { readCandidate } from "./candidate-driver.ts";
+import { readRange } from "./content-driver.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
 import type { SharedArrayState } from "./shared-state.ts";
 import type { Superblock } from "./superblock-fields.ts";
@@ -55,19 +56,6 @@ export interface AssembledArray {
   /** Members that take no part, each with its reason. */
   readonly leftOut: readonly AssemblyMember[];
 }
-
-const readCandidate = async ({ path, device }: AssembleDevice): Promise<AssemblyCandidate> => {
-  const { probe } = await readContent(device);
-  const sb = probe.superblock?.parsed?.value;
-  const range = sb === undefined ? null : bitmapSuperblockRange(sb);
-  if (sb === undefined || range === null) return { path, probe, bitmap: null };
-  const bytes = await readRange(device, range.offset, range.length);
-  return {
-    path,
-    probe,
-    bitmap: bytes === null ? "unreadable" : decodeBitmapSuperblock(bytes, sb.setUuid),
-  };
-};
 
 /** The whole first bitmap slot of a member, or null when there is none or it cannot be read. */
 export const readBitmapArea = async (
@@ -145,7 +133,7 @@ export const assembleDevices = async (
   options: AssembleOptions,
 ): Promise<AssembledArray> => {
   const candidates: AssemblyCandidate[] = [];
-  for (const device of devices) candidates.push(await readCandidate(device));
+  for (const { path, device } of devices) candidates.push(await readCandidate(path, device));
   const verdict = assemble(candidates);
   if (verdict.verdict === "refuse") {
     return refuse(verdict.code, verdict.message, verdict.remedy, verdict.members);

@@ -50,6 +50,7 @@ export type AssemblyReason =
   | "duplicate-slot"
   | "other-array"
   | "other-shape"
+  | "unsupported"
   | "too-small"
   | "data-overlap"
   | "damaged"

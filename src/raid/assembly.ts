@@ -100,7 +100,7 @@ export function assemble(
   const shapeProblem = checkShape(freshest.sb);
   if (shapeProblem !== null) {
     for (const { index } of ours) {
-      judgements.set(index, unusable("other-shape", shapeProblem.message));
+      judgements.set(index, unusable("unsupported", "is a member of such an array"));
     }
     return refuse(shapeProblem.code, shapeProblem.message, shapeProblem.remedy);
   }

@@ -10,7 +10,9 @@ import {
   type CreateMember,
   type CreateOptions,
   type CreatePlan,
+  type PlannedWrite,
   planCreate,
+  staleRanges,
 } from "./create-plan.ts";
 import { contentWords } from "./device-content.ts";
 
@@ -21,7 +23,8 @@ export type CreateDevice =
 
 /**
  * Plans and writes. `force`: devices may hold something, which is lost.
- * Errors: RAID_DEVICE_NOT_CLEAN, RAID_BAD_*, RAID_MEMBER_TOO_SMALL before anything is written.
+ * Errors: HAL_IO_ERROR, RAID_DEVICE_NOT_CLEAN, RAID_BAD_*, RAID_MEMBER_TOO_SMALL,
+ * RAID_NOT_ENOUGH_MEMBERS before anything is written; HAL_* when a write fails.
  */
 export const createOnDevices = async (
   options: CreateOptions,
@@ -39,10 +42,12 @@ export const createOnDevices = async (
     const content = await readContent(device);
     const words = contentWords(content);
     if (words.length > 0) held.push({ path, signatures: words });
-    const stale = content.probe.allSuperblocks.map(({ positionSectors }) => ({
-      offset: positionSectors * 512,
-      length: 4096,
-    }));
+    if (content.probe.unreadable) {
+      throw new CodedError("HAL_IO_ERROR", `${path}: cannot be read where metadata lies`, {
+        remedy: "choose another device",
+      });
+    }
+    const stale = staleRanges(content.probe);
     members.push({ path, sizeBytes: device.sizeBytes, deviceUuid, stale });
   }
   if (held.length > 0 && !force) {
@@ -58,14 +63,49 @@ export const createOnDevices = async (
   return plan.value;
 };
 
+interface DeviceWork {
+  readonly device: BlockDevice;
+  readonly writes: readonly PlannedWrite[];
+}
+
 const writePlan = async (plan: CreatePlan, devices: readonly CreateDevice[]): Promise<void> => {
-  for (const late of [false, true]) {
-    for (const [index, planned] of plan.members.entries()) {
-      const entry = devices[index];
-      if (planned === null || entry === undefined || entry === "missing") continue;
-      const writes = planned.writes.filter(({ kind }) => (kind === "superblock") === late);
-      for (const { offset, bytes } of writes) await entry.device.write([bytes], offset);
-      await entry.device.flush();
+  const work = plan.members.flatMap((planned, index): DeviceWork[] => {
+    const entry = devices[index];
+    if (planned === null || entry === undefined || entry === "missing") return [];
+    return [{ device: entry.device, writes: planned.writes }];
+  });
+  await writeAll(work, ({ kind }) => kind !== "superblock");
+  try {
+    await writeAll(work, ({ kind }) => kind === "superblock");
+  } catch (error) {
+    await blankSuperblocks(work);
+    throw error;
+  }
+};
+
+/** Writes on every device, then makes all of it durable. */
+const writeAll = async (
+  work: readonly DeviceWork[],
+  wanted: (write: PlannedWrite) => boolean,
+): Promise<void> => {
+  for (const { device, writes } of work) {
+    for (const { offset, bytes } of writes.filter(wanted)) await device.write([bytes], offset);
+  }
+  for (const { device } of work) await device.flush();
+};
+
+/** After a failed create no device is left that claims to be a member. */
+const blankSuperblocks = async (work: readonly DeviceWork[]): Promise<void> => {
+  for (const { device, writes } of work) {
+    for (const { kind, offset, bytes } of writes) {
+      if (kind !== "superblock") continue;
+      try {
+        await device.write([new Uint8Array(bytes.length)], offset);
+        await device.flush();
+      } catch (error) {
+        // This device fails writes; the caller reports the first failure.
+        if (!(error instanceof CodedError)) throw error;
+      }
     }
   }
 };

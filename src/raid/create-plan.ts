@@ -7,12 +7,13 @@
 
 import type { BitmapSuperblock } from "./bitmap-superblock.ts";
 import { BITMAP_NODES_MAX, encodeBitmapSuperblock } from "./bitmap-superblock.ts";
-import type { ByteRange } from "./probe.ts";
+import type { ByteRange, ProbedMember } from "./probe.ts";
 import type { Raid10Geometry } from "./raid10-layout.ts";
 import { raid10ArraySectors, raid10Enough, raid10Geometry } from "./raid10-layout.ts";
 import type { BitmapSizing, MemberLayout } from "./sizing.ts";
 import { dataOffsetSectors, layOutMember, sizeBitmap, usableSectors } from "./sizing.ts";
 import { encodeSuperblock } from "./superblock.ts";
+import { SUPERBLOCK_090_BYTES, superblock090Sector } from "./superblock-090.ts";
 import type { MinorVersion, Superblock } from "./superblock-fields.ts";
 import {
   MAX_DEV_LIMIT,
@@ -22,6 +23,7 @@ import {
   RESHAPE_AREA_BYTES,
   SECTOR_BYTES,
   SUPERBLOCK_HEADER_BYTES,
+  SUPERBLOCK_MAX_BYTES,
 } from "./superblock-fields.ts";
 
 /** What to create. Sizes in sectors unless named otherwise. */
@@ -132,6 +134,21 @@ export function setNameBytes(name: string, homehost: string): Uint8Array | null 
   const useHost = homehost !== "" && !name.includes(":") && full.length < SET_NAME_BYTES;
   bytes.set(useHost ? full : plain);
   return bytes;
+}
+
+/** Old md metadata on a member, to be blanked so that nothing takes it for the new array's. */
+export function staleRanges(probe: ProbedMember): readonly ByteRange[] {
+  const range = (sector: number, length: number): ByteRange => {
+    const offset = sector * SECTOR_BYTES;
+    return { offset, length: Math.min(length, probe.sizeBytes - offset) };
+  };
+  const ranges = probe.allSuperblocks.map(({ positionSectors }) =>
+    range(positionSectors, SUPERBLOCK_MAX_BYTES),
+  );
+  const sector090 = superblock090Sector(Math.floor(probe.sizeBytes / SECTOR_BYTES));
+  return probe.superblock090 === null || sector090 === null
+    ? ranges
+    : [...ranges, range(sector090, SUPERBLOCK_090_BYTES)];
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { formatCtime, levelName, type ReportLine } from "./examine-lines.ts";
 import { humanSize } from "./human-size.ts";
-import type { Disk090, Superblock090 } from "./superblock-090.ts";
+import type { Device090, Superblock090 } from "./superblock-090.ts";
 
 /** Bits of state. Source: md_p.h MD_SB_*. */
 const MD_SB_CLEAN = 0;
@@ -56,19 +56,19 @@ export function examineSuperblock090(
       : `expected ${sb.computedChecksum.toString(16)}`;
   return [
     ...lines,
-    line("Active Devices", String(sb.activeDisks)),
-    line("Working Devices", String(sb.workingDisks)),
-    line("Failed Devices", String(sb.failedDisks)),
-    line("Spare Devices", String(sb.spareDisks)),
+    line("Active Devices", String(sb.activeDevices)),
+    line("Working Devices", String(sb.workingDevices)),
+    line("Failed Devices", String(sb.failedDevices)),
+    line("Spare Devices", String(sb.spareDevices)),
     line("Checksum", `${sb.checksum.toString(16)} - ${verdict}`),
     line("Events", String(sb.events)),
     { text: "" },
     { text: "" },
     { text: "      Number   Major   Minor   RaidDevice State" },
-    { text: deviceRow("this", sb.thisDisk) },
+    { text: deviceRow("this", sb.thisDevice) },
     { text: "" },
-    ...sb.disks
-      .slice(0, sb.raidDisks + sb.spareDisks)
+    ...sb.devices
+      .slice(0, sb.raidDisks + sb.spareDevices)
       .map((device, index) => ({ text: deviceRow(String(index).padStart(4), device) })),
   ];
 }
@@ -81,8 +81,8 @@ export function hasBitmap090(sb: Superblock090): boolean {
   return hasBit(sb.state, MD_SB_BITMAP_PRESENT);
 }
 
-function deviceRow(name: string, device: Disk090): string {
-  const columns = [device.number, device.major, device.minor, device.raidDisk];
+function deviceRow(name: string, device: Device090): string {
+  const columns = [device.number, device.major, device.minor, device.raidSlot];
   const numbers = columns.map((value) => String(value | 0).padStart(5));
   const words = describeState090(device.state);
   return `${name} ${numbers[0]}   ${numbers[1]}    ${numbers[2]}    ${numbers[3]}      ${words.join(" ")}`;

@@ -26,28 +26,28 @@ const WORD = {
   setUuid1: 13,
   utime: 32,
   state: 33,
-  activeDisks: 34,
-  workingDisks: 35,
-  failedDisks: 36,
-  spareDisks: 37,
+  activeDevices: 34,
+  workingDevices: 35,
+  failedDevices: 36,
+  spareDevices: 37,
   checksum: 38,
   eventsLow: 39,
   eventsHigh: 40,
   layout: 64,
   chunkBytes: 65,
-  disks: 128,
-  thisDisk: 992,
+  devices: 128,
+  thisDevice: 992,
 } as const;
-const DISK_WORDS = 32;
+const DEVICE_WORDS = 32;
 /** Entries of the device table. Source: md_p.h MD_SB_DISKS. */
-const DISKS_MAX = 27;
+const DEVICES_MAX = 27;
 
 /** One entry of the device table. Source: md_p.h mdp_disk_t. */
-export interface Disk090 {
+export interface Device090 {
   readonly number: number;
   readonly major: number;
   readonly minor: number;
-  readonly raidDisk: number;
+  readonly raidSlot: number;
   readonly state: number;
 }
 
@@ -63,17 +63,17 @@ export interface Superblock090 {
   readonly mdMinor: number;
   readonly utime: number;
   readonly state: number;
-  readonly activeDisks: number;
-  readonly workingDisks: number;
-  readonly failedDisks: number;
-  readonly spareDisks: number;
+  readonly activeDevices: number;
+  readonly workingDevices: number;
+  readonly failedDevices: number;
+  readonly spareDevices: number;
   readonly checksum: number;
   readonly computedChecksum: number;
   readonly events: number;
   readonly layout: number;
   readonly chunkBytes: number;
-  readonly disks: readonly Disk090[];
-  readonly thisDisk: Disk090;
+  readonly devices: readonly Device090[];
+  readonly thisDevice: Device090;
 }
 
 /**
@@ -92,11 +92,11 @@ export function decodeSuperblock090(bytes: Uint8Array): Superblock090 | null {
   const word = (index: number): number => view.getUint32(index * 4, true);
   if (word(WORD.magic) !== MD_SB_MAGIC || word(WORD.majorVersion) !== 0) return null;
   if (word(WORD.minorVersion) < 90) return null;
-  const disk = (index: number): Disk090 => ({
+  const device = (index: number): Device090 => ({
     number: word(index),
     major: word(index + 1),
     minor: word(index + 2),
-    raidDisk: word(index + 3),
+    raidSlot: word(index + 3),
     state: word(index + 4),
   });
   return {
@@ -110,17 +110,19 @@ export function decodeSuperblock090(bytes: Uint8Array): Superblock090 | null {
     mdMinor: word(WORD.mdMinor),
     utime: word(WORD.utime),
     state: word(WORD.state),
-    activeDisks: word(WORD.activeDisks),
-    workingDisks: word(WORD.workingDisks),
-    failedDisks: word(WORD.failedDisks),
-    spareDisks: word(WORD.spareDisks),
+    activeDevices: word(WORD.activeDevices),
+    workingDevices: word(WORD.workingDevices),
+    failedDevices: word(WORD.failedDevices),
+    spareDevices: word(WORD.spareDevices),
     checksum: word(WORD.checksum),
     computedChecksum: checksum090(view),
     events: word(WORD.eventsLow) + word(WORD.eventsHigh) * 2 ** 32,
     layout: word(WORD.layout),
     chunkBytes: word(WORD.chunkBytes),
-    disks: Array.from({ length: DISKS_MAX }, (_, index) => disk(WORD.disks + index * DISK_WORDS)),
-    thisDisk: disk(WORD.thisDisk),
+    devices: Array.from({ length: DEVICES_MAX }, (_, index) =>
+      device(WORD.devices + index * DEVICE_WORDS),
+    ),
+    thisDevice: device(WORD.thisDevice),
   };
 }
 
