@@ -114,7 +114,8 @@ export class InputBuffer {
   take(length: number): Uint8Array {
     const { buffer, byteOffset } = this.#region;
     this.#isBusy = length === this.#region.length;
-    this.#current.cursor += length;
+    // Not from the cursor: it went back if the block became free after the region was given out.
+    this.#current.cursor = byteOffset - this.#current.bytes.byteOffset + length;
     return new Uint8Array(buffer, byteOffset, length);
   }
 
