@@ -1,4 +1,6 @@
-/** The reports of `examine` and `examine-bitmap` for programs: bytes, RFC 3339 times, snake_case. */
+/**
+ * The reports of `examine` and `examine-bitmap` for programs: bytes, RFC 3339 times, snake_case.
+ */
 
 import { type BitmapSuperblock, bitmapClusterName } from "../raid/bitmap-superblock.ts";
 import { bitmapStateName, type ExaminedSlot } from "../raid/examine-bitmap.ts";

@@ -45,7 +45,7 @@ export function identifyMember(path: string): { readonly identity: string; reado
  */
 export async function openMember(path: string, mode: "read" | "write"): Promise<MemberFile> {
   const { identity, stat } = identifyMember(path);
-  // The superuser may write to a file that is marked read-only; that mark is respected all the same.
+  // The superuser may write to a file that is marked read-only; the mark is respected.
   if (mode === "write" && (stat.mode & 0o222) === 0) {
     throw new CodedError("HAL_READ_ONLY", `${path}: is read-only`, {
       remedy: "make it writable (chmod u+w) or choose another member",

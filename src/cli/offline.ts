@@ -1,6 +1,6 @@
 /**
- * The verbs that need no daemon: create, examine, examine-bitmap, read. They work on files and block
- * devices, with mdadm's words.
+ * The verbs that need no daemon: create, examine, examine-bitmap, read. They work on files and
+ * block devices, with mdadm's words.
  */
 
 import { hostname } from "node:os";

@@ -10,9 +10,8 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Bytes of a size like `64K`, `512M`, `2T` (binary). Without a suffix the unit is `plainUnit` bytes:
- * KiB where mdadm has it so, else 1.
- * Errors: CLI_BAD_USAGE naming the option.
+ * Bytes of a size like `64K`, `512M`, `2T` (binary). Without a suffix the unit is `plainUnit`
+ * bytes: KiB where mdadm has it so, else 1. Errors: CLI_BAD_USAGE naming the option.
  */
 export function parseSize(text: string, option: string, plainUnit: 1 | 1024): number {
   const match = /^([0-9]{1,15})([KMGTkmgt]?)$/.exec(text);

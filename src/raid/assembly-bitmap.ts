@@ -9,9 +9,9 @@ import type { Superblock } from "./superblock-fields.ts";
 import { MD_FEATURE_BITMAP_OFFSET, SECTOR_BYTES } from "./superblock-fields.ts";
 
 /**
- * The bitmap of the first in-sync member that has a sound one. It is stale when it missed updates of
- * the array, except in a cluster, where the slots of other nodes always lag.
- * Source: drivers/md/md-bitmap.c md_bitmap_read_sb.
+ * The bitmap of the first in-sync member that has a sound one. It is stale when it missed updates
+ * of the array, except in a cluster, where the slots of other nodes always lag. Source:
+ * drivers/md/md-bitmap.c md_bitmap_read_sb.
  */
 export function chooseBitmap(
   candidates: readonly AssemblyCandidate[],

@@ -1,7 +1,7 @@
 /**
- * Judges one candidate of an array against the freshest member: fresh enough, agreeing, fitting, and
- * in which role. Part of assembly.ts.
- * Source: drivers/md/md.c super_1_validate; mdadm Assemble.c.
+ * Judges one candidate of an array against the freshest member: fresh enough, agreeing, fitting,
+ * and in which role. Part of assembly.ts. Source: drivers/md/md.c super_1_validate; mdadm
+ * Assemble.c.
  */
 
 import { equalBytes } from "../common/bytes.ts";
@@ -26,24 +26,26 @@ export interface Judgement {
 
 /** A member this many updates behind the freshest is still good. Source: mdadm Assemble.c. */
 const EVENTS_TOLERANCE = 1;
+const RE_ADD = "re-add it after the start";
 
 /** Placement of one candidate, before rivals for the same raid slot are settled. */
 export function judge(member: Sound, freshest: Sound, ours: readonly Sound[]): Judgement {
   const { sb } = member;
   const newer = ours.find((other) => sameDevice(member, other) && other.sb.events > sb.events);
-  if (newer !== undefined) return duplicateDevice([newer, member]);
+  if (newer !== undefined) return duplicateDevice(newer.path);
   const own = ownRole(sb);
   if (own.type === "journal") return unusable("journal", "is a journal device");
   if (own.type === "faulty") return faulty("its own superblock calls it faulty");
   const fit = checkFit(member, freshest.sb);
   if (own.type === "spare") return fit ?? judged({ type: "spare" }, "spare", "is a spare");
   if (believesFailed(sb, freshest.sb)) {
-    const text = `calls ${freshest.path}, which has newer events, failed; re-add it after the start`;
+    const text = `calls ${freshest.path}, which is as new or newer, failed; ${RE_ADD}`;
     return judged({ type: "kicked" }, "split-brain", text);
   }
   if (sb.events + EVENTS_TOLERANCE < freshest.sb.events) {
     const behind = freshest.sb.events - sb.events;
-    const text = `is ${behind} updates behind ${freshest.path} (events ${sb.events} against ${freshest.sb.events}); re-add it after the start`;
+    const against = `(events ${sb.events} against ${freshest.sb.events})`;
+    const text = `is ${behind} updates behind ${freshest.path} ${against}; ${RE_ADD}`;
     return judged({ type: "kicked" }, "non-fresh", text);
   }
   if (fit !== null) return fit;
@@ -130,9 +132,8 @@ export function faulty(text: string): Judgement {
   return judged({ type: "faulty" }, "faulty", text);
 }
 
-/** One of two that carry the same device UUID. */
-export function duplicateDevice(twins: readonly Sound[]): Judgement {
-  const [first, second] = twins;
-  const text = `carries the device UUID of ${first?.path === undefined ? "another" : `${first.path} and ${second?.path}`}`;
+/** The older of two that carry the same device UUID, or each of two that are equally old. */
+export function duplicateDevice(otherPath: string): Judgement {
+  const text = `carries the same device UUID as ${otherPath}: one is a copy of the other`;
   return judged({ type: "kicked" }, "duplicate-device", text);
 }

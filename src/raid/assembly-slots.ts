@@ -1,4 +1,7 @@
-/** Settles which of several candidates for one raid slot or device number stands. Part of assembly.ts. */
+/**
+ * Settles which of several candidates for one raid slot or device number stands. Part of
+ * assembly.ts.
+ */
 
 import type { Judgement, Sound } from "./assembly-judge.ts";
 import { judged } from "./assembly-judge.ts";

@@ -1,6 +1,6 @@
 /**
- * What assembly is given and what it answers: candidates in, a verdict with a reason per member out.
- * The decision itself is in assembly.ts.
+ * What assembly is given and what it answers: candidates in, a verdict with a reason per member
+ * out. The decision itself is in assembly.ts.
  */
 
 import type { BitmapDecoded, BitmapReason, BitmapSuperblock } from "./bitmap-superblock.ts";
@@ -13,8 +13,8 @@ export interface AssemblyCandidate {
   readonly path: string;
   readonly probe: ProbedMember;
   /**
-   * The superblock of its first bitmap slot, decoded against its own set_uuid; `unreadable` when the
-   * range could not be read; null when its superblock names no bitmap.
+   * The superblock of its first bitmap slot, decoded against its own set_uuid; `unreadable` when
+   * the range could not be read; null when its superblock names no bitmap.
    */
   readonly bitmap: BitmapDecoded | "unreadable" | null;
 }

@@ -88,7 +88,8 @@ export function assemble(
   }
   const twins = findTwins(ours);
   if (twins !== null) {
-    for (const twin of twins) judgements.set(twin.index, duplicateDevice(twins));
+    judgements.set(twins[0].index, duplicateDevice(twins[1].path));
+    judgements.set(twins[1].index, duplicateDevice(twins[0].path));
     return refuse(
       "RAID_DUPLICATE_MEMBER",
       `${twins.map(({ path }) => path).join(" and ")} carry the same device UUID and event count`,
@@ -133,8 +134,10 @@ function describeArrays(sound: readonly Sound[]): string {
   return sound.map(({ path, sb }) => `${path} to ${uuidToMdadmText(sb.setUuid)}`).join(", ");
 }
 
-/** Two that say they are the same device at the same event count: which one is true is unknowable. */
-function findTwins(ours: readonly Sound[]): readonly Sound[] | null {
+/**
+ * Two that say they are the same device at the same event count: which one is true is unknowable.
+ */
+function findTwins(ours: readonly Sound[]): readonly [Sound, Sound] | null {
   for (const [at, member] of ours.entries()) {
     const twin = ours
       .slice(at + 1)

@@ -31,8 +31,8 @@ export function badBlockRange(sb: Superblock): ByteRange | null {
 }
 
 /**
- * Reads the list; `shift` is bblog_shift. Null when an entry is impossible (no length, beyond 2^53):
- * then every sector of the member is suspect.
+ * Reads the list; `shift` is bblog_shift. Null when an entry is impossible (no length, beyond
+ * 2^53): then every sector of the member is suspect.
  */
 export function decodeBadBlocks(bytes: Uint8Array, shift: number): readonly BadBlockRun[] | null {
   if (shift > 32) return null;

@@ -65,7 +65,9 @@ export type CreateMember =
       readonly stale: readonly ByteRange[];
     };
 
-/** Bytes for one member at a byte offset. Superblocks go AFTER every other write of every member. */
+/**
+ * Bytes for one member at a byte offset. Superblocks go AFTER every other write of every member.
+ */
 export interface PlannedWrite {
   readonly kind: "erase" | "bitmap" | "superblock";
   readonly offset: number;
@@ -121,9 +123,9 @@ const CLUSTER_NAME_BYTES = 64;
 const BITMAP_PAD_BYTES = 120;
 
 /**
- * set_name for a name on a host: `host:name` when that fits 31 bytes and the name has no colon, else
- * the name alone. Null when the name is empty or longer than 31 bytes.
- * Source: mdadm super1.c init_super1; measured.
+ * set_name for a name on a host: `host:name` when that fits 31 bytes and the name has no colon,
+ * else the name alone. Null when the name is empty or longer than 31 bytes. Source: mdadm super1.c
+ * init_super1; measured.
  */
 export function setNameBytes(name: string, homehost: string): Uint8Array | null {
   const encoder = new TextEncoder();
@@ -294,9 +296,10 @@ function chooseGeometry(
   const syncSize = bitmapSyncSize(options, size);
   const bitmap = sizeBitmap({ size, syncSize, chunkBytes: options.bitmapChunkBytes });
   if (!bitmap.ok) {
+    const chunkKib = (options.bitmapChunkBytes ?? 0) / 1024;
     return refuse(
       "RAID_BAD_BITMAP_CHUNK",
-      `a bitmap chunk of ${(options.bitmapChunkBytes ?? 0) / 1024} KiB needs more room than there is`,
+      `a bitmap with chunks of ${chunkKib} KiB needs more room than there is`,
       Number.isFinite(bitmap.minimumChunkBytes)
         ? `use --bitmap-chunk ${bitmap.minimumChunkBytes / 1024}K or more`
         : "use larger members or --bitmap none",

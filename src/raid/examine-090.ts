@@ -82,10 +82,10 @@ export function hasBitmap090(sb: Superblock090): boolean {
 }
 
 function deviceRow(name: string, device: Device090): string {
-  const columns = [device.number, device.major, device.minor, device.raidSlot];
-  const numbers = columns.map((value) => String(value | 0).padStart(5));
-  const words = describeState090(device.state);
-  return `${name} ${numbers[0]}   ${numbers[1]}    ${numbers[2]}    ${numbers[3]}      ${words.join(" ")}`;
+  const column = (value: number): string => String(value | 0).padStart(5);
+  const node = `${column(device.number)}   ${column(device.major)}    ${column(device.minor)}`;
+  const words = describeState090(device.state).join(" ");
+  return `${name} ${node}    ${column(device.raidSlot)}      ${words}`;
 }
 
 function hasBit(word: number, bit: number): boolean {

@@ -1,4 +1,6 @@
-/** The look of mdadm's reports: right-aligned labels, blank lines between groups, C's time format. */
+/**
+ * The look of mdadm's reports: right-aligned labels, blank lines between groups, C's time format.
+ */
 
 /** One line of a report: a label and its value, a line as it is, or a blank line. */
 export type ReportLine =

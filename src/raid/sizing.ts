@@ -1,7 +1,7 @@
 /**
  * Where `mdadm --create` puts things on a member and how big the array becomes: data offset, room
- * for the bitmap, bitmap chunk, bad-block log, component size. All in sectors unless named otherwise.
- * Source: mdadm super1.c validate_geometry1, choose_bm_space, add_internal_bitmap1,
+ * for the bitmap, bitmap chunk, bad-block log, component size. All in sectors unless named
+ * otherwise. Source: mdadm super1.c validate_geometry1, choose_bm_space, add_internal_bitmap1,
  * write_init_super1, Create.c; every rule measured with mdadm 4.2 (test/golden/mdadm-create).
  */
 
@@ -91,8 +91,8 @@ export type BitmapSizing =
   | { readonly ok: false; readonly minimumChunkBytes: number };
 
 /**
- * Chooses the bitmap chunk so that one slot fits the room that `size` sets aside: 64 MiB unless that
- * is too many bits. A requested chunk below the smallest possible one is refused.
+ * Chooses the bitmap chunk so that one slot fits the room that `size` sets aside: 64 MiB unless
+ * that is too many bits. A requested chunk below the smallest possible one is refused.
  */
 export function sizeBitmap(request: BitmapSizingRequest): BitmapSizing {
   const room = bitmapSpaceSectors(request.size);

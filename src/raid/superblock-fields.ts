@@ -145,7 +145,9 @@ export interface Superblock {
   readonly bblogOffset: number;
   readonly utime: SuperblockTime;
   readonly events: number;
-  /** Sectors known in sync; "none" = all of them and cleanly stopped (nothing to resync); 0 = dirty. */
+  /**
+   * Sectors known in sync; "none" = all of them and cleanly stopped (nothing to resync); 0 = dirty.
+   */
   readonly resyncOffset: number | "none";
   readonly logicalBlockSize: number;
   /** Role of device number i. */
