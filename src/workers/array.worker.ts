@@ -153,7 +153,8 @@ class ArrayThread {
       stopped: () => {
         for (const port of this.#ports) port.close();
         post({ type: "stopped" });
-        parentPort?.close();
+        // The answer to the stop command is posted by promise callbacks still to run.
+        setImmediate(() => parentPort?.close());
       },
     };
   }
