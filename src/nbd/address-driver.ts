@@ -2,8 +2,9 @@
  * Where an NBD server listens, and binding to it: TCP, a unix socket (a socket file that nobody
  * serves any more is replaced) or a descriptor that listens already.
  */
-import { lstatSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import { createConnection, type Server } from "node:net";
+import { dirname } from "node:path";
 import { CodedError } from "../common/errors.ts";
 
 /** An address to listen on. `reusePort`: several threads share the port, the kernel spreads. */
@@ -52,7 +53,14 @@ function listen(server: Server, address: NbdAddress): Promise<void> {
 
 function checkPath(path: string): void {
   const bytes = Buffer.byteLength(path);
-  if (bytes > 0 && bytes <= SOCKET_PATH_MAX_BYTES && !path.includes("\0")) return;
+  if (bytes > 0 && bytes <= SOCKET_PATH_MAX_BYTES && !path.includes("\0")) {
+    // Told here, because libuv reports a missing folder as EACCES.
+    if (existsSync(dirname(path))) return;
+    throw new CodedError("NBD_ADDRESS_INVALID", `the folder of ${path} does not exist`, {
+      remedy: "make the folder, or use another path",
+      details: { path },
+    });
+  }
   throw new CodedError("NBD_ADDRESS_INVALID", `${path} cannot be the path of a unix socket`, {
     remedy: `use a path of 1 to ${SOCKET_PATH_MAX_BYTES} bytes; this one has ${bytes}`,
     details: { path, bytes },

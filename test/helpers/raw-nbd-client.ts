@@ -26,14 +26,16 @@ export type ServerAddress = { readonly path: string } | { readonly port: number 
 
 export class RawNbdClient {
   readonly socket: Socket;
-  #received: Buffer = Buffer.alloc(0);
+  #chunks: Buffer[] = [];
+  #available = 0;
   #isClosed = false;
   #wake: () => void = () => undefined;
 
   constructor(socket: Socket) {
     this.socket = socket;
     socket.on("data", (chunk: Buffer) => {
-      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#chunks.push(chunk);
+      this.#available += chunk.length;
       this.#wake();
     });
     const end = (): void => {
@@ -67,7 +69,7 @@ export class RawNbdClient {
 
   /** Bytes received and not yet read. */
   get available(): number {
-    return this.#received.length;
+    return this.#available;
   }
 
   send(bytes: Uint8Array): void {
@@ -76,20 +78,20 @@ export class RawNbdClient {
 
   /** The next `length` bytes. Errors: rejects when the server closes before. */
   async read(length: number): Promise<Uint8Array> {
-    while (this.#received.length < length) {
-      if (this.#isClosed)
-        throw new Error(`closed with ${this.#received.length} of ${length} bytes`);
+    while (this.#available < length) {
+      if (this.#isClosed) throw new Error(`closed with ${this.#available} of ${length} bytes`);
       await this.#change();
     }
-    const bytes = new Uint8Array(this.#received.subarray(0, length));
-    this.#received = this.#received.subarray(length);
-    return bytes;
+    const received = Buffer.concat(this.#chunks);
+    this.#chunks = [received.subarray(length)];
+    this.#available -= length;
+    return new Uint8Array(received.subarray(0, length));
   }
 
   /** Resolves, with what was still received, when the server has closed the connection. */
   async untilClosed(): Promise<Uint8Array> {
     while (!this.#isClosed) await this.#change();
-    return new Uint8Array(this.#received);
+    return new Uint8Array(Buffer.concat(this.#chunks));
   }
 
   /** Reads the greeting and answers it. */
