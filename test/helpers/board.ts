@@ -11,8 +11,10 @@ import { SATSUMA_MAIN } from "./satsuma-command.ts";
 import { eventually } from "./timeout.ts";
 
 const READY_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 45_000;
 const OUTPUT_TAIL_CHARS = 8_000;
+/** Free ports, other ones at every start. */
+const LOOPBACK = ["--http", "127.0.0.1:0", "--nbd", "127.0.0.1:0"];
 
 export interface BoardOptions {
   /** Where the board keeps everything. Default: a new temporary folder, removed by `stop`. */
@@ -91,7 +93,7 @@ export class Board {
     const startedAt = Date.now();
     const child = spawn(
       process.execPath,
-      [SATSUMA_MAIN, "demo", "--data", this.dataDir, ...this.#args],
+      [SATSUMA_MAIN, "demo", "--data", this.dataDir, ...LOOPBACK, ...this.#args],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
     this.#process = child;
@@ -149,7 +151,7 @@ export class Board {
     killIfAlive(pid);
     child.kill("SIGKILL");
     await exit;
-    await eventually("the daemon is gone", STOP_TIMEOUT_MS, () => !existsSync(`/proc/${pid}`));
+    await eventually("the daemon is gone", STOP_TIMEOUT_MS, () => isGone(pid));
   }
 
   async restart(): Promise<void> {
@@ -162,12 +164,13 @@ export class Board {
     if (this.#isTemporary) rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** A request to the API with the board's token. Errors: rejects unless it answers 2xx. */
+  /** A request to the API with the board's token, waiting for jobs. Errors: rejects unless it answers 2xx. */
   async request(method: string, path: string, body?: unknown): Promise<unknown> {
     const response = await fetch(`${this.url}/api/v1${path}`, {
       method,
       headers: {
         authorization: `Bearer ${this.token}`,
+        prefer: "wait=60",
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -221,6 +224,16 @@ export async function waitForSync(board: Board, timeoutMs = 300_000): Promise<vo
 
 function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** No process, or one that nobody has waited for yet. */
+function isGone(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return stat.charAt(stat.lastIndexOf(")") + 2) === "Z";
+  } catch {
+    return true;
+  }
 }
 
 function killIfAlive(pid: number): void {
