@@ -136,7 +136,7 @@ const urlOf = ({ host, port }: { readonly host: string; readonly port: number })
 
 /**
  * Starts a daemon. What was opened is closed again when a step fails.
- * Errors: STORE_*, NBD_PORT_IN_USE, NBD_SOCKET_IN_USE, API_ADDRESS_IN_USE, CONFIG_TLS_UNREADABLE.
+ * Errors: STORE_*, NBD_ADDRESS_*, API_ADDRESS_*, CONFIG_TLS_UNREADABLE.
  */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { config, logger } = options;

@@ -32,7 +32,7 @@ const clientArguments = (place: AttachPlace, name: string): string => {
   return `${address} -N ${shellWord(name)}`;
 };
 
-/** Four connections where a client allows it, `-persist` so that a restart of the board is survived. */
+/** Four connections where a client allows it; `-persist` survives a restart of the board. */
 const clientCommand = (place: AttachPlace, name: string, device: string): string =>
   `nbd-client ${clientArguments(place, name)} ${device} -connections 4 -persist -timeout 60`;
 

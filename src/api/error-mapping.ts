@@ -18,6 +18,12 @@ const kind = (status: number, slug: string, title: string): ProblemKind => ({
 
 const NOT_FOUND = kind(404, "not-found", "There is no such thing");
 const DEVICE_IN_USE = kind(409, "device-in-use", "The device is in use");
+const NOT_CLEAN = kind(409, "device-not-clean", "The device holds something");
+const TOO_SMALL = kind(422, "device-too-small", "The device is too small");
+const ARRAY_BUSY = kind(409, "array-busy", "Another verb is under way on the array");
+const NOT_RUNNING = kind(409, "array-not-running", "The array does not run");
+const UNFIT = kind(422, "validation-failed", "The request does not fit the devices");
+const LEVEL = kind(422, "level-unsupported", "The raid level is not supported");
 const OVERLOADED = kind(503, "overloaded", "The board is too busy");
 const NO_SPACE = kind(507, "no-space", "There is no space left");
 const STORE_FAILED = kind(500, "store-failed", "The settings database failed");
@@ -56,14 +62,14 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_NAME_AMBIGUOUS: kind(409, "name-ambiguous", "The name is not unique"),
   CONTROL_DEVICE_IN_USE: DEVICE_IN_USE,
   CONTROL_DEVICE_TWICE: DEVICE_IN_USE,
-  CONTROL_DEVICE_NOT_CLEAN: kind(409, "device-not-clean", "The device holds something"),
+  CONTROL_DEVICE_NOT_CLEAN: NOT_CLEAN,
   CONTROL_DEVICE_MISSING: kind(409, "device-missing", "The device is not there"),
   CONTROL_DEVICE_UNUSABLE: kind(422, "device-unusable", "The device cannot be used"),
   CONTROL_DEVICE_NOT_GONE: kind(409, "device-not-gone", "The device is not gone"),
   CONTROL_DEVICES_FULL: NO_SPACE,
   CONTROL_EXPORTS_FULL: NO_SPACE,
-  CONTROL_ARRAY_BUSY: kind(409, "array-busy", "Another verb is under way on the array"),
-  CONTROL_ARRAY_NOT_RUNNING: kind(409, "array-not-running", "The array does not run"),
+  CONTROL_ARRAY_BUSY: ARRAY_BUSY,
+  CONTROL_ARRAY_NOT_RUNNING: NOT_RUNNING,
   CONTROL_ARRAY_RUNNING: kind(409, "array-running", "The array runs already"),
   CONTROL_ARRAY_EXPORTED: kind(409, "array-exported", "Clients are attached to the array"),
   CONTROL_EXPORT_IN_USE: kind(409, "export-in-use", "Clients are attached to the export"),
@@ -83,7 +89,24 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   ),
   RAID_MEMBER_NOT_FAULTY: kind(409, "member-not-faulty", "The member is in use"),
   RAID_RE_ADD_REFUSED: kind(409, "re-add-refused", "The member cannot be taken back"),
-  RAID_DEVICE_TOO_SMALL: kind(422, "device-too-small", "The device is too small"),
+  RAID_DEVICE_TOO_SMALL: TOO_SMALL,
+  RAID_MEMBER_TOO_SMALL: TOO_SMALL,
+  RAID_DEVICE_IN_USE: DEVICE_IN_USE,
+  RAID_DUPLICATE_MEMBER: DEVICE_IN_USE,
+  RAID_ALREADY_A_MEMBER: DEVICE_IN_USE,
+  RAID_DEVICE_NOT_CLEAN: NOT_CLEAN,
+  RAID_NOT_A_MEMBER: NOT_FOUND,
+  RAID_SYNC_IN_PROGRESS: kind(409, "sync-in-progress", "Another sync action runs"),
+  RAID_MEMBER_BUSY: ARRAY_BUSY,
+  RAID_ARRAY_STOPPING: NOT_RUNNING,
+  ENGINE_ARRAY_NOT_RUNNING: NOT_RUNNING,
+  RAID_ARRAY_BROKEN: kind(409, "array-failed", "The array has no in-sync member"),
+  RAID_MEMBER_IO_ERROR: kind(502, "device-io-error", "The device failed"),
+  RAID_BAD_NAME: UNFIT,
+  RAID_BAD_MEMBER_COUNT: UNFIT,
+  RAID_BAD_BITMAP_CHUNK: UNFIT,
+  RAID_UNSUPPORTED_LEVEL: LEVEL,
+  RAID_LEVEL_NOT_RUNNABLE: LEVEL,
   HAL_LAB_MODE_OFF: kind(403, "lab-mode-off", "Lab mode is off"),
   HAL_FILE_EXISTS: kind(409, "name-taken", "The name is taken"),
   HAL_NO_SPACE: NO_SPACE,
@@ -99,6 +122,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
 
 const AREAS: readonly (readonly [prefix: string, kind: ProblemKind])[] = [
   ["RAID_", kind(409, "array-refused", "The array refused")],
+  ["ENGINE_", kind(409, "array-refused", "The engine refused")],
   ["NBD_", kind(409, "export-refused", "The NBD server refused")],
   ["HAL_", kind(502, "device-io-error", "The device failed")],
   ["CONFIG_", kind(409, "configuration", "The configuration does not allow it")],

@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { CodedError } from "../common/errors.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 
@@ -17,6 +17,8 @@ declare module "fastify" {
     replyKey: string | null;
   }
 }
+
+type Stored = NonNullable<ReturnType<ControlPlane["store"]["replies"]["find"]>>;
 
 const fingerprintOf = (request: FastifyRequest): string =>
   createHash("sha256")
@@ -36,11 +38,55 @@ const keyOf = (request: FastifyRequest): string | null => {
   return `${request.actor} ${header}`;
 };
 
+/** Answers a retry with the reply of the first request. Errors: API_IDEMPOTENCY_KEY_REUSED. */
+const replay = (request: FastifyRequest, reply: FastifyReply, stored: Stored): FastifyReply => {
+  if (stored.fingerprint !== fingerprintOf(request)) {
+    throw new CodedError("API_IDEMPOTENCY_KEY_REUSED", "the key was used for another request", {
+      remedy: "make a new key for every new request",
+    });
+  }
+  if (stored.location !== null) {
+    reply.header("location", stored.location);
+  }
+  const type = stored.status < 400 ? "application/json" : "application/problem+json";
+  return reply
+    .code(stored.status)
+    .header("idempotency-replayed", "true")
+    .type(`${type}; charset=utf-8`)
+    .serializer((text: string) => text)
+    .send(stored.body);
+};
+
+/** Keeps the reply under the request's key. */
+const keep = (
+  control: ControlPlane,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  body: unknown,
+): void => {
+  const key = request.replyKey;
+  if (key === null || reply.statusCode >= 500 || typeof body !== "string") {
+    return;
+  }
+  const { now, logger } = control.options;
+  const location = reply.getHeader("location");
+  try {
+    control.store.replies.put({
+      key,
+      fingerprint: fingerprintOf(request),
+      status: reply.statusCode,
+      location: typeof location === "string" ? location : null,
+      body,
+      createdAt: now(),
+    });
+  } catch (error) {
+    logger.warn({ error }, "reply-write-failed");
+  }
+};
+
 /** Installs the hooks. */
 export function installIdempotency(app: FastifyInstance, control: ControlPlane): void {
   const underWay = new Set<string>();
-  const { replies } = control.store;
-  const { now, logger } = control.options;
   app.decorateRequest("replyKey", null);
 
   app.addHook("preHandler", async (request, reply) => {
@@ -53,47 +99,15 @@ export function installIdempotency(app: FastifyInstance, control: ControlPlane):
         remedy: "wait, then send the same request again",
       });
     }
-    const stored = replies.find(key, now());
-    if (stored === null) {
-      underWay.add(key);
-      request.replyKey = key;
-      return;
+    const stored = control.store.replies.find(key, control.options.now());
+    if (stored !== null) {
+      return replay(request, reply, stored);
     }
-    if (stored.fingerprint !== fingerprintOf(request)) {
-      throw new CodedError("API_IDEMPOTENCY_KEY_REUSED", "the key was used for another request", {
-        remedy: "make a new key for every new request",
-      });
-    }
-    if (stored.location !== null) {
-      reply.header("location", stored.location);
-    }
-    reply.header("idempotency-replayed", "true").code(stored.status);
-    const type = stored.status < 400 ? "application/json" : "application/problem+json";
-    return reply
-      .type(`${type}; charset=utf-8`)
-      .serializer((text: string) => text)
-      .send(stored.body);
+    underWay.add(key);
+    request.replyKey = key;
   });
 
-  app.addHook("onSend", async (request, reply, payload) => {
-    const key = request.replyKey;
-    if (key === null || reply.statusCode >= 500 || typeof payload !== "string") {
-      return;
-    }
-    const location = reply.getHeader("location");
-    try {
-      replies.put({
-        key,
-        fingerprint: fingerprintOf(request),
-        status: reply.statusCode,
-        location: typeof location === "string" ? location : null,
-        body: payload,
-        createdAt: now(),
-      });
-    } catch (error) {
-      logger.warn({ error }, "reply-write-failed");
-    }
-  });
+  app.addHook("onSend", async (request, reply, body) => keep(control, request, reply, body));
 
   app.addHook("onResponse", async (request) => {
     if (request.replyKey !== null) {

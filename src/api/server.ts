@@ -1,7 +1,7 @@
 /**
  * The HTTP server: REST, event stream, metrics, panel. `build` makes it and never listens.
  *
- * Every failure leaves as one problem document; every reply carries X-Request-Id and X-Satsuma-Node.
+ * Every failure leaves as one problem document; every reply carries X-Request-Id, X-Satsuma-Node.
  */
 
 import { randomUUID } from "node:crypto";
@@ -92,6 +92,8 @@ const installReadiness = (app: FastifyInstance, control: ControlPlane): void => 
 };
 
 const installReplies = (app: FastifyInstance, control: ControlPlane): void => {
+  // JSON is the only body there is.
+  app.removeContentTypeParser("text/plain");
   app.setValidatorCompiler(compileValidator as never);
   // Replies are built from typed resources; tests check them against the schemas.
   app.setSerializerCompiler(() => (reply) => JSON.stringify(reply));
@@ -148,6 +150,7 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
     requestTimeout: 30_000,
     maxRequestsPerSocket: 0,
     forceCloseConnections: true,
+    frameworkErrors: (error, request, reply) => sendProblem(request, reply, codedError(error)),
     genReqId: (request) => {
       const given = request.headers["x-request-id"];
       return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();

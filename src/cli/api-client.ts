@@ -121,7 +121,7 @@ export class ApiClient {
     this.#token = access.token;
   }
 
-  /** The reply's JSON, undefined when it is empty. Errors: the problem's code, CLI_API_UNREACHABLE. */
+  /** The reply's JSON, undefined when empty. Errors: the problem's code, CLI_API_UNREACHABLE. */
   async request<Reply>(
     method: string,
     requestPath: string,

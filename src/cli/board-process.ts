@@ -1,4 +1,4 @@
-/** A board as a process of its own: `satsuma serve` as a child, with a channel that tells when it is ready. */
+/** A board as a process of its own: `satsuma serve` as a child that tells when it is ready. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -33,7 +33,7 @@ const frameOf = (lines: readonly string[]): StreamFrame | null => {
   return parts.length === 0 ? null : { id, event, text: parts.join("\n") };
 };
 
-/** The frames of `body` until it ends. Errors: those of the body; RangeError for an endless frame. */
+/** The frames of `body` until it ends. Errors: the body's; RangeError for an endless frame. */
 export async function* readFrames(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamFrame> {
   const decoder = new TextDecoder();
   let rest = "";

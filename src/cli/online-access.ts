@@ -1,4 +1,4 @@
-/** What every online verb has in common: the flags that name the daemon, its client, names of devices. */
+/** What every online verb has in common: flags that name the daemon, its client, device names. */
 
 import path from "node:path";
 import type { Command } from "commander";

@@ -78,7 +78,7 @@ export class ArrayCommands {
     this.#options = options;
   }
 
-  /** What `order` would make, on freshly read devices. Errors: CONTROL_NAME_TAKEN, of planCreate. */
+  /** What `order` would make, on devices read anew. Errors: CONTROL_NAME_TAKEN, of planCreate. */
   async plan(order: CreateOrder): Promise<ArrayPlan> {
     const { arrays, devices } = this.#options;
     if (arrays.list().some((view) => view.record.name === order.name)) {

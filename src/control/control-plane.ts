@@ -72,45 +72,20 @@ export class ControlPlane {
     this.jobs = new JobService({ records: store.jobs, events, now, newId: options.newId, logger });
     this.syncJobs = new SyncJobs(this.jobs, events, now);
     const { jobs, syncJobs } = this;
-    this.arrays = new ArrayService({
-      registry: store.arrays,
-      engine,
-      events,
-      syncJobs,
-      now,
-      logger,
-    });
+    const base = { engine, events, now, logger };
+    this.arrays = new ArrayService({ ...base, registry: store.arrays, syncJobs });
     const { arrays } = this;
     this.devices = new DeviceService({
+      ...base,
       records: store.devices,
-      engine,
       arrays,
-      events,
       files,
       directory: options.devicesDirectory,
       configuredPaths: options.devicePaths,
-      now,
-      logger,
     });
-    const { devices } = this;
-    this.exports = new ExportService({
-      records: store.exports,
-      engine,
-      arrays,
-      events,
-      now,
-      logger,
-    });
-    const exports = this.exports;
-    this.arrayCommands = new ArrayCommands({
-      engine,
-      arrays,
-      devices,
-      exports,
-      jobs,
-      events,
-      logger,
-    });
+    this.exports = new ExportService({ ...base, records: store.exports, arrays });
+    const { devices, exports } = this;
+    this.arrayCommands = new ArrayCommands({ ...base, arrays, devices, exports, jobs });
     this.memberCommands = new MemberCommands({ arrays, devices, jobs, syncJobs });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
@@ -125,7 +100,7 @@ export class ControlPlane {
 
   /**
    * Takes over what the last run left, reads the devices, starts every array that is wanted, opens
-   * their exports, then watches the devices. An array that cannot start stays listed; the rest go on.
+   * their exports, then watches the devices. An array that cannot start stays listed.
    */
   async start(): Promise<void> {
     this.jobs.takeOver();

@@ -15,7 +15,7 @@ import { subjectOf } from "./subject.ts";
 /** Time between ticks: a lost member is noticed within a second. */
 export const DEVICE_TICK_MS = 500;
 
-/** What the monitor needs. `onAppeared` is told of devices that are there (again), after reading. */
+/** What the monitor needs. `onAppeared` is told of devices that are there, after reading. */
 export interface DeviceMonitorOptions {
   readonly devices: DeviceService;
   readonly arrays: ArrayService;

@@ -29,7 +29,7 @@ export interface EngineOptions {
   readonly logger: Logger;
 }
 
-/** Errors: NBD_PORT_IN_USE and NBD_SOCKET_IN_USE name the address and the remedy. */
+/** Errors: NBD_ADDRESS_IN_USE, NBD_ADDRESS_DENIED and NBD_ADDRESS_INVALID name the address. */
 export type OpenEngine = (options: EngineOptions) => Promise<StorageEngine>;
 
 /** Speed limits of sync actions in bytes per second. */
@@ -141,7 +141,7 @@ export interface IoCounters {
   >;
 }
 
-/** A fault laid over one member (lab mode). Source of the words: nbdkit's error and delay filters. */
+/** A fault laid over one member, in lab mode. Source: words of nbdkit's error and delay filters. */
 export interface MemberFault {
   readonly path: string;
   readonly kind: "read-error" | "write-error" | "flush-error" | "stall";

@@ -166,7 +166,7 @@ export class ExportService {
     this.#announce(name, "export.deleted", `export ${name} deleted`, entry.record.arrayUuid, true);
   }
 
-  /** Opens every export of an array that has started. One that fails stays offline with the reason. */
+  /** Opens every export of an array that has started; one that fails stays offline, with why. */
   async openAll(uuid: string): Promise<void> {
     for (const entry of this.#of(uuid)) {
       try {

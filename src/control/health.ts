@@ -68,17 +68,17 @@ const progressOf = (view: ArrayView): string => {
 };
 
 const phrase = (view: ArrayView): string => {
-  const name = view.record.name;
-  const status = view.status;
+  const { name } = view.record;
+  const copies = `${view.status?.inSyncCopies ?? 0} of ${view.status?.raidDevices ?? 0} copies`;
   switch (view.health) {
     case "failed":
       return `${name} has failed: no in-sync member is left.`;
     case "inactive":
       return `${name} could not start: ${view.startProblem?.message ?? "it is not started yet"}.`;
     case "degraded":
-      return `${name} is degraded: ${status?.inSyncCopies ?? 0} of ${status?.raidDevices ?? 0} copies in sync and nothing is being rebuilt.`;
+      return `${name} is degraded: ${copies} in sync and nothing is being rebuilt.`;
     case "recovering":
-      return `${name} is recovering${progressOf(view)}: ${status?.inSyncCopies ?? 0} of ${status?.raidDevices ?? 0} copies in sync.`;
+      return `${name} is recovering${progressOf(view)}: ${copies} in sync.`;
     case "resyncing":
       return `${name} is resyncing${progressOf(view)}.`;
     case "building":

@@ -9,7 +9,7 @@ export interface LabFault {
   readonly fault: MemberFault;
 }
 
-/** The fault lab. Every call that changes something fails with HAL_LAB_MODE_OFF outside lab mode. */
+/** The fault lab. Calls that change something fail with HAL_LAB_MODE_OFF outside lab mode. */
 export class LabFaults {
   readonly #engine: StorageEngine;
   readonly #devices: DeviceService;

@@ -63,7 +63,7 @@ export class MemberCommands {
     );
   }
 
-  /** Takes a faulty or spare member out. Errors: CONTROL_MEMBER_NOT_FOUND, RAID_MEMBER_NOT_FAULTY. */
+  /** Takes a faulty member or spare out. Errors: CONTROL_MEMBER_NOT_FOUND, the engine's. */
   async remove(arrayKey: string, deviceKey: string): Promise<void> {
     const { view, running } = this.#options.arrays.findRunning(arrayKey);
     const device = this.#member(view.record.uuid, deviceKey);

@@ -1,7 +1,7 @@
 /**
  * A storage engine without I/O, for tests of control and API: arrays are status values in memory,
  * devices are looked up on the filesystem but hold what the test says. It keeps the promises of the
- * port (refusals, order of news) and does nothing by itself: tests move it with `FakeArray`'s calls.
+ * port (refusals, order of news) and does nothing by itself: tests move it by `FakeArray`.
  */
 import { statSync } from "node:fs";
 import { CodedError } from "../../src/common/errors.ts";

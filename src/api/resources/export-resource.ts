@@ -67,7 +67,7 @@ export function clientResource(client: ExportClient): ExportClientResource {
   };
 }
 
-/** What to call the host: an address that means "every interface" is replaced by the board's name. */
+/** What to call the host: the board's name where it listens on every interface. */
 export function reachableHost(control: ControlPlane, host: string): string {
   return host === "0.0.0.0" || host === "::" ? control.options.nodeName : host;
 }

@@ -14,8 +14,7 @@ import {
   DevicePatch,
 } from "../schemas/device.ts";
 
-/** Registers the routes. */
-export function registerDeviceRoutes(app: ApiServer, { control }: RouteContext): void {
+const registerCollection = (app: ApiServer, { control }: RouteContext): void => {
   app.get(
     "/api/v1/devices",
     {
@@ -55,7 +54,9 @@ export function registerDeviceRoutes(app: ApiServer, { control }: RouteContext):
       return reply.code(201).header("location", shown.links["self"]).send(shown);
     },
   );
+};
 
+const registerOne = (app: ApiServer, { control }: RouteContext): void => {
   app.get(
     "/api/v1/devices/:device_id",
     {
@@ -102,4 +103,10 @@ export function registerDeviceRoutes(app: ApiServer, { control }: RouteContext):
       return reply.code(204).send(null);
     },
   );
+};
+
+/** Registers the routes. */
+export function registerDeviceRoutes(app: ApiServer, context: RouteContext): void {
+  registerCollection(app, context);
+  registerOne(app, context);
 }

@@ -1,4 +1,4 @@
-/** Arrays over the API: create, assemble, import, stop, sync action; each success and each refusal. */
+/** Arrays over the API: create, assemble, import, stop, sync; each success and each refusal. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";

@@ -1,4 +1,4 @@
-/** Jobs of verbs and of sync actions: their states, waits, bounds, and what a restart makes of them. */
+/** Jobs of verbs and of sync actions: states, waits, bounds, what a restart makes of them. */
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -11,7 +11,7 @@ import { openStore } from "../../../src/store/store.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 import { withTimeout } from "../../helpers/timeout.ts";
 
-const WRITER = join(import.meta.dirname, "killed-writer.ts");
+const WRITER = join(import.meta.dirname, "../../helpers/killed-writer.ts");
 
 /** Lets the writer store at least `count` arrays, kills it, returns the last number it told. */
 async function writeAndKill(path: string, count: number, signal: AbortSignal): Promise<number> {

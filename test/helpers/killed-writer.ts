@@ -3,7 +3,7 @@
  * Prints the number of each array once it is stored.
  */
 import { writeSync } from "node:fs";
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../src/store/store.ts";
 
 const [path = ""] = process.argv.slice(2);
 const store = openStore({ path });
