@@ -11,6 +11,7 @@ export const CELL_BYTES = 4096;
 const CONNECTIONS = 4;
 const WRITES_UNDER_WAY = 8;
 const CELLS_MAX = 8;
+const WRITES_PER_FLUSH = 256;
 
 export class CrashLoad {
   readonly model: ContentModel;
@@ -33,7 +34,6 @@ export class CrashLoad {
       const client = await NbdClient.attach(socket, exportName);
       this.#clients.push(client);
       for (let lane = 0; lane < WRITES_UNDER_WAY; lane++) loops.push(this.#writeUntilEnd(client));
-      loops.push(this.#flushUntilEnd(client));
     }
     await Promise.all(loops);
     for (const client of this.#clients.splice(0)) client.close();
@@ -49,7 +49,7 @@ export class CrashLoad {
       const count = 1 + this.#prng.below(CELLS_MAX);
       const first = this.#place(count);
       const write = this.model.beginWrite(first, count);
-      const fua = this.#prng.below(32) === 0;
+      const fua = this.#prng.below(128) === 0;
       try {
         await client.write(first * CELL_BYTES, stamp(write), fua);
       } catch {
@@ -58,20 +58,21 @@ export class CrashLoad {
       this.writes++;
       // A killed process loses nothing that it has written: the kernel's page cache stays.
       this.model.ackedDurable(write);
+      if (this.writes % WRITES_PER_FLUSH === 0 && !(await this.#flush(client))) return;
     }
   }
 
-  async #flushUntilEnd(client: NbdClient): Promise<void> {
-    while (!this.#stopped) {
-      const began = this.model.beginFlush();
-      try {
-        await client.flush();
-      } catch {
-        return;
-      }
-      this.flushes++;
-      this.model.flushed(began);
+  /** False when the server is gone. */
+  async #flush(client: NbdClient): Promise<boolean> {
+    const began = this.model.beginFlush();
+    try {
+      await client.flush();
+    } catch {
+      return false;
     }
+    this.flushes++;
+    this.model.flushed(began);
+    return true;
   }
 
   /** Mostly few places, so that writes overlap and bits are reused; sometimes anywhere. */

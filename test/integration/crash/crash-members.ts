@@ -1,5 +1,5 @@
 /** What must hold on the members of a stopped or killed raid1 array, read from their files. */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { assert } from "../../../src/common/assert.ts";
 import {
   BITMAP_SUPERBLOCK_BYTES,
@@ -42,7 +42,7 @@ export async function examineMembers(paths: readonly string[]): Promise<MembersV
     clean &&= sb.resyncOffset === "none";
     sizeBytes = sb.size * SECTOR;
     contents.push(bytes.subarray(sb.dataOffset * SECTOR, sb.dataOffset * SECTOR + sizeBytes));
-    await askMdadm(path);
+    await askMdadm(path, bytes.subarray(at, at + 64 * 1024));
   }
   compareLegs(contents, chunkBytes, clean ? new Set() : dirty);
   return { dirty, chunkBytes, clean, sizeBytes };
@@ -65,9 +65,13 @@ function compareLegs(
   }
 }
 
-async function askMdadm(path: string): Promise<void> {
+/** `--examine-bitmap` reads a bitmap at the start of a plain file. */
+async function askMdadm(path: string, bitmapArea: Uint8Array): Promise<void> {
   const { stdout } = await runCommand("mdadm", ["--examine", path]);
   assert(/Checksum : \w+ - correct/.test(stdout), `mdadm accepts ${path}:\n${stdout}`);
-  const bitmap = await runCommand("mdadm", ["--examine-bitmap", path]);
+  const copy = `${path}.bitmap`;
+  writeFileSync(copy, bitmapArea);
+  const bitmap = await runCommand("mdadm", ["--examine-bitmap", copy]);
+  rmSync(copy);
   assert(/Bitmap : \d+ bits/.test(bitmap.stdout), `mdadm reads the bitmap of ${path}`);
 }
