@@ -63,6 +63,8 @@ export class SocketInput {
 
   /** Delivers to `sink` from now on and reads; null: reads nothing. */
   deliverTo(sink: ChunkSink | null): void {
+    // Pausing twice would stop the reads of a TLS socket that has taken the handle over.
+    if (sink === null && this.#sink === null) return;
     this.#sink = sink;
     if (sink === null) this.socket.pause();
     else this.socket.resume();

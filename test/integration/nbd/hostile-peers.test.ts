@@ -97,7 +97,13 @@ test(
   withNbdServer(
     {
       server: {
-        limits: { unsentBytesMax: MIB, allowanceBytes: 1024, budgetBytes: MIB, stallMs: 200 },
+        limits: {
+          unsentBytesMax: MIB,
+          allowanceBytes: 1024,
+          budgetBytes: MIB,
+          stallMs: 200,
+          slowestBytesPerSecond: 64 * MIB,
+        },
       },
     },
     async (fixture) => {
