@@ -56,6 +56,7 @@ export type AssemblyReason =
   | "damaged"
   | "unreadable"
   | "no-superblock"
+  | "undecided"
   | "metadata-0.90"
   | "metadata-ddf"
   | "metadata-imsm";

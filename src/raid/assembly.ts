@@ -80,6 +80,7 @@ export function assemble(
   });
   const ours = oneArray(sound, options.setUuid, judgements);
   if (ours === "mixed") {
+    for (const { index, sb } of sound) judgements.set(index, ofArray(sb));
     return refuse(
       "RAID_MIXED_ARRAYS",
       `the members belong to different arrays: ${describeArrays(sound)}`,
@@ -124,10 +125,13 @@ function oneArray(
   const ours = sound.filter(({ sb }) => equalBytes(sb.setUuid, setUuid));
   for (const member of sound) {
     if (ours.includes(member)) continue;
-    const uuid = uuidToMdadmText(member.sb.setUuid);
-    judgements.set(member.index, unusable("other-array", `belongs to another array, ${uuid}`));
+    judgements.set(member.index, ofArray(member.sb));
   }
   return wanted === undefined && ours.length < sound.length ? "mixed" : ours;
+}
+
+function ofArray(sb: Superblock): Judgement {
+  return unusable("other-array", `belongs to array ${uuidToMdadmText(sb.setUuid)}`);
 }
 
 function describeArrays(sound: readonly Sound[]): string {
@@ -292,7 +296,7 @@ function membersOf(
   judgements: ReadonlyMap<number, Judgement>,
 ): readonly AssemblyMember[] {
   return candidates.map(({ path, probe }, index) => {
-    const judgement = judgements.get(index) ?? unusable("other-array", "was not considered");
+    const judgement = judgements.get(index) ?? unusable("undecided", "was not judged");
     const found = probe.superblock;
     const superblock = found?.problem === null ? (found.parsed?.value ?? null) : null;
     return { path, superblock, ...judgement };

@@ -5,6 +5,7 @@
  * (test/golden/mdadm-create): the bad-block page is reserved, not written.
  */
 
+import { assert } from "../common/assert.ts";
 import type { BitmapSuperblock } from "./bitmap-superblock.ts";
 import { BITMAP_NODES_MAX, encodeBitmapSuperblock } from "./bitmap-superblock.ts";
 import type { ByteRange, ProbedMember } from "./probe.ts";
@@ -181,7 +182,8 @@ export function planCreate(
       bitmapSlotSectors: geometry.bitmap === null ? null : geometry.bitmap.slotBytes / SECTOR_BYTES,
       clusterSlots: options.bitmap === "clustered" ? options.nodes : 0,
     });
-    if (layout === null) return refuseBitmapRoom(options, geometry);
+    // 64 slots of the largest bitmap are 16384 sectors; devices that large have 264192 before the data.
+    assert(layout !== null, `no room for the metadata of ${member.path}`);
     planned.push(planMember(options, members, geometry, number, member, layout));
   }
   const { size, arraySectors, dataOffset, bitmap } = geometry;
@@ -322,15 +324,6 @@ function bitmapSyncSize(options: CreateOptions, size: number): number {
   const geometry = options.level === 10 ? geometryOf(options) : null;
   if (geometry === null) return size;
   return Math.floor((size * geometry.raidDisks) / (geometry.nearCopies * geometry.farCopies));
-}
-
-function refuseBitmapRoom(options: CreateOptions, geometry: CreateGeometry): CreateRefusal {
-  const slotKib = (geometry.bitmap?.slotBytes ?? 0) / 1024;
-  return refuse(
-    "RAID_BAD_CLUSTER",
-    `${options.nodes} bitmap slots of ${slotKib} KiB do not fit before the data`,
-    "use fewer nodes or a larger --bitmap-chunk",
-  );
 }
 
 function planMember(
