@@ -131,7 +131,12 @@ export async function startBoardProcess(options: BoardProcessOptions): Promise<B
       "--lab",
     ],
     // A group of its own: Ctrl-C reaches only the parent, which ends the child once.
-    { stdio: ["ignore", log, log, "ipc"], detached: true },
+    {
+      stdio: ["ignore", log, log, "ipc"],
+      detached: true,
+      // As bin/satsuma sets it: threads for asynchronous member I/O.
+      env: { UV_THREADPOOL_SIZE: "32", ...process.env },
+    },
   );
   closeSync(log);
   const exited = new Promise<string>((resolve) => {

@@ -39,6 +39,30 @@ const logicalBlockBytes = (rdev: number): number => {
   return 512;
 };
 
+/**
+ * Asynchronous calls of one handle under way at once. Choice: enough to keep a drive busy; a drive
+ * that hangs holds this many threads of the process's pool and no more.
+ */
+const CALLS_MAX = 8;
+
+/** Lets so many through at a time, the others in order of arrival. */
+class Turnstile {
+  #free = CALLS_MAX;
+  readonly #waiting: (() => void)[] = [];
+
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
+    try {
+      return await call();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
+
 export interface OpenFileOptions {
   readonly mode: "read" | "write";
   /** Claim a block device (O_EXCL): fails while a file system or md of the kernel uses it. */
@@ -52,6 +76,7 @@ export class FileBlockDevice implements BlockDevice {
   readonly readOnly: boolean;
   readonly sync: SyncCalls;
   readonly #fd: number;
+  readonly #turnstile = new Turnstile();
   #open = true;
 
   private constructor(path: string, fd: number, stat: fs.Stats, readOnly: boolean) {
@@ -93,6 +118,10 @@ export class FileBlockDevice implements BlockDevice {
 
   async read(target: Uint8Array, offset: number): Promise<void> {
     this.#check(target.length, offset, false);
+    await this.#turnstile.run(() => this.#readAll(target, offset));
+  }
+
+  async #readAll(target: Uint8Array, offset: number): Promise<void> {
     let at = 0;
     while (at < target.length) {
       const got = await new Promise<number>((resolve, reject) => {
@@ -108,6 +137,10 @@ export class FileBlockDevice implements BlockDevice {
   async write(source: readonly Uint8Array[], offset: number): Promise<void> {
     const length = totalLength(source);
     this.#check(length, offset, true);
+    await this.#turnstile.run(() => this.#writeAll(source, offset, length));
+  }
+
+  async #writeAll(source: readonly Uint8Array[], offset: number, length: number): Promise<void> {
     let left = source;
     let at = offset;
     while (at < offset + length) {
@@ -123,11 +156,14 @@ export class FileBlockDevice implements BlockDevice {
 
   async flush(): Promise<void> {
     this.#check(0, 0, false);
-    await new Promise<void>((resolve, reject) => {
-      fs.fdatasync(this.#fd, (error) =>
-        error === null ? resolve() : reject(ioError("flush", this.name, error)),
-      );
-    });
+    await this.#turnstile.run(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          fs.fdatasync(this.#fd, (error) =>
+            error === null ? resolve() : reject(ioError("flush", this.name, error)),
+          );
+        }),
+    );
   }
 
   async close(): Promise<void> {
