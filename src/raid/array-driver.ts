@@ -8,7 +8,7 @@ import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayMachine } from "./array-machine.ts";
 import type { ArrayEffect, ArrayEvent, CommandOutcome, MemberOp } from "./array-messages.ts";
 import type { ArrayHappening, ArrayStatus } from "./array-status.ts";
-import { runCopy } from "./copy-driver.ts";
+import { CopyBuffers, runCopy } from "./copy-driver.ts";
 import { RegionLocks } from "./region-lock.ts";
 import type { WaitForRegion } from "./region-wait-driver.ts";
 import type { SharedArrayState } from "./shared-state.ts";
@@ -42,6 +42,7 @@ export class ArrayDriver {
   readonly #host: ArrayHost;
   readonly #members: Map<number, OpenMember>;
   readonly #locks: RegionLocks;
+  readonly #buffers = new CopyBuffers();
   readonly #commands = new Map<number, (outcome: CommandOutcome) => void>();
   readonly #memberUse = new Map<number, number>();
   readonly #closing = new Set<number>();
@@ -154,6 +155,7 @@ export class ArrayDriver {
       locks: this.#locks,
       member: (id: number) => this.#copyMember(id),
       waitForRegion: this.#host.waitForRegion,
+      buffers: this.#buffers,
     };
     void runCopy(plan, context).then((result) => {
       this.dispatch({ type: "copy-done", token, result });

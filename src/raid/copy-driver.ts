@@ -6,7 +6,7 @@
 
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { CopyPlan, CopyResult } from "./array-messages.ts";
-import type { RegionLocks } from "./region-lock.ts";
+import { REGION_BYTES, type RegionLocks } from "./region-lock.ts";
 import type { WaitForRegion } from "./region-wait-driver.ts";
 
 /** Differences are counted in whole units of this size. Source: md counts 64 KiB sync requests. */
@@ -20,6 +20,7 @@ export interface CopyContext {
   member(id: number): { readonly device: BlockDevice; readonly dataOffset: number } | null;
   readonly locks: RegionLocks;
   readonly waitForRegion: WaitForRegion;
+  readonly buffers: CopyBuffers;
 }
 
 type Failure = { readonly member: number; readonly message: string };
@@ -27,9 +28,29 @@ type Failure = { readonly member: number; readonly message: string };
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
+/** Buffers of finished pieces, for the next ones; a sync action would leave a gigabyte a second to collect. */
+export class CopyBuffers {
+  readonly #free: Uint8Array[] = [];
+
+  take(length: number): Uint8Array {
+    const buffer = this.#free.pop() ?? new Uint8Array(REGION_BYTES);
+    return buffer.length >= length ? buffer.subarray(0, length) : new Uint8Array(length);
+  }
+
+  give(buffer: Uint8Array): void {
+    const whole = buffer.buffer;
+    if (whole.byteLength !== REGION_BYTES || this.#free.length >= BUFFERS_KEPT) return;
+    this.#free.push(new Uint8Array(whole));
+  }
+}
+
+/** Choice: four pieces under way, each on four members. */
+const BUFFERS_KEPT = 16;
+
 class Copy {
   readonly #plan: CopyPlan;
   readonly #context: CopyContext;
+  readonly #taken: Uint8Array[] = [];
   readonly readFailed: Failure[] = [];
   readonly writeFailed: Failure[] = [];
   mismatchedBytes = 0;
@@ -40,10 +61,16 @@ class Copy {
     this.#context = context;
   }
 
+  /** Gives the buffers back. AFTER every read and write of the plan is done. */
+  end(): void {
+    for (const buffer of this.#taken) this.#context.buffers.give(buffer);
+  }
+
   async read(id: number): Promise<Uint8Array | null> {
     const member = this.#context.member(id);
     if (member === null) return null;
-    const target = new Uint8Array(this.#plan.length);
+    const target = this.#context.buffers.take(this.#plan.length);
+    this.#taken.push(target);
     try {
       await member.device.read(target, member.dataOffset + this.#plan.offset);
       return target;
@@ -141,6 +168,7 @@ export const runCopy = async (plan: CopyPlan, context: CopyContext): Promise<Cop
     const { readFailed, writeFailed, mismatchedBytes, writtenBytes } = copy;
     return { readable, readFailed, writeFailed, mismatchedBytes, writtenBytes };
   } finally {
+    copy.end();
     locks.release(plan.offset, plan.length);
   }
 };
