@@ -28,7 +28,7 @@ type Failure = { readonly member: number; readonly message: string };
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
-/** Buffers of finished pieces, for the next ones; a sync action would leave a gigabyte a second to collect. */
+/** Buffers of finished pieces, for the next ones: a sync action would litter the heap otherwise. */
 export class CopyBuffers {
   readonly #free: Uint8Array[] = [];
 

@@ -1,4 +1,4 @@
-/** What a device holds, in one look: md metadata and other signatures. Pure over ranges read ahead. */
+/** What a device holds: md metadata and other signatures. Pure over ranges read ahead. */
 
 import { type ByteRange, memberProbeRanges, type ProbedMember, probeMember } from "./probe.ts";
 import { detectSignatures, signatureRanges } from "./signatures.ts";

@@ -25,7 +25,7 @@ export const RUN_READ_ONLY = 2;
 /** No in-sync member can be written; reads still go to what is left. */
 export const RUN_BROKEN = 3;
 
-/** Leg states. A blocked leg is about to be recorded faulty: nobody writes until that is durable. */
+/** Leg states. A blocked leg is about to be recorded faulty; nobody writes until that is done. */
 export const LEG_NONE = 0;
 export const LEG_REBUILDING = 1;
 export const LEG_IN_SYNC = 2;

@@ -28,7 +28,7 @@ import { LEG_REBUILDING, RUN_ACTIVE, SYNCED_ALL } from "./shared-state.ts";
 const MIB = 1024 * 1024;
 /** Pieces under way at once. Choice: keeps two members busy without piling up behind clients. */
 const PIECES_IN_FLIGHT = 4;
-/** A checkpoint is written after this share of the array, or this long. Source: md.c (1/16); time: choice. */
+/** A checkpoint is due after this share of the array (source: md.c), or this long (choice). */
 const CHECKPOINT_SHARE = 16;
 const CHECKPOINT_MS = 30_000;
 /** Seconds over which the shown speed is smoothed. Choice: by eye. */
@@ -357,7 +357,7 @@ const outcomeOf = (run: SyncRun, complete: boolean): string => {
 const endResync = (state: ArrayState, run: SyncRun): void => {
   state.pending.flushFirst = true;
   if (run.unreadable) {
-    // What could be read on no leg keeps its bits and the pending resync: the next start tries again.
+    // What could be read on no leg keeps its bits and its pending resync until the next start.
     state.resyncStuck = true;
     return;
   }

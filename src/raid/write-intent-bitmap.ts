@@ -21,7 +21,7 @@ import { BIT_CLEAN, BIT_DURABLE, type SharedArrayState } from "./shared-state.ts
 
 /** Unit in which the bitmap is written. Source: md writes 4 KiB pages. */
 export const BITMAP_PAGE_BYTES = 4096;
-/** Sweeps a chunk must stay untouched before its bit is cleared. Source: md-bitmap.c counter 2, 1, 0. */
+/** Sweeps without a write before a bit is cleared. Source: md-bitmap.c, counter 2, 1, 0. */
 const SWEEPS_TO_CLEAR = 2;
 
 /** A run of bytes of the bitmap area that must be written to every leg. */

@@ -27,7 +27,7 @@ import type {
 import { readNewcomer } from "./newcomer.ts";
 import { type MemberTicket, openMember } from "./open-member.ts";
 
-/** Between ticks while something is under way, and while nothing is. Choice: a fifth of safe mode. */
+/** Between ticks while something is under way, and while nothing is. Choice: 1/10 of safe mode. */
 const TICK_MS = 20;
 const IDLE_TICK_MS = 500;
 /** Status messages at most this often while a sync action runs. */

@@ -28,7 +28,7 @@ import { FaultBoard } from "./fault-board.ts";
 import { IoPool } from "./io-pool.ts";
 import { openMember } from "./open-member.ts";
 
-/** Speed limits of sync actions, bytes per second. Source: drivers/md/md.c sysctl_speed_limit_min, _max. */
+/** Speed limits of sync actions, bytes per second. Source: drivers/md/md.c sysctl_speed_limit_*. */
 const SYNC_SPEED_MIN = 1000 * 1024;
 const SYNC_SPEED_MAX = 200_000 * 1024;
 /** Seconds between bitmap sweeps. Source: mdadm --delay. */

@@ -1,4 +1,4 @@
-/** The I/O workers as the main thread holds them: listening, attaching arrays, exports, counters. */
+/** The I/O workers as the main thread holds them: listening, arrays, exports, counters. */
 
 import { createServer } from "node:net";
 import { type MessagePort, Worker } from "node:worker_threads";

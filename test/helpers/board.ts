@@ -164,7 +164,7 @@ export class Board {
     if (this.#isTemporary) rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** A request to the API with the board's token, waiting for jobs. Errors: rejects unless it answers 2xx. */
+  /** A request with the board's token, waiting for jobs. Errors: rejects unless it answers 2xx. */
   async request(method: string, path: string, body?: unknown): Promise<unknown> {
     const response = await fetch(`${this.url}/api/v1${path}`, {
       method,

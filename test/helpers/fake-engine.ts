@@ -245,11 +245,12 @@ export class FakeEngine implements StorageEngine {
     this.#failIfAsked("create");
     this.#made += 1;
     const uuid = `1d70f103-4974-0ef1-af2a-${String(this.#made).padStart(12, "0")}`;
-    const size = Math.min(...request.members.map((path) => statSync(path).size)) - MEMBER_OVERHEAD;
-    const members = request.members.map((path, index) =>
+    const paths = request.members.filter((path) => path !== "missing");
+    const size = Math.min(...paths.map((path) => statSync(path).size)) - MEMBER_OVERHEAD;
+    const members = paths.map((path, index) =>
       fakeMember(path, index, [index < request.raidDevices ? "in_sync" : "spare"]),
     );
-    const inSyncCopies = Math.min(request.members.length, request.raidDevices);
+    const inSyncCopies = Math.min(paths.length, request.raidDevices);
     const degraded = request.raidDevices - inSyncCopies;
     const status: ArrayStatus = {
       uuid,
@@ -278,7 +279,7 @@ export class FakeEngine implements StorageEngine {
       syncSpeedMin: 1_048_576,
       syncSpeedMax: 209_715_200,
     };
-    for (const path of request.members) this.hold(path, { md: this.superblock(status) });
+    for (const path of paths) this.hold(path, { md: this.superblock(status) });
     return this.#run(status);
   }
 

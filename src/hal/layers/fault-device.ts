@@ -4,7 +4,7 @@
  *
  * Fault model: a fault has a kind (read, write or flush error, or a stall of any call), may let the
  * first N matching calls pass, then hits a number of calls or all of them, everywhere or only where
- * a call touches a range. A failed call changes nothing beneath. A stalled call waits, then goes on.
+ * a call touches a range. A failed call changes nothing beneath; a stalled one waits, then goes on.
  * The state lives in shared memory, so one switch reaches the handles of every thread.
  */
 

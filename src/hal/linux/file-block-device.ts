@@ -1,6 +1,6 @@
 /**
  * A regular file or a Linux block device as a BlockDevice: page cache, `pread`/`pwrite`, durable by
- * `fdatasync`. The file's size is taken when it is opened; a file that has shrunk since reads short,
+ * `fdatasync`. The file's size is taken when it is opened; one that has shrunk since reads short,
  * which is an I/O error like any other.
  */
 
@@ -21,7 +21,7 @@ const ioError = (verb: string, path: string, error: unknown): CodedError =>
         cause: error,
       });
 
-/** Bytes of a block device, from sysfs, which counts in sectors. Source: Documentation/ABI/stable/sysfs-block. */
+/** Bytes of a block device; sysfs counts sectors. Source: Documentation/ABI/stable/sysfs-block. */
 const blockDeviceBytes = (rdev: number): number => {
   const major = ((rdev >> 8) & 0xfff) | 0;
   const minor = (rdev & 0xff) | ((rdev >> 12) & 0xfff00);

@@ -1,17 +1,18 @@
 /**
- * A simulated member for crash tests. Fault model, the worst a disk without power protection may do:
+ * A simulated member for crash tests. Fault model, the worst a drive without power protection does:
  *
  * - A completed write lives in the drive's volatile cache. A flush makes every write that completed
  *   before it began durable.
  * - At a power cut each 512-byte sector of every write that is not durable, also of writes under
  *   way, is kept or lost on its own: any subset survives, in any order, so writes tear at sectors.
  * - Calls complete when the scheduler says so; the order in which several calls under way complete
- *   is arbitrary. Read content is what the cache holds at completion.
+ *   is arbitrary. Read content is what the cache holds at completion. While the device is `quick`
+ *   it has synchronous calls too, which complete at once.
  */
 
 import { CodedError } from "../../common/errors.ts";
 import type { Prng } from "../../common/prng.ts";
-import type { BlockDevice } from "../block-device.ts";
+import type { BlockDevice, SyncCalls } from "../block-device.ts";
 
 const SECTOR = 512;
 
@@ -85,19 +86,37 @@ export class SimDevice implements BlockDevice {
   readonly name: string;
   readonly logicalBlockSize = SECTOR;
   readonly readOnly = false;
-  readonly sync = null;
   readonly #medium: SimMedium;
   readonly #turn: Turn;
+  readonly #quick: () => boolean;
+  readonly #calls: SyncCalls;
   #open = true;
 
-  constructor(name: string, medium: SimMedium, turn: Turn) {
+  /** `quick`: whether calls complete at once just now; must not change between two turns. */
+  constructor(name: string, medium: SimMedium, turn: Turn, quick: () => boolean = () => false) {
     this.name = name;
     this.#medium = medium;
     this.#turn = turn;
+    this.#quick = quick;
+    this.#calls = {
+      read: (target, offset) => {
+        this.#check(offset, target.length);
+        target.set(medium.current.subarray(offset, offset + target.length));
+      },
+      write: (source, offset) => medium.complete(this.#begin(source, offset)),
+      flush: () => {
+        this.#check(0, 0);
+        medium.makeDurable(medium.flushable());
+      },
+    };
   }
 
   get sizeBytes(): number {
     return this.#medium.durable.length;
+  }
+
+  get sync(): SyncCalls | null {
+    return this.#quick() ? this.#calls : null;
   }
 
   async read(target: Uint8Array, offset: number): Promise<void> {
@@ -107,14 +126,7 @@ export class SimDevice implements BlockDevice {
   }
 
   async write(source: readonly Uint8Array[], offset: number): Promise<void> {
-    const data = new Uint8Array(source.reduce((total, piece) => total + piece.length, 0));
-    let at = 0;
-    for (const piece of source) {
-      data.set(piece, at);
-      at += piece.length;
-    }
-    this.#check(offset, data.length);
-    const write = this.#medium.begin(offset, data);
+    const write = this.#begin(source, offset);
     await this.#turn();
     this.#medium.complete(write);
   }
@@ -130,9 +142,20 @@ export class SimDevice implements BlockDevice {
     this.#open = false;
   }
 
+  #begin(source: readonly Uint8Array[], offset: number): VolatileWrite {
+    const data = new Uint8Array(source.reduce((total, piece) => total + piece.length, 0));
+    let at = 0;
+    for (const piece of source) {
+      data.set(piece, at);
+      at += piece.length;
+    }
+    this.#check(offset, data.length);
+    return this.#medium.begin(offset, data);
+  }
+
   #check(offset: number, length: number): void {
     if (!this.#open) throw new CodedError("HAL_DEVICE_CLOSED", `${this.name}: closed`);
-    if (offset < 0 || offset + length > this.sizeBytes) {
+    if (offset < 0 || offset + length > this.sizeBytes || !Number.isSafeInteger(offset)) {
       throw new CodedError(
         "HAL_OUT_OF_RANGE",
         `${this.name}: ${length} bytes at ${offset} lie outside`,

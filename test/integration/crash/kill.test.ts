@@ -10,8 +10,8 @@ import * as assert from "uvu/assert";
 import { type Board, startBoard } from "../../helpers/board.ts";
 import { NbdClient } from "../../helpers/nbd-client.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
-import { CELL_BYTES, CrashLoad } from "./crash-load.ts";
-import { examineMembers, type MembersView } from "./crash-members.ts";
+import { CELL_BYTES, CrashLoad } from "../../helpers/crash-load.ts";
+import { examineMembers, type MembersView } from "../../helpers/crash-members.ts";
 
 const KILLS = Number(process.env["SATSUMA_KILLS"] ?? 100);
 const DISK_BYTES = 24 * 1024 * 1024;

@@ -1,13 +1,13 @@
 /** What must hold on the members of a stopped or killed raid1 array, read from their files. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { assert } from "../../../src/common/assert.ts";
+import { assert } from "../../src/common/assert.ts";
 import {
   BITMAP_SUPERBLOCK_BYTES,
   bitmapChunks,
   decodeBitmapSuperblock,
-} from "../../../src/raid/bitmap-superblock.ts";
-import { decodeSuperblock } from "../../../src/raid/superblock.ts";
-import { runCommand } from "../../helpers/command.ts";
+} from "../../src/raid/bitmap-superblock.ts";
+import { decodeSuperblock } from "../../src/raid/superblock.ts";
+import { runCommand } from "./command.ts";
 
 const SECTOR = 512;
 
