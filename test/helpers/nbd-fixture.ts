@@ -35,8 +35,8 @@ export interface NbdFixture {
 }
 
 /**
- * Wraps the body of a test: serves `md0` of 1 MiB, and afterwards closes the clients and the server.
- * A server that does not close in time fails the test.
+ * Wraps the body of a test: serves `md0` of 1 MiB, and afterwards closes the clients and the
+ * server. A server that does not close in time fails the test.
  */
 export function withNbdServer(
   options: NbdFixtureOptions,

@@ -1,6 +1,6 @@
 /**
- * A hand-written NBD client over a plain socket, for what real clients do not do: odd options, wrong
- * magic, half messages, silence.
+ * A hand-written NBD client over a plain socket, for what real clients do not do: odd options,
+ * wrong magic, half messages, silence.
  */
 import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";

@@ -1,4 +1,6 @@
-/** Ending things from the server's side: one client, one export, the whole server; and addresses. */
+/**
+ * Ending things from the server's side: one client, one export, the whole server; and addresses.
+ */
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";

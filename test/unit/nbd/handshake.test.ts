@@ -1,6 +1,6 @@
 /**
- * The handshake machine, option by option: client bytes in, replies out. The client's side is written
- * by test/helpers/nbd-messages.ts, not by the codecs under test.
+ * The handshake machine, option by option: client bytes in, replies out. The client's side is
+ * written by test/helpers/nbd-messages.ts, not by the codecs under test.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,4 +1,6 @@
-/** The queue of received chunks, by hand and against one flat array over random chunks and takes. */
+/**
+ * The queue of received chunks, by hand and against one flat array over random chunks and takes.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type InputBlock, InputBlockPool } from "../../../src/nbd/input-block.ts";

@@ -17,7 +17,9 @@ const COOKIE = { cookieHigh: 0xaabb_ccdd, cookieLow: 0x1122_3344 };
 const COOKIE_BYTES = u(4, 0xaabb_ccdd, 4, 0x1122_3344);
 const AT = 5;
 
-/** What `encode` writes at position 5 of an array of `size` bytes more, which lies in a larger one. */
+/**
+ * What `encode` writes at position 5 of an array of `size` bytes more, which lies in a larger one.
+ */
 function written(size: number, encode: (view: DataView, at: number) => void): Uint8Array {
   const memory = new Uint8Array(AT + size + 64).fill(0xee);
   const bytes = memory.subarray(16, 16 + AT + size);
