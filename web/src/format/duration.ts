@@ -52,7 +52,7 @@ export function formatDurationRange(low: number, high: number): string {
   }
   const [short, long] = [round(low), round(high)];
   const isOneUnit = short.unit === long.unit && (short.unit === "s" || short.unit === "min");
-  return isOneUnit && short.amount >= 1 && long.amount < 60
+  return isOneUnit && short.amount >= 1 && to.endsWith(` ${short.unit}`)
     ? `${short.amount}–${to}`
     : `${from} – ${to}`;
 }

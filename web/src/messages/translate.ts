@@ -14,9 +14,3 @@ type Arguments<K extends MessageKey> = [ParametersOf<(typeof EN)[K]>] extends [n
 export function t<K extends MessageKey>(key: K, ...rest: Arguments<K>): string {
   return fill(EN[key], rest[0] ?? {}, "en");
 }
-
-/** The message of a key that is put together at run time; `otherwise` when there is none. */
-export function tOr(key: string, otherwise: string): string {
-  const message = (EN as Readonly<Record<string, unknown>>)[key];
-  return typeof message === "string" ? message : otherwise;
-}

@@ -14,6 +14,21 @@ import { TimeAgo } from "../parts/quantities.tsx";
 import { PageHead, Section } from "../parts/section.tsx";
 import { Tabs } from "../parts/tabs.tsx";
 
+function JobLog({ job }: { job: JobResource }) {
+  return (
+    <details class="own-line">
+      <summary>{t("activity.log")}</summary>
+      <ul class="job-log">
+        {job.log.map(({ at, message }) => (
+          <li key={`${at} ${message}`}>
+            <TimeAgo time={at} /> {message}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
 const jobColumns = (board: Board): readonly Column<JobResource>[] => [
   {
     key: "job",
@@ -22,6 +37,7 @@ const jobColumns = (board: Board): readonly Column<JobResource>[] => [
       <div class="states">
         <span>{jobTitle(job, board)}</span>
         {job.problem !== null && <ProblemBox problem={job.problem} />}
+        {job.log.length > 0 && <JobLog job={job} />}
       </div>
     ),
   },
@@ -63,6 +79,7 @@ const EVENT_COLUMNS: readonly Column<EventResource>[] = [
   {
     key: "type",
     title: t("activity.type"),
+    kind: "extra",
     cell: ({ type, mdadm_event }) => (
       <code
         {...(mdadm_event === undefined

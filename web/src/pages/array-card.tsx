@@ -7,7 +7,7 @@ import { Link } from "../parts/link.tsx";
 import { MemberPills } from "../parts/member-pills.tsx";
 import { Bytes } from "../parts/quantities.tsx";
 import { SyncBar } from "../parts/sync-bar.tsx";
-import { arrayPagePath } from "../shell/route.ts";
+import { arrayPagePath } from "../shell/page-path.ts";
 
 /** The card; its name leads to the array's page. */
 export function ArrayCard({ array }: { array: ArrayResource }) {

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import type { ArrayResource } from "../../../src/api/schemas/array.ts";
 import { formatDuration } from "../format/duration.ts";
-import { formatBytes, formatCount, formatRate } from "../format/quantity.ts";
+import { formatBytes, formatCount } from "../format/quantity.ts";
 import { t } from "../messages/translate.ts";
 import { Meter } from "../parts/meter.tsx";
 import { Bytes, TimeAgo } from "../parts/quantities.tsx";
@@ -29,8 +29,8 @@ export function Fact({ name, hint, children }: FactProperties) {
 export function ArrayFacts({ array }: { array: ArrayResource }) {
   const { config, status } = array;
   const limits = t("array.speed-range", {
-    min: formatRate(config.sync_speed_min),
-    max: formatRate(config.sync_speed_max),
+    min: formatBytes(config.sync_speed_min),
+    max: formatBytes(config.sync_speed_max),
   });
   return (
     <Section title={t("array.facts")}>
@@ -88,7 +88,11 @@ export function BitmapFacts({ array }: { array: ArrayResource }) {
           tone="dirty"
           role="meter"
         />
-        <p class="faint">{t("bitmap.why", { bytes, size: formatBytes(config.size) })}</p>
+        <p class="faint">
+          {dirty === 0
+            ? t("bitmap.why-none")
+            : t("bitmap.why", { bytes, size: formatBytes(config.size) })}
+        </p>
         <p class="faint">
           {t("bitmap.chunk", {
             chunk: formatBytes(chunk_size),

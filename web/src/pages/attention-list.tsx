@@ -5,7 +5,7 @@ import type { Board } from "../board/board.ts";
 import { t } from "../messages/translate.ts";
 import { SeverityIcon } from "../parts/event-list.tsx";
 import { Link } from "../parts/link.tsx";
-import { arrayPagePath } from "../shell/route.ts";
+import { arrayPagePath } from "../shell/page-path.ts";
 
 const ARRAY_SUBJECT = /^\/api\/v1\/arrays\/([^/]+)$/;
 

@@ -14,16 +14,19 @@ import { ProblemBox } from "../parts/problem-box.tsx";
 import { PageHead, Section } from "../parts/section.tsx";
 import { applyResource } from "../shell/board-store.ts";
 import { notify } from "../shell/notices.ts";
-import { arrayPagePath, navigate } from "../shell/route.ts";
+import { arrayPagePath } from "../shell/page-path.ts";
+import { navigate } from "../shell/route.ts";
+import { CreateDevice } from "./create-device.tsx";
 import { DevicePicker } from "./device-picker.tsx";
 import { PlanPreview, usePlan } from "./plan-preview.tsx";
 
-/** Free devices of the most common size, two of them: what most people want. */
+/** The two largest free devices of equal size: what most people want. */
 function proposedDevices(board: Board): readonly string[] {
   const free = [...board.devices.values()]
     .filter(({ status }) => status.state === "free")
     .sort((a, b) => b.status.size - a.status.size || a.id.localeCompare(b.id));
-  return free.slice(0, 2).map(({ id }) => id);
+  const first = free.findIndex(({ status }, at) => status.size === free[at + 1]?.status.size);
+  return first === -1 ? [] : free.slice(first, first + 2).map(({ id }) => id);
 }
 
 function freeName(board: Board): string {
@@ -132,7 +135,7 @@ export function CreateArrayPage({ board }: { board: Board }) {
       <PageHead title={t("create.title")} />
       <div class="columns">
         <div class="column-main">
-          <Section title={t("create.devices")}>
+          <Section title={t("create.devices")} actions={<CreateDevice kind="plain" />}>
             <p class="faint">{t("create.devices-why")}</p>
             <DevicePicker board={board} chosen={form.devices} onChosen={choose} />
           </Section>

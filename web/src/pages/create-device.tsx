@@ -14,7 +14,7 @@ const UNITS = ["MiB", "GiB", "TiB"] as const;
 const SIZE_MIN = 1024 ** 2;
 
 /** Button and dialog. */
-export function CreateDevice() {
+export function CreateDevice({ kind = "main" }: { kind?: "main" | "plain" }) {
   const [name, setName] = useState("");
   const [amount, setAmount] = useState("1");
   const [unit, setUnit] = useState<(typeof UNITS)[number]>("GiB");
@@ -34,7 +34,7 @@ export function CreateDevice() {
   return (
     <ActionDialog
       label={t("device.create")}
-      kind="main"
+      kind={kind}
       title={t("device.create-title")}
       submit={t("device.create")}
       request={

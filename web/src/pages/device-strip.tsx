@@ -13,7 +13,7 @@ export function DeviceStrip({ board }: { board: Board }) {
   return (
     <Section
       title={t("overview.devices")}
-      actions={<Link to="/devices">{t("shell.devices")}</Link>}
+      actions={<Link to="/devices">{t("overview.devices-all")}</Link>}
     >
       {devices.length === 0 ? (
         <p class="faint">{t("devices.none-why")}</p>

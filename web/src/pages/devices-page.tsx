@@ -12,7 +12,7 @@ import { TextField } from "../parts/fields.tsx";
 import { Link } from "../parts/link.tsx";
 import { Bytes } from "../parts/quantities.tsx";
 import { Empty, PageHead } from "../parts/section.tsx";
-import { arrayPagePath } from "../shell/route.ts";
+import { arrayPagePath } from "../shell/page-path.ts";
 import { CreateDevice } from "./create-device.tsx";
 
 function Label({ device }: { device: DeviceResource }) {
@@ -43,12 +43,13 @@ function Name({ device }: { device: DeviceResource }) {
     ...(read_only ? [t("devices.read-only")] : []),
   ];
   return (
-    <span class="device-cell">
-      <span class="device-name">{device.id}</span>
-      {device.config.label !== null && <span>{device.config.label}</span>}
-      <span class="faint" title={path}>
-        {facts.join(", ")}
+    <span class="device-cell" title={facts.join(", ")}>
+      <span>
+        <span class="device-name">{device.id}</span>
+        {device.config.label !== null && <span> {device.config.label}</span>}
+        {read_only && <span class="faint"> {t("devices.read-only")}</span>}
       </span>
+      <code class="faint breakable">{path}</code>
     </span>
   );
 }
@@ -69,7 +70,7 @@ function State({ device }: { device: DeviceResource }) {
         </span>
       ))}
       {superblock !== null && state === "foreign" && (
-        <span class="faint">
+        <span class="faint own-line">
           {t("devices.superblock", {
             level: superblock.level,
             name: superblock.name,
@@ -108,11 +109,11 @@ const COLUMNS: readonly Column<DeviceResource>[] = [
     cell: ({ status }) => <Bytes value={status.size} />,
   },
   { key: "state", title: t("devices.state"), cell: (device) => <State device={device} /> },
-  { key: "array", title: t("devices.used-by"), cell: (device) => <UsedBy device={device} /> },
   {
-    key: "path",
-    title: t("devices.path"),
-    cell: ({ status }) => <code class="breakable">{status.path}</code>,
+    key: "array",
+    title: t("devices.used-by"),
+    kind: "key",
+    cell: (device) => <UsedBy device={device} />,
   },
   {
     key: "actions",

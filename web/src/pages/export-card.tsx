@@ -12,7 +12,7 @@ import { CheckField } from "../parts/fields.tsx";
 import { Link } from "../parts/link.tsx";
 import { perform } from "../parts/perform.ts";
 import { Bytes, TimeAgo } from "../parts/quantities.tsx";
-import { arrayPagePath } from "../shell/route.ts";
+import { arrayPagePath } from "../shell/page-path.ts";
 
 const REFRESH_MS = 2000;
 

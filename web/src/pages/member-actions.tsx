@@ -55,7 +55,7 @@ function Remove({ array, device }: VerbProperties) {
 export function MemberActions({ array, member }: Omit<VerbProperties, "device">) {
   const verbs = memberVerbs(array, member);
   const device = member.device_id;
-  if (device === null) {
+  if (device === null || !(verbs.fail || verbs.remove)) {
     return null;
   }
   return (

@@ -58,6 +58,7 @@ const columnsOf = (array: ArrayResource, board: Board): readonly Column<MemberRe
   {
     key: "slot",
     title: t("member.slot"),
+    kind: "lead",
     cell: (member) => <span class="number">{member.slot ?? t("member.spare")}</span>,
   },
   {

@@ -1,5 +1,6 @@
 /** The first page: one honest sentence, what needs attention, and everything at a glance. */
 
+import type { EventResource } from "../../../src/api/schemas/event.ts";
 import { sortedArrays } from "../board/array-facts.ts";
 import type { Board } from "../board/board.ts";
 import { sortedJobs } from "../board/board.ts";
@@ -17,6 +18,10 @@ import { DeviceStrip } from "./device-strip.tsx";
 import { FoundArrays } from "./found-arrays.tsx";
 
 const EVENTS_SHOWN = 8;
+
+/** Jobs have a list of their own beside; only their failures are news. */
+const isNews = ({ type }: EventResource): boolean =>
+  !type.startsWith("job.") || type === "job.failed";
 
 function Verdict({ board }: { board: Board }) {
   const { health, node, version, started_at } = board.system;
@@ -48,7 +53,7 @@ function NoArrays({ board }: { board: Board }) {
           </Link>
         ) : (
           <Link to="/devices" class="button main">
-            {t("shell.devices")}
+            {t("page.devices")}
           </Link>
         )
       }
@@ -122,7 +127,7 @@ export function OverviewPage({ board }: { board: Board }) {
             title={t("overview.events")}
             actions={<Link to="/activity">{t("overview.events-all")}</Link>}
           >
-            <EventList events={board.events.slice(0, EVENTS_SHOWN)} />
+            <EventList events={board.events.filter(isNews).slice(0, EVENTS_SHOWN)} />
           </Section>
         </div>
       </div>

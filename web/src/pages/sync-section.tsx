@@ -17,7 +17,7 @@ function StopSync({ array, sync }: { array: ArrayResource; sync: SyncResource })
   const isUserAction = sync.action === "check" || sync.action === "repair";
   return isUserAction ? (
     <ActionButton
-      label={t("action.stop-sync", { action: t(`sync.${sync.action}`).toLowerCase() })}
+      label={t("action.stop-sync", { action: t(`sync.action.${sync.action}`).toLowerCase() })}
       request={requests.setSync(array.id, { action: "idle" })}
       done={t("done.stop-sync", { array: array.name })}
     />
@@ -66,13 +66,12 @@ export function SyncSection({ array }: { array: ArrayResource }) {
     return (
       <Section
         title={t("sync.title")}
+        lead={t("sync.nothing")}
         actions={isRunning(array) ? <SpeedLimit array={array} /> : undefined}
-      >
-        <p class="faint">{t("sync.nothing")}</p>
-      </Section>
+      />
     );
   }
-  const action = t(`sync.${sync.action}`);
+  const action = t(`sync.action.${sync.action}`);
   const percent = formatPercent(sync.percent);
   return (
     <Section

@@ -34,7 +34,7 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
     setState((await copy(text)) ? "copied" : "copy-failed");
     window.setTimeout(() => setState("copy"), SHOWN_MS);
   };
-  const shown = state === "copy" && label !== undefined ? label : t(`common.${state}`);
+  const shown = state === "copy" && label !== undefined ? label : t(`copy.${state}`);
   return (
     <button type="button" class="button quiet small" onClick={() => void run()}>
       <span aria-live="polite">{shown}</span>

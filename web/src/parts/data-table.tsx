@@ -6,12 +6,15 @@
 // biome-ignore-all lint/a11y/noRedundantRoles: not redundant where the display is changed
 import type { ComponentChildren } from "preact";
 
-/** One column; `isWide` cells take a whole line of a card. */
+/**
+ * One column. `key` cells do not break; a `lead` cell heads a card together with its title;
+ * `extra` cells are left out of cards.
+ */
 export interface Column<Row> {
   readonly key: string;
   readonly title: string;
   readonly cell: (row: Row) => ComponentChildren;
-  readonly kind?: "text" | "number" | "actions";
+  readonly kind?: "text" | "lead" | "key" | "extra" | "number" | "actions";
 }
 
 interface TableProperties<Row> {
@@ -28,7 +31,12 @@ export function DataTable<Row>({ label, columns, rows, rowKey }: TableProperties
       <thead role="rowgroup">
         <tr role="row">
           {columns.map((column) => (
-            <th key={column.key} role="columnheader" scope="col" class={column.kind ?? "text"}>
+            <th
+              key={column.key}
+              role="columnheader"
+              scope="col"
+              class={`col-${column.kind ?? "text"}`}
+            >
               {column.title}
             </th>
           ))}
@@ -41,7 +49,7 @@ export function DataTable<Row>({ label, columns, rows, rowKey }: TableProperties
               <td
                 key={column.key}
                 role="cell"
-                class={column.kind ?? "text"}
+                class={`col-${column.kind ?? "text"}`}
                 data-title={column.title}
               >
                 {column.cell(row)}

@@ -24,7 +24,7 @@ export const HEALTH_SHAPES: Readonly<Record<HealthWord, HealthShape>> = {
     colour: "#2563c9",
   },
   resyncing: {
-    body: "M4 3.25h8a4.75 4.75 0 0 1 0 9.5h-8a4.75 4.75 0 0 1 0-9.5z",
+    body: "M5.25 3.5h5.5a4.5 4.5 0 0 1 0 9h-5.5a4.5 4.5 0 0 1 0-9z",
     mark: "M3.5 6.5h7.25M8.75 4.75l2 1.75M12.5 9.5h-7.25M7.25 11.25l-2-1.75",
     colour: "#0b7285",
   },

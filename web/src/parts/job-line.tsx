@@ -7,7 +7,7 @@ import { formatPercent } from "../format/quantity.ts";
 import { t } from "../messages/translate.ts";
 import { ActionButton } from "./action-button.tsx";
 import { Meter } from "./meter.tsx";
-import { etaText } from "./sync-bar.tsx";
+import { timeLeftText } from "./sync-bar.tsx";
 
 /** What a job is called: its kind, and the array it works on. */
 export function jobTitle(job: JobResource, board: Board): string {
@@ -25,11 +25,11 @@ export function JobProgress({ job, title }: { job: JobResource; title: string })
   const percent = formatPercent(job.progress.percent);
   const isRunning = job.finished_at === null;
   return (
-    <div class="job-progress">
-      <Meter label={title} percent={job.progress.percent} text={percent} tone="sync" />
+    <div class="job-progress" data-action={job.kind.split(".")[1]}>
       <span class="number faint">
-        {isRunning ? `${percent}, ${etaText(job.progress)}` : percent}
+        {isRunning ? `${percent}, ${timeLeftText(job.progress)}` : percent}
       </span>
+      <Meter label={title} percent={job.progress.percent} text={percent} tone="sync" />
     </div>
   );
 }

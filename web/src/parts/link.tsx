@@ -6,12 +6,15 @@ import { navigate } from "../shell/route.ts";
 interface LinkProperties {
   readonly to: string;
   readonly class?: string;
-  readonly isCurrent?: boolean;
+  /** `page`: this very page is shown; `section`: one below it. */
+  readonly current?: "page" | "section" | undefined;
   readonly children: ComponentChildren;
 }
 
+const CURRENT = { page: "page", section: "true" } as const;
+
 /** A link. */
-export function Link({ to, isCurrent = false, children, ...rest }: LinkProperties) {
+export function Link({ to, current, children, ...rest }: LinkProperties) {
   const follow = (event: MouseEvent): void => {
     if (event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
       event.preventDefault();
@@ -19,7 +22,12 @@ export function Link({ to, isCurrent = false, children, ...rest }: LinkPropertie
     }
   };
   return (
-    <a href={to} onClick={follow} {...rest} {...(isCurrent ? { "aria-current": "page" } : {})}>
+    <a
+      href={to}
+      onClick={follow}
+      {...rest}
+      {...(current === undefined ? {} : { "aria-current": CURRENT[current] })}
+    >
       {children}
     </a>
   );

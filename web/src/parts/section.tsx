@@ -5,18 +5,20 @@ import { useEffect, useId, useRef } from "preact/hooks";
 
 interface SectionProperties {
   readonly title: string;
+  readonly lead?: string;
   readonly actions?: ComponentChildren;
   readonly class?: string;
-  readonly children: ComponentChildren;
+  readonly children?: ComponentChildren;
 }
 
 /** A section on a surface of its own. */
-export function Section({ title, actions, children, ...rest }: SectionProperties) {
+export function Section({ title, lead, actions, children, ...rest }: SectionProperties) {
   const id = useId();
   return (
     <section class={`panel ${rest.class ?? ""}`} aria-labelledby={id}>
       <header class="panel-head">
         <h2 id={id}>{title}</h2>
+        {lead !== undefined && <p class="faint">{lead}</p>}
         {actions !== undefined && <div class="actions">{actions}</div>}
       </header>
       {children}

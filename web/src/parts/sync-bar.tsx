@@ -13,15 +13,20 @@ export function etaText(sync: Pick<SyncResource, "eta">): string {
     : formatDurationRange(sync.eta.low, sync.eta.high);
 }
 
+/** Time left as part of a sentence. */
+export function timeLeftText(sync: Pick<SyncResource, "eta">): string {
+  return sync.eta === null ? t("sync.left-unknown") : t("sync.left", { eta: etaText(sync) });
+}
+
 /** The name of the action, with the word paused when it waits. */
 export function actionText(sync: SyncResource): string {
-  const action = t(`sync.${sync.action}`);
+  const action = t(`sync.action.${sync.action}`);
   return sync.sub_state === "paused" ? `${action} (${t("sync.paused")})` : action;
 }
 
 /** Bar and one line of numbers. */
 export function SyncBar({ array, sync }: { array: string; sync: SyncResource }) {
-  const action = t(`sync.${sync.action}`);
+  const action = t(`sync.action.${sync.action}`);
   const percent = formatPercent(sync.percent);
   return (
     <div class="sync-bar" data-action={sync.action} data-percent={sync.percent}>
@@ -37,9 +42,7 @@ export function SyncBar({ array, sync }: { array: string; sync: SyncResource }) 
       />
       <p class="sync-line faint">
         <span class="number">{formatRate(sync.speed)}</span>
-        <span class="number" title={t("sync.eta")}>
-          {etaText(sync)}
-        </span>
+        <span class="number">{timeLeftText(sync)}</span>
       </p>
     </div>
   );

@@ -11,7 +11,7 @@ const textOf = (announcement: Announcement): string => {
   if (announcement.kind === "health") {
     return t("sync.announce-health", { array, health: t(`health.${announcement.health}`) });
   }
-  const action = t(`sync.${announcement.action}`);
+  const action = t(`sync.action.${announcement.action}`);
   return t("sync.announce", { array, action, percent: announcement.percent });
 };
 

@@ -39,9 +39,17 @@ function ThemeButton() {
   );
 }
 
+/** Arrays and their creation belong to the overview. */
+const currencyOf = (page: string): "page" | "section" | undefined => {
+  const shown = route.value.page;
+  if (page === shown) {
+    return "page";
+  }
+  return page === "overview" && shown.includes("array") ? "section" : undefined;
+};
+
 /** The header. */
 export function AppHeader() {
-  const current = route.value.page;
   return (
     <header class="app-header">
       <Link to="/" class="brand">
@@ -51,8 +59,8 @@ export function AppHeader() {
       </Link>
       <nav aria-label={t("shell.navigation")}>
         {PAGES.map(({ to, page }) => (
-          <Link key={to} to={to} isCurrent={page === current}>
-            {t(`shell.${page}`)}
+          <Link key={to} to={to} current={currencyOf(page)}>
+            {t(`page.${page}`)}
           </Link>
         ))}
       </nav>

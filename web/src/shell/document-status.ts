@@ -15,14 +15,14 @@ const pageName = (): string => {
     case "create-array":
       return t("create.title");
     case "devices":
-      return t("shell.devices");
+      return t("page.devices");
     case "exports":
-      return t("shell.exports");
+      return t("page.exports");
     case "activity":
-      return t("shell.activity");
+      return t("page.activity");
     case "overview":
     case "not-found":
-      return t("shell.overview");
+      return t("page.overview");
   }
 };
 

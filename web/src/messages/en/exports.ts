@@ -10,7 +10,6 @@ export const EXPORT_MESSAGES = {
   "exports.state.offline": "offline",
   "exports.state.read-only": "read-only",
   "exports.clients": { one: "{count} client", other: "{count} clients" },
-  "exports.clients-none": "No client is attached.",
   "exports.tls": "TLS required",
   "exports.client": "Client",
   "exports.connected": "Connected",
@@ -33,7 +32,6 @@ export const EXPORT_MESSAGES = {
   },
   "export.delete-lost-none": "No client is attached. The content of the array stays.",
 
-  "attach.title": "Attach",
   "attach.transport": "Reach it by",
   "attach.transport.unix": "Unix socket on the board",
   "attach.transport.tcp": "TCP",
@@ -43,6 +41,5 @@ export const EXPORT_MESSAGES = {
   "attach.target.nbdinfo": "nbdinfo",
   "attach.target.nbdcopy": "nbdcopy",
   "attach.target.systemd": "systemd",
-  "attach.uri": "URI",
   "attach.none": "The board offers no address for this export.",
 } as const;
