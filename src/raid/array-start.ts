@@ -114,12 +114,9 @@ const loadBitmap = (input: StartInput, shared: SharedArrayState): WriteIntentBit
     return null;
   }
   const bitmap = new WriteIntentBitmap(input.bitmap, shared);
-  const areas = input.members.filter((m) => m.placement.type !== "spare" && m.bitmapArea !== null);
-  for (const [index, { bitmapArea }] of areas.entries()) {
-    if (bitmapArea === null) continue;
-    if (index === 0) bitmap.load(bitmapArea);
-    else bitmap.merge(bitmapArea);
-  }
+  const legs = input.members.filter(({ placement }) => placement.type !== "spare");
+  const areas = legs.flatMap(({ bitmapArea }) => (bitmapArea === null ? [] : [bitmapArea]));
+  bitmap.load(areas, areas.length === legs.length);
   if (input.bitmapStale || areas.length === 0) bitmap.fill();
   return bitmap;
 };

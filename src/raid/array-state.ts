@@ -85,8 +85,6 @@ export interface Transaction {
   readonly waiting: Map<number, number>;
   /** What had been copied when it began: true once its first phase has flushed the members. */
   readonly claims: Claims;
-  /** Chunks withdrawn by a sweep. */
-  readonly withdrawn: readonly number[];
   writes: BitmapWrite[];
   failed: boolean;
 }

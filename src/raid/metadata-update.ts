@@ -179,7 +179,6 @@ const begin = (
   kind: Transaction["kind"],
   work: Pending,
   phases: Transaction["phases"],
-  withdrawn: readonly number[] = [],
 ): void => {
   assert(state.transaction === null, "one transaction at a time");
   state.transaction = {
@@ -188,7 +187,6 @@ const begin = (
     phases,
     waiting: new Map(),
     claims: currentClaims(state),
-    withdrawn,
     writes: [],
     failed: false,
   };
@@ -286,7 +284,7 @@ export const startSweep = (state: ArrayState, force: boolean): boolean => {
     bitmap.clear(withdrawn);
     return bitmapPhase(now);
   };
-  begin(state, "sweep", emptyPending(), [flushPhase, headerPhase, clearPhase], withdrawn);
+  begin(state, "sweep", emptyPending(), [flushPhase, headerPhase, clearPhase]);
   return true;
 };
 
@@ -346,10 +344,7 @@ export const failMember = (state: ArrayState, member: Member, reason: string): v
 const abort = (state: ArrayState, transaction: Transaction): void => {
   state.transaction = null;
   state.bitmap?.markPagesDirty(transaction.writes);
-  if (transaction.kind === "sweep") {
-    state.bitmap?.restore(transaction.withdrawn);
-    return;
-  }
+  if (transaction.kind === "sweep") return;
   const { work } = transaction;
   const later = state.pending;
   state.pending = {

@@ -24,6 +24,9 @@ export const BITMAP_PAGE_BYTES = 4096;
 /** Sweeps without a write before a bit is cleared. Source: md-bitmap.c, counter 2, 1, 0. */
 const SWEEPS_TO_CLEAR = 2;
 
+const isSetIn = (area: Uint8Array, chunk: number): boolean =>
+  ((area[BITMAP_SUPERBLOCK_BYTES + (chunk >> 3)] ?? 0) & (1 << (chunk & 7))) !== 0;
+
 /** A run of bytes of the bitmap area that must be written to every leg. */
 export interface BitmapWrite {
   /** Bytes from the start of the bitmap area. */
@@ -74,21 +77,25 @@ export class WriteIntentBitmap {
   }
 
   isSet(chunk: number): boolean {
-    const byte = this.#image[BITMAP_SUPERBLOCK_BYTES + (chunk >> 3)] ?? 0;
-    return (byte & (1 << (chunk & 7))) !== 0;
+    return isSetIn(this.#image, chunk);
   }
 
   isNeeded(chunk: number): boolean {
     return this.#needed[chunk] === 1;
   }
 
-  /** Takes over the bits read from a leg (whole area); other legs' bits are merged with `merge`. */
-  load(area: Uint8Array): void {
-    assert(area.length >= this.#image.length, "bitmap area is short");
-    this.#image.set(area.subarray(0, this.#image.length));
-    this.#image.set(encodeBitmapSuperblock(this.#superblock), 0);
+  /**
+   * Takes over the bits read from the legs (whole areas): set where any leg has it set. Writes may go
+   * on at once only where every leg has it; `isComplete`: these are the areas of all legs.
+   */
+  load(areas: readonly Uint8Array[], isComplete: boolean): void {
+    for (const area of areas) assert(area.length >= this.#image.length, "bitmap area is short");
     for (let chunk = 0; chunk < this.chunks; chunk++) {
-      this.#shared.setBit(chunk, this.isSet(chunk) ? BIT_DURABLE : BIT_CLEAN);
+      let legs = 0;
+      for (const area of areas) if (isSetIn(area, chunk)) legs++;
+      if (legs > 0) this.#setImage(chunk);
+      const isDurable = isComplete && legs > 0 && legs === areas.length;
+      this.#shared.setBit(chunk, isDurable ? BIT_DURABLE : BIT_CLEAN);
     }
   }
 
@@ -96,8 +103,7 @@ export class WriteIntentBitmap {
   merge(area: Uint8Array): number {
     let added = 0;
     for (let chunk = 0; chunk < this.chunks; chunk++) {
-      const byte = area[BITMAP_SUPERBLOCK_BYTES + (chunk >> 3)] ?? 0;
-      if ((byte & (1 << (chunk & 7))) === 0 || this.isSet(chunk)) continue;
+      if (!isSetIn(area, chunk) || this.isSet(chunk)) continue;
       this.#setImage(chunk);
       added++;
     }
@@ -171,21 +177,18 @@ export class WriteIntentBitmap {
 
   /**
    * Takes the permission to write away from these chunks; returns those that no write used
-   * meanwhile. BEFORE the legs are flushed.
+   * meanwhile. BEFORE the legs are flushed. Who writes there next asks for the bit, also when it
+   * was not cleared after all.
    */
   withdraw(candidates: readonly number[]): number[] {
     return candidates.filter((chunk) => {
+      const before = this.#shared.bit(chunk);
       this.#shared.setBit(chunk, BIT_CLEAN);
       const { started, underWay } = this.#shared.chunkWrites(chunk);
       if (!underWay && started === this.#lastStarted[chunk]) return true;
-      this.#shared.setBit(chunk, BIT_DURABLE);
+      this.#shared.setBit(chunk, before);
       return false;
     });
-  }
-
-  /** Gives withdrawn chunks back: their bits are still set on the legs. */
-  restore(candidates: readonly number[]): void {
-    for (const chunk of candidates) if (this.isSet(chunk)) this.#shared.setBit(chunk, BIT_DURABLE);
   }
 
   /** Clears withdrawn chunks in the image, AFTER the flush; skips those in use again. */
