@@ -10,7 +10,10 @@ import { assert } from "../../src/common/assert.ts";
 interface ModelWrite {
   readonly id: number;
   readonly began: number;
+  /** Answered with success at this time. */
   acked: number | null;
+  /** Answered, refused or cut off at this time: it changes no sector any more. */
+  ended: number | null;
 }
 
 export interface OpenWrite {
@@ -23,25 +26,45 @@ export class ContentModel {
   readonly #sectors: ModelWrite[][];
   /** What else a sector might have held on another leg when it was pinned. */
   readonly #shadows = new Map<number, ModelWrite[]>();
+  /** What each sector was last read as, until it is written again or the power goes. */
+  readonly #seen = new Map<number, number>();
   #clock = 1;
   #nextId = 1;
 
   constructor(sectors: number) {
-    this.#sectors = Array.from({ length: sectors }, () => [{ id: 0, began: 0, acked: 0 }]);
+    const blank = () => [{ id: 0, began: 0, acked: 0, ended: 0 }];
+    this.#sectors = Array.from({ length: sectors }, blank);
   }
 
   beginWrite(first: number, count: number): OpenWrite {
     const id = this.#nextId++;
     const began = this.#clock++;
     for (let sector = first; sector < first + count; sector++) {
-      this.#at(sector).push({ id, began, acked: null });
+      this.#at(sector).push({ id, began, acked: null, ended: null });
+      this.#seen.delete(sector);
     }
     return { id, first, count };
   }
 
   ack(write: OpenWrite): void {
     const acked = this.#clock++;
-    for (const entry of this.#entries(write)) entry.acked = acked;
+    for (const entry of this.#entries(write)) {
+      entry.acked = acked;
+      entry.ended = acked;
+    }
+  }
+
+  /** The write was answered with an error: its sectors may hold it or not. */
+  fail(write: OpenWrite): void {
+    const ended = this.#clock++;
+    for (const entry of this.#entries(write)) entry.ended = ended;
+  }
+
+  /** The power is gone: what was under way ends here, and what was read may be lost again. */
+  cut(): void {
+    const ended = this.#clock++;
+    for (const entries of this.#sectors) for (const entry of entries) entry.ended ??= ended;
+    this.#seen.clear();
   }
 
   /** Time of a flush's begin; give it to `flushed` when it was answered with success. */
@@ -51,6 +74,7 @@ export class ContentModel {
 
   flushed(began: number): void {
     for (const [sector, entries] of this.#sectors.entries()) {
+      if (entries.length === 1 && !this.#shadows.has(sector)) continue;
       const durable = entries.filter((entry) => entry.acked !== null && entry.acked < began);
       const latest = Math.max(...durable.map((entry) => entry.began), -1);
       this.#dropShadow(sector, latest);
@@ -69,7 +93,6 @@ export class ContentModel {
   /** The durable content of a FUA write. */
   ackedDurable(write: OpenWrite): void {
     this.ack(write);
-    const began = this.#clock++;
     for (let sector = write.first; sector < write.first + write.count; sector++) {
       const entries = this.#at(sector);
       const mine = entries.find((entry) => entry.id === write.id);
@@ -79,7 +102,6 @@ export class ContentModel {
         entries,
         (entry) => entry.id === write.id || entry.acked === null || entry.acked > mine.began,
       );
-      assert(began > 0, "clock runs");
     }
   }
 
@@ -98,6 +120,31 @@ export class ContentModel {
     return `sector ${sector} holds write ${id}, allowed: ${entries.map((entry) => entry.id).join(",")}`;
   }
 
+  /** Time of a read's begin, for `problemLive`. */
+  beginRead(): number {
+    return this.#clock++;
+  }
+
+  /**
+   * Error text when a read that began at `began` and ends now may not return `id`, or null. Without
+   * a power cut in between, a read never returns what an acknowledged write has replaced.
+   */
+  problemLive(sector: number, id: number, began: number, lenient: boolean): string | null {
+    const entries = this.#at(sector);
+    const read = entries.find((entry) => entry.id === id);
+    if (read === undefined) return this.problem(sector, id, lenient);
+    const replaced = entries.find(
+      ({ acked, began: since }) =>
+        acked !== null && acked < began && since > (read.ended ?? Number.POSITIVE_INFINITY),
+    );
+    if (replaced !== undefined) return `sector ${sector} reads ${id}, replaced by ${replaced.id}`;
+    const seen = this.#seen.get(sector);
+    if (seen !== undefined && seen !== id && !lenient)
+      return `sector ${sector} reads ${id} after it read ${seen}`;
+    if (entries.every(({ ended }) => ended !== null && ended < began)) this.#seen.set(sector, id);
+    return null;
+  }
+
   /** All legs are equal: what a failed member's other leg might have held is history. */
   forgetShadows(): void {
     this.#shadows.clear();
@@ -107,16 +154,13 @@ export class ContentModel {
   pin(sector: number, id: number): void {
     const entries = this.#at(sector);
     const shadow = this.#shadows.get(sector) ?? [];
-    this.#shadows.set(sector, [...shadow, ...entries.filter((entry) => !shadow.includes(entry))]);
+    if (entries.length > 1 || shadow.length > 0)
+      this.#shadows.set(sector, [...shadow, ...entries.filter((entry) => !shadow.includes(entry))]);
     const kept = entries.find((entry) => entry.id === id);
     assert(kept !== undefined, "pinned write is known");
+    const acked = kept.acked ?? this.#clock++;
     entries.length = 0;
-    entries.push({ id: kept.id, began: kept.began, acked: kept.acked ?? this.#clock++ });
-  }
-
-  /** True while a write on the sector has no answer yet. */
-  busy(sector: number): boolean {
-    return this.#at(sector).some((entry) => entry.acked === null);
+    entries.push({ id: kept.id, began: kept.began, acked, ended: kept.ended ?? acked });
   }
 
   get sectors(): number {

@@ -11,6 +11,8 @@ export class Scheduler {
   #dead = false;
   /** Simulated time in milliseconds since the epoch. */
   now = 1_700_000_000_000;
+  /** Turns taken. */
+  turns = 0;
 
   constructor(prng: Prng) {
     this.#prng = prng;
@@ -28,6 +30,7 @@ export class Scheduler {
 
   /** Lets one waiter go on, if there is one, and everything that follows from it settle. */
   async step(): Promise<void> {
+    this.turns++;
     if (this.#waiting.length > 0) {
       const [resolve] = this.#waiting.splice(this.#prng.below(this.#waiting.length), 1);
       resolve?.();
@@ -47,3 +50,26 @@ export const settle = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve);
   });
+
+/** Messages from one thread to another: each waits for its turn, none overtakes the one before. */
+export class Channel {
+  readonly #turn: () => Promise<void>;
+  readonly #queue: (() => void)[] = [];
+
+  constructor(turn: () => Promise<void>) {
+    this.#turn = turn;
+  }
+
+  post(act: () => void): void {
+    this.#queue.push(act);
+    if (this.#queue.length === 1) this.#deliver();
+  }
+
+  #deliver(): void {
+    void this.#turn().then(() => {
+      this.#queue[0]?.();
+      this.#queue.shift();
+      if (this.#queue.length > 0) this.#deliver();
+    });
+  }
+}

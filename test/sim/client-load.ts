@@ -1,0 +1,137 @@
+/**
+ * The clients of a story: writes that overlap on purpose, flushes, writes with FUA, and reads that
+ * are checked against what they may return at that moment.
+ */
+
+import { assert } from "../../src/common/assert.ts";
+import type { ArrayIo } from "../../src/raid/io-driver.ts";
+import type { OpenWrite } from "./content-model.ts";
+import { contentBytes } from "./media.ts";
+import { drive } from "./sim-array.ts";
+import type { World } from "./world.ts";
+
+const SECTOR = 512;
+const REQUESTS_MAX = 12;
+
+export class ClientLoad {
+  readonly #world: World;
+  /** Requests without an answer. */
+  open = 0;
+  problem: string | null = null;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  worker(): ArrayIo {
+    const { prng, array } = this.#world;
+    return prng.pick(array.workers);
+  }
+
+  get isFull(): boolean {
+    return this.open >= REQUESTS_MAX;
+  }
+
+  write(): void {
+    const { model, prng } = this.#world;
+    const [first, count] = this.#place(8);
+    const write = model.beginWrite(first, count);
+    const fua = prng.below(8) === 0;
+    this.open++;
+    this.#world.count("write");
+    this.worker().write(pieces(stamp(write), prng.below(3)), first * SECTOR, fua, (errno) => {
+      this.open--;
+      if (errno !== 0) {
+        model.fail(write);
+        this.#world.count(`write error ${errno}`);
+      } else if (fua) model.ackedDurable(write);
+      else model.ack(write);
+    });
+  }
+
+  flush(): void {
+    const { model } = this.#world;
+    const began = model.beginFlush();
+    this.open++;
+    this.worker().flush((errno) => {
+      this.open--;
+      if (errno === 0) model.flushed(began);
+      else this.#world.count(`flush error ${errno}`);
+    });
+  }
+
+  /** Reads a place while others write; never anything that has been replaced. */
+  read(): void {
+    const { model, shaky } = this.#world;
+    const [first, count] = this.#place(32);
+    const target = new Uint8Array(count * SECTOR);
+    const began = model.beginRead();
+    this.open++;
+    this.worker().read(target, first * SECTOR, (errno) => {
+      this.open--;
+      this.#world.count(errno === 0 ? "read" : `read error ${errno}`);
+      if (errno !== 0) return;
+      for (let at = 0; at < count; at++) {
+        const id = idOf(target.subarray(at * SECTOR, (at + 1) * SECTOR), first + at);
+        const lenient = shaky || this.#world.shaky;
+        this.problem ??= model.problemLive(first + at, id, began, lenient);
+      }
+    });
+  }
+
+  /** Every sector holds a write it may hold; from now on exactly that one. */
+  async verifyAll(): Promise<void> {
+    const piece = 64 * 1024;
+    for (let offset = 0; offset < contentBytes(); offset += piece) {
+      const first = await this.#readNow(offset, piece);
+      const again = await this.#readNow(offset, piece);
+      assert(Buffer.compare(first, again) === 0, `two reads at ${offset} differ`);
+      for (let at = 0; at < piece; at += SECTOR) {
+        const sector = (offset + at) / SECTOR;
+        const id = idOf(first.subarray(at, at + SECTOR), sector);
+        const problem = this.#world.model.problem(sector, id, this.#world.lenient);
+        assert(problem === null, problem ?? "");
+        this.#world.model.pin(sector, id);
+      }
+    }
+  }
+
+  async #readNow(offset: number, length: number): Promise<Uint8Array> {
+    const target = new Uint8Array(length);
+    const worker = this.worker();
+    const errno = await drive(
+      this.#world.scheduler,
+      new Promise<number>((resolve) => worker.read(target, offset, resolve)),
+    );
+    assert(errno === 0, `read at ${offset} failed with ${errno}`);
+    return target;
+  }
+
+  /** Few places, several sizes. */
+  #place(countMax: number): [number, number] {
+    const { prng, model } = this.#world;
+    const count = 1 + prng.below(countMax);
+    const place = prng.below(24) * 256 + prng.below(6);
+    return [Math.min(place, model.sectors - count), count];
+  }
+}
+
+/** The write that a sector holds; it holds one, not parts of several. */
+const idOf = (sector: Uint8Array, number: number): number => {
+  const words = new Uint32Array(sector.buffer, sector.byteOffset, SECTOR / 4);
+  const id = words[0] ?? 0;
+  for (const word of words) assert(word === id, `sector ${number} is torn`);
+  return id;
+};
+
+/** Each sector of a write is filled with its number. */
+const stamp = (write: OpenWrite): Uint8Array =>
+  new Uint8Array(new Uint32Array((write.count * SECTOR) / 4).fill(write.id).buffer);
+
+/** The same bytes in up to three pieces. */
+const pieces = (bytes: Uint8Array, cuts: number): Uint8Array[] => {
+  const size = Math.ceil(bytes.length / (cuts + 1));
+  const list: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += size) list.push(bytes.subarray(at, at + size));
+  return list;
+};

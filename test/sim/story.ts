@@ -1,0 +1,313 @@
+/**
+ * One seeded story: an array on simulated media, clients, an administrator and bad luck, time that
+ * passes, and power cuts that lose or tear every unflushed sector. After each cut the array is
+ * assembled from what is left, and everything a user relies on is checked: durable data is there,
+ * reads are stable, legs are equal wherever no bit is set, a member that was away is never trusted,
+ * the resync touches only dirty chunks, and in the end all legs are equal.
+ */
+
+import { assert } from "../../src/common/assert.ts";
+import { Prng } from "../../src/common/prng.ts";
+import { FaultSwitch } from "../../src/hal/layers/fault-device.ts";
+import { SimMedium } from "../../src/hal/sim/crash-device.ts";
+import { SYNCED_ALL } from "../../src/raid/shared-state.ts";
+import { AdminMoves } from "./admin-moves.ts";
+import { ClientLoad } from "./client-load.ts";
+import { ContentModel } from "./content-model.ts";
+import {
+  checkLegsOnMedia,
+  contentBytes,
+  createOnMedia,
+  GEOMETRY,
+  type MediaView,
+  viewMedia,
+} from "./media.ts";
+import { Scheduler, settle } from "./scheduler.ts";
+import { SimArray, type SimLeg } from "./sim-array.ts";
+import { STORIES, type StoryName, type StoryPlan } from "./stories.ts";
+import { World } from "./world.ts";
+
+const SECTOR = 512;
+const SPEEDS = [2 ** 40, 4 * 2 ** 20, 2 ** 19];
+
+/** What a caller may look at after every stop: the media, as the story left them. */
+export type OnStop = (media: readonly SimMedium[]) => void;
+
+class Story {
+  readonly #plan: StoryPlan;
+  readonly #world: World;
+  readonly #clients: ClientLoad;
+  readonly #admin: AdminMoves;
+  readonly #onStop: OnStop;
+  /** What the media said when the array was started; null while nobody may count on it. */
+  #found: MediaView | null = null;
+  /** How far the sync action of this number was seen. */
+  #progress = { run: 0, completed: 0 };
+  #broken: unknown = null;
+
+  constructor(plan: StoryPlan, seed: number, onStop: OnStop) {
+    const prng = new Prng(seed);
+    const hasBitmap = prng.below(4) !== 0;
+    const count = prng.between(2, plan.legsMax + 1);
+    const blank = plan.blankMax === 0 ? 0 : prng.below(plan.blankMax + 1);
+    const legs: SimLeg[] = Array.from({ length: count + blank }, (_, index) => ({
+      path: `/sim/leg${index}`,
+      medium: new SimMedium(GEOMETRY.mediumBytes),
+      faults: new FaultSwitch(),
+    }));
+    const members = legs.slice(0, count).map((leg) => leg.medium);
+    createOnMedia(members, hasBitmap, prng);
+    const model = new ContentModel(contentBytes() / SECTOR);
+    this.#plan = plan;
+    this.#onStop = onStop;
+    this.#world = new World(prng, new Scheduler(prng), legs, model, hasBitmap);
+    this.#clients = new ClientLoad(this.#world);
+    this.#admin = new AdminMoves(this.#world);
+  }
+
+  get counts(): ReadonlyMap<string, number> {
+    return this.#world.counts;
+  }
+
+  async run(): Promise<void> {
+    const onRejection = (error: unknown): void => {
+      this.#broken ??= error;
+    };
+    process.on("unhandledRejection", onRejection);
+    try {
+      await this.#tell();
+      await settle();
+      this.#checkAlive();
+    } finally {
+      process.off("unhandledRejection", onRejection);
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const { prng } = this.#world;
+    const lives = 1 + prng.below(this.#plan.livesMax);
+    for (let life = 0; life < lives; life++) {
+      await this.#boot(this.#present());
+      if (life > 0) await this.#clients.verifyAll();
+      await this.#live(20 + prng.below(this.#plan.stepsMax));
+      if (prng.below(5) === 0) await this.#stopCleanly();
+      else this.#cutPower();
+      this.#checkMedia();
+    }
+    await this.#boot(this.#world.legs);
+    await this.#clients.verifyAll();
+    await this.#untilQuiet();
+    await this.#admin.makeWhole(() => this.#untilQuiet());
+    await this.#clients.verifyAll();
+    this.#checkWhole();
+    this.#world.model.forgetShadows();
+    await this.#stopCleanly();
+    this.#checkMedia();
+  }
+
+  // --- lives ------------------------------------------------------------------------------------
+
+  /** The media that are there at the next start: at least one that holds the newest data. */
+  #present(): readonly SimLeg[] {
+    const { prng, legs, media } = this.#world;
+    if (!this.#plan.mediaGoAway) return legs;
+    const current = new Set(viewMedia(media).inSync.map(({ medium }) => medium));
+    const needed = prng.pick(legs.filter((leg) => current.has(leg.medium)));
+    const present = legs.filter((leg) => leg === needed || prng.below(4) > 0);
+    if (present.length < legs.length) this.#world.loseLeg(false);
+    return present;
+  }
+
+  async #boot(present: readonly SimLeg[]): Promise<void> {
+    const world = this.#world;
+    world.scheduler = new Scheduler(world.prng);
+    AdminMoves.healAll(world.legs);
+    this.#clients.open = 0;
+    this.#admin.open = 0;
+    this.#progress = { run: 0, completed: 0 };
+    world.shaky = false;
+    this.#found = viewMedia(present.map((leg) => leg.medium));
+    const current = new Set(viewMedia(world.media).inSync.map(({ medium }) => medium));
+    world.array = await SimArray.start({
+      legs: present,
+      workers: 1 + world.prng.below(3),
+      scheduler: world.scheduler,
+      prng: world.prng,
+      syncSpeed: world.prng.pick(SPEEDS),
+      quickness: world.prng.pick([0, 0, 3, 8]),
+    });
+    for (const { path, states } of world.array.driver.status.members) {
+      const medium = present.find((leg) => leg.path === path)?.medium;
+      if (!states.includes("in_sync") || medium === undefined) continue;
+      assert(current.has(medium), `${path} is trusted though it missed writes`);
+    }
+  }
+
+  /** Random things happen, a step at a time. */
+  async #live(steps: number): Promise<void> {
+    const { prng } = this.#world;
+    const { moves } = this.#plan;
+    for (let step = 0; step < steps; step++) {
+      let dice = prng.below(100);
+      const move = moves.find(([, share]) => {
+        dice -= share;
+        return dice < 0;
+      });
+      if (move === undefined) await this.#step();
+      else this.#move(move[0]);
+      this.#checkAlive();
+    }
+  }
+
+  #move(name: StoryPlan["moves"][number][0]): void {
+    const { prng } = this.#world;
+    switch (name) {
+      case "write":
+      case "read":
+      case "flush":
+        return this.#clients.isFull ? undefined : this.#clients[name]();
+      case "tick":
+        return this.#tick(1 + prng.below(60));
+      case "long tick":
+        return this.#tick(200 + prng.below(6000));
+      case "one fault":
+        return this.#world.lenient ? undefined : this.#admin.fault();
+      case "fault":
+      case "heal":
+      case "fail":
+      case "remove":
+        return this.#admin[name]();
+      case "add":
+      case "re-add":
+        return this.#admin.join(name);
+      case "check":
+      case "repair":
+      case "idle":
+        return this.#admin.sync(name);
+    }
+  }
+
+  async #step(): Promise<void> {
+    await this.#world.scheduler.step();
+  }
+
+  /** Time passes; what a sync action shows never falls and never exceeds the whole. */
+  #tick(ms: number): void {
+    const { array } = this.#world;
+    array.tick(ms);
+    const { sync } = array.driver.status;
+    if (sync === null) return;
+    const { completedBytes, totalBytes, eta } = sync;
+    const run = array.happenings.filter(({ type }) => type === "sync.started").length;
+    const last = this.#progress;
+    assert(completedBytes <= totalBytes, "progress exceeds the whole");
+    assert(run !== last.run || completedBytes >= last.completed, "progress falls");
+    assert(eta === null || (eta.low >= 0 && eta.low <= eta.high), "ETA is a range");
+    this.#progress = { run, completed: completedBytes };
+  }
+
+  #cutPower(): void {
+    this.#world.count("cut");
+    this.#checkSyncs();
+    this.#world.scheduler.kill();
+    for (const leg of this.#world.legs) leg.medium.crash(this.#world.prng);
+    this.#world.model.cut();
+    this.#world.array = null;
+  }
+
+  async #stopCleanly(): Promise<void> {
+    const { array } = this.#world;
+    this.#world.count("stop");
+    await this.#until("a request is never answered", () => this.#clients.open === 0);
+    let stopped = false;
+    void array.driver.command({ type: "stop" }).then((outcome) => {
+      assert(outcome.ok, "stop succeeds");
+      stopped = true;
+    });
+    await this.#until("the array never stops", () => stopped);
+    await this.#until("a command is never answered", () => this.#admin.open === 0);
+    this.#checkSyncs();
+    this.#world.model.cut();
+    for (const leg of this.#world.legs) leg.medium.crash(this.#world.prng);
+    this.#world.array = null;
+  }
+
+  /** Time passes until the condition holds. */
+  async #until(otherwise: string, done: () => boolean): Promise<void> {
+    for (let steps = 0; !done(); steps++) {
+      assert(steps < 60_000, otherwise);
+      await this.#step();
+      if (steps % 12 === 0) this.#tick(20);
+      this.#checkAlive();
+    }
+  }
+
+  /** No sync action, clean (or broken), every command answered. */
+  async #untilQuiet(): Promise<void> {
+    AdminMoves.healAll(this.#world.legs);
+    const { array, scheduler } = this.#world;
+    void array.driver.command({ type: "sync-speed", min: 2 ** 40, max: 2 ** 40 });
+    for (let round = 0; round < 4000; round++) {
+      this.#tick(300);
+      for (let step = 0; step < 12; step++) await this.#step();
+      this.#checkAlive();
+      const { sync, arrayState } = array.driver.status;
+      const rests = sync === null && (arrayState === "clean" || arrayState === "broken");
+      if (rests && scheduler.idle && this.#admin.open === 0) return;
+    }
+    assert(false, "the array never comes to rest");
+  }
+
+  // --- checks -----------------------------------------------------------------------------------
+
+  #checkAlive(): void {
+    if (this.#broken !== null) throw this.#broken;
+    assert(this.#clients.problem === null, this.#clients.problem ?? "");
+  }
+
+  #checkMedia(): void {
+    checkLegsOnMedia(this.#world.media);
+    this.#onStop(this.#world.media);
+  }
+
+  /** A resync copies the chunks that were dirty and nothing else; a check finds no difference. */
+  #checkSyncs(): void {
+    const { array, lenient } = this.#world;
+    const finished = array.happenings.filter(({ type }) => type === "sync.finished");
+    for (const { details } of finished) {
+      this.#world.count(`${details["action"]} ${details["outcome"]}`);
+      if (details["action"] === "check" || details["action"] === "repair")
+        assert(details["mismatch_count"] === 0, `${details["action"]} finds legs different`);
+    }
+    const resyncs = finished.filter(({ details }) => details["action"] === "resync");
+    const [only] = resyncs;
+    const found = this.#found;
+    if (found === null || found.dirty === null || lenient || resyncs.length !== 1) return;
+    if (only?.details["outcome"] !== "done") return;
+    const copied = Number(only.details["copied_bytes"]);
+    const { size } = found.dirty;
+    const due = size * GEOMETRY.chunkBytes;
+    assert(copied === due, `a resync copied ${copied} bytes, ${size} chunks were dirty`);
+  }
+
+  /** All legs are in sync and nothing is to be done, unless no metadata can be written any more. */
+  #checkWhole(): void {
+    const { array } = this.#world;
+    const { status, shared } = { status: array.driver.status, shared: array.shared };
+    if (status.arrayState === "broken") return;
+    assert(status.degraded === 0, "a raid slot is empty though there are members for it");
+    assert(shared.syncedMib === SYNCED_ALL, "a resync is pending");
+    assert(status.health === "optimal", `a whole array is ${status.health}`);
+  }
+}
+
+/** Runs the story of one seed; throws with what was violated. Returns what happened, by name. */
+export const runStory = async (
+  name: StoryName,
+  seed: number,
+  onStop: OnStop = () => undefined,
+): Promise<ReadonlyMap<string, number>> => {
+  const story = new Story(STORIES[name], seed, onStop);
+  await story.run();
+  return story.counts;
+};
