@@ -24,6 +24,7 @@ export const TEST_TOOLS: Readonly<Record<string, string>> = {
   e2fsck: "e2fsprogs",
   debugfs: "e2fsprogs",
   openssl: "openssl",
+  xz: "xz-utils",
   chromium: "chromium",
   "linux.uml": "user-mode-linux",
   losetup: "mount",

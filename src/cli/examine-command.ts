@@ -24,7 +24,7 @@ import { examineSuperblock } from "../raid/examine-superblock.ts";
 import { bitmapSuperblockRange, type FoundSuperblock } from "../raid/probe.ts";
 import type { ParsedSuperblock } from "../raid/superblock.ts";
 import type { Superblock090 } from "../raid/superblock-090.ts";
-import type { Superblock } from "../raid/superblock-fields.ts";
+import { SECTOR_BYTES, type Superblock } from "../raid/superblock-fields.ts";
 import { findBitmap, readSlots } from "./bitmap-slots.ts";
 import { bitmapJson, superblockJson } from "./examine-json.ts";
 import { type MemberFile, openMember } from "./member-file.ts";
@@ -74,12 +74,13 @@ async function reportSuperblock(
 ): Promise<Examined> {
   const { path, device } = file;
   const bitmap = await readBitmap(device, parsed.value);
-  const lines = examineSuperblock(parsed, { path, homehost, bitmap });
+  const deviceSectors = Math.floor(device.sizeBytes / SECTOR_BYTES);
+  const lines = examineSuperblock(parsed, { path, homehost, bitmap, deviceSectors });
   const problem = found.problem === null ? null : damagedSuperblock(path, found.problem);
   const values = {
     path,
     size_bytes: device.sizeBytes,
-    ...superblockJson(parsed, bitmap),
+    ...superblockJson(parsed, bitmap, deviceSectors),
     problem: problemJson(problem),
   };
   return { text: renderReport(lines, EXAMINE_LABEL_WIDTH), values, problem };

@@ -28,8 +28,9 @@ import { uuidToMdadmText } from "../raid/uuid.ts";
 export function superblockJson(
   parsed: ParsedSuperblock,
   bitmap: BitmapSuperblock | null,
+  deviceSectors: number,
 ): Record<string, unknown> {
-  return { ...arrayJson(parsed.value, bitmap), ...memberJson(parsed, bitmap) };
+  return { ...arrayJson(parsed.value, bitmap), ...memberJson(parsed, bitmap, deviceSectors) };
 }
 
 function arrayJson(sb: Superblock, bitmap: BitmapSuperblock | null): Record<string, unknown> {
@@ -52,9 +53,10 @@ function arrayJson(sb: Superblock, bitmap: BitmapSuperblock | null): Record<stri
 function memberJson(
   parsed: ParsedSuperblock,
   bitmap: BitmapSuperblock | null,
+  deviceSectors: number,
 ): Record<string, unknown> {
   const sb = parsed.value;
-  const { before, after } = unusedSpace(sb, bitmap);
+  const { before, after } = unusedSpace(sb, bitmap, deviceSectors);
   const hasBitmap = (sb.featureMap & MD_FEATURE_BITMAP_OFFSET) !== 0;
   const isRebuilding = (sb.featureMap & MD_FEATURE_RECOVERY_OFFSET) !== 0;
   const role = memberRole(sb, sb.devNumber);

@@ -33,6 +33,8 @@ export interface ExamineContext {
   readonly homehost: string;
   /** First bitmap slot's superblock, when the superblock names a bitmap and it is sound. */
   readonly bitmap: BitmapSuperblock | null;
+  /** Sectors that the member really has. */
+  readonly deviceSectors: number;
 }
 
 /** The report on one member. */
@@ -44,8 +46,8 @@ export function examineSuperblock(
     { text: `${context.path}:` },
     ...arrayLines(parsed.value, context),
     { text: "" },
-    ...sizeLines(parsed.value, context.bitmap),
-    ...stateLines(parsed),
+    ...sizeLines(parsed.value, context),
+    ...stateLines(parsed, context),
     { text: "" },
     ...layoutLines(parsed.value),
     { text: "" },
@@ -82,7 +84,7 @@ function arrayLines(sb: Superblock, context: ExamineContext): readonly ReportLin
   return lines;
 }
 
-function sizeLines(sb: Superblock, bitmap: BitmapSuperblock | null): readonly ReportLine[] {
+function sizeLines(sb: Superblock, context: ExamineContext): readonly ReportLine[] {
   const lines = [line("Avail Dev Size", sectorsText(sb.dataSize))];
   const arrayBytes = arraySizeBytes(sb);
   if (arrayBytes !== null) {
@@ -101,7 +103,7 @@ function sizeLines(sb: Superblock, bitmap: BitmapSuperblock | null): readonly Re
     lines.push(line("Recovery Offset", `${done} sectors`));
   }
   if ((sb.featureMap & MD_FEATURE_NEW_OFFSET) === 0) {
-    const { before, after } = unusedSpace(sb, bitmap);
+    const { before, after } = unusedSpace(sb, context.bitmap, context.deviceSectors);
     lines.push(line("Unused Space", `before=${before} sectors, after=${afterText(after)}`));
   }
   return lines;
@@ -136,10 +138,14 @@ export function arraySizeBytes(sb: Superblock): number | null {
   }
 }
 
-/** Sectors free before and behind the data. Source: mdadm super1.c getinfo_super1. */
+/**
+ * Sectors free before and behind the data; negative when the device ends before its data does.
+ * Source: mdadm super1.c getinfo_super1.
+ */
 export function unusedSpace(
   sb: Superblock,
   bitmap: BitmapSuperblock | null,
+  deviceSectors: number,
 ): { readonly before: number; readonly after: number } {
   const hasBitmap = (sb.featureMap & MD_FEATURE_BITMAP_OFFSET) !== 0;
   const hasLog = sb.bblogSize !== 0 && sb.bblogOffset !== 0;
@@ -150,6 +156,7 @@ export function unusedSpace(
     if (hasBitmap) end = Math.min(end, sb.superOffset + sb.bitmapOffset);
     return { before: sb.dataOffset, after: Math.max(0, end - sb.dataOffset - used) };
   }
+  const room = Math.min(sb.dataSize, deviceSectors - sb.dataOffset);
   let earliest = sb.superOffset + 72;
   if (hasBitmap && sb.bitmapOffset > 0 && bitmap !== null) {
     const bits = Math.floor(bitmap.syncSize / (bitmap.chunkBytes / SECTOR_BYTES));
@@ -157,13 +164,15 @@ export function unusedSpace(
     earliest = Math.max(earliest, sb.bitmapOffset + Math.ceil(bytes / 4096) * 8);
   }
   if (hasLog) earliest = Math.max(earliest, sb.superOffset + sb.bblogOffset + sb.bblogSize);
-  return { before: Math.max(0, sb.dataOffset - earliest), after: sb.dataSize - used };
+  return { before: Math.max(0, sb.dataOffset - earliest), after: room - used };
 }
 
-function stateLines(parsed: ParsedSuperblock): readonly ReportLine[] {
+function stateLines(parsed: ParsedSuperblock, context: ExamineContext): readonly ReportLine[] {
   const sb = parsed.value;
+  const { after } = unusedSpace(sb, context.bitmap, context.deviceSectors);
+  const state = sb.resyncOffset === "none" ? "clean" : "active";
   const lines = [
-    line("State", sb.resyncOffset === "none" ? "clean" : "active"),
+    line("State", after < 0 ? `${state} TRUNCATED DEVICE` : state),
     line("Device UUID", uuidToMdadmText(sb.deviceUuid)),
     { text: "" },
   ];
