@@ -79,7 +79,20 @@ const shapeOf = (input: StartInput): SharedArrayShape => {
   return createSharedArray({ workers: input.workers, chunks, chunkBytes, sizeBytes, raidSlots });
 };
 
-const makeMember = (from: StartMember): Member => {
+/**
+ * How far a member under rebuild is known to be equal. While the array was not clean a write may
+ * have reached the other legs and not this one, anywhere below its checkpoint: only the bits say
+ * where. Without a bitmap nothing is known.
+ */
+const rebuiltBytes = ({ placement }: StartMember, input: StartInput) => {
+  const claimed = placement.type === "rebuilding" ? placement.recoveredBytes : 0;
+  return {
+    recoveredBytes: input.freshest.resyncOffset === "none" ? claimed : 0,
+    rebuiltBefore: input.bitmap === null ? 0 : claimed,
+  };
+};
+
+const makeMember = (from: StartMember, input: StartInput): Member => {
   const { placement } = from;
   return {
     id: from.id,
@@ -87,7 +100,7 @@ const makeMember = (from: StartMember): Member => {
     superblock: from.superblock,
     raidSlot: placement.type === "spare" ? null : placement.raidSlot,
     state: placement.type,
-    recoveredBytes: placement.type === "rebuilding" ? placement.recoveredBytes : 0,
+    ...rebuiltBytes(from, input),
     guided: placement.type === "rebuilding" && placement.guided,
     stuck: false,
     faultReason: null,
@@ -172,7 +185,7 @@ const idleState = (input: StartInput) => ({
 export const startArray = (input: StartInput): StartedArray => {
   const shared = new SharedArrayState(shapeOf(input));
   const bitmap = loadBitmap(input, shared);
-  const members = new Map(input.members.map((member) => [member.id, makeMember(member)]));
+  const members = new Map(input.members.map((member) => [member.id, makeMember(member, input)]));
   const copies = [...members.values()].filter((member) => member.state === "in_sync").length;
   const resyncFrom = pendingResync(input, copies, bitmap);
   for (const member of members.values()) {

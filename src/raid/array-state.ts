@@ -21,8 +21,10 @@ export interface Member {
   /** Position in the array while it has one; a faulty member has none. */
   raidSlot: number | null;
   state: "in_sync" | "rebuilding" | "spare" | "faulty";
-  /** Bytes of the member already rebuilt, while rebuilding. */
+  /** Bytes of the member already rebuilt, while rebuilding: equal to the other legs up to here. */
   recoveredBytes: number;
+  /** Bytes rebuilt before the array was started: equal up to here, but for chunks with a set bit. */
+  readonly rebuiltBefore: number;
   /** Rebuild only chunks whose bit is set (re-add). */
   guided: boolean;
   /** Its rebuild met data nobody could read: not tried again until the user acts. */
@@ -93,6 +95,10 @@ export interface SyncRun {
   readonly action: "resync" | "recover" | "check" | "repair";
   readonly reason: SyncReason;
   readonly scope: "full" | "bitmap";
+  /** Members this recovery rebuilds; one that joins meanwhile waits for the next. */
+  readonly targets: readonly number[];
+  /** A recovery skips chunks that end at or below this unless their bit is set. */
+  readonly skipsBelow: number;
   readonly startedAt: number;
   /** Next byte of the array to look at, and the first not yet settled. */
   cursor: number;

@@ -182,6 +182,7 @@ const newMember = (newcomer: Newcomer, superblock: Superblock, over: Partial<Mem
   raidSlot: null,
   state: "spare",
   recoveredBytes: 0,
+  rebuiltBefore: 0,
   guided: false,
   stuck: false,
   faultReason: null,

@@ -56,7 +56,7 @@ const startDueAction = (state: ArrayState): void => {
     const from = state.bitmap === null && state.resyncFrom !== "none" ? state.resyncFrom : 0;
     return startRun(state, "resync", state.syncReason, from);
   }
-  const rebuilding = rebuildingMembers(state).filter((member) => !member.stuck);
+  const rebuilding = recoveryTargets(state);
   if (rebuilding.length > 0 && state.opening.size === 0) {
     const from = Math.min(...rebuilding.map((member) => member.recoveredBytes));
     return startRun(state, "recover", rebuilding[0]?.reason ?? "device-added", from);
@@ -108,18 +108,28 @@ const neededBytes = (state: ArrayState, guided: boolean): "full" | "bitmap" => {
   return chunks === bitmap.chunks ? "full" : "bitmap";
 };
 
+/** Members a recovery that starts now would rebuild. */
+const recoveryTargets = (state: ArrayState): Member[] =>
+  rebuildingMembers(state).filter((member) => !member.stuck);
+
 const startRun = (
   state: ArrayState,
   action: SyncRun["action"],
   reason: SyncReason,
   from: number,
 ): void => {
-  const guided = action === "recover" && rebuildingMembers(state).every((member) => member.guided);
+  const targets = action === "recover" ? recoveryTargets(state) : [];
+  const guided = action === "recover" && targets.every((member) => member.guided);
   const byBitmap = action === "resync" || guided;
+  const skipsBelow = guided
+    ? state.sizeBytes
+    : Math.min(...targets.map((member) => member.rebuiltBefore));
   state.sync = {
     action,
     reason,
     scope: byBitmap ? neededBytes(state, guided) : "full",
+    targets: targets.map((member) => member.id),
+    skipsBelow,
     startedAt: state.now,
     cursor: from,
     settled: from,
@@ -184,10 +194,9 @@ const wanted = (state: ArrayState, run: SyncRun, chunk: number): boolean => {
   const { bitmap } = state;
   if (bitmap === null) return true;
   if (run.action === "resync") return bitmap.isNeeded(chunk);
-  if (run.action === "recover" && rebuildingMembers(state).every((member) => member.guided)) {
-    return bitmap.isSet(chunk);
-  }
-  return true;
+  if (run.action !== "recover") return true;
+  const end = Math.min((chunk + 1) * state.shared.shape.chunkBytes, state.sizeBytes);
+  return end > run.skipsBelow || bitmap.isSet(chunk);
 };
 
 /** Moves the cursor over chunks the bitmap lets us skip; returns where it stands then. */
@@ -218,6 +227,10 @@ const pieceEnd = (state: ArrayState, run: SyncRun, from: number): number => {
   return Math.min(end, regionEnd);
 };
 
+/** The members of a recovery that are still being rebuilt. */
+const runTargets = (state: ArrayState, run: SyncRun): Member[] =>
+  rebuildingMembers(state).filter((member) => run.targets.includes(member.id));
+
 const planPiece = (
   state: ArrayState,
   run: SyncRun,
@@ -227,7 +240,7 @@ const planPiece = (
   const ids = (members: readonly Member[]): number[] => members.map((member) => member.id);
   const whole = ids(inSyncMembers(state));
   if (run.action === "recover") {
-    const targets = ids(rebuildingMembers(state).filter((member) => !member.stuck));
+    const targets = ids(runTargets(state, run));
     if (whole.length === 0 || targets.length === 0) return null;
     return { mode: "copy", offset, length, sources: whole, targets };
   }
@@ -294,10 +307,9 @@ const settle = (state: ArrayState, run: SyncRun): void => {
     state.shared.syncedMib = Math.max(state.shared.syncedMib, Math.floor(lowest / MIB));
     state.resyncFrom = lowest;
   }
-  if (run.action === "recover") {
-    for (const member of rebuildingMembers(state)) {
-      if (!member.stuck) member.recoveredBytes = Math.max(member.recoveredBytes, lowest);
-    }
+  if (run.action === "recover" && !run.aborted) {
+    for (const member of runTargets(state, run))
+      member.recoveredBytes = Math.max(member.recoveredBytes, lowest);
   }
 };
 
@@ -366,7 +378,7 @@ const endResync = (state: ArrayState, run: SyncRun): void => {
 };
 
 const endRecover = (state: ArrayState, run: SyncRun, complete: boolean): void => {
-  for (const member of rebuildingMembers(state)) {
+  for (const member of runTargets(state, run)) {
     if (complete && !run.unreadable && member.recoveredBytes >= state.sizeBytes) {
       state.pending.promoted.push(member.id);
       const details = { path: member.path, raid_slot: member.raidSlot };
