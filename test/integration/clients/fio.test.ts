@@ -41,7 +41,7 @@ fioTest(
     const jobs = await fio(
       board.nbdUri,
       ...["--numjobs=4", "--iodepth=16", "--size=48m", "--offset_increment=128m"],
-      ...["--group_reporting", "--verify=crc32c", "--verify_fatal=1"],
+      ...["--group_reporting", "--verify=crc32c", "--verify_state_save=0", "--verify_fatal=1"],
       ...["--name=first", "--rw=randwrite", "--bsrange=4k-128k"],
       ...["--name=trim", "--stonewall", "--rw=randtrim", "--bs=64k"],
       ...["--name=again", "--stonewall", "--rw=randwrite", "--bs=4k"],

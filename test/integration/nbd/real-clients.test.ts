@@ -222,7 +222,13 @@ fioTest(
     await runCommand("fio", [
       ...common,
       ...["--name=verified", "--rw=randrw", "--bs=4k,4k", "--iodepth=16", "--numjobs=4"],
-      ...["--size=6m", "--offset_increment=6m", "--verify=crc32c", "--verify_fatal=1"],
+      ...[
+        "--size=6m",
+        "--offset_increment=6m",
+        "--verify=crc32c",
+        "--verify_state_save=0",
+        "--verify_fatal=1",
+      ],
       ...["--verify_state_save=0", "--fsync=64", `--aux-path=${folder}`, "--do_verify=1"],
     ]);
     await runCommand("fio", [
