@@ -41,7 +41,13 @@ fioTest(
     const jobs = await fio(
       board.nbdUri,
       ...["--numjobs=4", "--iodepth=16", "--size=48m", "--offset_increment=128m"],
-      ...["--group_reporting", "--verify=crc32c", "--verify_state_save=0", "--verify_fatal=1"],
+      ...[
+        "--group_reporting",
+        "--verify=crc32c",
+        "--verify_state_save=0",
+        "--verify_state_save=0",
+        "--verify_fatal=1",
+      ],
       ...["--name=first", "--rw=randwrite", "--bsrange=4k-128k"],
       ...["--name=trim", "--stonewall", "--rw=randtrim", "--bs=64k"],
       ...["--name=again", "--stonewall", "--rw=randwrite", "--bs=4k"],
@@ -66,7 +72,14 @@ fioTest(
 fioTest(
   "writes with a flush after each are verified, and again by a later process",
   async ({ board }) => {
-    const region = ["--offset=600m", "--size=8m", "--bs=4k", "--iodepth=1", "--verify=crc32c"];
+    const region = [
+      "--offset=600m",
+      "--size=8m",
+      "--bs=4k",
+      "--iodepth=1",
+      "--verify=crc32c",
+      "--verify_state_save=0",
+    ];
     await fio(board.nbdUri, "--name=sync", "--rw=randwrite", "--fsync=1", ...region);
     const [again] = await fio(
       board.nbdUri,

@@ -227,6 +227,7 @@ fioTest(
         "--offset_increment=6m",
         "--verify=crc32c",
         "--verify_state_save=0",
+        "--verify_state_save=0",
         "--verify_fatal=1",
       ],
       ...["--verify_state_save=0", "--fsync=64", `--aux-path=${folder}`, "--do_verify=1"],
