@@ -197,7 +197,9 @@ export const startArray = (input: StartInput): StartedArray => {
   const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
   // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
   const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale;
-  shared.clean = clean;
+  const dropsMembers = rolesChanged && !input.readOnly;
+  // BEFORE the first write the superblocks say who is not there any more.
+  shared.clean = clean || dropsMembers;
   shared.syncedMib = resyncFrom === "none" ? SYNCED_ALL : Math.floor(resyncFrom / MIB);
   const recovered = new Map([...members.values()].map((m) => [m.id, m.recoveredBytes]));
   const state: ArrayState = {
@@ -207,14 +209,15 @@ export const startArray = (input: StartInput): StartedArray => {
     members,
     template: input.freshest,
     sizeBytes: shared.shape.sizeBytes,
-    events: input.freshest.events,
+    // One more than an update that a member now missing may hold and these members do not.
+    events: input.freshest.events + (dropsMembers ? 1 : 0),
     resyncFrom,
     syncReason: reasonOf(input),
     claims: { resyncFrom, recovered },
     devRoles,
     clean,
     readOnly: input.readOnly,
-    pending: { ...emptyPending(), rolesChanged: rolesChanged && !input.readOnly },
+    pending: { ...emptyPending(), rolesChanged: dropsMembers },
     options: input.options,
     syncSpeedMin: input.syncSpeedMin,
     syncSpeedMax: input.syncSpeedMax,

@@ -3,7 +3,8 @@
  * and roles, clearing bits. One runs at a time; whatever asks meanwhile shares the next one.
  *
  * Order on the members (Source: drivers/md/md.c md_update_sb, md-bitmap.c):
- *   update: [flush the data] -> bitmap pages with the new events -> superblocks with the new events
+ *   update: [flush the data] -> bitmap pages with the new events -> superblocks with the new events,
+ *           members in sync first
  *   bits:   bitmap pages
  *   sweep:  flush the data -> bitmap superblock with events_cleared -> pages with cleared bits
  * Each step is flushed on every member it touches before the next one starts. A member that fails
@@ -161,9 +162,16 @@ const storedResyncOffset = (state: ArrayState): number | "none" => {
   return resyncFrom === "none" ? "none" : Math.floor(resyncFrom / SECTOR);
 };
 
-const superblockPhase = (state: ArrayState): Phase => ({
+/** In-sync members have the update BEFORE the others: whoever is freshest can be believed alone. */
+const inSyncSuperblockPhase = (state: ArrayState): Phase =>
+  superblockPhase(state, (member) => member.state === "in_sync");
+
+const otherSuperblockPhase = (state: ArrayState): Phase =>
+  superblockPhase(state, (member) => member.state === "rebuilding" || member.state === "spare");
+
+const superblockPhase = (state: ArrayState, wanted: (member: Member) => boolean): Phase => ({
   ios: [...state.members.values()]
-    .filter((member) => member.state !== "faulty")
+    .filter(wanted)
     .map((member) => {
       const superblock = memberSuperblock(state, member);
       const data = encodeSuperblock(superblock);
@@ -226,8 +234,9 @@ const startUpdate = (state: ArrayState): void => {
     bitmap.setHeader(state.events, Math.min(eventsCleared, state.events));
   }
   const flushes = work.goClean || work.flushFirst || work.promoted.length > 0;
-  if (!flushes) return begin(state, "update", work, [bitmapPhase, superblockPhase]);
-  begin(state, "update", work, [flushPhase, claimedBitmapPhase, superblockPhase]);
+  const superblocks = [inSyncSuperblockPhase, otherSuperblockPhase];
+  if (!flushes) return begin(state, "update", work, [bitmapPhase, ...superblocks]);
+  begin(state, "update", work, [flushPhase, claimedBitmapPhase, ...superblocks]);
 };
 
 const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {
