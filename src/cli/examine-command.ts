@@ -90,7 +90,7 @@ function damagedSuperblock(
   path: string,
   reason: NonNullable<FoundSuperblock["problem"]>,
 ): CodedError {
-  return new CodedError("RAID_SUPERBLOCK_DAMAGED", `${path}: ${superblockReasonText(reason)}`, {
+  return new CodedError("RAID_SUPERBLOCK_DAMAGED", `${path} ${superblockReasonText(reason)}`, {
     remedy: "md would not load it; use another member of the array",
   });
 }

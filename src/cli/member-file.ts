@@ -31,12 +31,16 @@ export function identifyMember(path: string): { readonly identity: string; reado
       cause: error,
     });
   }
-  if (stat.isBlockDevice()) return { identity: `block ${stat.rdev}`, stat };
-  if (stat.isFile()) return { identity: `file ${stat.dev} ${stat.ino}`, stat };
+  if (stat.isBlockDevice() || stat.isFile()) return { identity: identityOf(stat), stat };
   const kind = stat.isDirectory() ? "a directory" : "neither a file nor a block device";
   throw new CodedError("HAL_NOT_A_BLOCK_DEVICE", `${path}: is ${kind}`, {
     remedy: "name a regular file or a block device",
   });
+}
+
+/** Equal for two paths to the same file or device. */
+export function identityOf(stat: Stats): string {
+  return stat.isBlockDevice() ? `block ${stat.rdev}` : `file ${stat.dev} ${stat.ino}`;
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
+  type Stats,
   statSync,
   writeSync,
 } from "node:fs";
@@ -20,7 +21,7 @@ import type { AssemblyCandidate, AssemblyStart, AssemblyVerdict } from "../raid/
 import { readCandidate } from "../raid/candidate-driver.ts";
 import { SECTOR_BYTES } from "../raid/superblock-fields.ts";
 import { ArrayReader } from "./array-reader.ts";
-import { closeMembers, identifyMember, type MemberFile, openMembers } from "./member-file.ts";
+import { closeMembers, identityOf, type MemberFile, openMembers } from "./member-file.ts";
 import { ProgressBar, printWarning, writeOutput } from "./output.ts";
 
 /** Bytes per step of the copy, and the smallest hole left in an output file. */
@@ -131,45 +132,42 @@ function openSink(output: string | null, files: readonly MemberFile[], length: n
   return { write: writeOutput, finish: () => undefined, close: () => undefined };
 }
 
-/** A file written with holes where the array is zero, or a block device written in full. */
+/** Standard output, a file with holes where the array is zero, or a device or pipe in full. */
 function fileSink(path: string, files: readonly MemberFile[], length: number): Sink {
-  refuseMember(path, files);
-  const fd = openForOutput(path);
-  const isFile = fstatSync(fd).isFile();
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found !== undefined) refuseMember(path, found, files);
+  const claim = found?.isBlockDevice() === true ? constants.O_EXCL : constants.O_CREAT;
+  const fd = guard(path, () => openSync(path, constants.O_WRONLY | claim, 0o666));
+  const stat = fstatSync(fd);
+  const isFile = stat.isFile();
+  const isSeekable = isFile || stat.isBlockDevice();
   if (isFile) guard(path, () => ftruncateSync(fd, 0));
   let at = 0;
   const write = async (bytes: Uint8Array): Promise<void> => {
     for (let done = 0; done < bytes.length; done += HOLE_BYTES) {
       const piece = bytes.subarray(done, done + HOLE_BYTES);
-      if (!isFile || !isZero(piece)) guard(path, () => writeFully(fd, piece, at + done));
+      if (isFile && isZero(piece)) continue;
+      guard(path, () => writeFully(fd, piece, isSeekable ? at + done : null));
     }
     at += bytes.length;
   };
   const finish = (): void => {
     if (isFile) guard(path, () => ftruncateSync(fd, length));
-    guard(path, () => fsyncSync(fd));
+    if (isSeekable) guard(path, () => fsyncSync(fd));
   };
   return { write, finish, close: () => closeSync(fd) };
 }
 
-function refuseMember(path: string, files: readonly MemberFile[]): void {
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return;
-  const { identity } = identifyMember(path);
-  if (!files.some((file) => file.identity === identity)) return;
+function refuseMember(path: string, stat: Stats, files: readonly MemberFile[]): void {
+  if (!files.some((file) => file.identity === identityOf(stat))) return;
   throw new CodedError("CLI_OUTPUT_IS_MEMBER", `${path} is one of the members`, {
     remedy: "write to another file",
   });
 }
 
-function openForOutput(path: string): number {
-  const isBlock = statSync(path, { throwIfNoEntry: false })?.isBlockDevice() === true;
-  const claim = isBlock ? constants.O_EXCL : constants.O_CREAT;
-  return guard(path, () => openSync(path, constants.O_WRONLY | claim, 0o666));
-}
-
-function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
+function writeFully(fd: number, bytes: Uint8Array, offset: number | null): void {
   for (let done = 0; done < bytes.length; ) {
-    done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+    done += writeSync(fd, bytes, done, bytes.length - done, offset === null ? null : offset + done);
   }
 }
 

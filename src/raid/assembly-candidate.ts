@@ -8,19 +8,19 @@ import type { SuperblockReason } from "./superblock.ts";
 
 /** What each rule of the superblock decoder means to people. */
 const DAMAGE: Readonly<Record<SuperblockReason, string>> = {
-  truncated: "its superblock is cut off",
-  "no-magic": "its superblock has no magic number",
-  "major-version": "its superblock has an unknown major version",
-  "max-dev": "its superblock names more devices than fit",
-  "out-of-range": "its superblock holds a position or count beyond 2^53",
-  "super-offset": "its superblock says it belongs at another position",
-  "feature-map": "its superblock uses a feature that no known md has",
-  checksum: "its superblock has a wrong checksum",
-  padding: "its superblock has non-zero padding",
-  "data-size": "its superblock leaves no room for data",
-  "data-offset": "its superblock puts the data over itself",
-  "raid0-layout": "its superblock has the raid0 layout feature at another level",
-  "device-too-small": "it is smaller than its superblock says",
+  truncated: "has a superblock that is cut off",
+  "no-magic": "has a superblock without its magic number",
+  "major-version": "has a superblock of an unknown major version",
+  "max-dev": "has a superblock that names more devices than fit",
+  "out-of-range": "has a superblock with a position or count beyond 2^53",
+  "super-offset": "has a superblock that belongs at another position",
+  "feature-map": "has a superblock with a feature that no known md has",
+  checksum: "has a superblock with a wrong checksum",
+  padding: "has a superblock with padding that is not zero",
+  "data-size": "has a superblock that leaves no room for data",
+  "data-offset": "has a superblock that puts the data over itself",
+  "raid0-layout": "has a superblock with the raid0 layout feature at another level",
+  "device-too-small": "is smaller than its superblock says",
 };
 
 /** A sentence for a broken rule of the superblock decoder. */

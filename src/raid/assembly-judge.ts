@@ -35,7 +35,7 @@ export function judge(member: Sound, freshest: Sound, ours: readonly Sound[]): J
   if (newer !== undefined) return duplicateDevice(newer.path);
   const own = ownRole(sb);
   if (own.type === "journal") return unusable("journal", "is a journal device");
-  if (own.type === "faulty") return faulty("its own superblock calls it faulty");
+  if (own.type === "faulty") return faulty("is faulty by its own superblock");
   const fit = checkFit(member, freshest.sb);
   if (own.type === "spare") return fit ?? judged({ type: "spare" }, "spare", "is a spare");
   if (believesFailed(sb, freshest.sb)) {
@@ -55,7 +55,7 @@ export function judge(member: Sound, freshest: Sound, ours: readonly Sound[]): J
 function placeActive(member: Sound, freshest: Sound): Judgement {
   const { sb } = member;
   const role = memberRole(freshest.sb, sb.devNumber);
-  if (role.type === "faulty") return faulty(`${freshest.path} calls it faulty`);
+  if (role.type === "faulty") return faulty(`is faulty by the superblock of ${freshest.path}`);
   if (role.type !== "slot") {
     return judged({ type: "spare" }, "spare", `was removed from its raid slot; is a spare`);
   }
@@ -95,7 +95,7 @@ function checkFit(member: Sound, freshest: Superblock): Judgement | null {
   }
   const overlaps = !superblockIsAtStart(sb) && sb.dataOffset + freshest.size > sb.superOffset;
   if (!overlaps) return null;
-  return unusable("data-overlap", "its data would run over its superblock");
+  return unusable("data-overlap", "has data that would run over its superblock");
 }
 
 /** True when both say they are the same device. */

@@ -268,7 +268,7 @@ function refuseWithoutMembers(
     judgements.set(
       index,
       ownRole(sb).type === "faulty"
-        ? faulty("its own superblock calls it faulty")
+        ? faulty("is faulty by its own superblock")
         : judged({ type: "spare" }, "spare", "is a spare"),
     );
   }
