@@ -75,6 +75,7 @@ export class ArrayMachine {
     const state = this.#state;
     state.now = Math.max(state.now, now);
     if (!state.stopped) this.#dispatch(event);
+    else if (event.type === "command") this.#onCommand(event.id, event.command);
     pumpMetadata(state);
     pumpSync(state);
     pumpMetadata(state);
@@ -202,7 +203,8 @@ export class ArrayMachine {
     }
     switch (command.type) {
       case "stop":
-        state.stopping ??= id;
+        if (state.stopped) return this.#answer(id, { ok: true });
+        state.stopping = [...(state.stopping ?? []), id];
         return;
       case "sync-speed":
         state.syncSpeedMin = command.min;
@@ -269,7 +271,7 @@ export class ArrayMachine {
     state.shared.run = RUN_STOPPED;
     for (const member of state.members.values())
       emit(state, { type: "close-member", member: member.id });
-    this.#answer(state.stopping, { ok: true });
+    for (const id of state.stopping) this.#answer(id, { ok: true });
     emit(state, { type: "status-changed" });
     emit(state, { type: "stopped" });
   }

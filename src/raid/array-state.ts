@@ -145,7 +145,8 @@ export interface ArrayState {
   /** The last update was only clean -> dirty: the next dirty -> clean may step events back. */
   canStepBack: boolean;
   readOnly: boolean;
-  stopping: number | null;
+  /** Commands that asked for the stop; null while nobody has. */
+  stopping: number[] | null;
   stopped: boolean;
   /** The stop has cleared what bits it could. */
   finalSweepDone: boolean;

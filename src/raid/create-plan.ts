@@ -182,7 +182,7 @@ export function planCreate(
       bitmapSlotSectors: geometry.bitmap === null ? null : geometry.bitmap.slotBytes / SECTOR_BYTES,
       clusterSlots: options.bitmap === "clustered" ? options.nodes : 0,
     });
-    // 64 slots of the largest bitmap are 16384 sectors; devices that large have 264192 before the data.
+    // 64 slots of the largest bitmap take 16384 sectors; devices that large keep 264192 free.
     assert(layout !== null, `no room for the metadata of ${member.path}`);
     planned.push(planMember(options, members, geometry, number, member, layout));
   }

@@ -10,16 +10,27 @@ import {
   degradedCount,
   emit,
   happen,
-  inSyncMembers,
   type Member,
   memberAt,
   memberByPath,
   nextToken,
   SECTOR,
 } from "./array-state.ts";
-import { bitmapOps, failMember, memberSuperblock, withRole } from "./metadata-update.ts";
+import {
+  bitmapOps,
+  failMember,
+  isLastInSync,
+  memberSuperblock,
+  withRole,
+} from "./metadata-update.ts";
 import { encodeSuperblock, memberRole, superblockIsAtStart } from "./superblock.ts";
-import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE, type Superblock } from "./superblock-fields.ts";
+import {
+  MD_DISK_ROLE_FAULTY,
+  MD_DISK_ROLE_SPARE,
+  MD_FEATURE_RECOVERY_BITMAP,
+  MD_FEATURE_RECOVERY_OFFSET,
+  type Superblock,
+} from "./superblock-fields.ts";
 
 const refuse = (code: string, message: string): CommandOutcome => ({ ok: false, code, message });
 
@@ -54,7 +65,7 @@ const failCommand = (
   const member = memberByPath(state, path);
   if (member === null) return notAMember(path);
   if (member.state === "faulty") return { ok: true };
-  if (member.state === "in_sync" && inSyncMembers(state).length <= 1) {
+  if (isLastInSync(state, member)) {
     const text = `${path} is the last in-sync member; failing it would lose the array. Add and rebuild another member first.`;
     return refuse("RAID_LAST_IN_SYNC_MEMBER", text);
   }
@@ -69,7 +80,8 @@ const removeCommand = (state: ArrayState, id: number, path: string): CommandOutc
   if (member.state !== "faulty" && member.state !== "spare") {
     return refuse("RAID_MEMBER_NOT_FAULTY", `${path} is in use; fail it first, then remove it.`);
   }
-  if ([...state.opening.values()].some((opening) => opening.member === member.id)) {
+  const coming = [...state.opening.values(), ...state.joining.values()];
+  if (coming.some((entry) => entry.member === member.id)) {
     return refuse("RAID_MEMBER_BUSY", `${path} is being activated; try again in a moment.`);
   }
   const number = member.superblock.devNumber;
@@ -102,8 +114,12 @@ const reAddProblem = (state: ArrayState, superblock: Superblock | null): string 
   if (!isOurs(state, superblock)) return "its superblock is of another array";
   const role = memberRole(superblock, superblock.devNumber);
   if (role.type !== "slot") return "its superblock does not say that it was an active member";
-  if (memberAt(state, role.raidSlot) !== null)
+  if (memberAt(state, role.raidSlot) !== null || isSlotPromised(state, role.raidSlot))
     return `raid slot ${role.raidSlot} is taken by another member`;
+  const { featureMap } = superblock;
+  const guided = (featureMap & MD_FEATURE_RECOVERY_BITMAP) !== 0;
+  if ((featureMap & MD_FEATURE_RECOVERY_OFFSET) !== 0 && !guided)
+    return "it was being rebuilt when it left";
   if (role.raidSlot >= state.template.raidDisks) return "its raid slot no longer exists";
   if (numberInUse(state, superblock.devNumber))
     return "its device number is another member's by now";
@@ -119,6 +135,10 @@ const reAddProblem = (state: ArrayState, superblock: Superblock | null): string 
     ? null
     : `bits were cleared since it left (its events ${superblock.events}, events_cleared ${cleared})`;
 };
+
+/** A member is on its way into the raid slot. */
+const isSlotPromised = (state: ArrayState, slot: number): boolean =>
+  [...state.opening.values(), ...state.joining.values()].some((entry) => entry.slot === slot);
 
 const numberInUse = (state: ArrayState, number: number): boolean =>
   [...state.members.values()].some(

@@ -48,7 +48,6 @@ export const pumpMetadata = (state: ArrayState): void => {
   if (state.transaction !== null || state.stopped) return;
   if (state.shared.run === RUN_BROKEN) return refuseWaiting(state);
   const { pending } = state;
-  dropImpossibleFailures(state);
   if (pending.intents.length > 0 && state.clean) pending.activate = true;
   const update =
     pending.failing.size > 0 ||
@@ -69,20 +68,6 @@ const takePending = (state: ArrayState): Pending => {
   const work = state.pending;
   state.pending = emptyPending();
   return work;
-};
-
-/** The last in-sync member is never failed: its errors go to the client instead. */
-const dropImpossibleFailures = (state: ArrayState): void => {
-  for (const [id] of state.pending.failing) {
-    const member = state.members.get(id);
-    if (member === undefined || member.state === "faulty") {
-      state.pending.failing.delete(id);
-      continue;
-    }
-    if (member.state !== "in_sync" || inSyncMembers(state).length > 0) continue;
-    state.pending.failing.delete(id);
-    if (member.raidSlot !== null) state.shared.setLeg(member.raidSlot, LEG_IN_SYNC);
-  }
 };
 
 // --- building ---------------------------------------------------------------------------------
@@ -332,8 +317,7 @@ export const onMetadataIo = (state: ArrayState, token: number, error: string | n
 };
 
 const onMetadataFailure = (state: ArrayState, member: Member, error: string): void => {
-  const others = inSyncMembers(state).filter((other) => other.id !== member.id);
-  if (member.state === "in_sync" && others.length === 0) {
+  if (isLastInSync(state, member)) {
     state.shared.run = RUN_BROKEN;
     const text = `No metadata can be written any more: ${error}. The array stays readable.`;
     emit(state, { type: "happening", happening: happen(state, "array.broken", "critical", text) });
@@ -342,9 +326,17 @@ const onMetadataFailure = (state: ArrayState, member: Member, error: string): vo
   failMember(state, member, `metadata write: ${error}`);
 };
 
-/** Queues a member to be recorded faulty; its leg takes no more writes until that is durable. */
+/** True for the one member in sync that is not failing. */
+export const isLastInSync = (state: ArrayState, member: Member): boolean =>
+  member.state === "in_sync" && inSyncMembers(state).every((other) => other.id === member.id);
+
+/**
+ * Queues a member to be recorded faulty; its leg takes no more writes until that is durable. The
+ * last in-sync member is never failed: its errors go to the client instead.
+ */
 export const failMember = (state: ArrayState, member: Member, reason: string): void => {
   if (member.state === "faulty" || state.pending.failing.has(member.id)) return;
+  if (isLastInSync(state, member)) return;
   state.pending.failing.set(member.id, reason);
   blockLeg(state, member);
 };

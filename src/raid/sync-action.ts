@@ -36,11 +36,12 @@ const SPEED_WINDOW_SECONDS = 3;
 
 /** Starts what is due, issues pieces as the speed limit allows, ends what is done. */
 export const pumpSync = (state: ArrayState): void => {
-  if (state.stopped || state.readOnly || state.shared.run !== RUN_ACTIVE) return;
-  if (state.sync === null && !state.frozen && state.stopping === null) startDueAction(state);
+  if (state.stopped || state.readOnly) return;
+  const mayRun = state.shared.run === RUN_ACTIVE && !state.frozen && state.stopping === null;
+  if (state.sync === null && mayRun) startDueAction(state);
   const run = state.sync;
   if (run === null) return;
-  if (state.frozen || state.stopping !== null) run.aborted = true;
+  if (!mayRun) run.aborted = true;
   if (!run.aborted) issuePieces(state, run);
   if (run.inFlight.size === 0 && (run.aborted || run.cursor >= state.sizeBytes)) endRun(state, run);
 };
@@ -71,8 +72,8 @@ const startDueAction = (state: ArrayState): void => {
 /** A spare takes the lowest empty raid slot; its rebuild starts once every worker has opened it. */
 const activateSpare = (state: ArrayState): boolean => {
   const spare = [...state.members.values()].find((member) => member.state === "spare");
-  if (spare === undefined || state.opening.size > 0 || inSyncMembers(state).length === 0)
-    return false;
+  if (spare === undefined || inSyncMembers(state).length === 0) return false;
+  if (state.opening.size > 0 || state.joining.size > 0) return false;
   for (let slot = 0; slot < state.template.raidDisks; slot++) {
     if (memberAt(state, slot) !== null) continue;
     const token = nextToken(state);
