@@ -17,8 +17,8 @@ export function goldenNames(folder: string, ending: string): readonly string[] {
 }
 
 /**
- * Bytes of a `.hex` file: lines of a hexadecimal offset and 16 bytes. `length` bytes in all; what the
- * file leaves out is zero below offset 256 and ones from there on.
+ * Bytes of a `.hex` file: lines of a hexadecimal offset and 16 bytes. `length` bytes in all; what
+ * the file leaves out is zero below offset 256 and ones from there on.
  */
 export function readHexRows(path: string, length: number): Uint8Array {
   const bytes = new Uint8Array(length);

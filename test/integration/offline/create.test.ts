@@ -1,4 +1,4 @@
-/** `satsuma create` as a process: what it makes, what it refuses, and that a refusal writes nothing. */
+/** `satsuma create` as a process: what it makes, and that what it refuses stays as it was. */
 import { createHash } from "node:crypto";
 import {
   chmodSync,

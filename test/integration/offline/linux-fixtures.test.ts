@@ -1,6 +1,6 @@
 /**
- * Members that Linux made: examined, our report is mdadm's report line by line; read, the content has
- * the recorded SHA-256; and what we do not run is refused by name. Reading never changes a member.
+ * Members that Linux made: examined, our report is mdadm's report line by line; read, the content
+ * has the recorded SHA-256; and what we do not run is refused by name. Reading changes no member.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
