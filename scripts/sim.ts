@@ -1,7 +1,8 @@
 /**
- * `npm run sim -- [--story NAME] [--seeds N] [--from S] [--all]`: the simulation of test/sim over
- * many seeds. Prints every seed that fails, with the violation, and what the stories went through.
- * Exit code 0 only when no seed failed; `--stop` ends at the first failure.
+ * `npm run sim -- [--story NAME] [--seeds N] [--from S] [--stop] [--trace]`: the simulation of
+ * test/sim over many seeds. Prints every seed that fails, with the violation, and what the stories
+ * went through. Exit code 0 only when no seed failed; `--stop` ends at the first failure, `--trace`
+ * prints every move.
  */
 import { parseArgs } from "node:util";
 import { STORIES, type StoryName } from "../test/sim/stories.ts";
@@ -13,6 +14,7 @@ const { values: options } = parseArgs({
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     stop: { type: "boolean", default: false },
+    trace: { type: "boolean", default: false },
   },
 });
 
@@ -29,7 +31,7 @@ const runSeeds = async (name: StoryName, from: number, count: number): Promise<n
   let failed = 0;
   for (let seed = from; seed < from + count; seed++) {
     try {
-      const counts = await runStory(name, seed);
+      const counts = await runStory(name, seed, options.trace ? { onTrace: print } : {});
       for (const [what, times] of counts) totals.set(what, (totals.get(what) ?? 0) + times);
     } catch (error) {
       failed++;

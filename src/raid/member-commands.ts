@@ -173,6 +173,10 @@ const joinCommand = (
   if (known !== null && known.state !== "faulty") {
     return refuse("RAID_ALREADY_A_MEMBER", `${newcomer.path} is a member of this array already.`);
   }
+  if (state.lostSlots.length > 0) {
+    const text = "A failed member is just being recorded; try again in a moment.";
+    return refuse("RAID_MEMBER_BUSY", text);
+  }
   const problem = reAddProblem(state, newcomer.superblock);
   if (verb === "re-add" && problem !== null) {
     return refuse(

@@ -30,22 +30,27 @@ import { World } from "./world.ts";
 const SECTOR = 512;
 const SPEEDS = [2 ** 40, 4 * 2 ** 20, 2 ** 19];
 
-/** What a caller may look at after every stop: the media, as the story left them. */
-export type OnStop = (media: readonly SimMedium[]) => void;
+export interface StoryWatch {
+  /** After every stop: the media, as the story left them. */
+  readonly onStop?: (media: readonly SimMedium[]) => void;
+  /** Every move and happening, to look into a seed that fails. */
+  readonly onTrace?: (line: string) => void;
+}
 
 class Story {
   readonly #plan: StoryPlan;
   readonly #world: World;
   readonly #clients: ClientLoad;
   readonly #admin: AdminMoves;
-  readonly #onStop: OnStop;
+  readonly #watch: StoryWatch;
+  #traced = 0;
   /** What the media said when the array was started; null while nobody may count on it. */
   #found: MediaView | null = null;
   /** How far the sync action of this number was seen. */
   #progress = { run: 0, completed: 0 };
   #broken: unknown = null;
 
-  constructor(plan: StoryPlan, seed: number, onStop: OnStop) {
+  constructor(plan: StoryPlan, seed: number, watch: StoryWatch) {
     const prng = new Prng(seed);
     const hasBitmap = prng.below(4) !== 0;
     const count = prng.between(2, plan.legsMax + 1);
@@ -59,7 +64,7 @@ class Story {
     createOnMedia(members, hasBitmap, prng);
     const model = new ContentModel(contentBytes() / SECTOR);
     this.#plan = plan;
-    this.#onStop = onStop;
+    this.#watch = watch;
     this.#world = new World(prng, new Scheduler(prng), legs, model, hasBitmap);
     this.#clients = new ClientLoad(this.#world);
     this.#admin = new AdminMoves(this.#world);
@@ -125,6 +130,7 @@ class Story {
     this.#clients.open = 0;
     this.#admin.open = 0;
     this.#progress = { run: 0, completed: 0 };
+    this.#traced = 0;
     world.shaky = false;
     this.#found = viewMedia(present.map((leg) => leg.medium));
     const current = new Set(viewMedia(world.media).inSync.map(({ medium }) => medium));
@@ -136,7 +142,9 @@ class Story {
       syncSpeed: world.prng.pick(SPEEDS),
       quickness: world.prng.pick([0, 0, 3, 8]),
     });
+    this.#trace(`start with ${present.map(({ path }) => path).join(" ")}`);
     for (const { path, states } of world.array.driver.status.members) {
+      this.#trace(`    ${path} ${states.join()}`);
       const medium = present.find((leg) => leg.path === path)?.medium;
       if (!states.includes("in_sync") || medium === undefined) continue;
       assert(current.has(medium), `${path} is trusted though it missed writes`);
@@ -159,8 +167,18 @@ class Story {
     }
   }
 
+  #trace(line: string): void {
+    const { onTrace } = this.#watch;
+    if (onTrace === undefined) return;
+    const { happenings } = this.#world.array;
+    for (; this.#traced < happenings.length; this.#traced++)
+      onTrace(`    ${happenings[this.#traced]?.message}`);
+    onTrace(line);
+  }
+
   #move(name: StoryPlan["moves"][number][0]): void {
     const { prng } = this.#world;
+    this.#trace(name);
     switch (name) {
       case "write":
       case "read":
@@ -208,6 +226,7 @@ class Story {
 
   #cutPower(): void {
     this.#world.count("cut");
+    this.#trace("power cut");
     this.#checkSyncs();
     this.#world.scheduler.kill();
     for (const leg of this.#world.legs) leg.medium.crash(this.#world.prng);
@@ -218,6 +237,7 @@ class Story {
   async #stopCleanly(): Promise<void> {
     const { array } = this.#world;
     this.#world.count("stop");
+    this.#trace("stop");
     await this.#until("a request is never answered", () => this.#clients.open === 0);
     let stopped = false;
     void array.driver.command({ type: "stop" }).then((outcome) => {
@@ -226,6 +246,7 @@ class Story {
     });
     await this.#until("the array never stops", () => stopped);
     await this.#until("a command is never answered", () => this.#admin.open === 0);
+    this.#trace("stopped");
     this.#checkSyncs();
     this.#world.model.cut();
     for (const leg of this.#world.legs) leg.medium.crash(this.#world.prng);
@@ -266,8 +287,8 @@ class Story {
   }
 
   #checkMedia(): void {
+    this.#watch.onStop?.(this.#world.media);
     checkLegsOnMedia(this.#world.media);
-    this.#onStop(this.#world.media);
   }
 
   /** A resync copies the chunks that were dirty and nothing else; a check finds no difference. */
@@ -305,9 +326,9 @@ class Story {
 export const runStory = async (
   name: StoryName,
   seed: number,
-  onStop: OnStop = () => undefined,
+  watch: StoryWatch = {},
 ): Promise<ReadonlyMap<string, number>> => {
-  const story = new Story(STORIES[name], seed, onStop);
+  const story = new Story(STORIES[name], seed, watch);
   await story.run();
   return story.counts;
 };
