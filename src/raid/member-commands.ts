@@ -4,6 +4,7 @@
  * Source: mdadm Manage.c, drivers/md/md.c (add_new_disk, hot_remove_disk, state_store).
  */
 
+import { assert } from "../common/assert.ts";
 import type { ArrayCommand, CommandOutcome, Newcomer } from "./array-messages.ts";
 import {
   type ArrayState,
@@ -74,16 +75,22 @@ const failCommand = (
   return null;
 };
 
+/** The member's first metadata is being written, or the workers are opening it. */
+const isComing = (state: ArrayState, member: Member): boolean =>
+  [...state.opening.values(), ...state.joining.values()].some(
+    (entry) => entry.member === member.id,
+  );
+
+const busy = (path: string): CommandOutcome =>
+  refuse("RAID_MEMBER_BUSY", `${path} is being activated; try again in a moment.`);
+
 const removeCommand = (state: ArrayState, id: number, path: string): CommandOutcome | null => {
   const member = memberByPath(state, path);
   if (member === null) return notAMember(path);
   if (member.state !== "faulty" && member.state !== "spare") {
     return refuse("RAID_MEMBER_NOT_FAULTY", `${path} is in use; fail it first, then remove it.`);
   }
-  const coming = [...state.opening.values(), ...state.joining.values()];
-  if (coming.some((entry) => entry.member === member.id)) {
-    return refuse("RAID_MEMBER_BUSY", `${path} is being activated; try again in a moment.`);
-  }
+  if (isComing(state, member)) return busy(path);
   const number = member.superblock.devNumber;
   const reused = [...state.members.values()].some(
     (other) => other.id !== member.id && other.superblock.devNumber === number,
@@ -173,6 +180,7 @@ const joinCommand = (
   if (known !== null && known.state !== "faulty") {
     return refuse("RAID_ALREADY_A_MEMBER", `${newcomer.path} is a member of this array already.`);
   }
+  if (known !== null && isComing(state, known)) return busy(newcomer.path);
   if (state.lostSlots.length > 0) {
     const text = "A failed member is just being recorded; try again in a moment.";
     return refuse("RAID_MEMBER_BUSY", text);
@@ -313,7 +321,7 @@ export const onJoinIo = (state: ArrayState, token: number, error: string | null)
   if (joining === undefined) return false;
   state.joining.delete(token);
   const member = state.members.get(joining.member);
-  if (member === undefined) return true;
+  assert(member !== undefined, "a member that joins is kept until it has");
   if (error !== null) {
     state.members.delete(member.id);
     emit(state, { type: "close-member", member: member.id });

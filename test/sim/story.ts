@@ -133,7 +133,7 @@ class Story {
     this.#traced = 0;
     world.shaky = false;
     this.#found = viewMedia(present.map((leg) => leg.medium));
-    const current = new Set(viewMedia(world.media).inSync.map(({ medium }) => medium));
+    const current = new Set(this.#found.inSync.map(({ medium }) => medium));
     world.array = await SimArray.start({
       legs: present,
       workers: 1 + world.prng.below(3),
