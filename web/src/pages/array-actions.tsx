@@ -8,7 +8,8 @@ import { t } from "../messages/translate.ts";
 import { ActionButton } from "../parts/action-button.tsx";
 import { ActionDialog } from "../parts/action-dialog.tsx";
 import { CheckField } from "../parts/fields.tsx";
-import { board } from "../shell/board-store.ts";
+import { board, refreshExports } from "../shell/board-store.ts";
+import { session } from "../shell/session.ts";
 
 function Repair({ array }: { array: ArrayResource }) {
   return (
@@ -34,6 +35,13 @@ const clientsOf = (array: ArrayResource): number =>
 function Stop({ array }: { array: ArrayResource }) {
   const [isForced, setForced] = useState(false);
   const clients = clientsOf(array);
+  const open = (): void => {
+    setForced(false);
+    if (session.value !== null) {
+      // Without an answer the board still refuses while clients are attached.
+      refreshExports(session.value).catch(() => undefined);
+    }
+  };
   return (
     <ActionDialog
       label={t("action.stop")}
@@ -43,7 +51,7 @@ function Stop({ array }: { array: ArrayResource }) {
       confirm={array.name}
       request={requests.stopArray(array.id, array.name, isForced)}
       done={() => t("done.stop", { array: array.name })}
-      onOpen={() => setForced(false)}
+      onOpen={open}
     >
       <p>{clients === 0 ? t("stop.lost-none") : t("stop.lost", { count: clients })}</p>
       <p class="faint">{t("stop.checked")}</p>

@@ -1,83 +1,21 @@
 /** One export: state, who is attached, how to attach, delete. */
 
-import { useEffect, useState } from "preact/hooks";
-import type { ExportClientResource, ExportResource } from "../../../src/api/schemas/export.ts";
+import { useState } from "preact/hooks";
+import type { ExportResource } from "../../../src/api/schemas/export.ts";
 import { requests } from "../api/api-request.ts";
 import { t } from "../messages/translate.ts";
 import { ActionDialog } from "../parts/action-dialog.tsx";
 import { AttachCommands } from "../parts/attach-commands.tsx";
 import { Badge } from "../parts/badge.tsx";
-import { type Column, DataTable } from "../parts/data-table.tsx";
 import { CheckField } from "../parts/fields.tsx";
 import { Link } from "../parts/link.tsx";
-import { perform } from "../parts/perform.ts";
-import { Bytes, TimeAgo } from "../parts/quantities.tsx";
+import { Bytes } from "../parts/quantities.tsx";
 import { arrayPagePath } from "../shell/page-path.ts";
+import { ClientTable, useClients } from "./export-clients.tsx";
 
-const REFRESH_MS = 2000;
-
-const CLIENT_COLUMNS: readonly Column<ExportClientResource>[] = [
-  {
-    key: "peer",
-    title: t("exports.client"),
-    cell: ({ peer, tls }) => (
-      <>
-        <code>{peer}</code> {tls && <span class="faint">{t("exports.client-tls")}</span>}
-      </>
-    ),
-  },
-  {
-    key: "connected",
-    title: t("exports.connected"),
-    cell: ({ connected_at }) => <TimeAgo time={connected_at} />,
-  },
-  {
-    key: "read",
-    title: t("exports.read"),
-    kind: "number",
-    cell: ({ read_bytes }) => <Bytes value={read_bytes} />,
-  },
-  {
-    key: "written",
-    title: t("exports.written"),
-    kind: "number",
-    cell: ({ written_bytes }) => <Bytes value={written_bytes} />,
-  },
-];
-
-/** The connections; their counters are not part of the event stream, so they are asked for. */
-function Clients({ item }: { item: ExportResource }) {
-  const [clients, setClients] = useState<readonly ExportClientResource[]>([]);
-  useEffect(() => {
-    let isWanted = true;
-    const read = async (): Promise<void> => {
-      const path = item.links["clients"] ?? "";
-      const { items } = await perform<{ items: ExportClientResource[] }>({ method: "GET", path });
-      if (isWanted) {
-        setClients(items);
-      }
-    };
-    const refresh = (): void => void read().catch(() => undefined);
-    refresh();
-    const timer = window.setInterval(refresh, REFRESH_MS);
-    return () => {
-      isWanted = false;
-      clearInterval(timer);
-    };
-  }, [item.links, item.status.clients]);
-  return (
-    <DataTable
-      label={t("exports.clients", { count: clients.length })}
-      columns={CLIENT_COLUMNS}
-      rows={clients}
-      rowKey={({ id }) => id}
-    />
-  );
-}
-
-function Delete({ item }: { item: ExportResource }) {
+function Delete({ item, clients }: { item: ExportResource; clients: number }) {
   const [isForced, setForced] = useState(false);
-  const { name, status } = item;
+  const { name } = item;
   return (
     <ActionDialog
       label={t("export.delete")}
@@ -92,11 +30,9 @@ function Delete({ item }: { item: ExportResource }) {
       onOpen={() => setForced(false)}
     >
       <p>
-        {status.clients === 0
-          ? t("export.delete-lost-none")
-          : t("export.delete-lost", { count: status.clients })}
+        {clients === 0 ? t("export.delete-lost-none") : t("export.delete-lost", { count: clients })}
       </p>
-      {status.clients > 0 && (
+      {clients > 0 && (
         <CheckField isChecked={isForced} onChecked={setForced}>
           {t("confirm.force-clients")}
         </CheckField>
@@ -110,6 +46,7 @@ const TONES = { online: "good", offline: "warning", "read-only": "plain" } as co
 /** The export; on a page of its own array (`isAlone` false) the array is not named again. */
 export function ExportCard({ item, isAlone }: { item: ExportResource; isAlone: boolean }) {
   const { name, config, status } = item;
+  const clients = useClients(item) ?? [];
   return (
     <article class="export" aria-label={name} data-export={name}>
       <header class="export-head">
@@ -121,13 +58,13 @@ export function ExportCard({ item, isAlone }: { item: ExportResource; isAlone: b
           </Link>
         )}
         <Bytes value={status.size} />
-        <span class="faint">{t("exports.clients", { count: status.clients })}</span>
+        <span class="faint">{t("exports.clients", { count: clients.length })}</span>
         {config.tls_required && <span class="faint">{t("exports.tls")}</span>}
-        <Delete item={item} />
+        <Delete item={item} clients={clients.length} />
       </header>
       {config.description !== "" && <p>{config.description}</p>}
       {status.reason !== null && <p class="warn">{status.reason}</p>}
-      {status.clients > 0 && <Clients item={item} />}
+      {clients.length > 0 && <ClientTable clients={clients} />}
       <AttachCommands item={item} />
     </article>
   );

@@ -90,6 +90,14 @@ export function retryNow(): void {
   connection?.retryNow();
 }
 
+/** Reads the exports anew: how many clients they have is not part of the event stream. */
+export async function refreshExports(session: Session): Promise<void> {
+  const exports = await session.client.list<Snapshot["exports"][number]>("/api/v1/exports");
+  for (const item of exports) {
+    applyResource("export", item);
+  }
+}
+
 /** Shows a resource that a reply brought, ahead of its frame. */
 export function applyResource(kind: "array" | "device" | "export", resource: object): void {
   if (board.value !== null) {
