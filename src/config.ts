@@ -130,8 +130,12 @@ const flatten = (table: Record<string, unknown>, prefix = ""): Values => {
         details: { key, nearest: nearestKey(key) },
       });
     } else if (!hasType(value, KEYS[key as Key])) {
-      const type = KEYS[key as Key] === "strings" ? "array of strings" : KEYS[key as Key];
-      throw invalid(key, value, `must be a ${type}`);
+      const type = KEYS[key as Key];
+      throw invalid(
+        key,
+        value,
+        `must be ${type === "strings" ? "an array of strings" : `a ${type}`}`,
+      );
     } else {
       values[key] = value;
     }

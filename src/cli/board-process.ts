@@ -103,6 +103,9 @@ const readiness = async (
     });
   }
   if (first.type === "failed") {
+    if (child.connected) {
+      child.disconnect();
+    }
     await exited;
     throw fromPlainError(first.error);
   }

@@ -51,9 +51,20 @@ interface ServeFlags extends ConfigFlags {
 const CLOSE_TIMEOUT_MS = 30_000;
 const SIGNAL_EXIT_CODE = 130;
 
-/** Tells a parent, if there is one with a channel. */
-const tellParent = (message: ServeMessage): void => {
-  process.send?.(message);
+/** Tells a parent, if there is one with a channel; resolves when it has left. */
+const tellParent = async (message: ServeMessage): Promise<void> => {
+  if (process.send !== undefined && process.connected) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    process.send(message, undefined, undefined, () => resolve());
+    await promise;
+  }
+};
+
+/** Lets the process end: an open channel keeps it alive. */
+const leaveParent = (): void => {
+  if (process.connected) {
+    process.disconnect?.();
+  }
 };
 
 /** Resolves at the first SIGINT or SIGTERM, or when the parent with the channel is gone. */
@@ -99,7 +110,7 @@ const serve = async (
   if (process.send === undefined) {
     printText(describe(daemon));
   }
-  tellParent({
+  await tellParent({
     type: "ready",
     url: daemon.url,
     nbd: tcp === null ? null : `${tcp.host}:${tcp.port}`,
@@ -115,9 +126,6 @@ const serve = async (
   }, CLOSE_TIMEOUT_MS);
   await daemon.close();
   clearTimeout(timeout);
-  if (process.connected) {
-    process.disconnect?.();
-  }
 };
 
 /** Registers the verb. */
@@ -143,9 +151,11 @@ export function registerServeCommand(
         await serve(flags, version, startDaemon);
       } catch (error) {
         if (error instanceof CodedError) {
-          tellParent({ type: "failed", error: toPlainError(error) });
+          await tellParent({ type: "failed", error: toPlainError(error) });
         }
         throw error;
+      } finally {
+        leaveParent();
       }
     });
 }

@@ -114,7 +114,8 @@ export class ArrayCommands {
         const running = await engine.create({
           name: order.name,
           level: order.level,
-          members: paths,
+          // A raid slot without a device is left empty: the array starts degraded.
+          members: [...paths, ...Array(plan.emptySlots).fill("missing")],
           raidDevices: plan.raidDevices,
           bitmap: order.bitmap,
           bitmapChunkBytes: order.bitmapChunkBytes,

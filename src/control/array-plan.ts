@@ -22,6 +22,8 @@ export interface ArrayPlan {
   readonly name: string;
   readonly level: "raid1";
   readonly raidDevices: number;
+  /** Raid slots for which no device is given. */
+  readonly emptySlots: number;
   /** Size of the smallest device; the array is a little smaller. */
   readonly smallestDeviceBytes: number;
   readonly hasInitialResync: boolean;
@@ -89,6 +91,7 @@ export function planCreate(order: CreateOrder, views: readonly DeviceView[]): Ar
     name: order.name,
     level: order.level,
     raidDevices,
+    emptySlots: Math.max(0, raidDevices - views.length),
     smallestDeviceBytes: Math.min(...views.map((view) => view.probe?.sizeBytes ?? 0)),
     hasInitialResync: !order.assumeClean && views.length > 1,
     devices: views.map((view, index) => ({

@@ -85,7 +85,13 @@ const whole = (code: Reason["code"], message: string): Reason => ({
 
 /** The reasons for the health of a running array, worst first. */
 function runningReasons(status: ArrayStatus): Reason[] {
-  const reasons = status.members.flatMap(memberReasons);
+  // A faulty member leaves its raid slot empty: one failure is told once.
+  let told = status.members.filter((member) => member.states.includes("faulty")).length;
+  const reasons = status.members.flatMap(memberReasons).filter(({ code }) => {
+    const isTold = code === "member-missing" && told > 0;
+    told -= isTold ? 1 : 0;
+    return !isTold;
+  });
   if (status.health === "failed") {
     reasons.unshift(whole("array-failed", "no in-sync member is left: reads and writes fail"));
   }

@@ -57,7 +57,7 @@ const contentVerdict = (probe: DeviceProbe, isStale: boolean): DeviceVerdict => 
   if (probe.md !== null) {
     const { name, arrayUuid } = probe.md;
     return isStale
-      ? verdict("foreign", "stale-member", `old member of ${name}: re-add it, or add it with force`)
+      ? verdict("foreign", "stale-member", `old member of ${name}: add it or re-add it`)
       : verdict("foreign", "md-superblock", `holds a member of array ${name} (${arrayUuid})`);
   }
   if (probe.signatures.length > 0) {

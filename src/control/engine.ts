@@ -63,6 +63,7 @@ export interface RunningArray {
 export interface CreateArrayRequest {
   readonly name: string;
   readonly level: "raid1";
+  /** In raid slot order, then spares; the word `missing` leaves a raid slot empty. */
   readonly members: readonly string[];
   readonly raidDevices: number;
   readonly bitmap: "internal" | "none";

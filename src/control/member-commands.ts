@@ -38,7 +38,9 @@ export class MemberCommands {
     const { arrays, devices } = this.#options;
     const { view, running } = arrays.findRunning(arrayKey);
     const device = await devices.read(devices.find(deviceKey).record.path);
-    refuseUnfit(device, force);
+    // What an old member of this array holds is the array's own content.
+    const isOwn = device.probe?.md?.arrayUuid === view.record.uuid;
+    refuseUnfit(device, force || isOwn);
     return this.#job("member.add", view.record.uuid, actor, () =>
       running.add(device.record.path, { force }),
     );

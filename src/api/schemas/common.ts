@@ -26,10 +26,10 @@ export const Time = Type.String({ description: "RFC 3339, UTC" });
 /** A count of bytes below 2^53. */
 export const ByteCount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
-/** Name of an array or of an export: 1 to 32 characters, safe in URIs, shells and set_name. */
+/** Name of an array, export or device: 1 to 31 characters, safe in URIs, shells and set_name. */
 export const Name = Type.String({
-  pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$",
-  description: "1 to 32 of A-Z a-z 0-9 . _ -, the first a letter or digit",
+  pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,30}$",
+  description: "1 to 31 of A-Z a-z 0-9 . _ -, the first a letter or digit",
 });
 
 /** Links of a resource, by relation. */

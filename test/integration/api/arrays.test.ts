@@ -75,7 +75,7 @@ const REFUSALS: readonly (readonly [string, object, number, string])[] = [
   ["an unknown field", { devices: [] }, 422, "API_VALIDATION_FAILED"],
   ["no device", { device_ids: [] }, 422, "API_VALIDATION_FAILED"],
   ["a name with a slash", { name: "a/b" }, 422, "API_VALIDATION_FAILED"],
-  ["a name too long", { name: "a".repeat(33) }, 422, "API_VALIDATION_FAILED"],
+  ["a name too long", { name: "a".repeat(32) }, 422, "API_VALIDATION_FAILED"],
   ["a number in quotes", { raid_devices: "2" }, 422, "API_VALIDATION_FAILED"],
   ["one raid device", { raid_devices: 1 }, 422, "API_VALIDATION_FAILED"],
   ["a size past the limit", { size: 2 ** 53 }, 422, "API_VALIDATION_FAILED"],

@@ -32,6 +32,26 @@ test(
     assert.is((await api.ask("GET", "/api/v1/devices/disk3")).body.status.state, "in-use");
     const again = await api.do("POST", action("disk2", "re-add"));
     assert.is(again.status, 200);
+    const old = (await api.ask("GET", "/api/v1/devices/disk2")).body.status;
+    assert.is(old.state, "in-use");
+  }),
+);
+
+test(
+  "an old member of the array is added without force, one of another array is not",
+  inFolder(async (folder) => {
+    await using api = await openApiBoard(folder);
+    await api.ask("POST", action("disk2", "fail"));
+    await api.ask("DELETE", `${MEMBERS}/disk2`);
+    await api.control.devices.readAll([api.image("disk2")]);
+    const { state, reasons } = (await api.ask("GET", "/api/v1/devices/disk2")).body.status;
+    assert.equal([state, reasons[0].code], ["foreign", "stale-member"]);
+    const md = api.engine.contents.get(api.image("disk2"))?.md;
+    if (md === undefined) throw new Error("the removed member lost its superblock");
+    api.engine.hold(api.image("disk3"), { md: { ...md, arrayUuid: "another" } });
+    const other = await api.do("POST", MEMBERS, { device_id: "disk3" });
+    assert.equal([other.status, other.body.code], [409, "CONTROL_DEVICE_NOT_CLEAN"]);
+    assert.is((await api.do("POST", MEMBERS, { device_id: "disk2" })).status, 201);
   }),
 );
 

@@ -144,6 +144,23 @@ test("lists what wants attention, critical things first, each with what to do", 
   assert.is(attention[0]?.subject, "/api/v1/arrays/uuid-md3");
 });
 
+test("a failed member and the raid slot it left are one reason, further empty slots are more", () => {
+  const empty = (slot: number) => ({
+    ...fakeMember("", slot, ["missing"]),
+    path: null,
+    raidSlot: slot,
+  });
+  const { members = [] } = degraded;
+  const reasonsOf = (status: Partial<ArrayStatus>) =>
+    view({ status: { ...degraded, ...status } }).reasons.map(({ code }) => code);
+  assert.equal(reasonsOf({ members: [...members, empty(1)] }), ["member-failed", "no-spare"]);
+  assert.equal(reasonsOf({ members: [...members, empty(1), empty(2)] }), [
+    "member-failed",
+    "member-missing",
+    "no-spare",
+  ]);
+});
+
 test("a degraded array without a spare says so among its reasons", () => {
   const codes = view({ status: degraded }).reasons.map(({ code }) => code);
   assert.equal(codes, ["member-failed", "no-spare"]);

@@ -1,0 +1,159 @@
+/** The configuration: what wins over what, what is refused, and that the refusal names the key. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { CodedError } from "../../src/common/errors.ts";
+import {
+  type Config,
+  type ConfigFlags,
+  loadConfig,
+  parseAddress,
+  SOCKET_PATH_BYTES_MAX,
+} from "../../src/config.ts";
+import { inFolder } from "../helpers/temporary-folder.ts";
+
+/** The configuration of a file's text and flags. */
+function load(folder: string, text: string, flags: ConfigFlags = {}): Config {
+  const config = join(folder, "satsuma.toml");
+  writeFileSync(config, text);
+  return loadConfig({ config, data: folder, ...flags });
+}
+
+const refusal = (work: () => unknown): string => {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof CodedError ? `${error.code} ${error.advice}` : `uncoded ${error}`;
+  }
+  return "accepted";
+};
+
+const test = suite("config");
+
+test("binds to loopback and keeps everything in the data directory by default", () => {
+  const config = loadConfig({ data: "/srv/satsuma", name: "opi-a" });
+  assert.equal(
+    { ...config, ioWorkers: 0 },
+    {
+      dataDirectory: "/srv/satsuma",
+      nodeName: "opi-a",
+      isLabMode: false,
+      http: { host: "127.0.0.1", port: 8090 },
+      nbdTcp: { host: "127.0.0.1", port: 10809 },
+      nbdSocketPath: "/srv/satsuma/nbd.sock",
+      nbdTls: null,
+      ioWorkers: 0,
+      devicesDirectory: "/srv/satsuma/disks",
+      devicePaths: [],
+      logLevel: "info",
+    },
+  );
+  assert.ok(config.ioWorkers >= 1 && config.ioWorkers <= 4);
+  assert.ok(Object.isFrozen(config));
+});
+
+test(
+  "flags win over the file, the file over defaults",
+  inFolder(async (folder) => {
+    const text = `
+name = "opi-b"
+lab = true
+[http]
+listen = "0.0.0.0:80"
+[nbd]
+listen = "[::1]:1"
+socket = "/run/s.sock"
+workers = 3
+tls_certificate = "/etc/c.pem"
+tls_key = "/etc/k.pem"
+[devices]
+paths = ["/dev/sda", "/dev/sdb"]
+directory = "/srv/disks"
+[log]
+level = "debug"
+`;
+    const fromFile = load(folder, text);
+    assert.equal(
+      { ...fromFile, dataDirectory: "" },
+      {
+        dataDirectory: "",
+        nodeName: "opi-b",
+        isLabMode: true,
+        http: { host: "0.0.0.0", port: 80 },
+        nbdTcp: { host: "::1", port: 1 },
+        nbdSocketPath: "/run/s.sock",
+        nbdTls: { certificate: "/etc/c.pem", key: "/etc/k.pem", clientAuthority: null },
+        ioWorkers: 3,
+        devicesDirectory: "/srv/disks",
+        devicePaths: ["/dev/sda", "/dev/sdb"],
+        logLevel: "debug",
+      },
+    );
+    const flags = { http: "127.0.0.1:9", nbd: "", nbdSocket: "", name: "x", workers: "2" };
+    const both = load(folder, text, flags);
+    assert.equal(
+      [both.http.port, both.nbdTcp, both.nbdSocketPath, both.nodeName, both.ioWorkers],
+      [9, null, null, "x", 2],
+    );
+  }),
+);
+
+const REFUSED: readonly (readonly [string, string])[] = [
+  ['nmae = "x"', "CONFIG_UNKNOWN_KEY there is no key nmae; did you mean name?"],
+  ['[http]\nlisten_on = "x"', "there is no key http.listen_on; did you mean http.listen?"],
+  ["[ndb]\nworkers = 1", "CONFIG_UNKNOWN_KEY there is no key ndb"],
+  ["[nbd.tls]\nkey = 1", "CONFIG_UNKNOWN_KEY there is no key nbd.tls"],
+  ["name = 5", "CONFIG_INVALID_VALUE name = 5 must be a string"],
+  ['name = "a b"', "CONFIG_INVALID_VALUE name"],
+  ['lab = "yes"', "CONFIG_INVALID_VALUE lab"],
+  ["[nbd]\nworkers = 0", "must be a whole number from 1 to 64"],
+  ["[nbd]\nworkers = 65", "CONFIG_INVALID_VALUE nbd.workers"],
+  ["[nbd]\nworkers = 1.5", "CONFIG_INVALID_VALUE nbd.workers"],
+  ['[http]\nlisten = "nowhere"', "CONFIG_INVALID_VALUE http.listen"],
+  ['[http]\nlisten = "h:65536"', "CONFIG_INVALID_VALUE http.listen"],
+  ['[devices]\npaths = "/dev/sda"', "must be an array of strings"],
+  ["[devices]\npaths = [1]", "CONFIG_INVALID_VALUE devices.paths"],
+  ['[log]\nlevel = "loud"', "must be one of debug, info, warn, error"],
+  ['[nbd]\ntls_key = "/k"', "and nbd.tls_key belong together"],
+  [`[nbd]\nsocket = "/${"s".repeat(SOCKET_PATH_BYTES_MAX)}"`, "108 bytes, at most 107 fit"],
+  ["name = ", "CONFIG_SYNTAX"],
+  ['name = "a"\nname = "b"', "CONFIG_SYNTAX"],
+];
+
+for (const [text, expected] of REFUSED) {
+  test(
+    `refuses ${JSON.stringify(text.slice(0, 40))}`,
+    inFolder(async (folder) => {
+      const told = refusal(() => load(folder, text));
+      assert.ok(told.includes(expected), told);
+    }),
+  );
+}
+
+test("refuses a missing file and a missing data directory", () => {
+  assert.match(
+    refusal(() => loadConfig({ data: "/d", config: "/nowhere.toml" })),
+    "CONFIG_UNREADABLE /nowhere.toml",
+  );
+  assert.match(
+    refusal(() => loadConfig({})),
+    "CONFIG_DATA_MISSING",
+  );
+});
+
+test("reads addresses with a host, without one, and of IPv6", () => {
+  const read = (text: string) => Object.values(parseAddress("k", text, "127.0.0.1"));
+  assert.equal(read("10.0.0.1:80"), ["10.0.0.1", 80]);
+  assert.equal(read("80"), ["127.0.0.1", 80]);
+  assert.equal(read("[::1]:0"), ["::1", 0]);
+  for (const text of ["", ":", ":80", "::1:80", "a b:80", "h:-1", "h:8x", "[::1]"]) {
+    assert.match(
+      refusal(() => read(text)),
+      "CONFIG_INVALID_VALUE",
+      text,
+    );
+  }
+});
+
+test.run();
