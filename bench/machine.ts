@@ -1,6 +1,13 @@
 /** What the numbers were measured on. */
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { runCommand } from "../test/helpers/command.ts";
+
+/** The load average of the last minute; other work beside the bench makes its numbers worthless. */
+export function describeLoad(): string {
+  const [load = 0] = loadavg();
+  const verdict = load > cpus().length / 2 ? "; NOT a quiet machine: measure again" : "";
+  return `load average before the first job ${load.toFixed(1)}${verdict}`;
+}
 
 /** Hardware, kernel, file system under `folder` and versions, one line each. */
 export async function describeMachine(folder: string): Promise<readonly string[]> {

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type JobResult, runJob } from "./fio-job.ts";
-import { describeMachine } from "./machine.ts";
+import { describeLoad, describeMachine } from "./machine.ts";
 import { type BenchOptions, parseOptions, type TargetName, USAGE } from "./options.ts";
 import { startOurs } from "./ours.ts";
 import { startNbdkit, startQemuQuorum } from "./peers.ts";
@@ -61,8 +61,11 @@ async function runRounds(targets: readonly Target[], options: BenchOptions): Pro
   return results;
 }
 
-async function writeReport(results: readonly JobResult[], options: BenchOptions, folder: string) {
-  const machine = await describeMachine(folder);
+function writeReport(
+  results: readonly JobResult[],
+  options: BenchOptions,
+  machine: readonly string[],
+) {
   const { rounds, seconds, sizeBytes, targets, workloads } = options;
   const report = [
     ...machine.map((line) => `- ${line}`),
@@ -98,12 +101,13 @@ async function runBench(options: BenchOptions): Promise<void> {
     process.once(signal, () => void stopAll().finally(() => process.exit(130)));
   }
   try {
+    const machine = [...(await describeMachine(folder)), describeLoad()];
     for (const name of options.targets) {
       say(`starting ${name}`);
       targets.push(await startTarget(name, folder, options.sizeBytes));
     }
     await verifyAll(targets, folder, options.sizeBytes);
-    await writeReport(await runRounds(targets, options), options, folder);
+    writeReport(await runRounds(targets, options), options, machine);
   } finally {
     await stopAll();
   }

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { SATSUMA_MAIN } from "./satsuma-command.ts";
 import { eventually } from "./timeout.ts";
 
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 45_000;
 const OUTPUT_TAIL_CHARS = 8_000;
 /** Free ports, other ones at every start. */

@@ -77,7 +77,7 @@ async function findReason(): Promise<string | undefined> {
   if (needsShim() && spawnSync("cc", ["--version"]).status !== 0) {
     return "user-mode Linux needs a C compiler on a host with AMX (apt-get install gcc)";
   }
-  const probe = await runInKernel({ images: [], script: "true", timeoutMs: 60_000 });
+  const probe = await runInKernel({ images: [], script: "true", timeoutMs: 120_000 });
   if (probe.status === 0) return undefined;
   const lastLines = probe.console.trim().split("\n").slice(-3).join(" | ");
   return `user-mode Linux does not start here (status ${probe.status}): ${lastLines}`;

@@ -28,7 +28,13 @@ test.after(async ({ board }) => {
 });
 
 async function fio(uri: string, ...options: string[]): Promise<readonly FioJob[]> {
-  const common = ["--ioengine=nbd", `--uri=${uri}`, "--thread", "--output-format=json"];
+  const common = [
+    "--ioengine=nbd",
+    `--uri=${uri}`,
+    "--thread",
+    "--verify_state_save=0",
+    "--output-format=json",
+  ];
   const { stdout } = await runCommand("fio", [...common, ...options]);
   const report: unknown = JSON.parse(stdout.slice(stdout.indexOf("{\n")));
   return (report as { jobs: readonly FioJob[] }).jobs;
@@ -41,13 +47,7 @@ fioTest(
     const jobs = await fio(
       board.nbdUri,
       ...["--numjobs=4", "--iodepth=16", "--size=48m", "--offset_increment=128m"],
-      ...[
-        "--group_reporting",
-        "--verify=crc32c",
-        "--verify_state_save=0",
-        "--verify_state_save=0",
-        "--verify_fatal=1",
-      ],
+      ...["--group_reporting", "--verify=crc32c", "--verify_fatal=1"],
       ...["--name=first", "--rw=randwrite", "--bsrange=4k-128k"],
       ...["--name=trim", "--stonewall", "--rw=randtrim", "--bs=64k"],
       ...["--name=again", "--stonewall", "--rw=randwrite", "--bs=4k"],
@@ -72,14 +72,7 @@ fioTest(
 fioTest(
   "writes with a flush after each are verified, and again by a later process",
   async ({ board }) => {
-    const region = [
-      "--offset=600m",
-      "--size=8m",
-      "--bs=4k",
-      "--iodepth=1",
-      "--verify=crc32c",
-      "--verify_state_save=0",
-    ];
+    const region = ["--offset=600m", "--size=8m", "--bs=4k", "--iodepth=1", "--verify=crc32c"];
     await fio(board.nbdUri, "--name=sync", "--rw=randwrite", "--fsync=1", ...region);
     const [again] = await fio(
       board.nbdUri,
