@@ -57,7 +57,8 @@ export class ArrayDriver {
     this.#machine = machine;
     this.#host = host;
     this.#members = new Map(members);
-    this.#locks = new RegionLocks(shared.lockWords, shared.shape.workers);
+    // A read repair and a piece of a sync action may overlap: they must wait for each other.
+    this.#locks = new RegionLocks(shared.lockWords, shared.shape.workers, false);
   }
 
   get status(): ArrayStatus {

@@ -23,10 +23,16 @@ import {
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
 import { onJoinIo, runMemberCommand } from "./member-commands.ts";
-import { failMember, onMetadataIo, pumpMetadata, startSweep } from "./metadata-update.ts";
+import {
+  failMember,
+  isLastInSync,
+  onMetadataIo,
+  pumpMetadata,
+  startSweep,
+} from "./metadata-update.ts";
 import { onRepairDone, repairRead } from "./read-repair.ts";
 import { RUN_ACTIVE, RUN_STOPPED } from "./shared-state.ts";
-import { onLegsOpened, onSyncPiece, pumpSync } from "./sync-action.ts";
+import { onLegsOpened, onSyncPiece, pumpSync, restartRecovery } from "./sync-action.ts";
 
 /** A client request within this time makes sync actions yield. Choice: two ticks. */
 const BUSY_MS = 100;
@@ -122,7 +128,10 @@ export class ArrayMachine {
   #onLegError(event: Extract<ArrayEvent, { type: "leg-error" }>): void {
     const state = this.#state;
     const member = memberAt(state, event.slot);
-    if (member !== null) failMember(state, member, `${event.op} error: ${event.message}`);
+    if (member !== null) {
+      if (event.op === "write" && isLastInSync(state, member)) restartRecovery(state);
+      failMember(state, member, `${event.op} error: ${event.message}`);
+    }
     state.pending.legErrors.push({
       worker: event.worker,
       request: event.request,

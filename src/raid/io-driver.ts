@@ -67,6 +67,8 @@ export class ArrayIo {
   readonly #legs: (BlockDevice | null)[];
   readonly #dataOffsets: Float64Array;
   readonly #legUse: Int32Array;
+  /** Leg states as `#permitted` saw them last: a write goes by what its permission was given for. */
+  readonly #seenLegs: Int32Array;
   readonly #closing: (PromiseWithResolvers<undefined> | null)[];
   /** Writes waiting for an intent to be sent, and those of the intent under way. */
   #intentNext: WriteRequest[] = [];
@@ -90,11 +92,12 @@ export class ArrayIo {
     this.#link = options.link;
     this.#seconds = options.seconds;
     this.#waitForRegion = options.waitForRegion;
-    this.#locks = new RegionLocks(options.state.lockWords, options.worker);
+    this.#locks = new RegionLocks(options.state.lockWords, options.worker, true);
     const slots = options.state.shape.raidSlots;
     this.#legs = new Array<BlockDevice | null>(slots).fill(null);
     this.#dataOffsets = new Float64Array(slots);
     this.#legUse = new Int32Array(slots);
+    this.#seenLegs = new Int32Array(slots);
     this.#closing = new Array<null>(slots).fill(null);
   }
 
@@ -311,7 +314,9 @@ export class ArrayIo {
       if (state.bit(chunk) !== BIT_DURABLE) return false;
     }
     for (let slot = 0; slot < this.#legs.length; slot++) {
-      if (state.leg(slot) === LEG_BLOCKED) return false;
+      const leg = state.leg(slot);
+      if (leg === LEG_BLOCKED) return false;
+      this.#seenLegs[slot] = leg;
     }
     return true;
   }
@@ -347,18 +352,17 @@ export class ArrayIo {
     for (const request of waiting) this.#advance(request);
   }
 
+  /** A leg that becomes blocked from here on is written all the same: skipping it takes a record. */
   #writeLegs(request: WriteRequest): void {
-    const state = this.#state;
     let slow = 0;
     for (let slot = 0; slot < this.#legs.length; slot++) {
-      const leg = state.leg(slot);
-      const device = this.#legs[slot];
-      if (
-        (leg !== LEG_IN_SYNC && leg !== LEG_REBUILDING) ||
-        device === undefined ||
-        device === null
-      )
+      const leg = this.#seenLegs[slot];
+      if (leg !== LEG_IN_SYNC && leg !== LEG_REBUILDING) continue;
+      const device = this.#legs[slot] ?? null;
+      if (device === null) {
+        request.failures.push({ slot, message: "not open in this thread" });
         continue;
+      }
       const sync = device.sync;
       if (sync === null) {
         slow++;

@@ -4,7 +4,7 @@
  *
  * Order on the members (Source: drivers/md/md.c md_update_sb, md-bitmap.c):
  *   update: [flush the data] -> bitmap pages with the new events -> superblocks with the new events,
- *           members in sync first
+ *           members in sync first (the bitmap last when events step back)
  *   bits:   bitmap pages
  *   sweep:  flush the data -> bitmap superblock with events_cleared -> pages with cleared bits
  * Each step is flushed on every member it touches before the next one starts. A member that fails
@@ -92,9 +92,9 @@ const flushPhase = (state: ArrayState): Phase => ({
 });
 
 /** The flush before this phase is done: its claims hold from now on. */
-const claimedBitmapPhase = (state: ArrayState): Phase => {
+const claimPhase = (state: ArrayState): Phase => {
   state.claims = state.transaction?.claims ?? state.claims;
-  return bitmapPhase(state);
+  return { ios: [] };
 };
 
 const bitmapPhase = (state: ArrayState): Phase => {
@@ -204,10 +204,7 @@ const bumpEvents = (state: ArrayState, work: Pending): void => {
 const startUpdate = (state: ArrayState): void => {
   const work = takePending(state);
   for (const [id, reason] of work.failing) markFaulty(state, id, reason, work);
-  for (const id of work.promoted) {
-    const member = state.members.get(id);
-    if (member?.state === "rebuilding") member.state = "in_sync";
-  }
+  for (const id of work.promoted) promote(state, id, work);
   bumpEvents(state, work);
   if (work.activate) state.clean = false;
   if (work.goClean) state.clean = true;
@@ -219,9 +216,21 @@ const startUpdate = (state: ArrayState): void => {
     bitmap.setHeader(state.events, Math.min(eventsCleared, state.events));
   }
   const flushes = work.goClean || work.flushFirst || work.promoted.length > 0;
+  const flush = flushes ? [flushPhase, claimPhase] : [];
   const superblocks = [inSyncSuperblockPhase, otherSuperblockPhase];
-  if (!flushes) return begin(state, "update", work, [bitmapPhase, ...superblocks]);
-  begin(state, "update", work, [flushPhase, claimedBitmapPhase, ...superblocks]);
+  // A bitmap with fewer events than the superblocks counts as stale: it never has them, not even
+  // between two steps.
+  const steps = work.steppedBack ? [...superblocks, bitmapPhase] : [bitmapPhase, ...superblocks];
+  begin(state, "update", work, [...flush, ...steps]);
+};
+
+const promote = (state: ArrayState, id: number, work: Pending): void => {
+  const member = state.members.get(id);
+  if (member?.state !== "rebuilding" || member.recoveredBytes < state.sizeBytes) return;
+  member.state = "in_sync";
+  const details = { path: member.path, raid_slot: member.raidSlot };
+  const text = `Member ${member.path} is in sync.`;
+  work.happenings.push(happen(state, "spare.active", "info", text, details));
 };
 
 const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {

@@ -5,9 +5,9 @@
  *
  * One Int32 word per region slot; region r uses slot r modulo the table size (two far regions may
  * share a word, which costs waiting, never correctness). A word is 0 when free, else
- * `(owner + 1) << 20 | CONTENDED? | holds`. The same owner may hold a region several times: it
- * orders its own overlapping requests itself. A waiter sets CONTENDED, which stops the owner from
- * entering again, so nobody starves. Nobody waits while holding: `tryAcquire` takes all or nothing.
+ * `(owner + 1) << 20 | CONTENDED? | holds`. An owner that orders its own overlapping requests may
+ * hold a region several times. A waiter sets CONTENDED, which stops the owner from entering again,
+ * so nobody starves. Nobody waits while holding: `tryAcquire` takes all or nothing.
  */
 
 import { assert } from "../common/assert.ts";
@@ -28,12 +28,17 @@ const lastRegion = (offset: number, length: number): number =>
 export class RegionLocks {
   readonly #words: Int32Array;
   readonly #owner: number;
+  readonly #ordersItself: boolean;
 
-  /** `words`: REGION_SLOTS shared words; `owner`: this thread's number, `0 <= owner < 1000`. */
-  constructor(words: Int32Array, owner: number) {
+  /**
+   * `words`: REGION_SLOTS shared words; `owner`: this thread's number, `0 <= owner < 1000`;
+   * `ordersItself`: its own overlapping requests may hold a region together.
+   */
+  constructor(words: Int32Array, owner: number, ordersItself: boolean) {
     assert(words.length === REGION_SLOTS, "region table size");
     this.#words = words;
     this.#owner = (owner + 1) << OWNER_SHIFT;
+    this.#ordersItself = ordersItself;
   }
 
   /**
@@ -75,7 +80,7 @@ export class RegionLocks {
         continue;
       }
       const mine = word >> OWNER_SHIFT === this.#owner >> OWNER_SHIFT;
-      if (mine && (word & CONTENDED) === 0) {
+      if (mine && this.#ordersItself && (word & CONTENDED) === 0) {
         assert((word & HOLDS_MASK) < HOLDS_MASK - 1, "region hold count overflow");
         if (Atomics.compareExchange(this.#words, slot, word, word + 1) === word) return true;
         continue;

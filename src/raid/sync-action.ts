@@ -314,6 +314,15 @@ const settle = (state: ArrayState, run: SyncRun): void => {
   }
 };
 
+/**
+ * A write failed on the last in-sync member, which stays: a member under rebuild may hold it, so
+ * what was rebuilt counts for nothing where the write's bit is set.
+ */
+export const restartRecovery = (state: ArrayState): void => {
+  for (const member of rebuildingMembers(state)) member.recoveredBytes = 0;
+  if (state.sync?.action === "recover") state.sync.aborted = true;
+};
+
 const estimateSpeed = (state: ArrayState, run: SyncRun, bytes: number): void => {
   run.speedBytes += bytes;
   const seconds = (state.now - run.speedAt) / 1000;
@@ -382,9 +391,6 @@ const endRecover = (state: ArrayState, run: SyncRun, complete: boolean): void =>
   for (const member of runTargets(state, run)) {
     if (complete && !run.unreadable && member.recoveredBytes >= state.sizeBytes) {
       state.pending.promoted.push(member.id);
-      const details = { path: member.path, raid_slot: member.raidSlot };
-      const text = `Member ${member.path} is in sync.`;
-      state.pending.happenings.push(happen(state, "spare.active", "info", text, details));
     } else if (run.unreadable) {
       member.stuck = true;
     }

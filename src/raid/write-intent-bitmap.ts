@@ -90,6 +90,8 @@ export class WriteIntentBitmap {
    */
   load(areas: readonly Uint8Array[], isComplete: boolean): void {
     for (const area of areas) assert(area.length >= this.#image.length, "bitmap area is short");
+    // The legs' headers may differ too: the first update brings them in line.
+    this.#dirtyPages.add(0);
     for (let chunk = 0; chunk < this.chunks; chunk++) {
       let legs = 0;
       for (const area of areas) if (isSetIn(area, chunk)) legs++;

@@ -28,8 +28,8 @@ interface VolatileWrite {
 /** What is on the medium, and what is only in the cache. Outlives the handles and the crashes. */
 export class SimMedium {
   /** Durable content; then `current` adds what the cache holds. */
-  durable: Uint8Array;
-  current: Uint8Array;
+  readonly durable: Uint8Array;
+  readonly current: Uint8Array;
   #volatile: VolatileWrite[] = [];
 
   constructor(sizeBytes: number) {
@@ -78,7 +78,7 @@ export class SimMedium {
       }
     }
     this.#volatile = [];
-    this.current = this.durable.slice();
+    this.current.set(this.durable);
   }
 }
 
