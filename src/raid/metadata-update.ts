@@ -155,14 +155,12 @@ const otherSuperblockPhase = (state: ArrayState): Phase =>
   superblockPhase(state, (member) => member.state === "rebuilding" || member.state === "spare");
 
 const superblockPhase = (state: ArrayState, wanted: (member: Member) => boolean): Phase => ({
-  ios: [...state.members.values()]
-    .filter(wanted)
-    .map((member) => {
-      const superblock = memberSuperblock(state, member);
-      const data = encodeSuperblock(superblock);
-      const offset = superblock.superOffset * SECTOR;
-      return { member: member.id, ops: [{ type: "write", offset, data }, { type: "flush" }] };
-    }),
+  ios: [...state.members.values()].filter(wanted).map((member) => {
+    const superblock = memberSuperblock(state, member);
+    const data = encodeSuperblock(superblock);
+    const offset = superblock.superOffset * SECTOR;
+    return { member: member.id, ops: [{ type: "write", offset, data }, { type: "flush" }] };
+  }),
 });
 
 // --- starting ---------------------------------------------------------------------------------

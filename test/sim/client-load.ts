@@ -120,7 +120,8 @@ export class ClientLoad {
 const idOf = (sector: Uint8Array, number: number): number => {
   const words = new Uint32Array(sector.buffer, sector.byteOffset, SECTOR / 4);
   const id = words[0] ?? 0;
-  for (const word of words) assert(word === id, `sector ${number} is torn`);
+  for (let at = 1; at < words.length; at++)
+    if (words[at] !== id) assert(false, `sector ${number} is torn`);
   return id;
 };
 

@@ -23,7 +23,9 @@ export interface OpenWrite {
 }
 
 export class ContentModel {
-  readonly #sectors: ModelWrite[][];
+  /** Of sectors that were written: what they may hold. All others hold write 0. */
+  readonly #written = new Map<number, ModelWrite[]>();
+  readonly sectors: number;
   /** What else a sector might have held on another leg when it was pinned. */
   readonly #shadows = new Map<number, ModelWrite[]>();
   /** What each sector was last read as, until it is written again or the power goes. */
@@ -32,8 +34,7 @@ export class ContentModel {
   #nextId = 1;
 
   constructor(sectors: number) {
-    const blank = () => [{ id: 0, began: 0, acked: 0, ended: 0 }];
-    this.#sectors = Array.from({ length: sectors }, blank);
+    this.sectors = sectors;
   }
 
   beginWrite(first: number, count: number): OpenWrite {
@@ -63,7 +64,8 @@ export class ContentModel {
   /** The power is gone: what was under way ends here, and what was read may be lost again. */
   cut(): void {
     const ended = this.#clock++;
-    for (const entries of this.#sectors) for (const entry of entries) entry.ended ??= ended;
+    for (const entries of this.#written.values())
+      for (const entry of entries) entry.ended ??= ended;
     this.#seen.clear();
   }
 
@@ -73,7 +75,7 @@ export class ContentModel {
   }
 
   flushed(began: number): void {
-    for (const [sector, entries] of this.#sectors.entries()) {
+    for (const [sector, entries] of this.#written) {
       if (entries.length === 1 && !this.#shadows.has(sector)) continue;
       const durable = entries.filter((entry) => entry.acked !== null && entry.acked < began);
       const latest = Math.max(...durable.map((entry) => entry.began), -1);
@@ -110,6 +112,7 @@ export class ContentModel {
    * pending resync reached the sector, so that another leg's copy of it counts from then on.
    */
   problem(sector: number, id: number, lenient: boolean): string | null {
+    if (!this.#written.has(sector) && id === 0) return null;
     const entries = this.#at(sector);
     if (entries.some((entry) => entry.id === id)) return null;
     const shadow = this.#shadows.get(sector)?.find((entry) => entry.id === id);
@@ -152,6 +155,7 @@ export class ContentModel {
 
   /** From now on the sector holds exactly this write, until written again. */
   pin(sector: number, id: number): void {
+    if (!this.#written.has(sector)) return;
     const entries = this.#at(sector);
     const shadow = this.#shadows.get(sector) ?? [];
     if (entries.length > 1 || shadow.length > 0)
@@ -161,10 +165,6 @@ export class ContentModel {
     const acked = kept.acked ?? this.#clock++;
     entries.length = 0;
     entries.push({ id: kept.id, began: kept.began, acked, ended: kept.ended ?? acked });
-  }
-
-  get sectors(): number {
-    return this.#sectors.length;
   }
 
   /** A durable write newer than all of a sector's history has replaced it on every leg. */
@@ -188,8 +188,11 @@ export class ContentModel {
   }
 
   #at(sector: number): ModelWrite[] {
-    const entries = this.#sectors[sector];
-    assert(entries !== undefined, "sector of the model");
+    const known = this.#written.get(sector);
+    if (known !== undefined) return known;
+    assert(sector >= 0 && sector < this.sectors, "sector of the model");
+    const entries = [{ id: 0, began: 0, acked: 0, ended: 0 }];
+    this.#written.set(sector, entries);
     return entries;
   }
 }

@@ -96,7 +96,7 @@ class Story {
       if (life > 0) await this.#clients.verifyAll();
       await this.#live(20 + prng.below(this.#plan.stepsMax));
       if (prng.below(5) === 0) await this.#stopCleanly();
-      else this.#cutPower();
+      else await this.#cutPower();
       this.#checkMedia();
     }
     await this.#boot(this.#world.legs);
@@ -224,7 +224,12 @@ class Story {
     this.#progress = { run, completed: completedBytes };
   }
 
-  #cutPower(): void {
+  /** Often the power goes while time has just made the array write its metadata. */
+  async #cutPower(): Promise<void> {
+    const { prng } = this.#world;
+    if (prng.below(3) === 0) this.#tick(prng.pick([300, 6000]));
+    for (let steps = prng.below(8); steps > 0; steps--) await this.#step();
+    this.#checkAlive();
     this.#world.count("cut");
     this.#trace("power cut");
     this.#checkSyncs();
