@@ -4,10 +4,9 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { createArray } from "../../../src/cli/create-command.ts";
-import { type TypedCreateOptions, toCreateOptions } from "../../../src/cli/create-options.ts";
 import { examineBitmapOf, examineMember } from "../../../src/cli/examine-command.ts";
 import { runCommand, tryCommand } from "../../helpers/command.ts";
+import { type ArrayShape, makeArray } from "../../helpers/offline-array.ts";
 import { skipUnless } from "../../helpers/skip.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
@@ -18,11 +17,8 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const TIB = 2 ** 40;
 
-interface Shape {
+interface Shape extends ArrayShape {
   readonly name: string;
-  readonly typed: Partial<TypedCreateOptions>;
-  /** Member sizes; null is the word missing. */
-  readonly sizes: readonly (number | null)[];
 }
 
 const TWO_TIB = [2 * TIB, 2 * TIB];
@@ -81,34 +77,11 @@ const SHAPES: readonly Shape[] = [
   },
 ];
 
-async function create(folder: string, shape: Shape): Promise<readonly string[]> {
-  const members = shape.sizes.map((size, index) => {
-    if (size === null) return "missing";
-    const path = join(folder, `d${index}.img`);
-    writeFileSync(path, "");
-    truncateSync(path, size);
-    return path;
-  });
-  const typed = {
-    level: "raid1",
-    raidDevices: "2",
-    spareDevices: "0",
-    bitmap: "internal",
-    metadata: "1.2",
-    name: "md0",
-    homehost: hostname(),
-    ...shape.typed,
-  };
-  const options = toCreateOptions(typed, Math.floor(Date.now() / 1000));
-  await createArray({ options, members, force: false });
-  return members.filter((member) => member !== "missing");
-}
-
 for (const shape of SHAPES) {
   mdadmTest(
     `mdadm examines ${shape.name} as we do`,
     inFolder(async (folder) => {
-      for (const path of await create(folder, shape)) {
+      for (const path of await makeArray(folder, shape)) {
         const theirs = await runCommand("mdadm", ["--examine", path]);
         const ours = await examineMember(path, hostname());
         assert.is(ours.text, theirs.stdout);
@@ -120,11 +93,11 @@ for (const shape of SHAPES) {
 }
 
 /** mdadm reads the bitmap of a file from the file's start, so it gets a copy of the first slot. */
-for (const shape of SHAPES.filter(({ typed }) => (typed.bitmap ?? "internal") === "internal")) {
+for (const shape of SHAPES.filter(({ typed }) => (typed?.bitmap ?? "internal") === "internal")) {
   mdadmTest(
     `mdadm examines the bitmap of ${shape.name} as we do`,
     inFolder(async (folder) => {
-      for (const path of await create(folder, shape)) {
+      for (const path of await makeArray(folder, shape)) {
         const ours = await examineBitmapOf(path);
         const copy = join(folder, "bitmap");
         copyRange(path, copy, await bitmapOffset(path), 256 * 512);
@@ -153,7 +126,7 @@ function copyRange(from: string, to: string, offset: number, length: number): vo
 mdadmTest(
   "mdadm and we find the same fault with a damaged superblock",
   inFolder(async (folder) => {
-    const [path = ""] = await create(folder, { name: "", typed: {}, sizes: [64 * MIB, 64 * MIB] });
+    const [path = ""] = await makeArray(folder, { sizes: [64 * MIB, 64 * MIB] });
     const fd = openSync(path, "r+");
     writeSync(fd, Uint8Array.of(0x7a), 0, 1, 4096 + 33);
     closeSync(fd);
@@ -168,7 +141,7 @@ mdadmTest(
 mdadmTest(
   "a member cut short is examined by both, and told as too small by us",
   inFolder(async (folder) => {
-    const [path = ""] = await create(folder, { name: "", typed: {}, sizes: [64 * MIB, 64 * MIB] });
+    const [path = ""] = await makeArray(folder, { sizes: [64 * MIB, 64 * MIB] });
     truncateSync(path, 40 * MIB);
     const ours = await examineMember(path, hostname());
     assert.is(ours.problem?.code, "RAID_SUPERBLOCK_DAMAGED");

@@ -15,11 +15,14 @@ import {
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { TypedCreateOptions } from "../../../src/cli/create-options.ts";
 import { examineBitmapOf, examineMember } from "../../../src/cli/examine-command.ts";
 import { readArray } from "../../../src/cli/read-command.ts";
 import { CodedError } from "../../../src/common/errors.ts";
 import { Prng } from "../../../src/common/prng.ts";
 import { encodeSuperblock, parseSuperblock } from "../../../src/raid/superblock.ts";
+import type { Superblock } from "../../../src/raid/superblock-fields.ts";
+import { makeArray } from "../../helpers/offline-array.ts";
 import { runSatsuma, SATSUMA_MAIN, trySatsuma } from "../../helpers/satsuma-command.ts";
 import { withSeeds } from "../../helpers/seed.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
@@ -36,18 +39,19 @@ interface Mirror {
 }
 
 /** A clean mirror of two 8 MiB files with random content, a hole of 1 MiB in its middle. */
-async function makeMirror(folder: string, ...options: readonly string[]): Promise<Mirror> {
-  const members = [join(folder, "a"), join(folder, "b")] as const;
-  for (const path of members) {
-    writeFileSync(path, "");
-    truncateSync(path, 8 * MIB);
-  }
-  const create = ["create", "-l", "raid1", "-n", "2", "--assume-clean", ...options];
-  await runSatsuma(...create, ...members);
+async function makeMirror(
+  folder: string,
+  typed: Partial<TypedCreateOptions> = {},
+): Promise<Mirror> {
+  const options = { assumeClean: true, ...typed };
+  const [first = "", second = ""] = await makeArray(folder, {
+    typed: options,
+    sizes: [8 * MIB, 8 * MIB],
+  });
   const content = Buffer.from(new Prng(1).bytes(CONTENT_BYTES));
   content.fill(0, 2 * MIB, 3 * MIB);
-  for (const path of members) put(path, DATA_OFFSET, content);
-  return { members, content };
+  for (const path of [first, second]) put(path, DATA_OFFSET, content);
+  return { members: [first, second], content };
 }
 
 function put(path: string, offset: number, bytes: Uint8Array): void {
@@ -131,7 +135,10 @@ test(
     put(members[0], 4096 + 100, Uint8Array.of(1));
     const result = await trySatsuma("read", ...members, "-o", output, "--json");
     assert.is(result.ending, "0", result.stderr);
-    assert.match(result.stderr, /^satsuma: warning: .*a has a superblock with a wrong checksum/);
+    assert.match(
+      result.stderr,
+      /^satsuma: warning: .*d0.img has a superblock with a wrong checksum/,
+    );
     const value = JSON.parse(result.stdout);
     assert.equal(
       value.members.map((member: { reason: string }) => member.reason),
@@ -147,12 +154,7 @@ test(
   inFolder(async (folder) => {
     const { members, content } = await makeMirror(folder);
     const [first] = members;
-    // Sector 4096 of the member is bad: its copy is made to differ, and the list says so.
-    put(first, 4096 * 512, Buffer.alloc(512, 0xee));
-    const page = Buffer.alloc(4096, 0xff);
-    page.writeBigUInt64LE((4096n << 10n) | 1n);
-    put(first, 24 * 512, page);
-    setFeature(first, 0x9);
+    markBad(first, 4096);
     const output = join(folder, "out");
     const result = await runSatsuma("read", ...members, "-o", output);
     assert.is(result.stderr, "");
@@ -160,11 +162,38 @@ test(
   }),
 );
 
-/** Edits feature_map and puts the checksum right. */
-function setFeature(path: string, featureMap: number): void {
+test(
+  "reads from a leg under recovery what is rebuilt, and nothing beyond",
+  inFolder(async (folder) => {
+    const { members, content } = await makeMirror(folder);
+    const [first, second] = members;
+    markBad(first, 4096, 9000);
+    edit(second, { featureMap: 0x3, recoveryOffset: 4096 });
+    const output = join(folder, "out");
+    await readArray({ members, output, offset: 0, length: 3 * MIB });
+    assert.ok(readFileSync(output).equals(content.subarray(0, 3 * MIB)));
+    const beyond = await trySatsuma("read", ...members, "-o", output, "--offset", "3M");
+    assert.is(beyond.ending, "1");
+    assert.match(beyond.stderr, /^satsuma: HAL_IO_ERROR: sector 6952 of the array cannot be read/);
+  }),
+);
+
+/** Lists sectors of the member as bad, and spoils them. */
+function markBad(path: string, ...sectors: readonly number[]): void {
+  const page = Buffer.alloc(4096, 0xff);
+  for (const [index, sector] of sectors.entries()) {
+    put(path, sector * 512, Buffer.alloc(512, 0xee));
+    page.writeBigUInt64LE((BigInt(sector) << 10n) | 1n, index * 8);
+  }
+  put(path, 24 * 512, page);
+  edit(path, { featureMap: 0x9 });
+}
+
+/** Edits the superblock and puts its checksum right. */
+function edit(path: string, overrides: Partial<Superblock>): void {
   const parsed = parseSuperblock(readFileSync(path).subarray(4096, 8192));
   if (!parsed.ok) throw new Error(parsed.reason);
-  put(path, 4096, encodeSuperblock({ ...parsed.value.value, featureMap }));
+  put(path, 4096, encodeSuperblock({ ...parsed.value.value, ...overrides }));
 }
 
 test(
@@ -192,7 +221,7 @@ test(
     const copy = join(folder, "copy");
     copyFileSync(members[0], copy);
     const twice = await trySatsuma("read", members[0], copy);
-    assert.match(twice.stderr, /^satsuma: RAID_DUPLICATE_MEMBER: .*\/a and .*\/copy/);
+    assert.match(twice.stderr, /^satsuma: RAID_DUPLICATE_MEMBER: .*\/d0.img and .*\/copy/);
     const other = await makeMirror(folder);
     const mixed = await trySatsuma("read", copy, other.members[0]);
     assert.match(mixed.stderr, /^satsuma: RAID_MIXED_ARRAYS: /);
@@ -304,10 +333,10 @@ test(
 test(
   "examine-bitmap tells an absent bitmap from a damaged one",
   inFolder(async (folder) => {
-    const none = await makeMirror(folder, "--bitmap", "none");
+    const none = await makeMirror(folder, { bitmap: "none" });
     const absent = await trySatsuma("examine-bitmap", none.members[0]);
     assert.match(absent.stderr, /^satsuma: RAID_NO_BITMAP: /);
-    const { members } = await makeMirror(folder, "--force");
+    const { members } = await makeMirror(folder);
     put(members[0], 8192, Uint8Array.of(0));
     const damaged = await trySatsuma("examine-bitmap", "--json", ...members);
     assert.match(damaged.stderr, /^satsuma: RAID_BITMAP_DAMAGED: .*has no magic number/);

@@ -74,6 +74,8 @@ test("a device too small for metadata has no room for data", () => {
 const CHUNKS: readonly (readonly [number, number | null, number | null])[] = [
   [129024, null, 64 * 2 ** 20],
   [129024, 4096, 4096],
+  [491512, 8192, 8192],
+  [491520, 8192, null],
   [2093056, 4096, null],
   [2093056, 65536, 65536],
   [4294703104, 65536, null],
