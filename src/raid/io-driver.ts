@@ -402,14 +402,16 @@ export class ArrayIo {
 
   /**
    * Every leg has answered: record failures, then flush if asked, then acknowledge. The regions are
-   * held until failures are recorded, so that no copy takes a failed leg's old content for good.
+   * held until failures are recorded, so that no copy takes a failed leg's old content for good. An
+   * array that broke meanwhile could not record them.
    */
   #legsDone(request: WriteRequest): void {
     this.#resolveFailures(request.failures, "write", () => {
       this.#locks.release(request.offset, request.length);
       this.#slowWrites.delete(request);
       if (this.#waiting.length > 0) void Promise.resolve().then(() => this.#retryWaiting());
-      if (request.legsWritten === 0) return this.#finish(request, IO_EIO);
+      const unrecorded = request.failures.length > 0 && this.#state.run !== RUN_ACTIVE;
+      if (request.legsWritten === 0 || unrecorded) return this.#finish(request, IO_EIO);
       if (!request.fua) return this.#finish(request, IO_OK);
       this.#flushLegs((errno) => this.#finish(request, errno));
     });
@@ -459,7 +461,8 @@ export class ArrayIo {
       this.#resolveFailures(failures, "flush", () => {
         this.#flushRunning = false;
         if (this.#flushNext.length > 0) this.#flushRound();
-        for (const complete of round) complete(flushed > 0 ? IO_OK : IO_EIO);
+        const unrecorded = failures.length > 0 && this.#state.run !== RUN_ACTIVE;
+        for (const complete of round) complete(flushed > 0 && !unrecorded ? IO_OK : IO_EIO);
       });
     };
     for (let slot = 0; slot < this.#legs.length; slot++) {

@@ -31,7 +31,7 @@ import {
   SECTOR,
   type Transaction,
 } from "./array-state.ts";
-import { LEG_IN_SYNC, LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
+import { LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
 import { encodeSuperblock } from "./superblock.ts";
 import {
   MD_DISK_ROLE_FAULTY,
@@ -409,15 +409,12 @@ const settleAnswers = (state: ArrayState, work: Pending): void => {
   emit(state, { type: "status-changed" });
 };
 
-/** The array is broken: whoever waits gets an answer, and finds the array refusing writes. */
+/**
+ * The array is broken: whoever waits gets an answer, and finds the array refusing writes. Legs of
+ * members that are failing stay blocked: reads keep to the others.
+ */
 const refuseWaiting = (state: ArrayState): void => {
   const work = takePending(state);
-  for (const [id] of work.failing) {
-    const member = state.members.get(id);
-    if (member !== undefined && member.raidSlot !== null && member.state === "in_sync") {
-      state.shared.setLeg(member.raidSlot, LEG_IN_SYNC);
-    }
-  }
   for (const id of work.commands) {
     const message = "The array is broken: its metadata can no longer be written.";
     emit(state, {
