@@ -53,6 +53,9 @@ class StreamClient {
 
   /** Sends now or queues; a full queue cuts the client off. */
   send(frame: string): void {
+    if (this.isGone) {
+      return;
+    }
     if (!this.#isBlocked) {
       this.#isBlocked = !this.#response.write(frame);
     } else if (!this.#waiting.push(frame)) {

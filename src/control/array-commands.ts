@@ -124,7 +124,7 @@ export class ArrayCommands {
           force: order.force,
           sizeBytes: order.sizeBytes,
         });
-        await arrays.adopt(running, { readOnly: false });
+        await arrays.adopt(running, { readOnly: false, isNew: true });
         await exports.openAll(running.uuid);
         events.record({
           type: "array.created",
@@ -177,7 +177,7 @@ export class ArrayCommands {
     await arrays.exclusively(uuid, "a start", async () => {
       try {
         const running = await engine.assemble(paths ?? (await this.#pathsFor(uuid)), { readOnly });
-        const view = await arrays.adopt(running, { readOnly });
+        const view = await arrays.adopt(running, { readOnly, isNew: false });
         await exports.openAll(uuid);
         events.record({
           type: "array.started",

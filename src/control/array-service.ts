@@ -192,8 +192,15 @@ export class ArrayService {
     }
   }
 
-  /** Takes over an array the engine has started: registers it as wanted. */
-  async adopt(running: RunningArray, options: { readonly readOnly: boolean }): Promise<ArrayView> {
+  /**
+   * Takes over an array the engine has started: registers it as wanted. A database that refuses
+   * does not keep an array from its clients: the failure is logged, and the next change of the
+   * array stores it. Only for a new array it is an error, told when all else is done.
+   */
+  async adopt(
+    running: RunningArray,
+    options: { readonly readOnly: boolean; readonly isNew: boolean },
+  ): Promise<ArrayView> {
     const status = running.status;
     const known = this.#entries.get(running.uuid);
     const now = this.#now();
@@ -211,12 +218,16 @@ export class ArrayService {
     };
     const entry = known ?? this.#entry(record, status);
     this.#entries.set(running.uuid, entry);
-    Object.assign(entry, { record, running, startProblem: null, storedKey: storedKey(status) });
-    this.#registry.put(record);
+    Object.assign(entry, { record, running, startProblem: null });
+    const failure = this.#put(record);
+    entry.storedKey = failure === null ? storedKey(status) : "";
     this.#onStatus(running.uuid, status);
     this.#onMembersChanged(record.memberPaths);
     if (record.syncSpeedMin !== null && record.syncSpeedMax !== null) {
       await running.setSyncSpeed({ min: record.syncSpeedMin, max: record.syncSpeedMax });
+    }
+    if (failure !== null && options.isNew) {
+      throw failure;
     }
     return entry.view;
   }
@@ -323,9 +334,6 @@ export class ArrayService {
   }
 
   #onHappening(uuid: string, happening: ArrayHappening): void {
-    if (happening.type === "sync.finished") {
-      this.#syncJobs.finished(uuid, outcomeOf(happening));
-    }
     this.#events.record({
       type: happening.type,
       severity: happening.severity,
@@ -334,6 +342,9 @@ export class ArrayService {
       details: happening.details,
       time: happening.time,
     });
+    if (happening.type === "sync.finished") {
+      this.#syncJobs.finished(uuid, outcomeOf(happening));
+    }
   }
 
   #show(entry: Entry): void {
@@ -354,10 +365,19 @@ export class ArrayService {
   /** Keeps a change of the record; a database that refuses is logged, the array goes on. */
   #store(entry: Entry, change: Partial<ArrayRecord>): void {
     entry.record = { ...entry.record, ...change, updatedAt: this.#now() };
+    if (this.#put(entry.record) !== null) {
+      entry.storedKey = "";
+    }
+  }
+
+  /** Stores a record; returns why it could not, after logging it. */
+  #put(record: ArrayRecord): unknown {
     try {
-      this.#registry.put(entry.record);
+      this.#registry.put(record);
+      return null;
     } catch (error) {
-      this.#logger.error({ array: entry.record.uuid, error }, "array-record-write-failed");
+      this.#logger.error({ array: record.uuid, error }, "array-record-write-failed");
+      return error;
     }
   }
 }

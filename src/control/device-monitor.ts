@@ -28,6 +28,8 @@ export interface DeviceMonitorOptions {
 /** The watch over the devices. */
 export class DeviceMonitor {
   readonly #options: DeviceMonitorOptions;
+  /** Paths whose last look failed, to log it once. */
+  readonly #failing = new Set<string>();
   #timer: NodeJS.Timeout | null = null;
   #tick: Promise<void> | null = null;
 
@@ -64,11 +66,27 @@ export class DeviceMonitor {
 
   async #lookAtAll(): Promise<void> {
     const { devices, files } = this.#options;
-    await devices.discover();
-    const paths = devices.paths();
-    const found = await Promise.all(paths.map((path) => files.identify(path)));
-    for (const [index, path] of paths.entries()) {
-      await this.#compare(path, found[index] ?? null);
+    await this.#guarded("", async () => {
+      await devices.discover();
+    });
+    const looks = devices.paths().map((path) =>
+      this.#guarded(path, async () => {
+        await this.#compare(path, await files.identify(path));
+      }),
+    );
+    await Promise.all(looks);
+  }
+
+  /** One path that cannot be looked at does not blind the watch over the others. */
+  async #guarded(path: string, look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+      this.#failing.delete(path);
+    } catch (error) {
+      if (!this.#failing.has(path)) {
+        this.#failing.add(path);
+        this.#options.logger.warn({ path, error }, "device-look-failed");
+      }
     }
   }
 

@@ -225,7 +225,12 @@ export class DeviceService {
     }
     const now = this.#options.now();
     const record: DeviceRecord = { id, path, label: null, createdAt: now, updatedAt: now };
-    this.#options.records.add(record);
+    try {
+      this.#options.records.add(record);
+    } catch (error) {
+      // The device is usable all the same; its id may be another after the next start.
+      this.#options.logger.error({ path, error }, "device-record-write-failed");
+    }
     const entry: Entry = { record, file: null, probe: null };
     this.#entries.set(path, entry);
     return entry;

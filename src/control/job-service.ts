@@ -20,6 +20,7 @@ import { subjectOf } from "./subject.ts";
 /** Verbs under way at once; more are refused, never queued without end. */
 export const JOBS_RUNNING_MAX = 64;
 const PROGRESS_STORED_EVERY_MS = 5000;
+const UNSTORED_JOBS_MAX = 100;
 
 /** What a new job is about. */
 export interface NewJob {
@@ -60,7 +61,7 @@ export class JobService {
   readonly #now: () => number;
   readonly #newId: (now: number) => string;
   readonly #logger: Logger;
-  /** Jobs that have not ended, newest state, with the time they were last stored. */
+  /** Jobs that have not ended, and ended ones that could not be stored; `storedAt` is ms. */
   readonly #live = new Map<string, { job: Job; storedAt: number }>();
   readonly #waiters = new Map<string, Set<(job: Job) => void>>();
   readonly #verbs = new Set<Promise<void>>();
@@ -117,7 +118,7 @@ export class JobService {
 
   /** Jobs that have not ended. */
   live(): Job[] {
-    return [...this.#live.values()].map((entry) => entry.job);
+    return [...this.#live.values()].map((entry) => entry.job).filter((job) => !isEnded(job));
   }
 
   /** Opens a job in state `running`. */
@@ -248,20 +249,26 @@ export class JobService {
 
   /** Keeps and stores the job. A database that refuses leaves it in memory only. */
   #put(job: Job): void {
-    if (isEnded(job)) {
-      this.#live.delete(job.id);
-    } else {
-      this.#live.set(job.id, { job, storedAt: this.#now() });
-    }
+    this.#live.set(job.id, { job, storedAt: this.#now() });
     try {
       this.#records.put(toRow(job));
       if (isEnded(job)) {
+        this.#live.delete(job.id);
         this.#records.prune(this.#now());
       }
     } catch (error) {
       this.#logger.error({ job: job.id, error }, "job-write-failed");
+      this.#dropUnstored();
     }
     this.#events.changed("job", job.id);
+  }
+
+  /** Ended jobs that could not be stored stay in memory, the oldest go when they are many. */
+  #dropUnstored(): void {
+    const ended = [...this.#live.values()].filter(({ job }) => isEnded(job));
+    for (const { job } of ended.slice(0, Math.max(0, ended.length - UNSTORED_JOBS_MAX))) {
+      this.#live.delete(job.id);
+    }
   }
 
   #event(job: Job, type: string, message: string): void {

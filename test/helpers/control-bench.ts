@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { silentLogger } from "../../src/common/log.ts";
 import { issueToken } from "../../src/control/access-token.ts";
 import { ControlPlane } from "../../src/control/control-plane.ts";
+import type { DeviceFiles } from "../../src/hal/device-files.ts";
 import { linuxDeviceFiles } from "../../src/hal/linux/device-files.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore, type Store } from "../../src/store/store.ts";
 import { FakeEngine } from "./fake-engine.ts";
 
 export const MIB = 1024 * 1024;
@@ -25,6 +26,10 @@ export interface BenchOptions {
   /** File-backed devices to make before the start, 8 MiB each. */
   readonly images?: readonly string[];
   readonly devicePaths?: readonly string[];
+  /** Takes part in what control asks of the filesystem. */
+  readonly files?: DeviceFiles;
+  /** Called with the store before control starts, to let it fail. */
+  readonly onStore?: (store: Store) => void;
 }
 
 export interface ControlBench extends AsyncDisposable {
@@ -48,12 +53,13 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
   for (const name of options.images ?? []) makeImage(join(disks, `${name}.img`), 8 * MIB);
   const store = openStore({ path: join(folder, "satsuma.db") });
   const token = issueToken(store.tokens, "admin", 0);
+  options.onStore?.(store);
   const clock = { now: 1_700_000_000_000 };
   let ids = 0;
   const control = new ControlPlane({
     store,
     engine,
-    files: linuxDeviceFiles,
+    files: options.files ?? linuxDeviceFiles,
     nodeName: "opi-a",
     version: "0.0.0-test",
     isLabMode: true,

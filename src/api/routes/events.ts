@@ -81,7 +81,8 @@ export function registerEventRoutes(
     },
     async (request, reply) => {
       const { query } = request;
-      if (/\btext\/event-stream\b/.test(request.headers.accept ?? "")) {
+      const wantsStream = request.method === "GET";
+      if (wantsStream && /\btext\/event-stream\b/.test(request.headers.accept ?? "")) {
         return openStream(stream, request, reply, query);
       }
       const order = query.order ?? "desc";

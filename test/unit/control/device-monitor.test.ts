@@ -3,6 +3,8 @@ import { renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { DeviceFiles } from "../../../src/hal/device-files.ts";
+import { linuxDeviceFiles } from "../../../src/hal/linux/device-files.ts";
 import { createOrder } from "../../helpers/array-values.ts";
 import { type ControlBench, MIB, makeImage, openBench } from "../../helpers/control-bench.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
@@ -93,6 +95,31 @@ test(
     writeFileSync(bench.image("disk3"), "x", { flag: "r+" });
     await bench.control.monitor.tick();
     assert.is(bench.control.devices.find("disk3").state, "foreign");
+  }),
+);
+
+test(
+  "a path that cannot be looked at does not blind the watch over the others",
+  inFolder(async (folder) => {
+    const broken = join(folder, "broken.img");
+    let isBroken = false;
+    const files: DeviceFiles = {
+      ...linuxDeviceFiles,
+      identify: async (path) => {
+        if (isBroken && path === broken) throw new Error("EACCES");
+        return await linuxDeviceFiles.identify(path);
+      },
+      listImages: async (directory) => {
+        if (isBroken) throw new Error("EACCES");
+        return await linuxDeviceFiles.listImages(directory);
+      },
+    };
+    await using bench = await openBench({ folder, images: IMAGES, devicePaths: [broken], files });
+    isBroken = true;
+    rmSync(bench.image("disk2"));
+    await bench.control.monitor.tick();
+    assert.throws(() => bench.control.devices.find("disk2"), /there is no device/);
+    assert.is(bench.control.devices.find("broken").state, "missing");
   }),
 );
 

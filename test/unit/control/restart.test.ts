@@ -6,8 +6,9 @@ import { renameSync, rmSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
+import type { Store } from "../../../src/store/store.ts";
 import { createOrder } from "../../helpers/array-values.ts";
-import { type ControlBench, openBench } from "../../helpers/control-bench.ts";
+import { type ControlBench, MIB, makeImage, openBench } from "../../helpers/control-bench.ts";
 import { FakeEngine } from "../../helpers/fake-engine.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
@@ -30,12 +31,25 @@ async function openBoard(folder: string): Promise<ControlBench> {
 }
 
 /** The next daemon on the folder: a new engine over the same superblocks. */
-async function reopen(before: ControlBench): Promise<ControlBench> {
+async function reopen(
+  before: ControlBench,
+  onStore: (store: Store) => void = () => undefined,
+): Promise<ControlBench> {
   await before.kill();
   const engine = new FakeEngine();
   for (const [path, content] of before.engine.contents) engine.hold(path, content);
   for (const [uuid, status] of before.engine.lastStatuses) engine.lastStatuses.set(uuid, status);
-  return await openBench({ folder: before.folder, engine });
+  return await openBench({ folder: before.folder, engine, onStore });
+}
+
+/** A full filesystem under the store: every write of these tables fails. */
+function refuseWrites(store: Store): void {
+  const refuse = (): never => {
+    throw new CodedError("STORE_FULL", "there is no space left");
+  };
+  store.arrays.put = refuse;
+  store.devices.add = refuse;
+  store.jobs.put = refuse;
 }
 
 const eventTypes = ({ control }: ControlBench): string[] =>
@@ -166,6 +180,28 @@ test(
     assert.equal([...states].sort(), [false, true]);
     const failed = second.control.arrays.list().find(({ isRunning }) => !isRunning);
     assert.equal(failed?.startProblem?.members, [{ path: "/x", reason: "checksum" }]);
+  }),
+);
+
+test(
+  "a full filesystem under the store does not keep arrays from their clients",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    makeImage(first.image("disk4"), 8 * MIB);
+    await using second = await reopen(first, refuseWrites);
+    const { control } = second;
+    assert.equal(
+      [control.arrays.find("md0").health, control.readiness().isReady],
+      ["optimal", true],
+    );
+    assert.is(control.exports.find("md0").isOpen, true);
+    assert.is(control.devices.find("disk4").state, "free");
+    const order = createOrder({ name: "md1", devices: ["disk3", "disk4"] });
+    const job = await control.arrayCommands.create(order, "test");
+    const ended = await control.jobs.waitFor(job.id, deadline());
+    assert.equal([ended.state, ended.problem?.code], ["failed", "STORE_FULL"]);
+    assert.is(control.arrays.find("md1").isRunning, true);
+    assert.equal(control.jobs.get(job.id), ended);
   }),
 );
 
