@@ -186,6 +186,22 @@ test(
 );
 
 test(
+  "an id older than the ring gets a reset, the one before the oldest event does not",
+  overSocket(async (api, port) => {
+    for (let count = 0; count < 10_100; count += 1) api.control.events.record(event());
+    const oldest = api.control.events.oldestId() ?? 0;
+    for (const [id, first] of [
+      [oldest - 2, "stream.reset"],
+      [oldest - 1, "member.failed"],
+    ] as const) {
+      const stream = await openStream(api, port, "", { "last-event-id": String(id) });
+      assert.is((await stream.next()).event, first);
+      stream.close();
+    }
+  }),
+);
+
+test(
   "a client that never reads is cut off, others go on",
   overSocket(async (api, port) => {
     const reader = await openStream(api, port);
