@@ -3,8 +3,8 @@
  * begin to its answer, so that after a kill each place can be checked for what it may hold.
  */
 import { Prng } from "../../src/common/prng.ts";
-import { NbdClient } from "./nbd-client.ts";
 import { ContentModel, type OpenWrite } from "../sim/content-model.ts";
+import { NbdClient } from "./nbd-client.ts";
 
 /** Bytes of one cell of the model; writes cover whole cells. */
 export const CELL_BYTES = 4096;

@@ -7,15 +7,16 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Board, startBoard } from "../../helpers/board.ts";
-import { NbdClient } from "../../helpers/nbd-client.ts";
-import { eventually, withTimeout } from "../../helpers/timeout.ts";
 import { CELL_BYTES, CrashLoad } from "../../helpers/crash-load.ts";
 import { examineMembers, type MembersView } from "../../helpers/crash-members.ts";
+import { NbdClient } from "../../helpers/nbd-client.ts";
+import { ServeProcess } from "../../helpers/serve-process.ts";
+import { inFolder } from "../../helpers/temporary-folder.ts";
+import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
 const KILLS = Number(process.env["SATSUMA_KILLS"] ?? 100);
-const DISK_BYTES = 24 * 1024 * 1024;
-const CHUNK_BYTES = 256 * 1024;
+const DISK_BYTES = 16 * 1024 * 1024;
+const CHUNK_BYTES = 128 * 1024;
 const ARRAY = "victim";
 
 interface Item {
@@ -30,7 +31,7 @@ interface EventItem {
   readonly data: Record<string, unknown>;
 }
 
-const makeArray = async (board: Board): Promise<readonly string[]> => {
+const makeArray = async (board: ServeProcess): Promise<readonly string[]> => {
   const ids: string[] = [];
   const paths: string[] = [];
   for (const name of ["victim0", "victim1"]) {
@@ -46,7 +47,7 @@ const makeArray = async (board: Board): Promise<readonly string[]> => {
   return paths;
 };
 
-const victim = async (board: Board): Promise<Item> => {
+const victim = async (board: ServeProcess): Promise<Item> => {
   const { items } = (await board.request("GET", "/arrays")) as { items: readonly Item[] };
   const found = items.find(({ name }) => name === ARRAY);
   if (found === undefined) throw new Error("the array is gone");
@@ -54,7 +55,7 @@ const victim = async (board: Board): Promise<Item> => {
 };
 
 /** Every cell holds a write it may hold, twice the same. */
-const verify = async (board: Board, load: CrashLoad): Promise<void> => {
+const verify = async (board: ServeProcess, load: CrashLoad): Promise<void> => {
   const client = await NbdClient.attach(board.socket, ARRAY);
   const piece = 1024 * 1024;
   for (let offset = 0; offset < client.sizeBytes; offset += piece) {
@@ -74,7 +75,11 @@ const verify = async (board: Board, load: CrashLoad): Promise<void> => {
 };
 
 /** The resync that follows an unclean stop copies the dirty chunks and nothing else. */
-const checkResync = async (board: Board, before: MembersView, since: number): Promise<number> => {
+const checkResync = async (
+  board: ServeProcess,
+  before: MembersView,
+  since: number,
+): Promise<number> => {
   await eventually("the resync is done", 60_000, async () => {
     const { status } = await victim(board);
     return status["sync"] === null && status["health"] === "optimal";
@@ -96,38 +101,40 @@ const checkResync = async (board: Board, before: MembersView, since: number): Pr
 
 const test = suite("crash/kill");
 
+const story = async (folder: string): Promise<void> => {
+  const board = new ServeProcess(folder);
+  try {
+    await board.start();
+    const paths = await makeArray(board);
+    const { status } = await victim(board);
+    assert.is(status["health"], "optimal");
+    const probe = await NbdClient.attach(board.socket, ARRAY);
+    const load = new CrashLoad(probe.sizeBytes, 1);
+    probe.close();
+    let lastEvent = 0;
+    for (let kill = 0; kill < KILLS; kill++) {
+      const running = load.run(board.socket, ARRAY);
+      const target = load.writes + 20 + ((kill * 7919) % 1000);
+      await eventually("writes flow", 60_000, () => load.writes >= target);
+      await board.kill9();
+      await running;
+      const members = await examineMembers(paths);
+      await board.start();
+      await verify(board, load);
+      lastEvent = await checkResync(board, members, lastEvent);
+    }
+    await board.shutDown();
+    const members = await examineMembers(paths);
+    assert.ok(members.clean, "a clean stop leaves clean members");
+    assert.is(members.dirty.size, 0, "a clean stop leaves no bit set");
+  } finally {
+    await board.kill9();
+  }
+};
+
 test(
   `loses no acknowledged write over ${KILLS} kills`,
-  withTimeout(850_000, async () => {
-    const board = await startBoard({ args: ["--size", "32M"] });
-    try {
-      const paths = await makeArray(board);
-      const { status } = await victim(board);
-      assert.is(status["health"], "optimal");
-      const probe = await NbdClient.attach(board.socket, ARRAY);
-      const load = new CrashLoad(probe.sizeBytes, 1);
-      probe.close();
-      let lastEvent = 0;
-      for (let kill = 0; kill < KILLS; kill++) {
-        const running = load.run(board.socket, ARRAY);
-        const target = load.writes + 20 + ((kill * 7919) % 1500);
-        await eventually("writes flow", 30_000, () => load.writes >= target);
-        await board.kill9();
-        await running;
-        const members = await examineMembers(paths);
-        await board.start();
-        await verify(board, load);
-        lastEvent = await checkResync(board, members, lastEvent);
-      }
-      await board.shutDown();
-      const members = await examineMembers(paths);
-      assert.ok(members.clean, "a clean stop leaves clean members");
-      assert.is(members.dirty.size, 0, "a clean stop leaves no bit set");
-    } finally {
-      await board.kill9();
-      board.remove();
-    }
-  }),
+  withTimeout(850_000, () => inFolder(story)()),
 );
 
 test.run();
