@@ -7,6 +7,7 @@ import { type Stats, statSync } from "node:fs";
 import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
+import { listLoopDevices } from "./loop-device.ts";
 
 /** An open member. */
 export interface MemberFile {
@@ -55,8 +56,20 @@ export async function openMember(path: string, mode: "read" | "write"): Promise<
       remedy: "make it writable (chmod u+w) or choose another member",
     });
   }
+  if (mode === "write") refuseLooped(path, identity);
   const device = await FileBlockDevice.open(path, { mode, exclusive: mode === "write" });
   return { path, identity, device };
+}
+
+/** A file under a loop device may be mounted, or be another member under its other name. */
+function refuseLooped(path: string, identity: string): void {
+  const loop = listLoopDevices().find(
+    ({ backing }) => identity === `file ${backing.dev} ${backing.ino}`,
+  );
+  if (loop === undefined) return;
+  throw new CodedError("HAL_OPEN_FAILED", `${path}: is in use under ${loop.path}`, {
+    remedy: `detach it (losetup -d ${loop.path}) or use the loop device itself`,
+  });
 }
 
 /** Opens all or none. Errors: the first one's. */

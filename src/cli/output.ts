@@ -60,6 +60,11 @@ export function printError(error: unknown): void {
   process.stderr.write(`satsuma: CLI_INTERNAL: ${text}\n`);
 }
 
+/** The summary of a command that was not understood. */
+export function printUsage(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
 /** Something the user ought to know that does not stop the command. */
 export function printWarning(text: string): void {
   process.stderr.write(`satsuma: warning: ${text}\n`);

@@ -6,7 +6,7 @@
 
 import { Command, CommanderError } from "commander";
 import { CodedError } from "../common/errors.ts";
-import { EXIT_FAILED, EXIT_USAGE, endOnOutputFailure, printError } from "./output.ts";
+import { EXIT_FAILED, EXIT_USAGE, endOnOutputFailure, printError, printUsage } from "./output.ts";
 
 /** A program without verbs that throws instead of exiting. */
 export function buildProgram(version: string): Command {
@@ -38,6 +38,7 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
 function endOfCommander(program: Command, error: CommanderError): number {
   if (error.exitCode === 0) return 0;
   if (error.code === "commander.help") {
+    printUsage(program.helpInformation());
     printError(new CodedError("CLI_BAD_USAGE", "no command given", { remedy: "see --help" }));
     return EXIT_USAGE;
   }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import {
   chmodSync,
   closeSync,
+  existsSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -18,10 +19,18 @@ import * as assert from "uvu/assert";
 import type { CommandResult } from "../../helpers/command.ts";
 import { runCommand } from "../../helpers/command.ts";
 import { runSatsuma, trySatsuma } from "../../helpers/satsuma-command.ts";
-import { skipUnless } from "../../helpers/skip.ts";
+import { skipUnless, skipWhen } from "../../helpers/skip.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
 const test = suite("offline/create");
+
+const tooledTest = skipUnless(["losetup", "mkfs.ext4"], test);
+const loopTest = tooledTest === test ? skipWhen(whyNoLoop(), test) : tooledTest;
+
+function whyNoLoop(): string | undefined {
+  if (process.getuid?.() !== 0) return "mounting needs root";
+  return existsSync("/dev/loop-control") ? undefined : "no /dev/loop-control here";
+}
 
 const MIB = 2 ** 20;
 const MIRROR = ["create", "--level", "raid1", "--raid-devices", "2"] as const;
@@ -163,6 +172,32 @@ test(
   }),
 );
 
+loopTest(
+  "refuses a mounted block device, and a file under a loop device",
+  inFolder(async (folder) => {
+    const members = [image(folder, "a"), image(folder, "b")];
+    const [file = "", other = ""] = members;
+    await runCommand("mkfs.ext4", ["-q", "-F", file]);
+    const loop = (await runCommand("losetup", ["-f", "--show", file])).stdout.trim();
+    try {
+      const mount = join(folder, "mount");
+      mkdirSync(mount);
+      await runCommand("mount", [loop, mount]);
+      try {
+        const busy = await trySatsuma(...MIRROR, "--force", loop, other);
+        assert.match(busy.stderr, /^satsuma: HAL_OPEN_FAILED: .*EBUSY/);
+      } finally {
+        await runCommand("umount", [mount]);
+      }
+      await refused("HAL_OPEN_FAILED", [...MIRROR, "--force", file, other], members);
+      await refused("HAL_OPEN_FAILED", [...MIRROR, "--force", file, loop], members);
+      await runSatsuma(...MIRROR, "--force", loop, other);
+    } finally {
+      await runCommand("losetup", ["-d", loop]);
+    }
+  }),
+);
+
 test(
   "refuses a read-only file, whoever asks",
   inFolder(async (folder) => {
@@ -198,10 +233,10 @@ test(
   }),
 );
 
-test(
+const rootTest = skipWhen(process.getuid?.() === 0 ? undefined : "mounting needs root", test);
+rootTest(
   "a file system without space ends it with the file's name, and no array is left",
   inFolder(async (folder) => {
-    if (process.getuid?.() !== 0) return;
     const mount = join(folder, "full");
     mkdirSync(mount);
     await runCommand("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", mount]);
