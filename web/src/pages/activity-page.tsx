@@ -6,6 +6,7 @@ import type { JobResource } from "../../../src/api/schemas/job.ts";
 import { type Board, sortedJobs } from "../board/board.ts";
 import { t } from "../messages/translate.ts";
 import { Badge, jobTone } from "../parts/badge.tsx";
+import { BoardText } from "../parts/board-text.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { SeverityIcon } from "../parts/event-list.tsx";
 import { CancelJob, JobProgress, jobTitle } from "../parts/job-line.tsx";
@@ -72,7 +73,7 @@ const EVENT_COLUMNS: readonly Column<EventResource>[] = [
     cell: (event) => (
       <span class="event-cell">
         <SeverityIcon severity={event.severity} />
-        <span>{event.message || event.type}</span>
+        <BoardText text={event.message || event.type} />
       </span>
     ),
   },

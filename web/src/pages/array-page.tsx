@@ -5,6 +5,7 @@ import { isRunning } from "../board/array-facts.ts";
 import type { Board } from "../board/board.ts";
 import { formatBytes } from "../format/quantity.ts";
 import { t } from "../messages/translate.ts";
+import { BoardText } from "../parts/board-text.tsx";
 import { EventList } from "../parts/event-list.tsx";
 import { HealthIcon } from "../parts/health-mark.tsx";
 import { TimeAgo } from "../parts/quantities.tsx";
@@ -43,7 +44,7 @@ function ArrayVerdict({ array }: { array: ArrayResource }) {
           <ul class="reasons" aria-label={t("array.why")}>
             {health_reasons.map(({ code, message, since, slot, device_id }) => (
               <li key={`${code} ${slot} ${device_id} ${message}`} data-code={code}>
-                {message}
+                <BoardText text={message} />
                 {since !== null && (
                   <span class="faint">
                     {" "}

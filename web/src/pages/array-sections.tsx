@@ -62,6 +62,16 @@ export function ArrayFacts({ array }: { array: ArrayResource }) {
   );
 }
 
+const crashText = ({ config }: ArrayResource, dirty: number, total: number): string => {
+  if (dirty === 0) {
+    return t("bitmap.why-none");
+  }
+  const size = formatBytes(config.size);
+  return dirty === total
+    ? t("bitmap.why-all")
+    : t("bitmap.why", { bytes: formatBytes(dirty * config.bitmap.chunk_size), size });
+};
+
 /** How much of the array the bitmap marks, and what that means after a crash. */
 export function BitmapFacts({ array }: { array: ArrayResource }) {
   const { config, status } = array;
@@ -76,7 +86,6 @@ export function BitmapFacts({ array }: { array: ArrayResource }) {
   }
   const { dirty, total } = bitmap;
   const text = t("bitmap.dirty", { count: dirty, total });
-  const bytes = formatBytes(Math.min(dirty * chunk_size, config.size));
   return (
     <Section title={t("bitmap.title")}>
       <div class="bitmap" data-dirty={dirty} data-total={total}>
@@ -88,11 +97,7 @@ export function BitmapFacts({ array }: { array: ArrayResource }) {
           tone="dirty"
           role="meter"
         />
-        <p class="faint">
-          {dirty === 0
-            ? t("bitmap.why-none")
-            : t("bitmap.why", { bytes, size: formatBytes(config.size) })}
-        </p>
+        <p class="faint">{crashText(array, dirty, total)}</p>
         <p class="faint">
           {t("bitmap.chunk", {
             chunk: formatBytes(chunk_size),

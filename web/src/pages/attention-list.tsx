@@ -3,6 +3,7 @@
 import type { AttentionResource } from "../../../src/api/schemas/system.ts";
 import type { Board } from "../board/board.ts";
 import { t } from "../messages/translate.ts";
+import { BoardText } from "../parts/board-text.tsx";
 import { SeverityIcon } from "../parts/event-list.tsx";
 import { Link } from "../parts/link.tsx";
 import { arrayPagePath } from "../shell/page-path.ts";
@@ -16,7 +17,9 @@ function Item({ item, board }: { item: AttentionResource; board: Board }) {
     <li class={`attention severity-${item.severity}`} data-code={item.code}>
       <SeverityIcon severity={item.severity} />
       <div>
-        <p>{item.message}</p>
+        <p>
+          <BoardText text={item.message} />
+        </p>
         {item.fix !== null && <p class="faint">{item.fix}</p>}
       </div>
       {array !== undefined && (
@@ -28,9 +31,9 @@ function Item({ item, board }: { item: AttentionResource; board: Board }) {
   );
 }
 
-/** The list; nothing when there is nothing. */
+/** The list; nothing when there is nothing. What goes on by itself needs nobody. */
 export function AttentionList({ board }: { board: Board }) {
-  const { attention } = board.system.health;
+  const attention = board.system.health.attention.filter(({ severity }) => severity !== "info");
   if (attention.length === 0) {
     return null;
   }

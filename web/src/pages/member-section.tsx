@@ -7,6 +7,7 @@ import type { Board } from "../board/board.ts";
 import { formatBytes, formatCount } from "../format/quantity.ts";
 import { t } from "../messages/translate.ts";
 import { Badge, memberTone } from "../parts/badge.tsx";
+import { BoardText } from "../parts/board-text.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { TimeAgo } from "../parts/quantities.tsx";
 import { Section } from "../parts/section.tsx";
@@ -35,7 +36,11 @@ function States({ member, size }: { member: MemberResource; size: number }) {
           {t("member.rebuilt", { done: formatBytes(recovery_offset), size: formatBytes(size) })}
         </span>
       )}
-      {fault_reason !== null && <span class="faint">{fault_reason}</span>}
+      {fault_reason !== null && (
+        <span class="faint">
+          <BoardText text={fault_reason} />
+        </span>
+      )}
     </div>
   );
 }

@@ -6,6 +6,7 @@ import type { Board } from "../board/board.ts";
 import { sortedJobs } from "../board/board.ts";
 import { formatAge } from "../format/duration.ts";
 import { t } from "../messages/translate.ts";
+import { BoardText } from "../parts/board-text.tsx";
 import { EventList } from "../parts/event-list.tsx";
 import { HealthIcon } from "../parts/health-mark.tsx";
 import { CancelJob, JobProgress, jobTitle } from "../parts/job-line.tsx";
@@ -31,7 +32,9 @@ function Verdict({ board }: { board: Board }) {
       <HealthIcon health={health.state} size={40} />
       <div>
         <p class="verdict-word">{t(`health.${health.state}`)}</p>
-        <p class="verdict-sentence">{health.sentence}</p>
+        <p class="verdict-sentence">
+          <BoardText text={health.sentence} />
+        </p>
         <p class="faint">{t("overview.board", { node, version, uptime })}</p>
       </div>
     </div>

@@ -2,6 +2,7 @@
 
 import type { EventResource, EventSeverityWord } from "../../../src/api/schemas/event.ts";
 import { t } from "../messages/translate.ts";
+import { BoardText } from "./board-text.tsx";
 import { TimeAgo } from "./quantities.tsx";
 
 const SEVERITY_PATHS: Readonly<Record<EventSeverityWord, string>> = {
@@ -38,7 +39,7 @@ export function EventList({ events }: { events: readonly EventResource[] }) {
       {events.map((event) => (
         <li key={event.id} data-type={event.type}>
           <SeverityIcon severity={event.severity} />
-          <span class="event-message">{event.message || event.type}</span>
+          <BoardText text={event.message || event.type} />
           <span class="event-time">
             <TimeAgo time={event.time} />
           </span>

@@ -94,6 +94,7 @@ export const ARRAY_MESSAGES = {
     other: "{count} of {total} chunks are dirty",
   },
   "bitmap.why-none": "After a crash nothing would have to be resynced.",
+  "bitmap.why-all": "After a crash the whole array would be resynced.",
   "bitmap.why": "After a crash at most {bytes} would be resynced instead of {size}.",
   "bitmap.chunk": "{chunk} per chunk, {type}, cleared after {delay}",
   "bitmap.bar": "Dirty chunks",
