@@ -5,7 +5,7 @@
 
 import { CodedError } from "../common/errors.ts";
 
-/** Exit codes. Source: docs/cli.md. */
+/** Exit codes: refused or failed, and bad usage. */
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 /** What a shell reports for a program that SIGPIPE ended. */
