@@ -97,22 +97,19 @@ export class FileBlockDevice implements BlockDevice {
     const { O_RDONLY, O_RDWR, O_EXCL } = fs.constants;
     let fd: number;
     try {
-      const isBlock = fs.statSync(path).isBlockDevice();
-      const claim = isBlock && options.exclusive === true ? O_EXCL : 0;
+      const found = fs.statSync(path);
+      // Looked at before it is opened: opening a FIFO would wait for its other end.
+      if (!found.isFile() && !found.isBlockDevice()) throw notABlockDevice(path);
+      const claim = found.isBlockDevice() && options.exclusive === true ? O_EXCL : 0;
       fd = fs.openSync(path, (options.mode === "read" ? O_RDONLY : O_RDWR) | claim);
     } catch (error) {
+      if (error instanceof CodedError) throw error;
       throw new CodedError("HAL_OPEN_FAILED", `${path}: cannot be opened (${errnoOf(error)})`, {
         remedy: "check that it exists, that nothing else uses it, and its permissions",
         cause: error,
       });
     }
     const stat = fs.fstatSync(fd);
-    if (!stat.isFile() && !stat.isBlockDevice()) {
-      fs.closeSync(fd);
-      throw new CodedError("HAL_NOT_A_BLOCK_DEVICE", `${path}: neither a file nor a block device`, {
-        remedy: "name a regular file or a block device",
-      });
-    }
     return new FileBlockDevice(path, fd, stat, options.mode === "read");
   }
 
@@ -231,6 +228,11 @@ export class FileBlockDevice implements BlockDevice {
     }
   }
 }
+
+const notABlockDevice = (path: string): CodedError =>
+  new CodedError("HAL_NOT_A_BLOCK_DEVICE", `${path}: neither a file nor a block device`, {
+    remedy: "name a regular file or a block device",
+  });
 
 const totalLength = (pieces: readonly Uint8Array[]): number => {
   let total = 0;
