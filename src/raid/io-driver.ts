@@ -155,6 +155,10 @@ export class ArrayIo {
     this.#state.countOperation(this.#worker);
     this.#open++;
     const request = makeWriteRequest(source, offset, fua, this.#state.shape.chunkBytes, complete);
+    if (request.length === 0) {
+      this.#leave();
+      return complete(IO_OK);
+    }
     this.#state.beginWrite(this.#worker, request.firstChunk, request.lastChunk);
     this.#advance(request);
   }

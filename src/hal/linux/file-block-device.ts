@@ -11,8 +11,10 @@ import type { BlockDevice, SyncCalls } from "../block-device.ts";
 const errnoOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "EIO";
 
+const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
+
 const ioError = (verb: string, path: string, error: unknown): CodedError =>
-  errnoOf(error) === "ENOSPC"
+  NO_SPACE.includes(errnoOf(error))
     ? new CodedError("HAL_NO_SPACE", `${path}: no space left for its data`, {
         remedy: "free space on the file system that holds it",
         cause: error,

@@ -1,0 +1,78 @@
+/** A member in memory: as quick as the page cache, gone with the process. For tests and benches. */
+
+import { CodedError } from "../../common/errors.ts";
+import type { BlockDevice, SyncCalls } from "../block-device.ts";
+
+const LOGICAL_BLOCK = 512;
+
+export interface MemoryDeviceOptions {
+  readonly readOnly?: boolean;
+  /** Without synchronous calls, as a member behind a network has none. */
+  readonly isSlow?: boolean;
+}
+
+export class MemoryDevice implements BlockDevice {
+  readonly name: string;
+  readonly logicalBlockSize = LOGICAL_BLOCK;
+  readonly readOnly: boolean;
+  readonly sync: SyncCalls | null;
+  /** The content; several handles may share it. */
+  readonly bytes: Uint8Array;
+  #open = true;
+
+  constructor(name: string, bytes: Uint8Array, options: MemoryDeviceOptions = {}) {
+    this.name = name;
+    this.bytes = bytes;
+    this.readOnly = options.readOnly ?? false;
+    const calls: SyncCalls = {
+      read: (target, offset) => this.#read(target, offset),
+      write: (source, offset) => this.#write(source, offset),
+      flush: () => this.#check(0, 0),
+    };
+    this.sync = options.isSlow === true ? null : calls;
+  }
+
+  get sizeBytes(): number {
+    return this.bytes.length;
+  }
+
+  async read(target: Uint8Array, offset: number): Promise<void> {
+    this.#read(target, offset);
+  }
+
+  async write(source: readonly Uint8Array[], offset: number): Promise<void> {
+    this.#write(source, offset);
+  }
+
+  async flush(): Promise<void> {
+    this.#check(0, 0);
+  }
+
+  async close(): Promise<void> {
+    this.#open = false;
+  }
+
+  #read(target: Uint8Array, offset: number): void {
+    this.#check(offset, target.length);
+    target.set(this.bytes.subarray(offset, offset + target.length));
+  }
+
+  #write(source: readonly Uint8Array[], offset: number): void {
+    const length = source.reduce((total, piece) => total + piece.length, 0);
+    this.#check(offset, length);
+    if (this.readOnly) throw new CodedError("HAL_READ_ONLY", `${this.name}: opened read-only`);
+    let at = offset;
+    for (const piece of source) {
+      this.bytes.set(piece, at);
+      at += piece.length;
+    }
+  }
+
+  #check(offset: number, length: number): void {
+    if (!this.#open) throw new CodedError("HAL_DEVICE_CLOSED", `${this.name}: closed`);
+    if (offset < 0 || offset + length > this.sizeBytes || !Number.isSafeInteger(offset)) {
+      const text = `${this.name}: ${length} bytes at ${offset} lie outside`;
+      throw new CodedError("HAL_OUT_OF_RANGE", text);
+    }
+  }
+}

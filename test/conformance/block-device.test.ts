@@ -1,0 +1,146 @@
+/** Files, block devices, layers, simulated devices and the array itself keep the port's contract. */
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Prng } from "../../src/common/prng.ts";
+import { AdaptiveDevice } from "../../src/hal/layers/adaptive-device.ts";
+import { FaultDevice, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
+import { FileBlockDevice } from "../../src/hal/linux/file-block-device.ts";
+import { SimDevice, SimMedium } from "../../src/hal/sim/crash-device.ts";
+import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
+import { startMemoryArray } from "../helpers/memory-array.ts";
+import { skipWhen } from "../helpers/skip.ts";
+import { Scheduler } from "../sim/scheduler.ts";
+import { blockDeviceSuite, type DeviceFactory, type DeviceUnderTest } from "./block-device.ts";
+
+const SIZE = 1024 * 1024;
+
+type Layer = (device: FileBlockDevice) => DeviceUnderTest["device"];
+
+const plain: Layer = (device) => device;
+const adaptive: Layer = (device) => new AdaptiveDevice(device, () => performance.now());
+const faulty: Layer = (device) =>
+  new FaultDevice(device, new FaultSwitch(), () => Promise.resolve());
+
+const fileFactory =
+  (layer: Layer): DeviceFactory =>
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "bd-"));
+    const path = join(folder, "member.img");
+    writeFileSync(path, new Uint8Array(SIZE));
+    const device = await FileBlockDevice.open(path, { mode: "write" });
+    return {
+      device: layer(device),
+      openReadOnly: async () => layer(await FileBlockDevice.open(path, { mode: "read" })),
+      truncate: async () => truncateSync(path, SIZE / 2),
+      dispose: async () => {
+        await device.close();
+        rmSync(folder, { recursive: true, force: true });
+      },
+    };
+  };
+
+const loopFactory: DeviceFactory = async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bd-"));
+  const path = join(folder, "loop.img");
+  writeFileSync(path, new Uint8Array(SIZE));
+  const loop = attachLoop(path);
+  if (loop === null) throw new Error("no loop device could be made");
+  const device = await FileBlockDevice.open(loop, { mode: "write", exclusive: true });
+  return {
+    device,
+    openReadOnly: () => FileBlockDevice.open(loop, { mode: "read" }),
+    truncate: null,
+    dispose: async () => {
+      await device.close();
+      spawnSync("losetup", ["--detach", loop]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+const attachLoop = (path: string): string | null => {
+  const result = spawnSync("losetup", ["--find", "--show", path], { encoding: "utf8" });
+  return result.status === 0 ? result.stdout.trim() : null;
+};
+
+/** Why there can be no loop device here. */
+const noLoop = (): string | undefined => {
+  if (process.getuid?.() !== 0) return "loop devices need root";
+  try {
+    accessSync("/dev/loop-control", constants.W_OK);
+  } catch {
+    return "no /dev/loop-control";
+  }
+  const folder = mkdtempSync(join(tmpdir(), "bd-"));
+  try {
+    const path = join(folder, "probe.img");
+    writeFileSync(path, new Uint8Array(SIZE));
+    const loop = attachLoop(path);
+    if (loop === null) return "losetup cannot make a loop device";
+    spawnSync("losetup", ["--detach", loop]);
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+const memoryFactory: DeviceFactory = async () => {
+  const bytes = new Uint8Array(SIZE);
+  return {
+    device: new MemoryDevice("memory", bytes),
+    openReadOnly: async () => new MemoryDevice("memory", bytes, { readOnly: true }),
+    truncate: null,
+    dispose: async () => undefined,
+  };
+};
+
+/** Turns come by themselves, so that calls complete. */
+const simFactory =
+  (isQuick: boolean): DeviceFactory =>
+  async () => {
+    const scheduler = new Scheduler(new Prng(7));
+    const turn = async () => {
+      const mine = scheduler.turn();
+      void scheduler.step();
+      return mine;
+    };
+    const medium = new SimMedium(SIZE);
+    return {
+      device: new SimDevice("simulated", medium, turn, () => isQuick),
+      openReadOnly: null,
+      truncate: null,
+      dispose: async () => undefined,
+    };
+  };
+
+const arrayFactory =
+  (legs: number, quickness: number): DeviceFactory =>
+  async () => {
+    const { device } = await startMemoryArray({ legs, seed: legs, quickness });
+    return {
+      device,
+      openReadOnly: null,
+      truncate: null,
+      dispose: () => device.close(),
+    };
+  };
+
+blockDeviceSuite("file", fileFactory(plain), { sync: true }).run();
+blockDeviceSuite("adaptive over file", fileFactory(adaptive), { sync: true }).run();
+blockDeviceSuite("disarmed faults over file", fileFactory(faulty), { sync: true }).run();
+blockDeviceSuite("memory", memoryFactory, { sync: true }).run();
+blockDeviceSuite("simulated", simFactory(false), { sync: false }).run();
+blockDeviceSuite("simulated, quick", simFactory(true), { sync: true }).run();
+blockDeviceSuite("raid1 of 2 in memory", arrayFactory(2, 0), { sync: false }).run();
+blockDeviceSuite("raid1 of 3 in memory, quick", arrayFactory(3, 5), { sync: false }).run();
+
+const loopReason = noLoop();
+if (loopReason === undefined) {
+  blockDeviceSuite("loop block device", loopFactory, { sync: true }).run();
+} else {
+  const skipped = blockDeviceSuite("loop block device, skipped", memoryFactory, { sync: true });
+  skipWhen(loopReason, skipped)("a loop block device keeps the contract", () => undefined);
+  skipped.run();
+}
