@@ -7,7 +7,7 @@ const TIMEOUT_MS = 45_000;
 const PAGE_LIMIT = 1000;
 const PAGES_MAX = 10;
 
-/** A request that failed, with the problem the board told, or one of ours when it did not answer. */
+/** A request that failed: the problem the board told, or one of ours when it did not answer. */
 export class ApiProblem extends Error {
   readonly document: ProblemDocument;
 

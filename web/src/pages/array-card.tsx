@@ -2,6 +2,7 @@
 
 import type { ArrayResource } from "../../../src/api/schemas/array.ts";
 import { t } from "../messages/translate.ts";
+import { copiesText } from "../parts/array-text.ts";
 import { HealthMark } from "../parts/health-mark.tsx";
 import { Link } from "../parts/link.tsx";
 import { MemberPills } from "../parts/member-pills.tsx";
@@ -31,9 +32,7 @@ export function ArrayCard({ array }: { array: ArrayResource }) {
       <p class="card-facts">
         <span>{config.level}</span>
         <Bytes value={config.size} />
-        <span>
-          {t("array.copies", { in_sync: status.in_sync_copies, count: config.raid_devices })}
-        </span>
+        <span>{copiesText(array)}</span>
       </p>
       <MemberPills array={array} />
       {status.sync !== null && <SyncBar array={name} sync={status.sync} />}

@@ -5,6 +5,7 @@ import { isRunning } from "../board/array-facts.ts";
 import type { Board } from "../board/board.ts";
 import { formatBytes } from "../format/quantity.ts";
 import { t } from "../messages/translate.ts";
+import { copiesText } from "../parts/array-text.ts";
 import { BoardText } from "../parts/board-text.tsx";
 import { EventList } from "../parts/event-list.tsx";
 import { HealthIcon } from "../parts/health-mark.tsx";
@@ -79,24 +80,21 @@ export function ArrayPage({ board, id }: { board: Board; id: string }) {
   if (array === undefined) {
     return <PageHead title={t("array.unknown", { id })} />;
   }
-  const { config, status } = array;
+  const { config } = array;
+  const runs = isRunning(array);
   const events = board.events.filter((event) => event.subject.endsWith(`/arrays/${array.id}`));
   const size = formatBytes(config.size);
-  const copies = t("array.copies", {
-    in_sync: status.in_sync_copies,
-    count: config.raid_devices,
-  });
   return (
     <div data-array={array.name}>
       <PageHead
         title={array.name}
-        lead={`${config.level}, ${size}, ${copies}`}
+        lead={`${config.level}, ${size}, ${copiesText(array)}`}
         actions={<ArrayActions array={array} />}
       />
       <ArrayVerdict array={array} />
       <div class="columns">
         <div class="column-main">
-          <SyncSection array={array} />
+          {runs && <SyncSection array={array} />}
           <MemberSection array={array} board={board} />
           <ArrayExports array={array} board={board} />
         </div>

@@ -5,6 +5,7 @@ import { addableDevices } from "../board/array-facts.ts";
 import type { Board } from "../board/board.ts";
 import { t } from "../messages/translate.ts";
 import { Badge, deviceTone } from "../parts/badge.tsx";
+import { BoardText } from "../parts/board-text.tsx";
 import { Bytes } from "../parts/quantities.tsx";
 
 interface PickerProperties {
@@ -21,7 +22,7 @@ function StateOf({ device }: { device: DeviceResource }) {
       <Badge word={t(`device.state.${state}`)} tone={deviceTone(state)} />
       {reasons.map(({ message }) => (
         <span key={message} class="faint">
-          {message}
+          <BoardText text={message} />
         </span>
       ))}
     </>

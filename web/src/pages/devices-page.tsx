@@ -7,6 +7,7 @@ import type { Board } from "../board/board.ts";
 import { t } from "../messages/translate.ts";
 import { ActionDialog } from "../parts/action-dialog.tsx";
 import { Badge, deviceTone } from "../parts/badge.tsx";
+import { BoardText } from "../parts/board-text.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { TextField } from "../parts/fields.tsx";
 import { Link } from "../parts/link.tsx";
@@ -66,7 +67,7 @@ function State({ device }: { device: DeviceResource }) {
       {reasons.length === 0 && <span class="faint">{t(`device.explain.${state}`)}</span>}
       {reasons.map(({ code, message }) => (
         <span key={`${code} ${message}`} class="faint">
-          {message}
+          <BoardText text={message} />
         </span>
       ))}
       {superblock !== null && state === "foreign" && (

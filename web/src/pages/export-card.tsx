@@ -65,7 +65,7 @@ export function ExportCard({ item, isAlone }: { item: ExportResource; isAlone: b
       {config.description !== "" && <p>{config.description}</p>}
       {status.reason !== null && <p class="warn">{status.reason}</p>}
       {clients.length > 0 && <ClientTable clients={clients} />}
-      <AttachCommands item={item} />
+      {status.state !== "offline" && <AttachCommands item={item} />}
     </article>
   );
 }

@@ -14,7 +14,7 @@ import { Section } from "../parts/section.tsx";
 import { AddMember, ReAddMember } from "./add-member.tsx";
 import { MemberActions } from "./member-actions.tsx";
 
-function States({ member, size }: { member: MemberResource; size: number }) {
+function States({ member, array }: { member: MemberResource; array: ArrayResource }) {
   const { states, recovery_offset, stalled_since, fault_reason } = member;
   return (
     <div class="states">
@@ -22,7 +22,7 @@ function States({ member, size }: { member: MemberResource; size: number }) {
         <Badge
           key={state}
           word={state}
-          tone={memberTone(state)}
+          tone={isRunning(array) ? memberTone(state) : "faint"}
           explain={t(`member.state.${state}`)}
         />
       ))}
@@ -33,7 +33,10 @@ function States({ member, size }: { member: MemberResource; size: number }) {
       )}
       {recovery_offset !== null && (
         <span class="faint">
-          {t("member.rebuilt", { done: formatBytes(recovery_offset), size: formatBytes(size) })}
+          {t("member.rebuilt", {
+            done: formatBytes(recovery_offset),
+            size: formatBytes(array.config.size),
+          })}
         </span>
       )}
       {fault_reason !== null && (
@@ -43,6 +46,14 @@ function States({ member, size }: { member: MemberResource; size: number }) {
       )}
     </div>
   );
+}
+
+/** A faulty member has lost its raid slot, and is no spare either. */
+function slotText({ slot, states }: MemberResource): string {
+  if (slot !== null) {
+    return String(slot);
+  }
+  return states.includes("spare") ? t("member.spare") : t("common.none");
 }
 
 function Device({ member, board }: { member: MemberResource; board: Board }) {
@@ -64,7 +75,7 @@ const columnsOf = (array: ArrayResource, board: Board): readonly Column<MemberRe
     key: "slot",
     title: t("member.slot"),
     kind: "lead",
-    cell: (member) => <span class="number">{member.slot ?? t("member.spare")}</span>,
+    cell: (member) => <span class="number">{slotText(member)}</span>,
   },
   {
     key: "device",
@@ -74,7 +85,7 @@ const columnsOf = (array: ArrayResource, board: Board): readonly Column<MemberRe
   {
     key: "states",
     title: t("member.states"),
-    cell: (member) => <States member={member} size={array.config.size} />,
+    cell: (member) => <States member={member} array={array} />,
   },
   {
     key: "errors",

@@ -2,7 +2,6 @@
 
 import type { ArrayResource, SyncResource } from "../../../src/api/schemas/array.ts";
 import { requests } from "../api/api-request.ts";
-import { isRunning } from "../board/array-facts.ts";
 import { formatBytes, formatPercent, formatRate } from "../format/quantity.ts";
 import { t } from "../messages/translate.ts";
 import { ActionButton } from "../parts/action-button.tsx";
@@ -67,7 +66,7 @@ export function SyncSection({ array }: { array: ArrayResource }) {
       <Section
         title={t("sync.title")}
         lead={t("sync.nothing")}
-        actions={isRunning(array) ? <SpeedLimit array={array} /> : undefined}
+        actions={<SpeedLimit array={array} />}
       />
     );
   }

@@ -2,7 +2,7 @@
 
 import type { ArrayResource } from "../../../src/api/schemas/array.ts";
 import type { MemberResource } from "../../../src/api/schemas/member.ts";
-import { memberName, sortedMembers } from "../board/array-facts.ts";
+import { isRunning, memberName, sortedMembers } from "../board/array-facts.ts";
 import { t } from "../messages/translate.ts";
 
 const kindOf = ({ states }: MemberResource): string => {
@@ -15,12 +15,12 @@ function Pill({ member }: { member: MemberResource }) {
   const states = member.states.join(", ");
   const text =
     member.slot === null
-      ? t("member.pill-spare", { device, states })
+      ? t("member.pill-none", { device, states })
       : t("member.pill", { slot: member.slot, device, states });
   return (
     <li class={`pill pill-${kindOf(member)}`} title={text}>
       <span class="pill-slot" aria-hidden="true">
-        {member.slot ?? "s"}
+        {member.slot ?? (states.includes("spare") ? "S" : "×")}
       </span>
       <span class="pill-name">{device}</span>
       <span class="visually-hidden">{text}</span>
@@ -31,7 +31,7 @@ function Pill({ member }: { member: MemberResource }) {
 /** The row. */
 export function MemberPills({ array }: { array: ArrayResource }) {
   return (
-    <ul class="pills">
+    <ul class={isRunning(array) ? "pills" : "pills pills-off"}>
       {sortedMembers(array).map((member, index) => (
         <Pill key={`${member.slot}-${member.path}-${index}`} member={member} />
       ))}

@@ -1,4 +1,4 @@
-/** A sync under way: the bar with percent, speed and time left, small for cards, whole for pages. */
+/** A sync under way: the bar with percent, speed and time left, and its texts for other places. */
 
 import type { SyncResource } from "../../../src/api/schemas/array.ts";
 import { formatDurationRange } from "../format/duration.ts";

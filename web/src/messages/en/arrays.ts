@@ -5,6 +5,7 @@ export const ARRAY_MESSAGES = {
     one: "{in_sync} of {count} copy in sync",
     other: "{in_sync} of {count} copies in sync",
   },
+  "array.not-running": "does not run",
   "array.card-exports": "Exported as {names}",
   "array.card-no-exports": "Not exported",
   "array.facts": "Facts",
@@ -50,7 +51,7 @@ export const ARRAY_MESSAGES = {
   "member.state.missing": "Nothing is in this raid slot",
   "member.state.removed": "Nothing is in this raid slot any more",
   "member.pill": "Raid slot {slot}: {device}, {states}",
-  "member.pill-spare": "Spare: {device}, {states}",
+  "member.pill-none": "{device}, in no raid slot, {states}",
 
   "sync.title": "Sync",
   "sync.nothing": "No sync is running.",
