@@ -1,6 +1,6 @@
 /**
- * The members of a board that ran: Linux takes over what was written through NBD, after a clean stop
- * and after kill -9, writes to it itself, and the board takes it back.
+ * The members of a board that ran: Linux takes over what was written through NBD, after a clean
+ * stop and after kill -9, writes to it itself, and the board takes it back.
  */
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
