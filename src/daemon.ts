@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { FastifyInstance } from "fastify";
 import { listen } from "./api/listen.ts";
@@ -16,6 +16,7 @@ import { holderOf, issueToken } from "./control/access-token.ts";
 import { ControlPlane } from "./control/control-plane.ts";
 import type { EngineTls, OpenEngine, StorageEngine } from "./control/engine.ts";
 import { linuxDeviceFiles } from "./hal/linux/device-files.ts";
+import { makeFolder } from "./hal/linux/make-folder.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { storeError } from "./store/store-errors.ts";
 
@@ -51,7 +52,7 @@ const newJobId = (now: number): string =>
 const openDataDirectory = (directory: string): Store => {
   const file = path.join(directory, "satsuma.db");
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeFolder(directory);
   } catch (error) {
     throw storeError(error, file);
   }

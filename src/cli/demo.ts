@@ -3,7 +3,6 @@
  * file-backed disks, the array md0 and the export md0. A second start with the same folder resumes.
  */
 
-import { mkdirSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
 import type { ArrayResource } from "../api/schemas/array.ts";
@@ -11,6 +10,7 @@ import type { DeviceResource } from "../api/schemas/device.ts";
 import type { ExportResource } from "../api/schemas/export.ts";
 import { CodedError } from "../common/errors.ts";
 import { demoDirectory } from "../config.ts";
+import { makeFolder } from "../hal/linux/make-folder.ts";
 import { ApiClient } from "./api-client.ts";
 import { type BoardProcess, startBoardProcess } from "./board-process.ts";
 import { readCredentials, writeCredentials } from "./demo-credentials.ts";
@@ -42,7 +42,7 @@ const refuseCluster = (flags: DemoFlags): void => {
 
 const makeDirectory = (directory: string): void => {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeFolder(directory);
   } catch (error) {
     throw new CodedError("CLI_NOT_WRITABLE", `${directory} cannot be made`, {
       remedy: "choose another folder with --data",

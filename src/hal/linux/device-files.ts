@@ -4,6 +4,7 @@ import { constants, promises as fs } from "node:fs";
 import path from "node:path";
 import { CodedError } from "../../common/errors.ts";
 import type { DeviceFile, DeviceFiles } from "../device-files.ts";
+import { makeFolder } from "./make-folder.ts";
 
 const codeOf = (error: unknown): string =>
   error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? "") : "";
@@ -76,7 +77,7 @@ const createError = (error: unknown, file: string): unknown => {
 async function createImage(file: string, sizeBytes: number): Promise<void> {
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
   try {
-    await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(path.dirname(file));
     const handle = await fs.open(file, flags, 0o600);
     try {
       await handle.truncate(sizeBytes);
