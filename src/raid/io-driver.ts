@@ -9,8 +9,8 @@
  * 6. FUA: flush every leg, 7. count it as done, acknowledge.
  */
 
-import { assert } from "../common/assert.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
+import { LegHandles } from "./leg-handles-driver.ts";
 import { chooseReadLeg } from "./read-balance.ts";
 import { RegionLocks } from "./region-lock.ts";
 import type { WaitForRegion } from "./region-wait-driver.ts";
@@ -18,6 +18,7 @@ import {
   BIT_DURABLE,
   LEG_BLOCKED,
   LEG_IN_SYNC,
+  LEG_NONE,
   LEG_REBUILDING,
   RUN_ACTIVE,
   RUN_READ_ONLY,
@@ -61,15 +62,11 @@ export class ArrayIo {
   readonly #state: SharedArrayState;
   readonly #worker: number;
   readonly #link: IoLink;
-  readonly #seconds: () => number;
   readonly #waitForRegion: WaitForRegion;
   readonly #locks: RegionLocks;
-  readonly #legs: (BlockDevice | null)[];
-  readonly #dataOffsets: Float64Array;
-  readonly #legUse: Int32Array;
+  readonly #legs: LegHandles;
   /** Leg states as `#permitted` saw them last: a write goes by what its permission was given for. */
   readonly #seenLegs: Int32Array;
-  readonly #closing: (PromiseWithResolvers<undefined> | null)[];
   /** Writes waiting for an intent to be sent, and those of the intent under way. */
   #intentNext: WriteRequest[] = [];
   #intentSent: WriteRequest[] = [];
@@ -90,15 +87,10 @@ export class ArrayIo {
     this.#state = options.state;
     this.#worker = options.worker;
     this.#link = options.link;
-    this.#seconds = options.seconds;
     this.#waitForRegion = options.waitForRegion;
     this.#locks = new RegionLocks(options.state.lockWords, options.worker, true);
-    const slots = options.state.shape.raidSlots;
-    this.#legs = new Array<BlockDevice | null>(slots).fill(null);
-    this.#dataOffsets = new Float64Array(slots);
-    this.#legUse = new Int32Array(slots);
-    this.#seenLegs = new Int32Array(slots);
-    this.#closing = new Array<null>(slots).fill(null);
+    this.#legs = new LegHandles(options.state, options.worker, options.seconds);
+    this.#seenLegs = new Int32Array(this.#legs.slots);
   }
 
   get sizeBytes(): number {
@@ -111,25 +103,15 @@ export class ArrayIo {
 
   /**
    * Gives the worker its own handle of a leg; `dataOffset`: bytes from the start of the member to
-   * the array's content. BEFORE the leg's state says anybody may use it. */
+   * the array's content. BEFORE the leg's state says anybody may use it.
+   */
   openLeg(slot: number, device: BlockDevice, dataOffset: number): void {
-    assert(this.#legs[slot] === null, "leg is open already");
-    this.#legs[slot] = device;
-    this.#dataOffsets[slot] = dataOffset;
+    this.#legs.open(slot, device, dataOffset);
   }
 
   /** Closes the handle once no I/O uses it. AFTER the leg's state says nobody may use it. */
-  async dropLeg(slot: number): Promise<void> {
-    const device = this.#legs[slot];
-    if (device === undefined || device === null) return;
-    if (this.#legUse[slot] !== 0) {
-      this.#closing[slot] ??= Promise.withResolvers<undefined>();
-      await this.#closing[slot]?.promise;
-    }
-    if (this.#legs[slot] !== device) return;
-    this.#legs[slot] = null;
-    this.#closing[slot] = null;
-    await device.close();
+  dropLeg(slot: number): Promise<void> {
+    return this.#legs.drop(slot);
   }
 
   /** Refuses new requests, waits for those under way, closes the legs. */
@@ -140,7 +122,7 @@ export class ArrayIo {
         this.#idle = resolve;
       });
     }
-    for (let slot = 0; slot < this.#legs.length; slot++) await this.dropLeg(slot);
+    for (let slot = 0; slot < this.#legs.slots; slot++) await this.dropLeg(slot);
   }
 
   read(target: Uint8Array, offset: number, complete: IoCompletion): void {
@@ -188,50 +170,32 @@ export class ArrayIo {
     resume?.();
   }
 
-  /** Position on the member of a position in the array. Source: raid1 geometry. */
-  #onLeg(slot: number, offset: number): number {
-    return (this.#dataOffsets[slot] ?? 0) + offset;
-  }
-
   #leave(): void {
     this.#open--;
     if (this.#open === 0) this.#idle?.(undefined);
-  }
-
-  #useLeg(slot: number): void {
-    this.#legUse[slot] = (this.#legUse[slot] ?? 0) + 1;
-    if (this.#legUse[slot] === 1) this.#state.setStall(this.#worker, slot, this.#seconds());
-  }
-
-  #freeLeg(slot: number): void {
-    const use = (this.#legUse[slot] ?? 0) - 1;
-    this.#legUse[slot] = use;
-    if (use > 0) return;
-    this.#state.setStall(this.#worker, slot, 0);
-    this.#closing[slot]?.resolve(undefined);
   }
 
   // --- reads ------------------------------------------------------------------------------------
 
   #slowLegs(): number {
     let slow = 0;
-    for (let slot = 0; slot < this.#legs.length; slot++) {
-      if (this.#legs[slot]?.sync === null) slow |= 1 << slot;
+    for (let slot = 0; slot < this.#legs.slots; slot++) {
+      if (this.#legs.device(slot)?.sync === null) slow |= 1 << slot;
     }
     return slow;
   }
 
   #readFrom(target: Uint8Array, offset: number, tried: number, complete: IoCompletion): void {
     const slot = chooseReadLeg(this.#state, offset, target.length, tried, this.#slowLegs());
-    const device = this.#legs[slot];
-    if (slot < 0 || device === undefined || device === null) {
+    const device = this.#legs.device(slot);
+    if (device === null) {
       this.#leave();
       return complete(IO_EIO);
     }
     const sync = device.sync;
     if (sync === null) return this.#readSlowly(device, slot, target, offset, tried, complete);
     try {
-      sync.read(target, this.#onLeg(slot, offset));
+      sync.read(target, this.#legs.position(slot, offset));
     } catch (error) {
       return this.#readElsewhere(slot, error, target, offset, tried, complete);
     }
@@ -246,14 +210,14 @@ export class ArrayIo {
     tried: number,
     complete: IoCompletion,
   ): void {
-    this.#useLeg(slot);
-    device.read(target, this.#onLeg(slot, offset)).then(
+    this.#legs.use(slot);
+    device.read(target, this.#legs.position(slot, offset)).then(
       () => {
-        this.#freeLeg(slot);
+        this.#legs.free(slot);
         this.#readDone(target, offset, tried, complete);
       },
       (error: unknown) => {
-        this.#freeLeg(slot);
+        this.#legs.free(slot);
         this.#readElsewhere(slot, error, target, offset, tried, complete);
       },
     );
@@ -275,7 +239,7 @@ export class ArrayIo {
   readonly #readErrors = new Map<number, string>();
 
   #readDone(target: Uint8Array, offset: number, tried: number, complete: IoCompletion): void {
-    for (let slot = 0; tried !== 0 && slot < this.#legs.length; slot++) {
+    for (let slot = 0; tried !== 0 && slot < this.#legs.slots; slot++) {
       if ((tried & (1 << slot)) === 0) continue;
       this.#link.readError(slot, offset, target.length, this.#readErrors.get(slot) ?? "read error");
     }
@@ -317,7 +281,7 @@ export class ArrayIo {
     for (let chunk = request.firstChunk; chunk <= request.lastChunk; chunk++) {
       if (state.bit(chunk) !== BIT_DURABLE) return false;
     }
-    for (let slot = 0; slot < this.#legs.length; slot++) {
+    for (let slot = 0; slot < this.#legs.slots; slot++) {
       const leg = state.leg(slot);
       if (leg === LEG_BLOCKED) return false;
       this.#seenLegs[slot] = leg;
@@ -359,10 +323,10 @@ export class ArrayIo {
   /** A leg that becomes blocked from here on is written all the same: skipping it takes a record. */
   #writeLegs(request: WriteRequest): void {
     let slow = 0;
-    for (let slot = 0; slot < this.#legs.length; slot++) {
+    for (let slot = 0; slot < this.#legs.slots; slot++) {
       const leg = this.#seenLegs[slot];
       if (leg !== LEG_IN_SYNC && leg !== LEG_REBUILDING) continue;
-      const device = this.#legs[slot] ?? null;
+      const device = this.#legs.device(slot);
       if (device === null) {
         request.failures.push({ slot, message: "not open in this thread" });
         continue;
@@ -374,7 +338,7 @@ export class ArrayIo {
         continue;
       }
       try {
-        sync.write(request.source, this.#onLeg(slot, request.offset));
+        sync.write(request.source, this.#legs.position(slot, request.offset));
         if (leg === LEG_IN_SYNC) request.legsWritten++;
       } catch (error) {
         request.failures.push({ slot, message: messageOf(error) });
@@ -386,13 +350,13 @@ export class ArrayIo {
 
   #writeSlowly(request: WriteRequest, device: BlockDevice, slot: number, leg: number): void {
     request.legsPending++;
-    this.#useLeg(slot);
+    this.#legs.use(slot);
     const settle = () => {
-      this.#freeLeg(slot);
+      this.#legs.free(slot);
       request.legsPending--;
       if (request.legsPending === 0) this.#legsDone(request);
     };
-    device.write(request.source, this.#onLeg(slot, request.offset)).then(
+    device.write(request.source, this.#legs.position(slot, request.offset)).then(
       () => {
         if (leg === LEG_IN_SYNC) request.legsWritten++;
         settle();
@@ -406,16 +370,15 @@ export class ArrayIo {
 
   /**
    * Every leg has answered: record failures, then flush if asked, then acknowledge. The regions are
-   * held until failures are recorded, so that no copy takes a failed leg's old content for good. An
-   * array that broke meanwhile could not record them.
+   * held until failures are recorded, so that no copy takes a failed leg's old content for good.
    */
   #legsDone(request: WriteRequest): void {
     this.#resolveFailures(request.failures, "write", () => {
       this.#locks.release(request.offset, request.length);
       this.#slowWrites.delete(request);
       if (this.#waiting.length > 0) void Promise.resolve().then(() => this.#retryWaiting());
-      const unrecorded = request.failures.length > 0 && this.#state.run !== RUN_ACTIVE;
-      if (request.legsWritten === 0 || unrecorded) return this.#finish(request, IO_EIO);
+      if (request.legsWritten === 0 || this.#isUnrecorded(request.failures))
+        return this.#finish(request, IO_EIO);
       if (!request.fua) return this.#finish(request, IO_OK);
       this.#flushLegs((errno) => this.#finish(request, errno));
     });
@@ -436,6 +399,17 @@ export class ArrayIo {
       });
       this.#link.legError(id, failure.slot, op, failure.message);
     }
+  }
+
+  /**
+   * True when a leg that failed is still in use: it is the last one in sync, the others failed
+   * meanwhile, or the array broke. What succeeded on the others counts for nothing then.
+   */
+  #isUnrecorded(failures: readonly { readonly slot: number }[]): boolean {
+    const state = this.#state;
+    if (failures.length === 0) return false;
+    if (state.run !== RUN_ACTIVE) return true;
+    return failures.some(({ slot }) => state.leg(slot) === LEG_IN_SYNC);
   }
 
   #finish(request: WriteRequest, errno: number): void {
@@ -465,25 +439,25 @@ export class ArrayIo {
       this.#resolveFailures(failures, "flush", () => {
         this.#flushRunning = false;
         if (this.#flushNext.length > 0) this.#flushRound();
-        const unrecorded = failures.length > 0 && this.#state.run !== RUN_ACTIVE;
-        for (const complete of round) complete(flushed > 0 && !unrecorded ? IO_OK : IO_EIO);
+        const isDone = flushed > 0 && !this.#isUnrecorded(failures);
+        for (const complete of round) complete(isDone ? IO_OK : IO_EIO);
       });
     };
-    for (let slot = 0; slot < this.#legs.length; slot++) {
+    for (let slot = 0; slot < this.#legs.slots; slot++) {
       const leg = this.#state.leg(slot);
-      const device = this.#legs[slot];
-      if (leg === 0 || device === undefined || device === null) continue;
+      const device = this.#legs.device(slot);
+      if (leg === LEG_NONE || device === null) continue;
       pending++;
-      this.#useLeg(slot);
+      this.#legs.use(slot);
       device.flush().then(
         () => {
           if (leg === LEG_IN_SYNC) flushed++;
-          this.#freeLeg(slot);
+          this.#legs.free(slot);
           settle();
         },
         (error: unknown) => {
           failures.push({ slot, message: messageOf(error) });
-          this.#freeLeg(slot);
+          this.#legs.free(slot);
           settle();
         },
       );
