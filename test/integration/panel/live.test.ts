@@ -160,22 +160,25 @@ panelTest(
   "a cut connection greys the page, and what happened meanwhile is there when it is back",
   withTimeout(90_000, async () => {
     const proxy = await CutProxy.start(board.url);
-    const tab = await PanelTab.open(browser, { url: proxy.url, token: board.token });
-    const { page } = tab;
-    await tab.waitForVerdict("Optimal");
-    proxy.cut();
-    await page.locator("main.stale").waitFor();
-    await page.locator("[data-live=stale]").getByText("Stale since").waitFor();
-    assert.match(await page.title(), /^Stale · /);
-    await board.request("POST", "/arrays/md0/members/disk2/actions/fail");
-    proxy.mend();
-    await page.getByRole("button", { name: "Retry now" }).click();
-    await tab.waitForVerdict("Degraded");
-    await page.locator("[data-type='member.failed']").first().waitFor();
-    assert.is(await page.locator("main.stale").count(), 0);
-    assert.ok(await tab.isSameDocument());
-    await tab.close();
-    await proxy.close();
+    try {
+      const tab = await PanelTab.open(browser, { url: proxy.url, token: board.token });
+      const { page } = tab;
+      await tab.waitForVerdict("Optimal");
+      proxy.cut();
+      await page.locator("main.stale").waitFor();
+      await page.locator("[data-live=stale]").getByText("Stale since").waitFor();
+      assert.match(await page.title(), /^Stale · /);
+      await board.request("POST", "/arrays/md0/members/disk2/actions/fail");
+      proxy.mend();
+      await page.getByRole("button", { name: "Retry now" }).click();
+      await tab.waitForVerdict("Degraded");
+      await page.locator("[data-type='member.failed']").first().waitFor();
+      assert.is(await page.locator("main.stale").count(), 0);
+      assert.ok(await tab.isSameDocument());
+      await tab.close();
+    } finally {
+      await proxy.close();
+    }
   }),
 );
 
