@@ -62,4 +62,6 @@ const main = async (): Promise<number> => {
   return failed === 0 ? 0 : 1;
 };
 
+// Whoever read our output is gone (`npm run sim | head`).
+process.stdout.on("error", () => process.exit(1));
 process.exitCode = await main();

@@ -117,7 +117,8 @@ export class ContentModel {
     if (entries.some((entry) => entry.id === id)) return null;
     const shadow = this.#shadows.get(sector)?.find((entry) => entry.id === id);
     if (lenient && shadow !== undefined) {
-      entries.push(shadow);
+      // From now on it may show as if it were just being written.
+      entries.push({ ...shadow, ended: null });
       return null;
     }
     return `sector ${sector} holds write ${id}, allowed: ${entries.map((entry) => entry.id).join(",")}`;
