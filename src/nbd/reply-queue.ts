@@ -23,7 +23,6 @@ export class ReplyQueue {
   readonly #handed: Segment[] = [];
   #handedFirst = 0;
   #handedBytes = 0;
-  #abandoned = false;
 
   /** Start of the reply placed last, in the slab that `place` returned. */
   placedAt = 0;
@@ -101,11 +100,10 @@ export class ReplyQueue {
   }
 
   /**
-   * The socket is gone: what is ready or handed over is dropped. Slabs do not return to the pool
-   * any more, because a back end or a write that is being cancelled may still use them.
+   * The socket is gone: what is ready or handed over is dropped. The slabs of those never return to
+   * the pool, because a write that is being cancelled may still use them.
    */
   abandon(): void {
-    this.#abandoned = true;
     this.#current = null;
     this.#ready = [];
     this.#readyBytes = 0;
@@ -117,7 +115,7 @@ export class ReplyQueue {
   #release(slab: Slab): void {
     slab.references -= 1;
     assert(slab.references >= 0, "a slab was released too often");
-    if (slab.references > 0 || this.#abandoned) return;
+    if (slab.references > 0) return;
     if (slab === this.#current) this.#current = null;
     this.#pool.give(slab);
   }

@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { exportEntry, MemoryBackend } from "../../helpers/memory-backend.ts";
 import { type NbdFixture, withNbdServer } from "../../helpers/nbd-fixture.ts";
 import { concat, optionBytes, requestBytes, u, utf8 } from "../../helpers/nbd-messages.ts";
 import { RawNbdClient } from "../../helpers/raw-nbd-client.ts";
@@ -151,11 +152,14 @@ test(
 
 test(
   "a flood of handshakes pushes out the oldest and never locks others out",
-  withNbdServer({ server: { limits: { handshakesMax: 8 } } }, async (fixture) => {
-    const flood = await Promise.all(Array.from({ length: 300 }, () => fixture.connect()));
-    await assertServing(fixture);
-    await Promise.all(flood.slice(0, 280).map((client) => client.untilClosed()));
-  }),
+  withNbdServer(
+    { server: { limits: { handshakesMax: 8, handshakeMs: 3_600_000 } } },
+    async (fixture) => {
+      const flood = await Promise.all(Array.from({ length: 300 }, () => fixture.connect()));
+      await assertServing(fixture);
+      await Promise.all(flood.slice(0, 280).map((client) => client.untilClosed()));
+    },
+  ),
 );
 
 test(
@@ -184,21 +188,28 @@ test(
   }),
 );
 
+/** 200 exports whose descriptions are as long as may be: LIST answers 800 KiB. */
+const manyExports = Array.from({ length: 200 }, (_, index) =>
+  exportEntry(new MemoryBackend({ sizeBytes: 512 }), {
+    name: `export ${index}`,
+    description: "x".repeat(4096),
+  }),
+);
+
 test(
   "an option flood without reading the answers is made to wait",
-  withNbdServer({}, async (fixture) => {
+  withNbdServer({ more: manyExports }, async (fixture) => {
+    const before = process.memoryUsage().arrayBuffers;
     const client = await fixture.connect();
     client.socket.pause();
-    client.send(u(4, 3));
-    const flood = concat(
-      ...Array.from({ length: 64 }, () => optionBytes(77, new Uint8Array(60_000))),
-    );
-    client.send(flood);
+    client.send(concat(u(4, 3), ...Array.from({ length: 60 }, () => optionBytes(NBD_OPT_LIST))));
     await assertServing(fixture);
+    const grown = process.memoryUsage().arrayBuffers - before;
+    assert.ok(grown < 10 * MIB, `grew by ${grown}`);
     client.socket.resume();
-    await client.greet();
-    for (let count = 0; count < 64; count += 1) {
-      assert.is((await client.optionReplies())[0]?.type, 0x8000_0001);
+    await client.read(18);
+    for (let count = 0; count < 60; count += 1) {
+      assert.is((await client.optionReplies()).length, 202);
     }
   }),
 );
@@ -247,6 +258,35 @@ test(
         const range = backend.content.subarray(index * 150_000, (index + 1) * 150_000);
         assert.ok(range.every((byte) => byte === index + 1));
       }
+    },
+  ),
+);
+
+test(
+  "one who is cut off while it waits for memory does not hold up those behind it",
+  withNbdServer(
+    { backend: { pace: "held" }, server: { limits: { allowanceBytes: 1024, budgetBytes: MIB } } },
+    async (fixture) => {
+      const { attach, backend, server } = fixture;
+      const [holder, gone, next] = [await attach(), await attach(), await attach()];
+      const goneId = server.clients()[1]?.id ?? "";
+      holder.request({ command: READ, length: MIB });
+      await eventually("the memory is taken", 5_000, () => backend.heldCalls === 1);
+      backend.setPace("at-once");
+      gone.send(
+        concat(requestBytes({ command: FLUSH }), requestBytes({ command: READ, length: MIB })),
+      );
+      await gone.simpleReply();
+      next.send(
+        concat(requestBytes({ command: FLUSH }), requestBytes({ command: READ, length: 65_536 })),
+      );
+      await next.simpleReply();
+      assert.is(server.kick(goneId), true);
+      await gone.untilClosed();
+      backend.release();
+      await holder.read(MIB + 16);
+      assert.is((await next.simpleReply()).errno, 0);
+      assert.is((await next.read(65_536)).length, 65_536);
     },
   ),
 );

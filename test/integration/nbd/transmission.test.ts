@@ -307,12 +307,12 @@ test(
 
 test(
   "a client that vanishes leaves its buffers to the back end until it is done",
-  withNbdServer({ backend: { pace: "held" } }, async ({ attach, backend, server }) => {
-    const client = await attach();
+  withNbdServer({ backend: { pace: "held" } }, async ({ attach, backend, port, server }) => {
+    const client = await RawNbdClient.attach({ port }, "md0");
     client.request({ command: WRITE, offset: 4096, payload: filled(8192, 0x5a) });
     client.request({ command: READ, length: 4096 });
     await eventually("both arrive", 5_000, () => backend.heldCalls === 2);
-    client.close();
+    client.socket.resetAndDestroy();
     await once(client.socket, "close");
     // Another connection reads and writes meanwhile: it must not get the same memory.
     const other = await attach();
@@ -320,11 +320,22 @@ test(
     for (let turn = 0; turn < 50; turn += 1) {
       const payload = filled(16_384, 0xee);
       assert.is((await other.ask({ command: WRITE, offset: 65_536, payload })).errno, 0);
+      other.request({ command: READ, offset: 131_072, length: 16_384 });
+      assert.is((await other.simpleReply()).errno, 0);
+      assert.equal(await other.read(16_384), filled(16_384, 0));
     }
     assert.is(server.clients().length, 2);
+    const state = { isClosed: false };
+    const closed = server.closeExport("md0").then(() => {
+      state.isClosed = true;
+    });
+    await other.untilClosed();
+    other.close();
+    await eventually("one is left", 5_000, () => server.clients().length === 1);
+    assert.is(state.isClosed, false);
     backend.release();
+    await closed;
     assert.equal(backend.content.slice(4096, 12_288), filled(8192, 0x5a));
-    await eventually("the client is gone", 5_000, () => server.clients().length === 1);
   }),
 );
 

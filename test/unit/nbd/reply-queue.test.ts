@@ -94,7 +94,7 @@ test("a reply above the slab's size gets memory of its own", () => {
   assert.is(queue.sent(), SLAB_BYTES + 1);
 });
 
-test("an abandoned queue forgets what was to be sent and keeps its slabs from others", () => {
+test("an abandoned queue forgets what was to be sent and keeps its slab from others", () => {
   const { queue, made } = makeQueue();
   const slow = place(queue, 100);
   commit(queue, place(queue, 100));
@@ -104,6 +104,15 @@ test("an abandoned queue forgets what was to be sent and keeps its slabs from ot
   queue.cancel(slow.slab);
   place(queue, 100);
   assert.is(made(), 2);
+});
+
+test("a slab that only the back end used returns from an abandoned queue", () => {
+  const { queue, made } = makeQueue();
+  const slow = place(queue, 100);
+  queue.abandon();
+  queue.cancel(slow.slab);
+  place(queue, 100);
+  assert.is(made(), 1);
 });
 
 test.run();
