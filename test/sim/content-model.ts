@@ -118,7 +118,7 @@ export class ContentModel {
     const shadow = this.#shadows.get(sector)?.find((entry) => entry.id === id);
     if (lenient && shadow !== undefined) {
       // From now on it may show as if it were just being written.
-      entries.push({ ...shadow, ended: null });
+      entries.push({ ...shadow, acked: null, ended: null });
       return null;
     }
     return `sector ${sector} holds write ${id}, allowed: ${entries.map((entry) => entry.id).join(",")}`;

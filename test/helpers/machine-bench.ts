@@ -1,0 +1,276 @@
+/**
+ * An array machine on the test's bench: the test sends events and completes the effects by hand,
+ * one by one or all at once, and reads in `log` what was asked of the members, in order.
+ */
+import { assert } from "../../src/common/assert.ts";
+import type { ArrayMachine } from "../../src/raid/array-machine.ts";
+import type {
+  ArrayCommand,
+  ArrayEffect,
+  ArrayEvent,
+  CommandOutcome,
+  CopyPlan,
+  CopyResult,
+  MemberOp,
+  Newcomer,
+} from "../../src/raid/array-messages.ts";
+import { type Placement, startArray } from "../../src/raid/array-start.ts";
+import type { ArrayStatus } from "../../src/raid/array-status.ts";
+import {
+  bitmapSlotBytes,
+  decodeBitmapSuperblock,
+  encodeBitmapSuperblock,
+} from "../../src/raid/bitmap-superblock.ts";
+import { RUN_ACTIVE, type SharedArrayState } from "../../src/raid/shared-state.ts";
+import { decodeSuperblock } from "../../src/raid/superblock.ts";
+import type { Superblock } from "../../src/raid/superblock-fields.ts";
+import { roles, SAMPLE_UUID, sampleBitmap, sampleSuperblock } from "./md-samples.ts";
+
+const SECTOR = 512;
+export const MIB = 1024 * 1024;
+const SUPER_AT = 8 * SECTOR;
+const BITMAP_AT = 16 * SECTOR;
+export const SAFE_MODE_MS = 200;
+
+export interface BenchOptions {
+  /** Raid slots; one member in each unless `placements` says otherwise. */
+  readonly slots?: number;
+  /** Where each member stands, in order of device numbers. */
+  readonly placements?: readonly Placement[];
+  readonly chunks?: number;
+  readonly hasBitmap?: boolean;
+  /** Chunks whose bit is set on every member. */
+  readonly dirty?: readonly number[];
+  readonly events?: number;
+  readonly eventsCleared?: number;
+  /** Sectors, 0 for dirty, "none" for clean. */
+  readonly resyncOffset?: number | "none";
+  readonly readOnly?: boolean;
+  readonly syncSpeed?: number;
+  readonly superblock?: Partial<Superblock>;
+}
+
+type MemberIo = Extract<ArrayEffect, { type: "member-io" }>;
+
+export const GOOD_COPY: CopyResult = {
+  readable: true,
+  readFailed: [],
+  writeFailed: [],
+  mismatchedBytes: 0,
+  writtenBytes: 0,
+};
+
+export class MachineBench {
+  readonly machine: ArrayMachine;
+  readonly shared: SharedArrayState;
+  /** `0 flush`, `1 super e21 dirty roles 0,1`, `0 bitmap e21 c20 bits 3` …, as they were asked. */
+  readonly log: string[] = [];
+  readonly io: MemberIo[] = [];
+  readonly copies: { readonly token: number; readonly plan: CopyPlan }[] = [];
+  readonly openings: Extract<ArrayEffect, { type: "open-leg" }>[] = [];
+  /** What the workers, control and the thread were told, by type. */
+  readonly told: ArrayEffect[] = [];
+  readonly outcomes = new Map<number, CommandOutcome>();
+  now = 1_800_000_000_000;
+  #nextCommand = 1;
+  #nextMember: number;
+
+  constructor(options: BenchOptions = {}) {
+    const { chunks = 8, hasBitmap = true, dirty = [], slots = 2 } = options;
+    const placements =
+      options.placements ??
+      Array.from({ length: slots }, (_, raidSlot) => ({ type: "in_sync", raidSlot }) as const);
+    const size = (chunks * MIB) / SECTOR;
+    const { events = 20, eventsCleared = events, resyncOffset = "none" } = options;
+    const bitmap = sampleBitmap({ events, eventsCleared, syncSize: size, chunkBytes: MIB });
+    const area = new Uint8Array(bitmapSlotBytes(chunks));
+    area.set(encodeBitmapSuperblock(bitmap));
+    for (const chunk of dirty)
+      area[256 + (chunk >> 3)] = (area[256 + (chunk >> 3)] ?? 0) | (1 << (chunk & 7));
+    const bySlot = placements.map((place) => (place.type === "spare" ? 0xffff : place.raidSlot));
+    const freshest = sampleSuperblock({
+      featureMap: hasBitmap ? 1 : 0,
+      size,
+      dataSize: size,
+      raidDisks: slots,
+      events,
+      resyncOffset,
+      devRoles: roles(...bySlot),
+      ...options.superblock,
+    });
+    const members = placements.map((placement, id) => ({
+      id,
+      path: `/m${id}`,
+      superblock: { ...freshest, devNumber: id, deviceUuid: new Uint8Array(16).fill(id + 1) },
+      placement,
+      bitmapArea: hasBitmap && placement.type !== "spare" ? area : null,
+    }));
+    this.#nextMember = members.length;
+    const started = startArray({
+      members,
+      freshest,
+      bitmap: hasBitmap ? bitmap : null,
+      bitmapStale: false,
+      readOnly: options.readOnly ?? false,
+      workers: 2,
+      now: this.now,
+      syncSpeedMin: options.syncSpeed ?? 2 ** 40,
+      syncSpeedMax: options.syncSpeed ?? 2 ** 40,
+      options: { safeModeMs: SAFE_MODE_MS },
+    });
+    this.machine = started.machine;
+    this.shared = started.shared;
+    this.shared.run = RUN_ACTIVE;
+  }
+
+  get status(): ArrayStatus {
+    return this.machine.status;
+  }
+
+  send(event: ArrayEvent): void {
+    for (const effect of this.machine.handle(event, this.now)) this.#take(effect);
+  }
+
+  tick(ms: number): void {
+    this.now += ms;
+    this.send({ type: "tick" });
+  }
+
+  /** Sends a command; its outcome is in `outcomes` under the number returned. */
+  command(command: ArrayCommand): number {
+    const id = this.#nextCommand++;
+    this.send({ type: "command", id, command });
+    return id;
+  }
+
+  /** `ok`, a refusal's code, or `waiting`. */
+  outcome(id: number): string {
+    const outcome = this.outcomes.get(id);
+    if (outcome === undefined) return "waiting";
+    return outcome.ok ? "ok" : outcome.code;
+  }
+
+  /** Sends a command, completes everything, and returns its outcome. */
+  run(command: ArrayCommand): string {
+    const id = this.command(command);
+    this.settle();
+    return this.outcome(id);
+  }
+
+  newcomer(path: string, over: Partial<Newcomer> = {}): Newcomer {
+    const member = this.#nextMember++;
+    return {
+      member,
+      path,
+      sizeBytes: 2 ** 40,
+      superblock: null,
+      bitmapArea: null,
+      freshUuid: new Uint8Array(16).fill(0x40 + member),
+      ...over,
+    };
+  }
+
+  /** Completes the oldest I/O of a member, or of any. */
+  finishIo(error: string | null = null, member: number | null = null): void {
+    const at = this.io.findIndex((io) => member === null || io.member === member);
+    const [io] = this.io.splice(at, 1);
+    assert(io !== undefined && at >= 0, "an I/O is under way");
+    this.send({ type: "member-io-done", token: io.token, error });
+  }
+
+  finishCopy(result: Partial<CopyResult> = {}): CopyPlan {
+    const copy = this.copies.shift();
+    assert(copy !== undefined, "a copy is under way");
+    this.send({ type: "copy-done", token: copy.token, result: { ...GOOD_COPY, ...result } });
+    return copy.plan;
+  }
+
+  finishOpening(error: string | null = null): void {
+    const opening = this.openings.shift();
+    assert(opening !== undefined, "a leg is being opened");
+    this.send({ type: "legs-opened", token: opening.token, error });
+  }
+
+  /** Completes everything with success until nothing is under way. */
+  settle(): void {
+    for (let steps = 0; steps < 10_000; steps++) {
+      if (this.io.length > 0) this.finishIo();
+      else if (this.copies.length > 0) this.finishCopy();
+      else if (this.openings.length > 0) this.finishOpening();
+      else return;
+    }
+    assert(false, "the machine never comes to rest");
+  }
+
+  /** A write of worker 0 that has its permission and ends; marks the array dirty, sets bits. */
+  write(first: number, last = first): void {
+    this.shared.beginWrite(0, first, last);
+    this.send({ type: "intent", worker: 0, ranges: [[first, last]] });
+    this.settle();
+    this.shared.endWrite(0, first, last);
+  }
+
+  /** Lines of the log that contain every word, and empties it. */
+  takeLog(...words: readonly string[]): string[] {
+    return this.log.splice(0).filter((line) => words.every((word) => line.includes(word)));
+  }
+
+  toldOf(type: ArrayEffect["type"]): ArrayEffect[] {
+    return this.told.filter((effect) => effect.type === type);
+  }
+
+  happenings(): string[] {
+    return this.told.flatMap((effect) =>
+      effect.type === "happening" ? [effect.happening.type] : [],
+    );
+  }
+
+  #take(effect: ArrayEffect): void {
+    switch (effect.type) {
+      case "member-io":
+        this.io.push(effect);
+        for (const op of effect.ops) this.log.push(`${effect.member} ${describeOp(op)}`);
+        return;
+      case "copy":
+        this.copies.push(effect);
+        return;
+      case "open-leg":
+        this.openings.push(effect);
+        return;
+      case "command-done":
+        assert(!this.outcomes.has(effect.id), "a command is answered once");
+        this.outcomes.set(effect.id, effect.outcome);
+        return;
+      default:
+        this.told.push(effect);
+    }
+  }
+}
+
+const describeOp = (op: MemberOp): string => {
+  if (op.type === "flush") return "flush";
+  if (op.offset === SUPER_AT) return describeSuperblock(op.data);
+  assert(op.offset >= BITMAP_AT, "metadata lies where it should");
+  const page = (op.offset - BITMAP_AT) / 4096;
+  const head = page === 0 ? decodeBitmapSuperblock(op.data, SAMPLE_UUID) : null;
+  if (head === null) return `bitmap page ${page}`;
+  assert(head.ok, "a bitmap superblock that md accepts");
+  const bits = Array.from({ length: (op.data.length - 256) * 8 }, (_, chunk) => chunk).filter(
+    (chunk) => ((op.data[256 + (chunk >> 3)] ?? 0) & (1 << (chunk & 7))) !== 0,
+  );
+  return `bitmap e${head.value.events} c${head.value.eventsCleared} bits ${bits.join()}`;
+};
+
+const describeSuperblock = (data: Uint8Array): string => {
+  const decoded = decodeSuperblock(data, 8);
+  assert(decoded.ok, "a superblock that md accepts");
+  const { events, resyncOffset, featureMap, recoveryOffset, devRoles } = decoded.value;
+  const state =
+    resyncOffset === "none" ? "clean" : resyncOffset === 0 ? "dirty" : `at ${resyncOffset}`;
+  const rebuild = (featureMap & 2) === 0 ? "" : ` rebuilt ${recoveryOffset}`;
+  const guided = (featureMap & 0x80) === 0 ? "" : " guided";
+  const named = [...devRoles].flatMap((role, number) =>
+    role === 0xffff ? [] : [`${number}=${role === 0xfffe ? "faulty" : role}`],
+  );
+  return `super e${events} ${state}${rebuild}${guided} roles ${named.join()}`;
+};
