@@ -20,7 +20,7 @@ const HEALTH = [
 
 /** The word node_exporter would read from /proc/mdstat. */
 const mdState = (view: ArrayView): (typeof MD_STATES)[number] => {
-  if (!view.isRunning) {
+  if (!view.isRunning || view.status?.arrayState === "broken") {
     return "inactive";
   }
   switch (view.status?.sync?.action) {

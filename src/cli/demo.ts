@@ -94,8 +94,8 @@ const describe = async (board: BoardProcess, client: ApiClient, directory: strin
     `  token:   ${board.token}`,
     `  NBD:     ${board.nbd} and ${board.nbdSocket}`,
     ...(uri === undefined ? [] : [`  attach:  nbdinfo '${uri}'`]),
-    `           satsuma export attach ${first?.name ?? EXPORT} --data ${directory}`,
-    `  status:  satsuma status --data ${directory}`,
+    `           npx satsuma export attach ${first?.name ?? EXPORT} --data ${directory}`,
+    `  status:  npx satsuma status --data ${directory}`,
     "",
     "Ctrl-C ends it; the same command takes it up again.",
   ];

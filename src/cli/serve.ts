@@ -95,6 +95,8 @@ const serve = async (
   version: string,
   startDaemon: StartDaemon,
 ): Promise<void> => {
+  // What the daemon makes (settings, keys, sockets) is its owner's alone.
+  process.umask(0o077);
   const config = loadConfig(flags);
   const logger = ndjsonLogger({
     write: (line) => process.stderr.write(line),

@@ -72,7 +72,9 @@ const phrase = (view: ArrayView): string => {
   const copies = `${view.status?.inSyncCopies ?? 0} of ${view.status?.raidDevices ?? 0} copies`;
   switch (view.health) {
     case "failed":
-      return `${name} has failed: no in-sync member is left.`;
+      return view.status?.arrayState === "broken"
+        ? `${name} has failed: its metadata can no longer be written; it stays readable.`
+        : `${name} has failed: no in-sync member is left.`;
     case "inactive":
       return `${name} could not start: ${view.startProblem?.message ?? "it is not started yet"}.`;
     case "degraded":

@@ -23,7 +23,7 @@ export interface Member {
   state: "in_sync" | "rebuilding" | "spare" | "faulty";
   /** Bytes of the member already rebuilt, while rebuilding: equal to the other legs up to here. */
   recoveredBytes: number;
-  /** Bytes rebuilt before the array was started: equal up to here, but for chunks with a set bit. */
+  /** Bytes rebuilt before the array was started: equal up to here but where a bit is set. */
   readonly rebuiltBefore: number;
   /** Rebuild only chunks whose bit is set (re-add). */
   guided: boolean;

@@ -65,7 +65,7 @@ export class ArrayIo {
   readonly #waitForRegion: WaitForRegion;
   readonly #locks: RegionLocks;
   readonly #legs: LegHandles;
-  /** Leg states as `#permitted` saw them last: a write goes by what its permission was given for. */
+  /** Leg states as `#permitted` saw them last: a write goes by what it was permitted on. */
   readonly #seenLegs: Int32Array;
   /** Writes waiting for an intent to be sent, and those of the intent under way. */
   #intentNext: WriteRequest[] = [];
@@ -320,7 +320,7 @@ export class ArrayIo {
     for (const request of waiting) this.#advance(request);
   }
 
-  /** A leg that becomes blocked from here on is written all the same: skipping it takes a record. */
+  /** A leg that is blocked from here on is written all the same: skipping it takes a record. */
   #writeLegs(request: WriteRequest): void {
     let slow = 0;
     for (let slot = 0; slot < this.#legs.slots; slot++) {

@@ -3,7 +3,7 @@
  * and roles, clearing bits. One runs at a time; whatever asks meanwhile shares the next one.
  *
  * Order on the members (Source: drivers/md/md.c md_update_sb, md-bitmap.c):
- *   update: [flush the data] -> bitmap pages with the new events -> superblocks with the new events,
+ *   update: [flush the data] -> bitmap pages with new events -> superblocks with new events,
  *           members in sync first (the bitmap last when events step back)
  *   bits:   bitmap pages
  *   sweep:  flush the data -> bitmap superblock with events_cleared -> pages with cleared bits

@@ -85,7 +85,7 @@ export class WriteIntentBitmap {
   }
 
   /**
-   * Takes over the bits read from the legs (whole areas): set where any leg has it set. Writes may go
+   * Takes over the bits read from the legs (whole areas): set where any leg has it set. Writes go
    * on at once only where every leg has it; `isComplete`: these are the areas of all legs.
    */
   load(areas: readonly Uint8Array[], isComplete: boolean): void {

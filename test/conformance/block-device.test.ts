@@ -1,4 +1,4 @@
-/** Files, block devices, layers, simulated devices and the array itself keep the port's contract. */
+/** Files, block devices, layers, simulated devices and the array keep the port's contract. */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** A running raid1 array on simulated media, as a block device: the product's engine, no threads. */
+/** A running raid1 array on simulated media as a block device: the product's engine, no threads. */
 import { CodedError } from "../../src/common/errors.ts";
 import { Prng } from "../../src/common/prng.ts";
 import type { BlockDevice } from "../../src/hal/block-device.ts";
@@ -20,7 +20,7 @@ export interface MemoryArrayOptions {
   readonly quickness: number;
 }
 
-/** Starts the array; `device` reads and writes it through its first and second I/O path in turns. */
+/** Starts the array; `device` reads and writes through its first and second I/O path in turns. */
 export async function startMemoryArray(options: MemoryArrayOptions) {
   const prng = new Prng(options.seed);
   const scheduler = new Scheduler(prng);

@@ -1,4 +1,4 @@
-/** What the parts of one story share: the media, the running array, and what its client may find. */
+/** What the parts of a story share: the media, the running array, what its client may find. */
 
 import { assert } from "../../src/common/assert.ts";
 import type { Prng } from "../../src/common/prng.ts";
