@@ -210,9 +210,20 @@ export class MachineBench {
     this.shared.endWrite(0, first, last);
   }
 
-  /** Lines of the log that contain every word, and empties it. */
+  /** Lines of the log that contain every word (a number: of that member), and empties it. */
   takeLog(...words: readonly string[]): string[] {
-    return this.log.splice(0).filter((line) => words.every((word) => line.includes(word)));
+    const has = (line: string, word: string): boolean =>
+      /^\d+$/.test(word) ? line.startsWith(`${word} `) : line.includes(word);
+    return this.log.splice(0).filter((line) => words.every((word) => has(line, word)));
+  }
+
+  /** Nobody writes until the array is clean. */
+  rest(): void {
+    this.tick(1);
+    this.settle();
+    this.tick(SAFE_MODE_MS + 1);
+    this.settle();
+    assert(this.status.arrayState === "clean", "the array goes clean");
   }
 
   toldOf(type: ArrayEffect["type"]): ArrayEffect[] {
