@@ -71,6 +71,8 @@ export class MachineBench {
   /** What the workers, control and the thread were told, by type. */
   readonly told: ArrayEffect[] = [];
   readonly outcomes = new Map<number, CommandOutcome>();
+  /** The newest superblock written to each member, or the one it was started with. */
+  readonly superblocks = new Map<number, Superblock>();
   now = 1_800_000_000_000;
   #nextCommand = 1;
   #nextMember: number;
@@ -106,6 +108,7 @@ export class MachineBench {
       bitmapArea: hasBitmap && placement.type !== "spare" ? area : null,
     }));
     this.#nextMember = members.length;
+    for (const { id, superblock } of members) this.superblocks.set(id, superblock);
     const started = startArray({
       members,
       freshest,
@@ -202,6 +205,23 @@ export class MachineBench {
     assert(false, "the machine never comes to rest");
   }
 
+  /** What is due has begun, and its first pieces are under way: a tick fills the speed budget. */
+  startSync(): void {
+    this.tick(20);
+    this.tick(20);
+  }
+
+  /** Completes everything, and lets time pass, until no sync action runs. */
+  finishSync(): void {
+    for (let rounds = 0; rounds < 1000; rounds++) {
+      this.settle();
+      this.tick(20);
+      if (this.io.length + this.copies.length + this.openings.length > 0) continue;
+      if (this.status.sync === null) return;
+    }
+    assert(false, "the sync action never ends");
+  }
+
   /** A write of worker 0 that has its permission and ends; marks the array dirty, sets bits. */
   write(first: number, last = first): void {
     this.shared.beginWrite(0, first, last);
@@ -240,7 +260,11 @@ export class MachineBench {
     switch (effect.type) {
       case "member-io":
         this.io.push(effect);
-        for (const op of effect.ops) this.log.push(`${effect.member} ${describeOp(op)}`);
+        for (const op of effect.ops) {
+          this.log.push(`${effect.member} ${describeOp(op)}`);
+          if (op.type === "write" && op.offset === SUPER_AT)
+            this.superblocks.set(effect.member, superblockIn(op.data));
+        }
         return;
       case "copy":
         this.copies.push(effect);
@@ -272,10 +296,14 @@ const describeOp = (op: MemberOp): string => {
   return `bitmap e${head.value.events} c${head.value.eventsCleared} bits ${bits.join()}`;
 };
 
-const describeSuperblock = (data: Uint8Array): string => {
+const superblockIn = (data: Uint8Array): Superblock => {
   const decoded = decodeSuperblock(data, 8);
   assert(decoded.ok, "a superblock that md accepts");
-  const { events, resyncOffset, featureMap, recoveryOffset, devRoles } = decoded.value;
+  return decoded.value;
+};
+
+const describeSuperblock = (data: Uint8Array): string => {
+  const { events, resyncOffset, featureMap, recoveryOffset, devRoles } = superblockIn(data);
   const state =
     resyncOffset === "none" ? "clean" : resyncOffset === 0 ? "dirty" : `at ${resyncOffset}`;
   const rebuild = (featureMap & 2) === 0 ? "" : ` rebuilt ${recoveryOffset}`;
