@@ -149,10 +149,10 @@ test(
 test(
   "a read error is answered from the other member and corrected by rewriting",
   withBoard(async (board, client) => {
-    // Reads of the first stripe go to the first member.
+    // Reads of the first stripe go to the first member, unless it is slow at the moment.
     await inject(board, 0, { kind: "read-error", count: 1 });
-    await checkCells(client, 0, 64);
     await eventually("a correction is counted", SEEN_MS, async () => {
+      await checkCells(client, 0, 64);
       const { status } = await arrayOf(board);
       return status.members.some((member) => member.errors_corrected > 0);
     });
