@@ -1,0 +1,200 @@
+/** Copy plans on real bytes: every mode, legs that fail, regions held and given back. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { FaultDevice, type FaultKind, FaultSwitch } from "../../../src/hal/layers/fault-device.ts";
+import { MemoryDevice } from "../../../src/hal/sim/memory-device.ts";
+import type { CopyMode } from "../../../src/raid/array-messages.ts";
+import { CopyBuffers, runCopy } from "../../../src/raid/copy-driver.ts";
+import { REGION_SLOTS, RegionLocks } from "../../../src/raid/region-lock.ts";
+import { waitForRegion } from "../../../src/raid/region-wait-driver.ts";
+
+const SIZE = 256 * 1024;
+const DATA_AT = 4096;
+const KIB64 = 64 * 1024;
+
+const setUp = (legs: number) => {
+  const words = new Int32Array(new SharedArrayBuffer(REGION_SLOTS * 4));
+  const members = Array.from({ length: legs }, (_, id) => {
+    const bytes = new Uint8Array(DATA_AT + SIZE);
+    bytes.fill(id + 1, DATA_AT);
+    const faults = new FaultSwitch();
+    const device = new FaultDevice(
+      new MemoryDevice(`m${id}`, bytes),
+      faults,
+      async () => undefined,
+    );
+    return { bytes, faults, device };
+  });
+  const gone = new Set<number>();
+  const context = {
+    locks: new RegionLocks(words, 1, false),
+    waitForRegion,
+    buffers: new CopyBuffers(),
+    member: (id: number) => {
+      const device = gone.has(id) ? undefined : members[id]?.device;
+      return device === undefined ? null : { device, dataOffset: DATA_AT };
+    },
+  };
+  const all = Array.from({ length: legs }, (_, id) => id);
+  const run = (mode: CopyMode, sources = all, targets = all, offset = 0, length = SIZE) =>
+    runCopy({ mode, offset, length, sources, targets }, context);
+  const fault = (id: number, kind: FaultKind, count: number | null = null) =>
+    members[id]?.faults.arm({ kind, after: 0, count, range: null, stallMs: 0 });
+  /** The value each leg has everywhere, -1 when it is not one. */
+  const values = () =>
+    members.map(({ bytes }) => {
+      const value = bytes[DATA_AT] ?? -1;
+      return bytes.subarray(DATA_AT).every((byte) => byte === value) ? value : -1;
+    });
+  return { words, members, gone, run, fault, values, other: new RegionLocks(words, 0, true) };
+};
+
+const test = suite("raid/copy-driver");
+
+for (const [mode, sources, targets, values, mismatched, written] of [
+  ["copy", [1], [0, 2], [2, 2, 2], 0, 2 * SIZE],
+  ["sync", [0, 1, 2], [0, 1, 2], [1, 1, 1], 2 * SIZE, 2 * SIZE],
+  ["check", [0, 1, 2], [0, 1, 2], [1, 2, 3], 2 * SIZE, 0],
+  ["repair", [0, 1, 2], [0, 1, 2], [1, 1, 1], 2 * SIZE, 2 * SIZE],
+  ["rewrite", [2, 1], [0], [3, 2, 3], 0, SIZE],
+] as const) {
+  test(`${mode}: legs 1, 2, 3 become ${values.join()}`, async () => {
+    const bench = setUp(3);
+    const result = await bench.run(mode, [...sources], [...targets]);
+    assert.is(result.readable, true);
+    assert.equal([result.readFailed, result.writeFailed], [[], []]);
+    assert.equal(bench.values(), values);
+    assert.equal([result.mismatchedBytes, result.writtenBytes], [mismatched, written]);
+    assert.ok(
+      bench.words.every((word) => word === 0),
+      "the regions are given back",
+    );
+  });
+}
+
+test("equal legs are compared without a single write", async () => {
+  const bench = setUp(2);
+  for (const { bytes } of bench.members) bytes.fill(7, DATA_AT);
+  for (const id of [0, 1]) bench.fault(id, "write-error");
+  for (const mode of ["sync", "check", "repair"] as const) {
+    const result = await bench.run(mode);
+    assert.equal([result.writeFailed, result.mismatchedBytes], [[], 0], mode);
+  }
+});
+
+test("differences are counted in units of 64 KiB, and only the leg that differs is written", async () => {
+  const bench = setUp(2);
+  for (const { bytes } of bench.members) bytes.fill(7, DATA_AT);
+  bench.members[1]?.bytes.fill(8, DATA_AT + KIB64 + 5, DATA_AT + KIB64 + 6);
+  assert.is((await bench.run("check")).mismatchedBytes, KIB64);
+  assert.is((await bench.run("repair")).mismatchedBytes, KIB64);
+  assert.is((await bench.run("check")).mismatchedBytes, 0);
+});
+
+test("only the plan's range is touched", async () => {
+  const bench = setUp(2);
+  await bench.run("sync", [0, 1], [0, 1], 4096, 8192);
+  const bytes = bench.members[1]?.bytes.subarray(DATA_AT);
+  assert.equal(
+    [4095, 4096, 12287, 12288].map((at) => bytes?.[at]),
+    [2, 1, 1, 2],
+  );
+  assert.is(bench.members[1]?.bytes[DATA_AT - 1], 0);
+});
+
+for (const mode of ["sync", "check", "repair"] as const) {
+  test(`${mode}: a leg that cannot be read gets what the first readable one has`, async () => {
+    const bench = setUp(3);
+    bench.fault(0, "read-error", 1);
+    const result = await bench.run(mode);
+    assert.equal(
+      result.readFailed.map(({ member }) => member),
+      [0],
+    );
+    assert.is(bench.values()[0], 2, "rewritten, so that the drive can map it anew");
+    assert.equal(bench.values().slice(1), mode === "check" ? [2, 3] : [2, 2]);
+  });
+}
+
+for (const mode of ["copy", "sync", "check", "repair", "rewrite"] as const) {
+  test(`${mode}: when nobody can be read nothing is written`, async () => {
+    const bench = setUp(2);
+    for (const id of [0, 1]) bench.fault(id, "read-error");
+    const result = await bench.run(mode);
+    assert.is(result.readable, false);
+    assert.equal(bench.values(), [1, 2]);
+    assert.equal(result.readFailed.length, 2);
+  });
+}
+
+test("a target that cannot be written is named; the others are written", async () => {
+  const bench = setUp(3);
+  bench.fault(1, "write-error");
+  const result = await bench.run("copy", [0], [1, 2]);
+  assert.equal(
+    result.writeFailed.map(({ member }) => member),
+    [1],
+  );
+  assert.equal(bench.values(), [1, 2, 1]);
+});
+
+test("a copy asks the next source when one cannot be read or is gone", async () => {
+  const bench = setUp(4);
+  bench.gone.add(0);
+  bench.fault(1, "read-error");
+  const result = await bench.run("copy", [0, 1, 2], [3]);
+  assert.is(result.readable, true);
+  assert.is(bench.values()[3], 3);
+});
+
+test("a member that is gone is neither read nor written, and that is no failure", async () => {
+  const bench = setUp(2);
+  bench.gone.add(1);
+  const result = await bench.run("repair");
+  assert.equal([result.readable, result.readFailed, result.writeFailed], [true, [], []]);
+  assert.equal(bench.values(), [1, 2]);
+});
+
+test("a rewrite that cannot be read back has failed", async () => {
+  const bench = setUp(2);
+  bench.fault(0, "read-error");
+  const result = await bench.run("rewrite", [1], [0]);
+  assert.equal(
+    result.writeFailed.map(({ member }) => member),
+    [0],
+  );
+});
+
+test("a rewrite that reads back something else has failed", async () => {
+  const bench = setUp(2);
+  const device = bench.members[0]?.device;
+  assert.ok(device !== undefined);
+  device.write = async () => undefined;
+  const result = await bench.run("rewrite", [1], [0]);
+  assert.equal(result.writeFailed, [{ member: 0, message: "could not be read back" }]);
+});
+
+test("a copy waits for a write's regions, reads after it, and two copies wait for each other", async () => {
+  const bench = setUp(2);
+  assert.is(bench.other.tryAcquire(0, 1), -1);
+  const copies = [bench.run("copy", [0], [1]), bench.run("copy", [1], [0])];
+  await new Promise(setImmediate);
+  assert.equal(bench.values(), [1, 2]);
+  for (const { bytes } of bench.members) bytes.fill(9, DATA_AT);
+  bench.other.release(0, 1);
+  await Promise.all(copies);
+  assert.equal(bench.values(), [9, 9]);
+});
+
+test("two overlapping copies in opposite directions leave the legs equal", async () => {
+  const bench = setUp(2);
+  await Promise.all([
+    bench.run("rewrite", [1], [0]),
+    bench.run("sync"),
+    bench.run("rewrite", [0], [1]),
+  ]);
+  const [a, b] = bench.values();
+  assert.ok(a === b && a !== -1, `${a} and ${b}`);
+});
+
+test.run();

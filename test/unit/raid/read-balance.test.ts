@@ -1,0 +1,72 @@
+/** Which leg a read goes to. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { chooseReadLeg, READ_STRIPE_BYTES } from "../../../src/raid/read-balance.ts";
+import {
+  createSharedArray,
+  LEG_BLOCKED,
+  LEG_IN_SYNC,
+  LEG_NONE,
+  LEG_REBUILDING,
+  SharedArrayState,
+  SYNCED_ALL,
+} from "../../../src/raid/shared-state.ts";
+
+const MIB = 1024 * 1024;
+const STRIPE = READ_STRIPE_BYTES;
+const [I, R, B, N] = [LEG_IN_SYNC, LEG_REBUILDING, LEG_BLOCKED, LEG_NONE];
+
+const setUp = (legs: readonly number[], syncedMib: number): SharedArrayState => {
+  const sizes = { workers: 1, chunks: 1, chunkBytes: 2 ** 40, sizeBytes: 2 ** 40 };
+  const state = new SharedArrayState(createSharedArray({ ...sizes, raidSlots: legs.length }));
+  for (const [slot, leg] of legs.entries()) state.setLeg(slot, leg);
+  state.syncedMib = syncedMib;
+  return state;
+};
+
+const test = suite("raid/read-balance");
+
+// Legs, synced MiB, offset, length, tried, slow -> leg.
+const ROWS: readonly (readonly [
+  string,
+  readonly number[],
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+])[] = [
+  ["the stripe picks the leg", [I, I], SYNCED_ALL, 0, 512, 0, 0, 0],
+  ["the next stripe picks the next leg", [I, I], SYNCED_ALL, STRIPE, 512, 0, 0, 1],
+  ["and the one behind the first again", [I, I], SYNCED_ALL, 2 * STRIPE, 512, 0, 0, 0],
+  ["three legs take turns", [I, I, I], SYNCED_ALL, 5 * STRIPE, 512, 0, 0, 2],
+  ["only legs in sync count", [R, I, B, N, I], SYNCED_ALL, STRIPE, 512, 0, 0, 4],
+  ["a slow leg is avoided", [I, I], SYNCED_ALL, 0, 512, 0, 0b01, 1],
+  ["unless all are slow", [I, I], SYNCED_ALL, STRIPE, 512, 0, 0b11, 0],
+  ["a leg that failed this read is not asked again", [I, I], SYNCED_ALL, 0, 512, 0b01, 0, 1],
+  ["a slow leg is better than one that failed", [I, I], SYNCED_ALL, 0, 512, 0b01, 0b10, 1],
+  ["nobody is left", [I, R], SYNCED_ALL, 0, 512, 0b01, 0, -1],
+  ["no leg in sync at all", [R, N], SYNCED_ALL, 0, 512, 0, 0, -1],
+  ["what is resynced is free", [I, I], 16, STRIPE, 8 * MIB, 0, 0, 1],
+  ["one byte beyond it is not: the first leg", [I, I], 16, STRIPE, 8 * MIB + 1, 0, 0, 0],
+  ["beyond it slowness counts for nothing", [I, I], 0, STRIPE, 512, 0, 0b01, 0],
+  ["the first leg in sync, not slot 0", [R, I, I], 0, STRIPE, 512, 0, 0, 1],
+  ["the next one when the first failed", [I, I, I], 0, 0, 512, 0b001, 0, 1],
+];
+
+for (const [what, legs, synced, offset, length, tried, slow, expected] of ROWS) {
+  test(what, () => {
+    assert.is(chooseReadLeg(setUp(legs, synced), offset, length, tried, slow), expected);
+  });
+}
+
+test("all parts of what is not resynced are read from one leg, whatever the address", () => {
+  const state = setUp([LEG_NONE, I, I, I], 4);
+  const legs = new Set<number>();
+  for (let offset = 0; offset < 100 * STRIPE; offset += 3 * MIB)
+    if (offset + 512 > 4 * MIB) legs.add(chooseReadLeg(state, offset, 512, 0, 0));
+  assert.equal([...legs], [1]);
+});
+
+test.run();
