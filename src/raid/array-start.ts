@@ -4,6 +4,7 @@
  * Source: drivers/md/md.c md_run, md-bitmap.c bitmap_init_from_disk.
  */
 
+import { assert } from "../common/assert.ts";
 import { ArrayMachine } from "./array-machine.ts";
 import {
   type ArrayOptions,
@@ -75,8 +76,10 @@ const shapeOf = (input: StartInput): SharedArrayShape => {
   const sizeBytes = input.freshest.size * SECTOR;
   const chunkBytes = input.bitmap?.chunkBytes ?? 2 ** 52;
   const chunks = input.bitmap === null ? 1 : bitmapChunks(input.freshest.size, chunkBytes);
-  const raidSlots = Math.min(input.freshest.raidDisks, RAID_SLOTS_MAX);
-  return createSharedArray({ workers: input.workers, chunks, chunkBytes, sizeBytes, raidSlots });
+  const { raidDisks } = input.freshest;
+  assert(raidDisks <= RAID_SLOTS_MAX, "the shared state has a word for each leg");
+  const { workers } = input;
+  return createSharedArray({ workers, chunks, chunkBytes, sizeBytes, raidSlots: raidDisks });
 };
 
 /**
@@ -128,7 +131,9 @@ const loadBitmap = (input: StartInput, shared: SharedArrayState): WriteIntentBit
   }
   const bitmap = new WriteIntentBitmap(input.bitmap, shared);
   const legs = input.members.filter(({ placement }) => placement.type !== "spare");
-  const areas = legs.flatMap(({ bitmapArea }) => (bitmapArea === null ? [] : [bitmapArea]));
+  const areas = legs.flatMap(({ bitmapArea: area }) =>
+    area !== null && bitmap.fits(area) ? [area] : [],
+  );
   bitmap.load(areas, areas.length === legs.length);
   if (input.bitmapStale || areas.length === 0) bitmap.fill();
   return bitmap;

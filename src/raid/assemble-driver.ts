@@ -16,7 +16,7 @@ import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-
 import { readCandidate } from "./candidate-driver.ts";
 import { readRange } from "./content-driver.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
-import type { SharedArrayState } from "./shared-state.ts";
+import { RAID_SLOTS_MAX, type SharedArrayState } from "./shared-state.ts";
 import type { Superblock } from "./superblock-fields.ts";
 
 /** Source: drivers/md/md.c DEFAULT_SAFEMODE_DELAY, (200 * HZ) / 1000 + 1 jiffies. */
@@ -87,6 +87,10 @@ const refuseUnrunnable = (verdict: AssemblyStart, options: AssembleOptions): voi
   if (shape.raid10 !== null) {
     const remedy = "examine it here, assemble it with Linux md";
     refuse("RAID_LEVEL_NOT_RUNNABLE", "raid10 arrays cannot be run yet", remedy, members);
+  }
+  if (shape.freshest.raidDisks > RAID_SLOTS_MAX) {
+    const text = `the array has ${shape.freshest.raidDisks} raid devices, at most ${RAID_SLOTS_MAX} can be run`;
+    refuse("RAID_BAD_MEMBER_COUNT", text, "assemble it with Linux md", members);
   }
   if (bitmap.state === "absent") {
     const text = `no in-sync member has a readable bitmap (${bitmap.reason})`;

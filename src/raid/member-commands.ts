@@ -116,7 +116,8 @@ const isOurs = (state: ArrayState, superblock: Superblock): boolean =>
  * Why a member cannot be re-added, or null when it can.
  * Source: mdadm Manage.c attempt_re_add; md.c md_add_new_disk; events_cleared: md-bitmap.c.
  */
-const reAddProblem = (state: ArrayState, superblock: Superblock | null): string | null => {
+const reAddProblem = (state: ArrayState, newcomer: Newcomer): string | null => {
+  const { superblock, bitmapArea } = newcomer;
   if (superblock === null) return "it holds no md superblock";
   if (!isOurs(state, superblock)) return "its superblock is of another array";
   const role = memberRole(superblock, superblock.devNumber);
@@ -130,6 +131,7 @@ const reAddProblem = (state: ArrayState, superblock: Superblock | null): string 
   if (role.raidSlot >= state.template.raidDisks) return "its raid slot no longer exists";
   if (numberInUse(state, superblock.devNumber))
     return "its device number is another member's by now";
+  if (superblock.dataSize < state.template.size) return "its data area is too small by now";
   const { bitmap } = state;
   if (bitmap === null) {
     return superblock.events === state.events
@@ -138,6 +140,7 @@ const reAddProblem = (state: ArrayState, superblock: Superblock | null): string 
   }
   const cleared = bitmap.superblock.eventsCleared;
   if (superblock.events > state.events) return "its event count is ahead of the array's";
+  if (bitmapArea === null || !bitmap.fits(bitmapArea)) return "its own bitmap cannot be used";
   return superblock.events >= cleared
     ? null
     : `bits were cleared since it left (its events ${superblock.events}, events_cleared ${cleared})`;
@@ -185,7 +188,7 @@ const joinCommand = (
     const text = "A failed member is just being recorded; try again in a moment.";
     return refuse("RAID_MEMBER_BUSY", text);
   }
-  const problem = reAddProblem(state, newcomer.superblock);
+  const problem = reAddProblem(state, newcomer);
   if (verb === "re-add" && problem !== null) {
     return refuse(
       "RAID_RE_ADD_REFUSED",
@@ -236,7 +239,7 @@ const reAdd = (state: ArrayState, id: number, newcomer: Newcomer, superblock: Su
   });
   state.members.set(member.id, member);
   const writes = state.bitmap === null ? [] : [state.bitmap.wholeArea()];
-  writeFirstMetadata(state, id, member, bitmapOps(member, writes), slot);
+  writeFirstMetadata(state, id, member, bitmapOps(state, member, writes), slot);
   const text = `Member ${newcomer.path} re-added to raid slot ${slot}.`;
   state.pending.happenings.push(
     happen(state, "member.readded", "info", text, { path: newcomer.path, raid_slot: slot }),
@@ -290,7 +293,7 @@ const addFresh = (
   const writes = state.bitmap === null ? [] : [state.bitmap.wholeArea()];
   const own = { ...memberSuperblock(state, member), events: 0 };
   const ops = [
-    ...bitmapOps(member, writes).slice(0, -1),
+    ...bitmapOps(state, member, writes).slice(0, -1),
     { type: "write", offset: superOffset * SECTOR, data: encodeSuperblock(own) } as const,
     { type: "flush" } as const,
   ];

@@ -76,16 +76,22 @@ const takePending = (state: ArrayState): Pending => {
 const bitmapMembers = (state: ArrayState): Member[] =>
   [...state.members.values()].filter((m) => m.state === "in_sync" || m.state === "rebuilding");
 
-const bitmapBase = (member: Member): number =>
-  (member.superblock.superOffset + member.superblock.bitmapOffset) * SECTOR;
+/** One offset holds for all members. Source: drivers/md/md.c mddev.bitmap_info.offset. */
+const bitmapBase = (state: ArrayState, member: Member): number =>
+  (member.superblock.superOffset + state.template.bitmapOffset) * SECTOR;
 
 /** The ops that put these bitmap writes on a member, and make them durable. */
-export const bitmapOps = (member: Member, writes: readonly BitmapWrite[]): MemberOp[] => [
-  ...writes.map(
-    ({ offset, data }): MemberOp => ({ type: "write", offset: bitmapBase(member) + offset, data }),
-  ),
-  { type: "flush" },
-];
+export const bitmapOps = (
+  state: ArrayState,
+  member: Member,
+  writes: readonly BitmapWrite[],
+): MemberOp[] => {
+  const base = bitmapBase(state, member);
+  const ops = writes.map(
+    ({ offset, data }): MemberOp => ({ type: "write", offset: base + offset, data }),
+  );
+  return [...ops, { type: "flush" }];
+};
 
 const flushPhase = (state: ArrayState): Phase => ({
   ios: bitmapMembers(state).map((member) => ({ member: member.id, ops: [{ type: "flush" }] })),
@@ -105,7 +111,7 @@ const bitmapPhase = (state: ArrayState): Phase => {
   return {
     ios: bitmapMembers(state).map((member) => ({
       member: member.id,
-      ops: bitmapOps(member, writes),
+      ops: bitmapOps(state, member, writes),
     })),
   };
 };
@@ -129,6 +135,7 @@ export const memberSuperblock = (state: ArrayState, member: Member): Superblock 
     size: state.template.size,
     chunkSize: state.template.chunkSize,
     raidDisks: state.template.raidDisks,
+    bitmapOffset: (state.bitmap === null ? member.superblock : state.template).bitmapOffset,
     recoveryOffset: rebuilding
       ? Math.floor((state.claims.recovered.get(member.id) ?? 0) / SECTOR)
       : 0,

@@ -15,6 +15,7 @@ import type { BitmapSuperblock } from "./bitmap-superblock.ts";
 import {
   BITMAP_SUPERBLOCK_BYTES,
   bitmapSlotBytes,
+  decodeBitmapSuperblock,
   encodeBitmapSuperblock,
 } from "./bitmap-superblock.ts";
 import { BIT_CLEAN, BIT_DURABLE, type SharedArrayState } from "./shared-state.ts";
@@ -84,8 +85,18 @@ export class WriteIntentBitmap {
     return this.#needed[chunk] === 1;
   }
 
+  /** Whether an area read from a member has these chunks: bits of another size mean nothing here. */
+  fits(area: Uint8Array): boolean {
+    const decoded = decodeBitmapSuperblock(area, this.#superblock.uuid);
+    return (
+      decoded.ok &&
+      decoded.value.chunkBytes === this.#superblock.chunkBytes &&
+      area.length >= this.#image.length
+    );
+  }
+
   /**
-   * Takes over the bits read from the legs (whole areas): set where any leg has it set. Writes go
+   * Takes over the bits read from the legs (whole areas that fit): set where any leg has it set. Writes go
    * on at once only where every leg has it; `isComplete`: these are the areas of all legs.
    */
   load(areas: readonly Uint8Array[], isComplete: boolean): void {

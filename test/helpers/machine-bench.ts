@@ -74,6 +74,7 @@ export class MachineBench {
   /** The newest superblock written to each member, or the one it was started with. */
   readonly superblocks = new Map<number, Superblock>();
   now = 1_800_000_000_000;
+  readonly #blankArea: Uint8Array;
   #nextCommand = 1;
   #nextMember: number;
 
@@ -85,10 +86,8 @@ export class MachineBench {
     const size = (chunks * MIB) / SECTOR;
     const { events = 20, eventsCleared = events, resyncOffset = "none" } = options;
     const bitmap = sampleBitmap({ events, eventsCleared, syncSize: size, chunkBytes: MIB });
-    const area = new Uint8Array(bitmapSlotBytes(chunks));
-    area.set(encodeBitmapSuperblock(bitmap));
-    for (const chunk of dirty)
-      area[256 + (chunk >> 3)] = (area[256 + (chunk >> 3)] ?? 0) | (1 << (chunk & 7));
+    this.#blankArea = new Uint8Array(bitmapSlotBytes(chunks));
+    this.#blankArea.set(encodeBitmapSuperblock(bitmap));
     const bySlot = placements.map((place) => (place.type === "spare" ? 0xffff : place.raidSlot));
     const freshest = sampleSuperblock({
       featureMap: hasBitmap ? 1 : 0,
@@ -105,7 +104,7 @@ export class MachineBench {
       path: `/m${id}`,
       superblock: { ...freshest, devNumber: id, deviceUuid: new Uint8Array(16).fill(id + 1) },
       placement,
-      bitmapArea: hasBitmap && placement.type !== "spare" ? area : null,
+      bitmapArea: hasBitmap && placement.type !== "spare" ? this.area(...dirty) : null,
     }));
     this.#nextMember = members.length;
     for (const { id, superblock } of members) this.superblocks.set(id, superblock);
@@ -160,6 +159,15 @@ export class MachineBench {
     return this.outcome(id);
   }
 
+  /** A bitmap area of this array with these bits set. */
+  area(...set: readonly number[]): Uint8Array {
+    const area = this.#blankArea.slice();
+    for (const chunk of set)
+      area[256 + (chunk >> 3)] = (area[256 + (chunk >> 3)] ?? 0) | (1 << (chunk & 7));
+    return area;
+  }
+
+  /** With a superblock it has a bitmap, too, in which no bit is set. */
   newcomer(path: string, over: Partial<Newcomer> = {}): Newcomer {
     const member = this.#nextMember++;
     return {
@@ -167,7 +175,7 @@ export class MachineBench {
       path,
       sizeBytes: 2 ** 40,
       superblock: null,
-      bitmapArea: null,
+      bitmapArea: over.superblock == null ? null : this.area(),
       freshUuid: new Uint8Array(16).fill(0x40 + member),
       ...over,
     };

@@ -2,7 +2,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Placement } from "../../../src/raid/array-start.ts";
-import { bitmapSlotBytes } from "../../../src/raid/bitmap-superblock.ts";
 import { LEG_IN_SYNC, LEG_NONE, LEG_REBUILDING } from "../../../src/raid/shared-state.ts";
 import type { Superblock } from "../../../src/raid/superblock-fields.ts";
 import { type BenchOptions, MachineBench, MIB } from "../../helpers/machine-bench.ts";
@@ -232,8 +231,7 @@ test("a member that comes back is rebuilt by the bits that were set meanwhile", 
 
 test("bits that only the returning member has are copied too", () => {
   const { bench, superblock } = withoutOne();
-  const bitmapArea = new Uint8Array(bitmapSlotBytes(8));
-  bitmapArea[256] = 0b1000_0000;
+  const bitmapArea = bench.area(7);
   const newcomer = bench.newcomer("/m1", { superblock, bitmapArea });
   bench.command({ type: "re-add", newcomer });
   while (bench.openings.length === 0) bench.finishIo();
@@ -248,8 +246,7 @@ test("bits that only the returning member has are copied too", () => {
 
 test("the other legs hold those bits before the member is in use", () => {
   const { bench, superblock } = withoutOne();
-  const bitmapArea = new Uint8Array(bitmapSlotBytes(8));
-  bitmapArea[256] = 0b1000_0000;
+  const bitmapArea = bench.area(7);
   const newcomer = bench.newcomer("/m1", { superblock, bitmapArea });
   bench.command({ type: "re-add", newcomer });
   assert.equal(bench.takeLog("bitmap"), [`${newcomer.member} bitmap e23 c20 bits 3,7`]);
@@ -271,6 +268,7 @@ for (const [what, over, reason] of [
   ["whose number another has", { devNumber: 0, devRoles: Uint16Array.from([1]) }, "device number"],
   ["ahead of the array", { events: 1000 }, "ahead"],
   ["that left before bits were cleared", { events: 19 }, "bits were cleared"],
+  ["whose data area shrank", { dataSize: 1000 }, "too small"],
   ["that was half rebuilt", { featureMap: 0x3 }, "being rebuilt"],
 ] as const) {
   test(`re-add refuses a member ${what}`, () => {
@@ -282,6 +280,16 @@ for (const [what, over, reason] of [
     assert.equal(bench.io, []);
   });
 }
+
+test("re-add refuses a member whose own bitmap is unreadable, too short or of another chunk size", () => {
+  const { bench, superblock } = withoutOne();
+  const otherChunk = bench.area();
+  new DataView(otherChunk.buffer).setUint32(52, 2 * MIB, true);
+  for (const bitmapArea of [null, bench.area().subarray(0, 1024), otherChunk]) {
+    const newcomer = bench.newcomer("/m1", { superblock, bitmapArea });
+    assert.is(bench.run({ type: "re-add", newcomer }), "RAID_RE_ADD_REFUSED");
+  }
+});
 
 test("re-add refuses a device without a superblock", () => {
   const { bench } = withoutOne();
