@@ -150,7 +150,7 @@ panelTest(
     await dialog.waitFor({ state: "detached" });
     assert.ok(await isFocused(opener), "the focus returns to the button");
 
-    await page.keyboard.press("Enter");
+    await opener.press("Enter");
     await dialog.locator("summary").click();
     const curl = (await dialog.locator("pre").textContent()) ?? "";
     assert.match(curl, /-X POST .*\/members\/disk2\/actions\/fail/);
