@@ -65,7 +65,7 @@ export class ClientLoad {
     const { model, shaky } = this.#world;
     const [first, count] = this.#place(32);
     const target = new Uint8Array(count * SECTOR);
-    const began = model.beginRead();
+    const open = model.beginRead(first, count);
     this.open++;
     this.worker().read(target, first * SECTOR, (errno) => {
       this.open--;
@@ -74,7 +74,7 @@ export class ClientLoad {
       for (let at = 0; at < count; at++) {
         const id = idOf(target.subarray(at * SECTOR, (at + 1) * SECTOR), first + at);
         const lenient = shaky || this.#world.shaky;
-        this.problem ??= model.problemLive(first + at, id, began, lenient);
+        this.problem ??= model.problemLive(open, first + at, id, lenient);
       }
     });
   }

@@ -22,6 +22,13 @@ export interface OpenWrite {
   readonly count: number;
 }
 
+export interface OpenRead {
+  readonly began: number;
+  readonly first: number;
+  /** By sector: what it might hold at the begin. */
+  readonly held: readonly (readonly ModelWrite[])[];
+}
+
 export class ContentModel {
   /** Of sectors that were written: what they may hold. All others hold write 0. */
   readonly #written = new Map<number, ModelWrite[]>();
@@ -29,7 +36,7 @@ export class ContentModel {
   /** What else a sector might have held on another leg when it was pinned. */
   readonly #shadows = new Map<number, ModelWrite[]>();
   /** What each sector was last read as, until it is written again or the power goes. */
-  readonly #seen = new Map<number, number>();
+  readonly #seen = new Map<number, { readonly id: number; readonly at: number }>();
   #clock = 1;
   #nextId = 1;
 
@@ -124,17 +131,19 @@ export class ContentModel {
     return `sector ${sector} holds write ${id}, allowed: ${entries.map((entry) => entry.id).join(",")}`;
   }
 
-  /** Time of a read's begin, for `problemLive`. */
-  beginRead(): number {
-    return this.#clock++;
+  /** A read begins: whatever these sectors may hold from now until it ends is right. */
+  beginRead(first: number, count: number): OpenRead {
+    const held = Array.from({ length: count }, (_, at) => [...this.#at(first + at)]);
+    return { began: this.#clock++, first, held };
   }
 
   /**
-   * Error text when a read that began at `began` and ends now may not return `id`, or null. Without
-   * a power cut in between, a read never returns what an acknowledged write has replaced.
+   * Error text when a read that ends now may not return `id`, or null. Without a power cut in
+   * between, a read never returns what had been replaced, and acknowledged, when it began.
    */
-  problemLive(sector: number, id: number, began: number, lenient: boolean): string | null {
-    const entries = this.#at(sector);
+  problemLive(open: OpenRead, sector: number, id: number, lenient: boolean): string | null {
+    const { began, first, held } = open;
+    const entries = [...this.#at(sector), ...(held[sector - first] ?? [])];
     const read = entries.find((entry) => entry.id === id);
     if (read === undefined) return this.problem(sector, id, lenient);
     const replaced = entries.find(
@@ -143,9 +152,10 @@ export class ContentModel {
     );
     if (replaced !== undefined) return `sector ${sector} reads ${id}, replaced by ${replaced.id}`;
     const seen = this.#seen.get(sector);
-    if (seen !== undefined && seen !== id && !lenient)
-      return `sector ${sector} reads ${id} after it read ${seen}`;
-    if (entries.every(({ ended }) => ended !== null && ended < began)) this.#seen.set(sector, id);
+    if (seen !== undefined && seen.at < began && seen.id !== id && !lenient)
+      return `sector ${sector} reads ${id} after it read ${seen.id}`;
+    if (entries.every(({ ended }) => ended !== null && ended < began))
+      this.#seen.set(sector, { id, at: this.#clock++ });
     return null;
   }
 
