@@ -5,6 +5,7 @@
  */
 
 import { assert } from "../common/assert.ts";
+import { equalBytes } from "../common/bytes.ts";
 import type { ArrayCommand, CommandOutcome, Newcomer } from "./array-messages.ts";
 import {
   type ArrayState,
@@ -110,7 +111,7 @@ const removeCommand = (state: ArrayState, id: number, path: string): CommandOutc
 // --- add and re-add ---------------------------------------------------------------------------
 
 const isOurs = (state: ArrayState, superblock: Superblock): boolean =>
-  superblock.setUuid.every((byte, index) => byte === state.template.setUuid[index]);
+  equalBytes(superblock.setUuid, state.template.setUuid);
 
 /**
  * Why a member cannot be re-added, or null when it can.
@@ -173,6 +174,14 @@ const roomProblem = (newcomer: Newcomer, template: Superblock): CommandOutcome |
 const newcomerSuperOffset = (template: Superblock, sectors: number): number =>
   superblockIsAtStart(template) ? template.superOffset : (sectors - 16) & ~7;
 
+/** The working member that says it is the same device: one file under two names, or a clone. */
+const twinOf = (state: ArrayState, { superblock }: Newcomer): Member | null => {
+  if (superblock === null) return null;
+  const same = (other: Uint8Array): boolean => equalBytes(other, superblock.deviceUuid);
+  const members = [...state.members.values()];
+  return members.find((m) => m.state !== "faulty" && same(m.superblock.deviceUuid)) ?? null;
+};
+
 const joinCommand = (
   state: ArrayState,
   id: number,
@@ -182,6 +191,11 @@ const joinCommand = (
   const known = memberByPath(state, newcomer.path);
   if (known !== null && known.state !== "faulty") {
     return refuse("RAID_ALREADY_A_MEMBER", `${newcomer.path} is a member of this array already.`);
+  }
+  const twin = twinOf(state, newcomer);
+  if (twin !== null) {
+    const text = `${newcomer.path} carries the device UUID of ${twin.path}: it is that member, or a copy.`;
+    return refuse("RAID_ALREADY_A_MEMBER", text);
   }
   if (known !== null && isComing(state, known)) return busy(newcomer.path);
   if (state.lostSlots.length > 0) {

@@ -211,7 +211,9 @@ class ArrayThread {
     command: Extract<ArrayThreadCommand, { type: "add" | "re-add" }>,
   ): Promise<CommandOutcome> {
     const { member: ticket } = command;
-    const device = await openMember(ticket, "write", true);
+    // A faulty member that is still held has its claim already.
+    const isHeld = this.#driver.status.members.some(({ path }) => path === ticket.path);
+    const device = await openMember(ticket, "write", !isHeld);
     const member = this.#nextMember++;
     this.#driver.addMember(member, { path: ticket.path, device });
     let outcome: CommandOutcome | null = null;

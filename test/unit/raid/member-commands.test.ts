@@ -183,6 +183,16 @@ test("add refuses a member, a device that is too small, and one whose metadata c
   assert.equal(bench.toldOf("close-member").length, 1);
 });
 
+test("a working member is never added again, under whatever name", () => {
+  const bench = new MachineBench();
+  const superblock = bench.superblocks.get(1) ?? null;
+  for (const type of ["add", "re-add"] as const) {
+    const newcomer = bench.newcomer("/alias", { superblock });
+    assert.is(bench.run({ type, newcomer }), "RAID_ALREADY_A_MEMBER");
+  }
+  assert.equal(bench.takeLog(), []);
+});
+
 test("every newcomer gets a number of its own, until the superblock has no more", () => {
   const bench = new MachineBench({
     superblock: { devRoles: Uint16Array.from([0, 1, 0xffff, 0xffff]) },
