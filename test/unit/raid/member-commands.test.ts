@@ -365,7 +365,9 @@ test("nobody joins while a failure is being recorded: its raid slot is not free 
 test("two members are never on their way into one raid slot", () => {
   const { bench, newcomer } = withoutOne();
   const first = bench.command({ type: "re-add", newcomer: newcomer() });
-  const rival = newcomer({ devNumber: 3, devRoles: Uint16Array.from([0, 0xffff, 0xffff, 1]) });
+  const deviceUuid = new Uint8Array(16).fill(0x77);
+  const devRoles = Uint16Array.from([0, 0xffff, 0xffff, 1]);
+  const rival = newcomer({ devNumber: 3, devRoles, deviceUuid });
   const second = bench.command({ type: "re-add", newcomer: { ...rival, path: "/rival" } });
   assert.is(bench.outcome(second), "RAID_RE_ADD_REFUSED");
   bench.finishSync();
