@@ -5,21 +5,21 @@
  */
 
 import { type BlockDevice, type SyncCalls, syncCallsOf } from "../block-device.ts";
+import { DeviceLayer } from "./device-layer.ts";
 
 /** A call longer than this is slow, milliseconds. Choice: far above a page-cache copy of 1 MiB. */
 const SLOW_MS = 4;
 /** Time out of the synchronous path after a slow call, milliseconds. Choice: see bench. */
 const COOL_DOWN_MS = 100;
 
-export class AdaptiveDevice implements BlockDevice {
-  readonly #inner: BlockDevice;
+export class AdaptiveDevice extends DeviceLayer {
   readonly #nowMs: () => number;
   readonly #timed: SyncCalls;
   #slowUntil = Number.NEGATIVE_INFINITY;
 
   /** `nowMs`: a monotonic clock in milliseconds. */
   constructor(inner: BlockDevice, nowMs: () => number) {
-    this.#inner = inner;
+    super(inner);
     this.#nowMs = nowMs;
     this.#timed = {
       read: (target, offset) => {
@@ -36,42 +36,10 @@ export class AdaptiveDevice implements BlockDevice {
     };
   }
 
-  get name(): string {
-    return this.#inner.name;
-  }
-
-  get sizeBytes(): number {
-    return this.#inner.sizeBytes;
-  }
-
-  get logicalBlockSize(): number {
-    return this.#inner.logicalBlockSize;
-  }
-
-  get readOnly(): boolean {
-    return this.#inner.readOnly;
-  }
-
-  get sync(): SyncCalls | null {
-    if (this.#inner.sync === null) return null;
+  override get sync(): SyncCalls | null {
+    if (this.inner.sync === null) return null;
     if (this.#slowUntil > Number.NEGATIVE_INFINITY && this.#nowMs() < this.#slowUntil) return null;
     return this.#timed;
-  }
-
-  read(target: Uint8Array, offset: number): Promise<void> {
-    return this.#inner.read(target, offset);
-  }
-
-  write(source: readonly Uint8Array[], offset: number): Promise<void> {
-    return this.#inner.write(source, offset);
-  }
-
-  flush(): Promise<void> {
-    return this.#inner.flush();
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
   }
 
   #judge(began: number): void {

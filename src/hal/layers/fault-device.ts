@@ -10,6 +10,7 @@
 
 import { CodedError } from "../../common/errors.ts";
 import { type BlockDevice, type SyncCalls, syncCallsOf } from "../block-device.ts";
+import { DeviceLayer } from "./device-layer.ts";
 
 export type FaultKind = "read-error" | "write-error" | "flush-error" | "stall";
 const KINDS: readonly FaultKind[] = ["read-error", "write-error", "flush-error", "stall"];
@@ -98,14 +99,13 @@ export class FaultSwitch {
 /** Waits; injected, so that simulated time works too. */
 export type Delay = (ms: number) => Promise<void>;
 
-export class FaultDevice implements BlockDevice {
-  readonly #inner: BlockDevice;
+export class FaultDevice extends DeviceLayer {
   readonly #faults: FaultSwitch;
   readonly #delay: Delay;
   readonly #sync: SyncCalls;
 
   constructor(inner: BlockDevice, faults: FaultSwitch, delay: Delay) {
-    this.#inner = inner;
+    super(inner);
     this.#faults = faults;
     this.#delay = delay;
     this.#sync = {
@@ -118,52 +118,32 @@ export class FaultDevice implements BlockDevice {
         syncCallsOf(inner).write(source, offset);
       },
       flush: () => {
-        this.#fail("flush-error", "flush", 0, this.#inner.sizeBytes);
+        this.#fail("flush-error", "flush", 0, this.inner.sizeBytes);
         syncCallsOf(inner).flush();
       },
     };
   }
 
-  get name(): string {
-    return this.#inner.name;
+  override get sync(): SyncCalls | null {
+    return this.#faults.mayStall || this.inner.sync === null ? null : this.#sync;
   }
 
-  get sizeBytes(): number {
-    return this.#inner.sizeBytes;
-  }
-
-  get logicalBlockSize(): number {
-    return this.#inner.logicalBlockSize;
-  }
-
-  get readOnly(): boolean {
-    return this.#inner.readOnly;
-  }
-
-  get sync(): SyncCalls | null {
-    return this.#faults.mayStall || this.#inner.sync === null ? null : this.#sync;
-  }
-
-  async read(target: Uint8Array, offset: number): Promise<void> {
+  override async read(target: Uint8Array, offset: number): Promise<void> {
     await this.#stall(offset, target.length);
     this.#fail("read-error", "read", offset, target.length);
-    return this.#inner.read(target, offset);
+    return this.inner.read(target, offset);
   }
 
-  async write(source: readonly Uint8Array[], offset: number): Promise<void> {
+  override async write(source: readonly Uint8Array[], offset: number): Promise<void> {
     await this.#stall(offset, lengthOf(source));
     this.#fail("write-error", "write", offset, lengthOf(source));
-    return this.#inner.write(source, offset);
+    return this.inner.write(source, offset);
   }
 
-  async flush(): Promise<void> {
+  override async flush(): Promise<void> {
     await this.#stall(0, this.sizeBytes);
     this.#fail("flush-error", "flush", 0, this.sizeBytes);
-    return this.#inner.flush();
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
+    return this.inner.flush();
   }
 
   async #stall(offset: number, length: number): Promise<void> {

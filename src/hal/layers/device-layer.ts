@@ -1,0 +1,47 @@
+/** A layer over a block device that changes nothing: layers override what they are about. */
+
+import type { BlockDevice, SyncCalls } from "../block-device.ts";
+
+export class DeviceLayer implements BlockDevice {
+  protected readonly inner: BlockDevice;
+
+  constructor(inner: BlockDevice) {
+    this.inner = inner;
+  }
+
+  get name(): string {
+    return this.inner.name;
+  }
+
+  get sizeBytes(): number {
+    return this.inner.sizeBytes;
+  }
+
+  get logicalBlockSize(): number {
+    return this.inner.logicalBlockSize;
+  }
+
+  get readOnly(): boolean {
+    return this.inner.readOnly;
+  }
+
+  get sync(): SyncCalls | null {
+    return this.inner.sync;
+  }
+
+  read(target: Uint8Array, offset: number): Promise<void> {
+    return this.inner.read(target, offset);
+  }
+
+  write(source: readonly Uint8Array[], offset: number): Promise<void> {
+    return this.inner.write(source, offset);
+  }
+
+  flush(): Promise<void> {
+    return this.inner.flush();
+  }
+
+  close(): Promise<void> {
+    return this.inner.close();
+  }
+}
