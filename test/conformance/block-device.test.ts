@@ -1,6 +1,5 @@
 /** Files, block devices, layers, simulated devices and the array keep the port's contract. */
-import { spawnSync } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Prng } from "../../src/common/prng.ts";
@@ -9,6 +8,7 @@ import { FaultDevice, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import { FileBlockDevice } from "../../src/hal/linux/file-block-device.ts";
 import { SimDevice, SimMedium } from "../../src/hal/sim/crash-device.ts";
 import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
+import { attachLoop, detachLoop, noLoopDevice } from "../helpers/loop-device.ts";
 import { startMemoryArray } from "../helpers/memory-array.ts";
 import { skipWhen } from "../helpers/skip.ts";
 import { Scheduler } from "../sim/scheduler.ts";
@@ -54,36 +54,10 @@ const loopFactory: DeviceFactory = async () => {
     truncate: null,
     dispose: async () => {
       await device.close();
-      spawnSync("losetup", ["--detach", loop]);
+      detachLoop(loop);
       rmSync(folder, { recursive: true, force: true });
     },
   };
-};
-
-const attachLoop = (path: string): string | null => {
-  const result = spawnSync("losetup", ["--find", "--show", path], { encoding: "utf8" });
-  return result.status === 0 ? result.stdout.trim() : null;
-};
-
-/** Why there can be no loop device here. */
-const noLoop = (): string | undefined => {
-  if (process.getuid?.() !== 0) return "loop devices need root";
-  try {
-    accessSync("/dev/loop-control", constants.W_OK);
-  } catch {
-    return "no /dev/loop-control";
-  }
-  const folder = mkdtempSync(join(tmpdir(), "bd-"));
-  try {
-    const path = join(folder, "probe.img");
-    writeFileSync(path, new Uint8Array(SIZE));
-    const loop = attachLoop(path);
-    if (loop === null) return "losetup cannot make a loop device";
-    spawnSync("losetup", ["--detach", loop]);
-    return undefined;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 };
 
 const memoryFactory: DeviceFactory = async () => {
@@ -136,7 +110,7 @@ blockDeviceSuite("simulated, quick", simFactory(true), { sync: true }).run();
 blockDeviceSuite("raid1 of 2 in memory", arrayFactory(2, 0), { sync: false }).run();
 blockDeviceSuite("raid1 of 3 in memory, quick", arrayFactory(3, 5), { sync: false }).run();
 
-const loopReason = noLoop();
+const loopReason = noLoopDevice();
 if (loopReason === undefined) {
   blockDeviceSuite("loop block device", loopFactory, { sync: true }).run();
 } else {

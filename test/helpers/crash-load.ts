@@ -4,7 +4,7 @@
  */
 import { Prng } from "../../src/common/prng.ts";
 import { ContentModel, type OpenWrite } from "../sim/content-model.ts";
-import { NbdClient } from "./nbd-client.ts";
+import { NbdClient, type NbdPeer } from "./nbd-client.ts";
 
 /** Bytes of one cell of the model; writes cover whole cells. */
 export const CELL_BYTES = 4096;
@@ -27,11 +27,11 @@ export class CrashLoad {
   }
 
   /** Attaches and writes until the server goes away. Resolves when every connection has ended. */
-  async run(socket: string, exportName: string): Promise<void> {
+  async run(peer: NbdPeer, exportName: string): Promise<void> {
     this.#stopped = false;
     const loops: Promise<void>[] = [];
     for (let index = 0; index < CONNECTIONS; index++) {
-      const client = await NbdClient.attach(socket, exportName);
+      const client = await NbdClient.attach(peer, exportName);
       this.#clients.push(client);
       for (let lane = 0; lane < WRITES_UNDER_WAY; lane++) loops.push(this.#writeUntilEnd(client));
     }

@@ -7,6 +7,9 @@ import { connect, type Socket } from "node:net";
 const COMMAND = { read: 0, write: 1, disconnect: 2, flush: 3, trim: 4 } as const;
 const FLAG_FUA = 1;
 
+/** The path of a unix socket, or a TCP address. */
+export type NbdPeer = string | { readonly host: string; readonly port: number };
+
 interface Waiting {
   readonly resolve: (data: Uint8Array) => void;
   readonly reject: (error: Error) => void;
@@ -29,9 +32,9 @@ export class NbdClient {
     socket.on("close", () => this.#end());
   }
 
-  /** Attaches to an export over a unix socket. Rejects when the server goes away. */
-  static async attach(path: string, exportName: string): Promise<NbdClient> {
-    const socket = connect({ path });
+  /** Attaches to an export. Rejects when the server goes away. */
+  static async attach(peer: NbdPeer, exportName: string): Promise<NbdClient> {
+    const socket = connect(typeof peer === "string" ? { path: peer } : peer);
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", () => resolve());
       socket.once("error", reject);
