@@ -206,7 +206,7 @@ export class ArrayCommands {
     }
     const clients = exports.clientsOf(record.uuid);
     if (clients.length > 0 && !order.force) {
-      const message = `${clients.length} clients are attached to exports of ${record.name}`;
+      const message = `clients are attached to exports of ${record.name}: ${clients.length}`;
       throw new CodedError("CONTROL_ARRAY_EXPORTED", message, {
         remedy: "detach them, or ask with force",
         details: { clients: clients.map(({ exportName, peer }) => ({ export: exportName, peer })) },

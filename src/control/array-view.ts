@@ -93,7 +93,11 @@ function runningReasons(status: ArrayStatus): Reason[] {
     return !isTold;
   });
   if (status.health === "failed") {
-    reasons.unshift(whole("array-failed", "no in-sync member is left: reads and writes fail"));
+    const text =
+      status.arrayState === "broken"
+        ? "its metadata can no longer be written: writes fail, reads go on"
+        : "no in-sync member is left: reads and writes fail";
+    reasons.unshift(whole("array-failed", text));
   }
   if (status.sync?.action === "resync") {
     reasons.push(

@@ -45,6 +45,7 @@ export class WriteIntentBitmap {
   readonly #dirtyPages = new Set<number>();
   #superblock: BitmapSuperblock;
   #neededCount = 0;
+  #setCount = 0;
 
   constructor(superblock: BitmapSuperblock, shared: SharedArrayState) {
     this.chunks = shared.shape.chunks;
@@ -71,10 +72,8 @@ export class WriteIntentBitmap {
   }
 
   /** Bits set in the image. */
-  countSet(): number {
-    let count = 0;
-    for (let chunk = 0; chunk < this.chunks; chunk++) if (this.isSet(chunk)) count++;
-    return count;
+  get setChunks(): number {
+    return this.#setCount;
   }
 
   isSet(chunk: number): boolean {
@@ -85,7 +84,7 @@ export class WriteIntentBitmap {
     return this.#needed[chunk] === 1;
   }
 
-  /** Whether an area read from a member has these chunks: bits of another size mean nothing here. */
+  /** Whether an area read from a member has these chunks: bits of another size mean nothing. */
   fits(area: Uint8Array): boolean {
     const decoded = decodeBitmapSuperblock(area, this.#superblock.uuid);
     return (
@@ -96,8 +95,8 @@ export class WriteIntentBitmap {
   }
 
   /**
-   * Takes over the bits read from the legs (whole areas that fit): set where any leg has it set. Writes go
-   * on at once only where every leg has it; `isComplete`: these are the areas of all legs.
+   * Takes over the bits read from the legs (whole areas that fit): set where any leg has it set.
+   * Writes go on at once only where every leg has it; `isComplete`: these are the areas of all legs.
    */
   load(areas: readonly Uint8Array[], isComplete: boolean): void {
     for (const area of areas) assert(area.length >= this.#image.length, "bitmap area is short");
@@ -208,6 +207,7 @@ export class WriteIntentBitmap {
   clear(candidates: readonly number[]): void {
     for (const chunk of candidates) {
       if (this.#shared.bit(chunk) !== BIT_CLEAN || this.#needed[chunk] === 1) continue;
+      if (this.isSet(chunk)) this.#setCount--;
       const at = BITMAP_SUPERBLOCK_BYTES + (chunk >> 3);
       this.#image[at] = (this.#image[at] ?? 0) & ~(1 << (chunk & 7));
       this.#dirtyPages.add(Math.floor(at / BITMAP_PAGE_BYTES));
@@ -251,6 +251,7 @@ export class WriteIntentBitmap {
   }
 
   #setImage(chunk: number): void {
+    if (!this.isSet(chunk)) this.#setCount++;
     const at = BITMAP_SUPERBLOCK_BYTES + (chunk >> 3);
     this.#image[at] = (this.#image[at] ?? 0) | (1 << (chunk & 7));
     this.#dirtyPages.add(Math.floor(at / BITMAP_PAGE_BYTES));

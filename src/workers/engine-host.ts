@@ -22,6 +22,7 @@ import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import { type CreateDevice, createOnDevices } from "../raid/create-driver.ts";
 import { type CreateOptions, setNameBytes } from "../raid/create-plan.ts";
+import { RAID_SLOTS_MAX } from "../raid/shared-state.ts";
 import { ArrayHostThread } from "./array-host.ts";
 import { probePath } from "./device-probe.ts";
 import { FaultBoard } from "./fault-board.ts";
@@ -68,6 +69,12 @@ class EngineHost implements StorageEngine {
   async create(request: CreateArrayRequest): Promise<RunningArray> {
     const paths = request.members.filter((path) => path !== "missing");
     this.#refuseTwice(paths);
+    if (request.raidDevices > RAID_SLOTS_MAX) {
+      const text = `${request.raidDevices} raid devices are asked for, at most ${RAID_SLOTS_MAX} can be run`;
+      throw new CodedError("RAID_BAD_MEMBER_COUNT", text, {
+        remedy: "make the other devices spares, or another array",
+      });
+    }
     const options = createOptions(request, this.#options.nodeName);
     const devices = await openAll(request.members);
     try {

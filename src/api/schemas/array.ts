@@ -144,7 +144,7 @@ export const ArrayCreate = Closed({
     maxItems: 64,
   }),
   raid_devices: Type.Optional(
-    Type.Integer({ minimum: 2, maximum: 64, description: "default: the number of device_ids" }),
+    Type.Integer({ minimum: 2, maximum: 32, description: "default: the number of device_ids" }),
   ),
   metadata: Type.Optional(Type.Enum(["1.0", "1.1", "1.2"], { default: "1.2" })),
   bitmap: Type.Optional(Type.Enum(["internal", "none"], { default: "internal" })),

@@ -1,4 +1,4 @@
-/** Writes and flushes that fail on legs: held until recorded, and an error when nobody kept them. */
+/** Writes and flushes that fail on legs: held until recorded, an error when nobody kept them. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { LEG_BLOCKED, LEG_IN_SYNC, LEG_NONE, RUN_BROKEN } from "../../../src/raid/shared-state.ts";
