@@ -43,7 +43,7 @@ export const arrayStatus = (state: ArrayState): ArrayStatus => {
     bitmap: {
       type: bitmap === null ? "none" : bitmap.superblock.nodes > 0 ? "clustered" : "internal",
       chunkBytes: bitmap === null ? 0 : bitmap.superblock.chunkBytes,
-      dirtyChunks: bitmap === null ? 0 : bitmap.countSet(),
+      dirtyChunks: bitmap === null ? 0 : bitmap.setChunks,
       totalChunks: bitmap === null ? 0 : bitmap.chunks,
       delaySeconds: bitmap === null ? 0 : bitmap.superblock.daemonSleepSeconds,
     },

@@ -74,6 +74,7 @@ export class ArrayIo {
   readonly #slowWrites = new Set<WriteRequest>();
   /** Writes waiting for a region or for an overlapping write, in order of arrival. */
   #waiting: WriteRequest[] = [];
+  #retryQueued = false;
   readonly #regionWaits = new Set<number>();
   readonly #resolving = new Map<number, () => void>();
   #nextRequest = 1;
@@ -313,6 +314,16 @@ export class ArrayIo {
     });
   }
 
+  /** However many writes end at once, those that wait look again once. */
+  #retrySoon(): void {
+    if (this.#waiting.length === 0 || this.#retryQueued) return;
+    this.#retryQueued = true;
+    queueMicrotask(() => {
+      this.#retryQueued = false;
+      this.#retryWaiting();
+    });
+  }
+
   /** Everything that waited looks again, in order of arrival. */
   #retryWaiting(): void {
     const waiting = this.#waiting;
@@ -373,15 +384,18 @@ export class ArrayIo {
    * held until failures are recorded, so that no copy takes a failed leg's old content for good.
    */
   #legsDone(request: WriteRequest): void {
-    this.#resolveFailures(request.failures, "write", () => {
-      this.#locks.release(request.offset, request.length);
-      this.#slowWrites.delete(request);
-      if (this.#waiting.length > 0) void Promise.resolve().then(() => this.#retryWaiting());
-      if (request.legsWritten === 0 || this.#isUnrecorded(request.failures))
-        return this.#finish(request, IO_EIO);
-      if (!request.fua) return this.#finish(request, IO_OK);
-      this.#flushLegs((errno) => this.#finish(request, errno));
-    });
+    if (request.failures.length === 0) return this.#written(request);
+    this.#resolveFailures(request.failures, "write", () => this.#written(request));
+  }
+
+  #written(request: WriteRequest): void {
+    this.#locks.release(request.offset, request.length);
+    this.#slowWrites.delete(request);
+    this.#retrySoon();
+    if (request.legsWritten === 0 || this.#isUnrecorded(request.failures))
+      return this.#finish(request, IO_EIO);
+    if (!request.fua) return this.#finish(request, IO_OK);
+    this.#flushLegs((errno) => this.#finish(request, errno));
   }
 
   #resolveFailures(

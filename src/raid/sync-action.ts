@@ -105,7 +105,7 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
 const neededBytes = (state: ArrayState, guided: boolean): "full" | "bitmap" => {
   const { bitmap } = state;
   if (bitmap === null) return "full";
-  const chunks = guided ? bitmap.countSet() : bitmap.neededChunks;
+  const chunks = guided ? bitmap.setChunks : bitmap.neededChunks;
   return chunks === bitmap.chunks ? "full" : "bitmap";
 };
 
