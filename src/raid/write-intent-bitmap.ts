@@ -95,8 +95,8 @@ export class WriteIntentBitmap {
   }
 
   /**
-   * Takes over the bits read from the legs (whole areas that fit): set where any leg has it set.
-   * Writes go on at once only where every leg has it; `isComplete`: these are the areas of all legs.
+   * Takes over the bits read from the legs (whole areas that fit): set where any leg has it.
+   * Writes go on at once only where every leg has it; `isComplete`: areas of all legs.
    */
   load(areas: readonly Uint8Array[], isComplete: boolean): void {
     for (const area of areas) assert(area.length >= this.#image.length, "bitmap area is short");
