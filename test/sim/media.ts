@@ -27,6 +27,7 @@ const EVENTS = 5;
 export const GEOMETRY = {
   mediumBytes: (DATA_OFFSET + SIZE) * SECTOR,
   bitmapAt: BITMAP_AT,
+  dataAt: DATA_OFFSET * SECTOR,
   chunkBytes: BITMAP_CHUNK,
   chunks: CHUNKS,
 } as const;

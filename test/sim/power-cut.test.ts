@@ -26,7 +26,8 @@ const PLANS: readonly {
   readonly fixed: readonly number[];
   readonly fresh: number;
 }[] = [
-  { name: "power-cut", fixed: [12, 139], fresh: 60 },
+  { name: "power-cut", fixed: [12, 139], fresh: 50 },
+  { name: "busy", fixed: [1], fresh: 25 },
   {
     name: "members",
     fixed: [4, 6, 14, 30, 33, 37, 41, 46, 88, 91, 96, 293, 297, 879, 12773],

@@ -6,6 +6,7 @@ export type Move =
   | "flush"
   | "tick"
   | "long tick"
+  | "busy ticks"
   | "one fault"
   | "fault"
   | "heal"
@@ -29,7 +30,7 @@ export interface StoryPlan {
   readonly moves: readonly (readonly [Move, number])[];
 }
 
-export type StoryName = "power-cut" | "members" | "scrub";
+export type StoryName = "power-cut" | "busy" | "members" | "scrub";
 
 export const STORIES: Readonly<Record<StoryName, StoryPlan>> = {
   /** Clients and power cuts; at most one member fails. */
@@ -45,6 +46,22 @@ export const STORIES: Readonly<Record<StoryName, StoryPlan>> = {
       ["read", 4],
       ["tick", 6],
       ["long tick", 2],
+      ["one fault", 1],
+    ],
+  },
+  /** An array that never rests: bits are cleared while others are set. */
+  busy: {
+    legsMax: 3,
+    blankMax: 0,
+    livesMax: 3,
+    stepsMax: 150,
+    mediaGoAway: false,
+    moves: [
+      ["write", 14],
+      ["flush", 2],
+      ["read", 4],
+      ["busy ticks", 4],
+      ["tick", 3],
       ["one fault", 1],
     ],
   },

@@ -9,7 +9,7 @@
 import { assert } from "../../src/common/assert.ts";
 import { Prng } from "../../src/common/prng.ts";
 import { FaultSwitch } from "../../src/hal/layers/fault-device.ts";
-import { SimMedium } from "../../src/hal/sim/crash-device.ts";
+import type { SimMedium } from "../../src/hal/sim/crash-device.ts";
 import { SYNCED_ALL } from "../../src/raid/shared-state.ts";
 import { AdminMoves } from "./admin-moves.ts";
 import { ClientLoad } from "./client-load.ts";
@@ -24,7 +24,8 @@ import {
 } from "./media.ts";
 import { Scheduler, settle } from "./scheduler.ts";
 import { SimArray, type SimLeg } from "./sim-array.ts";
-import { STORIES, type StoryName, type StoryPlan } from "./stories.ts";
+import { type Move, STORIES, type StoryName, type StoryPlan } from "./stories.ts";
+import { WatchedMedium } from "./watched-medium.ts";
 import { World } from "./world.ts";
 
 const SECTOR = 512;
@@ -43,6 +44,7 @@ class Story {
   readonly #clients: ClientLoad;
   readonly #admin: AdminMoves;
   readonly #watch: StoryWatch;
+  readonly #media: readonly WatchedMedium[];
   #traced = 0;
   /** What the media said when the array was started; null while nobody may count on it. */
   #found: MediaView | null = null;
@@ -55,13 +57,15 @@ class Story {
     const hasBitmap = prng.below(4) !== 0;
     const count = prng.between(2, plan.legsMax + 1);
     const blank = plan.blankMax === 0 ? 0 : prng.below(plan.blankMax + 1);
-    const legs: SimLeg[] = Array.from({ length: count + blank }, (_, index) => ({
+    const { mediumBytes, dataAt } = GEOMETRY;
+    const blanks = Array.from({ length: count + blank });
+    this.#media = blanks.map(() => new WatchedMedium(mediumBytes, dataAt));
+    const legs: SimLeg[] = this.#media.map((medium, index) => ({
       path: `/sim/leg${index}`,
-      medium: new SimMedium(GEOMETRY.mediumBytes),
+      medium,
       faults: new FaultSwitch(),
     }));
-    const members = legs.slice(0, count).map((leg) => leg.medium);
-    createOnMedia(members, hasBitmap, prng);
+    createOnMedia(this.#media.slice(0, count), hasBitmap, prng);
     const model = new ContentModel(contentBytes() / SECTOR);
     this.#plan = plan;
     this.#watch = watch;
@@ -94,9 +98,9 @@ class Story {
     for (let life = 0; life < lives; life++) {
       await this.#boot(this.#present());
       if (life > 0) await this.#clients.verifyAll();
-      await this.#live(20 + prng.below(this.#plan.stepsMax));
-      if (prng.below(5) === 0) await this.#stopCleanly();
-      else await this.#cutPower();
+      const isCut = await this.#live(20 + prng.below(this.#plan.stepsMax));
+      if (!isCut && prng.below(5) === 0) await this.#stopCleanly();
+      else await this.#cutPower(isCut);
       this.#checkMedia();
     }
     await this.#boot(this.#world.legs);
@@ -151,19 +155,36 @@ class Story {
     }
   }
 
-  /** Random things happen, a step at a time. */
-  async #live(steps: number): Promise<void> {
+  /** Random things happen, a step at a time; true when they end in the middle of a metadata write. */
+  async #live(steps: number): Promise<boolean> {
     const { prng } = this.#world;
     const { moves } = this.#plan;
+    const cutAt = prng.below(3) === 0 ? this.#metadataWrites + 1 + prng.below(24) : null;
     for (let step = 0; step < steps; step++) {
+      if (cutAt !== null && this.#metadataWrites >= cutAt) return true;
       let dice = prng.below(100);
       const move = moves.find(([, share]) => {
         dice -= share;
         return dice < 0;
       });
       if (move === undefined) await this.#step();
+      else if (move[0] === "busy ticks") await this.#busyTicks();
       else this.#move(move[0]);
       this.#checkAlive();
+    }
+    return false;
+  }
+
+  get #metadataWrites(): number {
+    return this.#media.reduce((sum, medium) => sum + medium.metadataWrites, 0);
+  }
+
+  /** Sweeps pass while the array never rests: a write between any two of them. */
+  async #busyTicks(): Promise<void> {
+    for (let round = 0; round < 4; round++) {
+      if (!this.#clients.isFull) this.#clients.write();
+      for (let step = 0; step < 6; step++) await this.#step();
+      this.#tick(5000);
     }
   }
 
@@ -176,7 +197,7 @@ class Story {
     onTrace(line);
   }
 
-  #move(name: StoryPlan["moves"][number][0]): void {
+  #move(name: Exclude<Move, "busy ticks">): void {
     const { prng } = this.#world;
     this.#trace(name);
     switch (name) {
@@ -225,10 +246,10 @@ class Story {
   }
 
   /** Often the power goes while time has just made the array write its metadata. */
-  async #cutPower(): Promise<void> {
+  async #cutPower(isNow: boolean): Promise<void> {
     const { prng } = this.#world;
-    if (prng.below(3) === 0) this.#tick(prng.pick([300, 6000]));
-    for (let steps = prng.below(8); steps > 0; steps--) await this.#step();
+    if (!isNow && prng.below(3) === 0) this.#tick(prng.pick([300, 6000]));
+    for (let steps = isNow ? 0 : prng.below(8); steps > 0; steps--) await this.#step();
     this.#checkAlive();
     this.#world.count("cut");
     this.#trace("power cut");
