@@ -31,8 +31,10 @@ export class CrashLoad {
     this.#stopped = false;
     const loops: Promise<void>[] = [];
     for (let index = 0; index < CONNECTIONS; index++) {
-      const client = await NbdClient.attach(peer, exportName);
-      this.#clients.push(client);
+      this.#clients.push(await NbdClient.attach(peer, exportName));
+    }
+    // All are attached BEFORE the first write: the kill waits for writes, not for attaching.
+    for (const client of this.#clients) {
       for (let lane = 0; lane < WRITES_UNDER_WAY; lane++) loops.push(this.#writeUntilEnd(client));
     }
     await Promise.all(loops);
