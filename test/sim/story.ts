@@ -10,7 +10,7 @@ import { assert } from "../../src/common/assert.ts";
 import { Prng } from "../../src/common/prng.ts";
 import { FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import type { SimMedium } from "../../src/hal/sim/crash-device.ts";
-import { SYNCED_ALL } from "../../src/raid/shared-state.ts";
+import { LEG_BLOCKED, SYNCED_ALL } from "../../src/raid/shared-state.ts";
 import { AdminMoves } from "./admin-moves.ts";
 import { ClientLoad } from "./client-load.ts";
 import { ContentModel } from "./content-model.ts";
@@ -70,7 +70,7 @@ class Story {
     this.#plan = plan;
     this.#watch = watch;
     this.#world = new World(prng, new Scheduler(prng), legs, model, hasBitmap);
-    this.#clients = new ClientLoad(this.#world);
+    this.#clients = new ClientLoad(this.#world, plan.places);
     this.#admin = new AdminMoves(this.#world);
   }
 
@@ -155,13 +155,15 @@ class Story {
     }
   }
 
-  /** Random things happen, a step at a time; true when they end in the middle of a metadata write. */
+  /**
+   * Random things happen, a step at a time; true when they end at a moment that was waited for.
+   */
   async #live(steps: number): Promise<boolean> {
     const { prng } = this.#world;
     const { moves } = this.#plan;
-    const cutAt = prng.below(3) === 0 ? this.#metadataWrites + 1 + prng.below(24) : null;
+    const isNow = this.#moment();
     for (let step = 0; step < steps; step++) {
-      if (cutAt !== null && this.#metadataWrites >= cutAt) return true;
+      if (isNow()) return true;
       let dice = prng.below(100);
       const move = moves.find(([, share]) => {
         dice -= share;
@@ -175,8 +177,28 @@ class Story {
     return false;
   }
 
-  get #metadataWrites(): number {
-    return this.#media.reduce((sum, medium) => sum + medium.metadataWrites, 0);
+  /** When the power goes by itself: in the middle of a metadata write, or as a leg has failed. */
+  #moment(): () => boolean {
+    const { prng } = this.#world;
+    const writes = () => this.#media.reduce((sum, medium) => sum + medium.metadataWrites, 0);
+    let left = prng.below(12);
+    const isBlocked = () => {
+      const { shared } = this.#world.array;
+      for (let slot = 0; slot < shared.shape.raidSlots; slot++)
+        if (shared.leg(slot) === LEG_BLOCKED) return true;
+      return false;
+    };
+    const at = writes() + 1 + prng.below(24);
+    switch (prng.below(6)) {
+      case 0:
+      case 1:
+        return () => writes() >= at;
+      case 2:
+      case 3:
+        return () => isBlocked() && left-- === 0;
+      default:
+        return () => false;
+    }
   }
 
   /** Sweeps pass while the array never rests: a write between any two of them. */

@@ -1,4 +1,6 @@
-/** A simulated medium that counts writes of metadata, so that power can go in the middle of them. */
+/**
+ * A simulated medium that counts writes of metadata, so that power can go in the middle of them.
+ */
 
 import { SimMedium } from "../../src/hal/sim/crash-device.ts";
 

@@ -1,4 +1,6 @@
-/** Assembly of open devices: what starts, what is refused with which code, and nothing is written. */
+/**
+ * Assembly of open devices: what starts, what is refused with which code, and nothing is written.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";

@@ -1,4 +1,7 @@
-/** Creation on open devices: nothing before everything is checked, superblocks last, no half array. */
+/**
+ * Creation on open devices: nothing before everything is checked, superblocks last, no half
+ * array.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
