@@ -15,14 +15,12 @@ const REQUESTS_MAX = 12;
 
 export class ClientLoad {
   readonly #world: World;
-  readonly #places: number;
   /** Requests without an answer. */
   open = 0;
   problem: string | null = null;
 
-  constructor(world: World, places: number) {
+  constructor(world: World) {
     this.#world = world;
-    this.#places = places;
   }
 
   worker(): ArrayIo {
@@ -113,7 +111,7 @@ export class ClientLoad {
   #place(countMax: number): [number, number] {
     const { prng, model } = this.#world;
     const count = 1 + prng.below(countMax);
-    const place = prng.below(this.#places) * 256 + prng.below(6);
+    const place = prng.below(24) * 256 + prng.below(6);
     return [Math.min(place, model.sectors - count), count];
   }
 }

@@ -24,8 +24,6 @@ export interface StoryPlan {
   readonly blankMax: number;
   readonly livesMax: number;
   readonly stepsMax: number;
-  /** Places that clients write to; few of them: writes that need no new bit. */
-  readonly places: number;
   /** Media may be missing at a start, and come back at a later one. */
   readonly mediaGoAway: boolean;
   /** Share of each move in percent; the rest are turns of the scheduler. */
@@ -41,7 +39,6 @@ export const STORIES: Readonly<Record<StoryName, StoryPlan>> = {
     blankMax: 0,
     livesMax: 3,
     stepsMax: 150,
-    places: 24,
     mediaGoAway: false,
     moves: [
       ["write", 18],
@@ -58,7 +55,6 @@ export const STORIES: Readonly<Record<StoryName, StoryPlan>> = {
     blankMax: 0,
     livesMax: 3,
     stepsMax: 150,
-    places: 3,
     mediaGoAway: false,
     moves: [
       ["write", 14],
@@ -75,7 +71,6 @@ export const STORIES: Readonly<Record<StoryName, StoryPlan>> = {
     blankMax: 2,
     livesMax: 4,
     stepsMax: 300,
-    places: 24,
     mediaGoAway: true,
     moves: [
       ["write", 14],
@@ -98,7 +93,6 @@ export const STORIES: Readonly<Record<StoryName, StoryPlan>> = {
     blankMax: 1,
     livesMax: 3,
     stepsMax: 300,
-    places: 24,
     mediaGoAway: false,
     moves: [
       ["write", 14],
