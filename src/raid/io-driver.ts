@@ -21,6 +21,7 @@ import {
   LEG_NONE,
   LEG_REBUILDING,
   RUN_ACTIVE,
+  RUN_BROKEN,
   RUN_READ_ONLY,
   type SharedArrayState,
 } from "./shared-state.ts";
@@ -422,7 +423,7 @@ export class ArrayIo {
   #isUnrecorded(failures: readonly { readonly slot: number }[]): boolean {
     const state = this.#state;
     if (failures.length === 0) return false;
-    if (state.run !== RUN_ACTIVE) return true;
+    if (state.run === RUN_BROKEN) return true;
     return failures.some(({ slot }) => state.leg(slot) === LEG_IN_SYNC);
   }
 

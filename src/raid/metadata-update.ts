@@ -48,6 +48,7 @@ export const pumpMetadata = (state: ArrayState): void => {
   if (state.transaction !== null || state.stopped) return;
   if (state.shared.run === RUN_BROKEN) return refuseWaiting(state);
   const { pending } = state;
+  if (state.readOnly) return settleReadOnly(state);
   if (pending.intents.length > 0 && state.clean) pending.activate = true;
   const update =
     pending.failing.size > 0 ||
@@ -62,6 +63,15 @@ export const pumpMetadata = (state: ArrayState): void => {
     settleAnswers(state, { ...pending, intents: [] });
   }
   if (state.pending.intents.length > 0) startBits(state);
+};
+
+/** A read-only array changes nothing on its members: one that fails is out of use, no more. */
+const settleReadOnly = (state: ArrayState): void => {
+  const { failing, legErrors, commands } = state.pending;
+  if (failing.size + legErrors.length + commands.length === 0) return;
+  const work = takePending(state);
+  for (const [id, reason] of work.failing) markFaulty(state, id, reason, work);
+  complete(state, work);
 };
 
 const takePending = (state: ArrayState): Pending => {

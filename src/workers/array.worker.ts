@@ -47,6 +47,8 @@ class ArrayThread {
   #nextOpening = 1;
   #nextMember: number;
   #lastProgress = 0;
+  /** Commands under way. */
+  #answering = 0;
 
   constructor(data: ArrayThreadData, array: AssembledArray) {
     this.#data = data;
@@ -153,8 +155,7 @@ class ArrayThread {
       stopped: () => {
         for (const port of this.#ports) port.close();
         post({ type: "stopped" });
-        // The answer to the stop command is posted by promise callbacks still to run.
-        setImmediate(() => parentPort?.close());
+        this.#endWhenAnswered();
       },
     };
   }
@@ -189,8 +190,15 @@ class ArrayThread {
 
   // --- commands ---------------------------------------------------------------------------------
 
+  /** The thread ends once the array is stopped and every command is answered. */
+  #endWhenAnswered(): void {
+    if (this.#driver.status.arrayState !== "clear" || this.#answering > 0) return;
+    parentPort?.close();
+  }
+
   async #command(id: number, command: ArrayThreadCommand): Promise<void> {
     let error: CodedError | null = null;
+    this.#answering++;
     try {
       const outcome = await this.#run(command);
       if (!outcome.ok) error = new CodedError(outcome.code, outcome.message);
@@ -199,6 +207,8 @@ class ArrayThread {
       error = cause;
     }
     post({ type: "reply", id, error: error === null ? null : toPlainError(error) });
+    this.#answering--;
+    this.#endWhenAnswered();
   }
 
   #run(command: ArrayThreadCommand): Promise<CommandOutcome> {

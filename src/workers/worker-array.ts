@@ -25,6 +25,7 @@ const messageOf = (error: unknown): string =>
 export class WorkerArray {
   readonly io: ArrayIo;
   readonly #options: WorkerArrayOptions;
+  #isClosed = false;
 
   constructor(options: WorkerArrayOptions) {
     this.#options = options;
@@ -60,6 +61,7 @@ export class WorkerArray {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.io.close();
     this.#options.port.close();
   }
@@ -73,6 +75,10 @@ export class WorkerArray {
       // The handle of the leg that had this raid slot before may still have I/O under way.
       await this.io.dropLeg(leg.slot);
       const device = await openMember(leg.member, this.#options.readOnly ? "read" : "write", false);
+      if (this.#isClosed) {
+        await device.close();
+        return "the array is being stopped";
+      }
       this.io.openLeg(leg.slot, device, leg.dataOffset);
       return null;
     } catch (error) {

@@ -70,7 +70,7 @@ class Story {
     this.#plan = plan;
     this.#watch = watch;
     this.#world = new World(prng, new Scheduler(prng), legs, model, hasBitmap);
-    this.#clients = new ClientLoad(this.#world, plan.places);
+    this.#clients = new ClientLoad(this.#world);
     this.#admin = new AdminMoves(this.#world);
   }
 

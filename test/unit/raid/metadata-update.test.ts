@@ -250,6 +250,21 @@ test("the last member's metadata fails: the array is broken, readable, and answe
   assert.ok(bench.happenings().includes("array.broken"));
 });
 
+test("a member of a read-only array that fails is out of use, and nothing is written", () => {
+  const bench = new MachineBench({ readOnly: true, slots: 3 });
+  bench.send({ type: "leg-error", worker: 0, request: 4, slot: 1, op: "flush", message: "EIO" });
+  bench.send({ type: "member-vanished", path: "/m2", reason: "gone" });
+  bench.send({ type: "member-vanished", path: "/m0", reason: "gone" });
+  assert.equal([bench.io, bench.takeLog()], [[], []]);
+  assert.equal(
+    [0, 1, 2].map((slot) => bench.shared.leg(slot)),
+    [LEG_IN_SYNC, LEG_NONE, LEG_NONE],
+  );
+  assert.equal(bench.toldOf("leg-resolved").length, 1);
+  assert.equal([bench.status.arrayState, bench.status.degraded], ["readonly", 2]);
+  assert.is(bench.run({ type: "stop" }), "ok");
+});
+
 test("an array that broke leaves members that were failing out of use", () => {
   const bench = new MachineBench();
   bench.send(intent(0, 2));
