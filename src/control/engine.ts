@@ -4,6 +4,7 @@
  */
 
 import type { Logger } from "../common/log.ts";
+import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 
 /** A certificate for NBD over TLS (STARTTLS), PEM texts. */
@@ -48,11 +49,32 @@ export interface RunningArray {
   /** mdadm --remove: only a faulty or spare member, else RAID_MEMBER_NOT_FAULTY. */
   remove(path: string): Promise<void>;
   /** mdadm --add: the member becomes a spare, or is rebuilt at once when a raid slot is empty. */
-  add(path: string, options: { readonly force: boolean }): Promise<void>;
+  add(path: string, options: AddOptions): Promise<void>;
   /** mdadm --re-add: by bitmap, else RAID_RE_ADD_REFUSED with the reason. */
   reAdd(path: string): Promise<void>;
-  /** sysfs sync_action: `check`, `repair`, `idle` (stop the running one), `frozen`. */
-  setSyncAction(action: "idle" | "check" | "repair" | "frozen"): Promise<void>;
+  /**
+   * mdadm --replace [--with]: a spare (`withPath`, or any) is written beside the member and takes
+   * its raid slot once it holds everything; redundancy never falls. RAID_NO_SPARE without one.
+   */
+  replace(path: string, withPath: string | null): Promise<void>;
+  /** sysfs state words `writemostly` and `failfast` of a member. */
+  setMemberFlags(
+    path: string,
+    flags: { readonly writeMostly?: boolean; readonly failfast?: boolean },
+  ): Promise<void>;
+  /**
+   * sysfs sync_action: `check`, `repair`, `idle` (stop the running one), `frozen`. `range`, bytes
+   * of the array: where a check or repair begins and ends (sysfs sync_min, sync_max).
+   */
+  setSyncAction(
+    action: "idle" | "check" | "repair" | "frozen",
+    range?: { readonly from: number; readonly to: number | null },
+  ): Promise<void>;
+  /**
+   * mdadm --grow and the updates of mdadm --assemble: client I/O waits for a moment, then goes on
+   * with the changed array. Refusals change nothing.
+   */
+  change(change: ArrayChange): Promise<void>;
   setSyncSpeed(speed: SyncSpeed): Promise<void>;
   /** Tells the array that a member's path vanished or changed under it. */
   memberVanished(path: string, reason: string): Promise<void>;
@@ -60,13 +82,29 @@ export interface RunningArray {
   stop(): Promise<void>;
 }
 
+export interface AddOptions {
+  readonly force: boolean;
+  readonly writeMostly?: boolean;
+  readonly failfast?: boolean;
+}
+
 export interface CreateArrayRequest {
   readonly name: string;
-  readonly level: "raid1";
+  readonly level: "raid1" | "raid10";
+  /** `n2`, `f2`, `o3` …; null = mdadm's default for the level. */
+  readonly layout: string | null;
+  /** Bytes of a raid10 chunk; null = mdadm's default. */
+  readonly chunkBytes: number | null;
   /** In raid slot order, then spares; the word `missing` leaves a raid slot empty. */
   readonly members: readonly string[];
   readonly raidDevices: number;
-  readonly bitmap: "internal" | "none";
+  readonly bitmap: "internal" | "clustered" | "none";
+  /** Slots and cluster name of a clustered bitmap. */
+  readonly nodes: number;
+  readonly clusterName: string;
+  /** Members that are written, and read only when no other one can be. */
+  readonly writeMostly: readonly string[];
+  readonly failfast: readonly string[];
   readonly bitmapChunkBytes: number | null;
   readonly metadata: "1.0" | "1.1" | "1.2";
   readonly assumeClean: boolean;

@@ -33,6 +33,11 @@ export type MemberStateWord =
   | "faulty"
   | "spare"
   | "blocked"
+  | "write_error"
+  | "want_replacement"
+  | "replacement"
+  | "writemostly"
+  | "failfast"
   | "rebuilding"
   | "missing"
   | "removed";
@@ -50,6 +55,10 @@ export interface MemberStatus {
   /** Bytes already rebuilt, while `rebuilding`. */
   readonly recoveryOffset: number | null;
   readonly readErrorsCorrected: number;
+  /** Read errors that count against the budget: halved every hour. */
+  readonly readErrors: number;
+  /** Entries of its bad-block list. */
+  readonly badBlocks: number;
   /** An I/O on this member has been under way for longer than a second, since this time. */
   readonly stalledSince: number | null;
   /** Why the member is faulty, in words; null when it is not. */
@@ -91,6 +100,14 @@ export interface ArrayStatus {
   /** set_name without the `homehost:` part. */
   readonly name: string;
   readonly level: "raid1" | "raid10";
+  /** mdadm's words, `near=2`; null for raid1. */
+  readonly layout: string | null;
+  /** Bytes of a raid10 chunk; null for raid1. */
+  readonly chunkBytes: number | null;
+  /** Bytes that the array uses of each member (the component size). */
+  readonly memberBytes: number;
+  /** Smallest unit that every member writes without read-modify-write: 512 or 4096. */
+  readonly logicalBlockBytes: number;
   readonly metadata: "1.0" | "1.1" | "1.2";
   readonly raidDevices: number;
   /** Array size in bytes. */
@@ -103,6 +120,11 @@ export interface ArrayStatus {
   readonly events: number;
   /** Sectors found different by the last check or repair. */
   readonly mismatchCount: number;
+  /** Where, in bytes of the array, ascending; the first ones when there are too many. */
+  readonly mismatches: {
+    readonly ranges: readonly { readonly offset: number; readonly length: number }[];
+    readonly truncated: boolean;
+  };
   readonly consistencyPolicy: "resync" | "bitmap";
   readonly bitmap: {
     readonly type: "internal" | "clustered" | "none";
@@ -110,6 +132,10 @@ export interface ArrayStatus {
     readonly dirtyChunks: number;
     readonly totalChunks: number;
     readonly delaySeconds: number;
+    /** Slots of a clustered bitmap; 0 otherwise. */
+    readonly nodes: number;
+    /** The cluster's name of a clustered bitmap; empty otherwise. */
+    readonly clusterName: string;
   };
   readonly members: readonly MemberStatus[];
   readonly sync: SyncStatus | null;
@@ -128,6 +154,10 @@ export interface ArrayHappening {
     | "member.readded"
     | "member.stalled"
     | "member.read-error-corrected"
+    | "member.bad-block"
+    | "member.replacing"
+    | "member.replaced"
+    | "array.changed"
     | "spare.active"
     | "sync.started"
     | "sync.finished"
