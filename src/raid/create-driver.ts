@@ -48,7 +48,8 @@ export const createOnDevices = async (
       });
     }
     const stale = staleRanges(content.probe);
-    members.push({ path, sizeBytes: device.sizeBytes, deviceUuid, stale });
+    const { sizeBytes, logicalBlockSize } = device;
+    members.push({ path, sizeBytes, logicalBlockSize, deviceUuid, stale });
   }
   if (held.length > 0 && !force) {
     const text = held.map(({ path, signatures }) => `${path} holds ${signatures.join(", ")}`);

@@ -61,6 +61,8 @@ export type CreateMember =
   | {
       readonly path: string;
       readonly sizeBytes: number;
+      /** Smallest unit it writes, bytes; 512 when not told. */
+      readonly logicalBlockSize?: number;
       readonly deviceUuid: Uint8Array;
       /** Old metadata to blank so that nothing finds it any more. */
       readonly stale: readonly ByteRange[];
@@ -93,12 +95,14 @@ export interface CreatePlan {
 
 /** Codes of refusals; each names what is wrong and what to do. */
 export type CreateRefusalCode =
+  | "RAID_BAD_NAME"
   | "RAID_BAD_MEMBER_COUNT"
   | "RAID_BAD_LAYOUT"
   | "RAID_BAD_BITMAP_CHUNK"
   | "RAID_BAD_CLUSTER"
   | "RAID_MEMBER_TOO_SMALL"
-  | "RAID_NOT_ENOUGH_MEMBERS";
+  | "RAID_NOT_ENOUGH_MEMBERS"
+  | "RAID_SECTOR_SIZE_MISMATCH";
 
 export interface CreateRefusal {
   readonly ok: false;
@@ -163,7 +167,8 @@ export function planCreate(
   options: CreateOptions,
   members: readonly CreateMember[],
 ): CreatePlanned {
-  const refusal = checkOptions(options, members) ?? checkCluster(options);
+  const refusal =
+    checkOptions(options, members) ?? checkCluster(options) ?? checkSectorSizes(members);
   if (refusal !== null) return refusal;
   const geometry = chooseGeometry(options, members);
   if (isRefusal(geometry)) return geometry;
@@ -225,18 +230,11 @@ function checkRaid10(
   isPresent: (raidSlot: number) => boolean,
 ): CreateRefusal | null {
   const geometry = geometryOf(options);
-  if (geometry === null) {
-    return refuse(
-      "RAID_BAD_LAYOUT",
-      `layout 0x${options.layout.toString(16)} with a chunk of ${options.chunkSectors / 2} KiB ` +
-        `does not suit ${options.raidDevices} raid devices`,
-      "use at most as many copies as raid devices, and a chunk that is a power of two of 4 KiB up",
-    );
-  }
+  if (geometry === null) return refuseLayout(options);
   if (options.bitmap === "clustered" && geometry.farCopies !== 1) {
     return refuse(
       "RAID_BAD_CLUSTER",
-      "a clustered raid10 array has near copies only",
+      "a clustered raid10 array has near copies only: far and offset ones are not supported",
       "use a layout like n2",
     );
   }
@@ -247,6 +245,30 @@ function checkRaid10(
         "the missing raid devices hold all copies of some data",
         "give more of the members",
       );
+}
+
+/** Why md takes no such layout. */
+function refuseLayout({ layout, chunkSectors, raidDevices }: CreateOptions): CreateRefusal {
+  if (chunkSectors < 8 || (chunkSectors & (chunkSectors - 1)) !== 0) {
+    return refuse(
+      "RAID_BAD_LAYOUT",
+      `a chunk of ${chunkSectors * SECTOR_BYTES} bytes is no power of two of 4 KiB or more`,
+      "use a chunk like 64K or 512K",
+    );
+  }
+  const copies = (layout & 0xff) * ((layout >> 8) & 0xff);
+  if (copies > raidDevices) {
+    return refuse(
+      "RAID_BAD_LAYOUT",
+      `${copies} copies need as many raid devices, there are ${raidDevices}`,
+      "use fewer copies or more raid devices",
+    );
+  }
+  return refuse(
+    "RAID_BAD_LAYOUT",
+    `layout 0x${layout.toString(16)} is not one that raid10 has`,
+    "use n, f or o and a number of copies from 2 up, like n2",
+  );
 }
 
 function checkCluster(options: CreateOptions): CreateRefusal | null {
@@ -269,6 +291,23 @@ function checkCluster(options: CreateOptions): CreateRefusal | null {
         `a cluster name has 1 to ${CLUSTER_NAME_BYTES - 1} bytes, this one ${length}`,
         "choose another name",
       );
+}
+
+/**
+ * md itself runs such a mix with the larger unit; then a file system made on 512-byte sectors stops
+ * working the day a 4096-byte member joins. Here the unit is settled at creation.
+ */
+function checkSectorSizes(members: readonly CreateMember[]): CreateRefusal | null {
+  const present = members.filter((member): member is PresentMember => member !== "missing");
+  const sizeOf = (member: PresentMember): number => member.logicalBlockSize ?? SECTOR_BYTES;
+  const first = present[0];
+  const other = present.find((member) => first !== undefined && sizeOf(member) !== sizeOf(first));
+  if (first === undefined || other === undefined) return null;
+  return refuse(
+    "RAID_SECTOR_SIZE_MISMATCH",
+    `${first.path} has sectors of ${sizeOf(first)} bytes, ${other.path} of ${sizeOf(other)}`,
+    "use members with equal logical sectors",
+  );
 }
 
 function chooseGeometry(

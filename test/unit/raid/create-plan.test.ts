@@ -48,6 +48,7 @@ function member(
   return { path: `/dev/d${index}`, sizeBytes, deviceUuid, stale };
 }
 
+const PRESENT = { path: "/dev/4kn", sizeBytes: 64 * MIB, deviceUuid: SAMPLE_UUID, stale: [] };
 const TWO = [member(0), member(1)];
 const RAID10 = { level: 10, raidDevices: 4, layout: 0x102, chunkSectors: 1024 } as const;
 const FOUR = [member(0), member(1), member(2), member(3)];
@@ -103,6 +104,18 @@ const REFUSALS: readonly Row[] = [
     options: { ...RAID10, chunkSectors: 1000 },
     members: FOUR,
     code: "RAID_BAD_LAYOUT",
+  },
+  {
+    name: "a layout that raid10 does not have",
+    options: { ...RAID10, layout: 0x101 },
+    members: FOUR,
+    code: "RAID_BAD_LAYOUT",
+  },
+  {
+    name: "a mix of sectors of 512 and 4096 bytes",
+    options: {},
+    members: [member(0), { ...PRESENT, logicalBlockSize: 4096 }],
+    code: "RAID_SECTOR_SIZE_MISMATCH",
   },
   {
     name: "a clustered far layout",
@@ -181,6 +194,11 @@ for (const row of REFUSALS) {
     assert.ok(planned.message.length > 0 && planned.remedy.length > 0);
   });
 }
+
+test("members with equal sectors of 4096 bytes make an array, whatever other ones are missing", () => {
+  const large = { ...PRESENT, logicalBlockSize: 4096 };
+  assert.ok(planCreate(options({ raidDevices: 3 }), [large, "missing", large]).ok);
+});
 
 test("the superblock is the last write of each member", () => {
   const planned = planCreate(options(), TWO);
