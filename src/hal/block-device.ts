@@ -4,8 +4,8 @@
  *
  * The contract every implementation keeps (test/conformance/block-device.ts proves it):
  * - `read` fills the whole target or fails; `write` stores every byte or fails. Nothing is short.
- * - A completed `write` is seen by every later `read`; it survives power loss only AFTER a `flush`
- *   that began after the write completed.
+ * - A completed `write` or `zero` is seen by every later `read`; it survives power loss only AFTER
+ *   a `flush` that began after it completed. A `zero` that fails has zeroed any part of its range.
  * - Requests outside `[0, sizeBytes)` fail with `HAL_OUT_OF_RANGE` and touch nothing.
  * - Buffers belong to the device until the call completes.
  * - After `close` every call fails with `HAL_DEVICE_CLOSED`.
@@ -24,6 +24,20 @@ export interface SyncCalls {
   flush(): void;
 }
 
+/** A stretch of a device as its store tells it. */
+export interface AllocationRun {
+  /** Bytes, more than 0. */
+  readonly length: number;
+  /**
+   * True only where every read finds zeroes and no write is stored. False says nothing: the content
+   * may be zeroes too.
+   */
+  readonly isHole: boolean;
+}
+
+/** Runs that one `allocation` call tells at most. Choice: bounds its time on a shredded file. */
+export const ALLOCATION_RUNS_MAX = 64;
+
 export interface BlockDevice {
   /** Path or label, for messages. */
   readonly name: string;
@@ -32,6 +46,11 @@ export interface BlockDevice {
   readonly logicalBlockSize: number;
   readonly readOnly: boolean;
   /**
+   * True when `zero` with `mayUnmap` gives space back and writes no data. Ask again before each
+   * use: a store that refuses the first time is not asked again.
+   */
+  readonly punches: boolean;
+  /**
    * The synchronous calls, or null when a call may block for long just now (a peer's member, a
    * stalled device). Ask again before each use: the answer may change.
    */
@@ -39,7 +58,20 @@ export interface BlockDevice {
   read(target: Uint8Array, offset: number): Promise<void>;
   /** Writes the pieces one after the other at consecutive positions starting at `offset`. */
   write(source: readonly Uint8Array[], offset: number): Promise<void>;
-  /** Makes every write that completed before this call durable (PREFLUSH, fdatasync). */
+  /**
+   * Makes the range read as zeroes. `mayUnmap`: space goes back to the store where it can; without
+   * it, or where it cannot, the range keeps or gets space, so later writes there need none.
+   * May take long for a long range, but no thread waits for it. Errors: those of `write`.
+   */
+  zero(offset: number, length: number, mayUnmap: boolean): Promise<void>;
+  /**
+   * What the store holds from `offset` on: at most ALLOCATION_RUNS_MAX runs, one after the other,
+   * neighbours unlike; together at least one byte and at most `length`, so ask again for the rest.
+   * Empty for a `length` of 0. A write or zero under way may or may not show. Errors: those of
+   * `read`.
+   */
+  allocation(offset: number, length: number): Promise<readonly AllocationRun[]>;
+  /** Makes all that completed before this call durable (PREFLUSH, fdatasync). */
   flush(): Promise<void>;
   close(): Promise<void>;
 }

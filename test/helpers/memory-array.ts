@@ -1,7 +1,8 @@
 /** A running raid1 array on simulated media as a block device: the product's engine, no threads. */
 import { CodedError } from "../../src/common/errors.ts";
 import { Prng } from "../../src/common/prng.ts";
-import type { BlockDevice } from "../../src/hal/block-device.ts";
+import type { AllocationRun, BlockDevice } from "../../src/hal/block-device.ts";
+import { checkRange } from "../../src/hal/device-range.ts";
 import { FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import { SimMedium } from "../../src/hal/sim/crash-device.ts";
 import { createOnMedia, GEOMETRY } from "../sim/media.ts";
@@ -65,6 +66,7 @@ class ArrayDevice implements BlockDevice {
   readonly name = "array";
   readonly logicalBlockSize = 512;
   readonly readOnly = false;
+  readonly punches = false;
   readonly sync = null;
   readonly #array: SimArray;
   readonly #scheduler: Scheduler;
@@ -91,6 +93,16 @@ class ArrayDevice implements BlockDevice {
       source.reduce((total, piece) => total + piece.length, 0),
     );
     await this.#ask((io, complete) => io.write(source, offset, false, complete));
+  }
+
+  async zero(offset: number, length: number, _mayUnmap: boolean): Promise<void> {
+    this.#check(offset, length);
+    await this.write([new Uint8Array(length)], offset);
+  }
+
+  async allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
+    this.#check(offset, length);
+    return length === 0 ? [] : [{ length, isHole: false }];
   }
 
   async flush(): Promise<void> {
@@ -123,7 +135,6 @@ class ArrayDevice implements BlockDevice {
 
   #check(offset: number, length: number): void {
     if (!this.#open) throw new CodedError("HAL_DEVICE_CLOSED", "array: closed");
-    if (offset < 0 || offset + length > this.sizeBytes || !Number.isSafeInteger(offset))
-      throw new CodedError("HAL_OUT_OF_RANGE", `array: ${length} bytes at ${offset} lie outside`);
+    checkRange(this, offset, length);
   }
 }

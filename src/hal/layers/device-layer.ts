@@ -1,6 +1,6 @@
 /** A layer over a block device that changes nothing: layers override what they are about. */
 
-import type { BlockDevice, SyncCalls } from "../block-device.ts";
+import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
 
 export class DeviceLayer implements BlockDevice {
   protected readonly inner: BlockDevice;
@@ -25,6 +25,10 @@ export class DeviceLayer implements BlockDevice {
     return this.inner.readOnly;
   }
 
+  get punches(): boolean {
+    return this.inner.punches;
+  }
+
   get sync(): SyncCalls | null {
     return this.inner.sync;
   }
@@ -35,6 +39,14 @@ export class DeviceLayer implements BlockDevice {
 
   write(source: readonly Uint8Array[], offset: number): Promise<void> {
     return this.inner.write(source, offset);
+  }
+
+  zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
+    return this.inner.zero(offset, length, mayUnmap);
+  }
+
+  allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
+    return this.inner.allocation(offset, length);
   }
 
   flush(): Promise<void> {

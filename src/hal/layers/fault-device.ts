@@ -9,7 +9,12 @@
  */
 
 import { CodedError } from "../../common/errors.ts";
-import { type BlockDevice, type SyncCalls, syncCallsOf } from "../block-device.ts";
+import {
+  type AllocationRun,
+  type BlockDevice,
+  type SyncCalls,
+  syncCallsOf,
+} from "../block-device.ts";
 import { DeviceLayer } from "./device-layer.ts";
 
 export type FaultKind = "read-error" | "write-error" | "flush-error" | "stall";
@@ -138,6 +143,18 @@ export class FaultDevice extends DeviceLayer {
     await this.#stall(offset, lengthOf(source));
     this.#fail("write-error", "write", offset, lengthOf(source));
     return this.inner.write(source, offset);
+  }
+
+  override async zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
+    await this.#stall(offset, length);
+    this.#fail("write-error", "zero", offset, length);
+    return this.inner.zero(offset, length, mayUnmap);
+  }
+
+  override async allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
+    await this.#stall(offset, length);
+    this.#fail("read-error", "allocation", offset, length);
+    return this.inner.allocation(offset, length);
   }
 
   override async flush(): Promise<void> {

@@ -6,7 +6,10 @@
 
 import * as fs from "node:fs";
 import { CodedError } from "../../common/errors.ts";
-import type { BlockDevice, SyncCalls } from "../block-device.ts";
+import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
+import { checkRange } from "../device-range.ts";
+import { readBlockQueue } from "./block-queue.ts";
+import { Turnstile } from "./turnstile.ts";
 
 const errnoOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "EIO";
@@ -23,47 +26,8 @@ const ioError = (verb: string, path: string, error: unknown): CodedError =>
         cause: error,
       });
 
-/** Bytes of a block device; sysfs counts sectors. Source: Documentation/ABI/stable/sysfs-block. */
-const blockDeviceBytes = (rdev: number): number => {
-  const major = ((rdev >> 8) & 0xfff) | 0;
-  const minor = (rdev & 0xff) | ((rdev >> 12) & 0xfff00);
-  return Number(fs.readFileSync(`/sys/dev/block/${major}:${minor}/size`, "utf8")) * 512;
-};
-
-const logicalBlockBytes = (rdev: number): number => {
-  const major = (rdev >> 8) & 0xfff;
-  const minor = (rdev & 0xff) | ((rdev >> 12) & 0xfff00);
-  const base = `/sys/dev/block/${major}:${minor}`;
-  for (const queue of [`${base}/queue`, `${base}/../queue`]) {
-    const file = `${queue}/logical_block_size`;
-    if (fs.existsSync(file)) return Number(fs.readFileSync(file, "utf8"));
-  }
-  return 512;
-};
-
-/**
- * Asynchronous calls of one handle under way at once. Choice: enough to keep a drive busy; a drive
- * that hangs holds this many threads of the process's pool and no more.
- */
-const CALLS_MAX = 8;
-
-/** Lets so many through at a time, the others in order of arrival. */
-class Turnstile {
-  #free = CALLS_MAX;
-  readonly #waiting: (() => void)[] = [];
-
-  async run<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#free--;
-    try {
-      return await call();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
-    }
-  }
-}
+/** What zeroes are written from where the store cannot zero by itself. */
+const ZEROES = new Uint8Array(1024 * 1024);
 
 export interface OpenFileOptions {
   readonly mode: "read" | "write";
@@ -76,6 +40,7 @@ export class FileBlockDevice implements BlockDevice {
   readonly sizeBytes: number;
   readonly logicalBlockSize: number;
   readonly readOnly: boolean;
+  readonly punches = false;
   readonly sync: SyncCalls;
   readonly #fd: number;
   readonly #turnstile = new Turnstile();
@@ -84,8 +49,9 @@ export class FileBlockDevice implements BlockDevice {
   private constructor(path: string, fd: number, stat: fs.Stats, readOnly: boolean) {
     this.name = path;
     this.#fd = fd;
-    this.sizeBytes = stat.isBlockDevice() ? blockDeviceBytes(stat.rdev) : stat.size;
-    this.logicalBlockSize = stat.isBlockDevice() ? logicalBlockBytes(stat.rdev) : 512;
+    const queue = stat.isBlockDevice() ? readBlockQueue(stat.rdev) : null;
+    this.sizeBytes = queue?.sizeBytes ?? stat.size;
+    this.logicalBlockSize = queue?.logicalBlockSize ?? 512;
     this.readOnly = readOnly;
     this.sync = {
       read: (target, offset) => this.#readSync(target, offset),
@@ -151,6 +117,22 @@ export class FileBlockDevice implements BlockDevice {
       at += put;
       if (at < offset + length) left = dropBytes(left, put);
     }
+  }
+
+  async zero(offset: number, length: number, _mayUnmap: boolean): Promise<void> {
+    this.#check(length, offset, true);
+    const end = offset + length;
+    for (let at = offset; at < end; ) {
+      const piece = ZEROES.subarray(0, Math.min(ZEROES.length, end - at));
+      const from = at;
+      await this.#turnstile.run(() => this.#writeAll([piece], from, piece.length));
+      at += piece.length;
+    }
+  }
+
+  async allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
+    this.#check(length, offset, false);
+    return length === 0 ? [] : [{ length, isHole: false }];
   }
 
   async flush(): Promise<void> {
@@ -222,12 +204,7 @@ export class FileBlockDevice implements BlockDevice {
     if (writing && this.readOnly) {
       throw new CodedError("HAL_READ_ONLY", `${this.name}: opened read-only`);
     }
-    if (offset < 0 || offset + length > this.sizeBytes || !Number.isSafeInteger(offset)) {
-      throw new CodedError(
-        "HAL_OUT_OF_RANGE",
-        `${this.name}: ${length} bytes at ${offset} lie outside`,
-      );
-    }
+    checkRange(this, offset, length);
   }
 }
 

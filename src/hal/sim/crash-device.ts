@@ -8,11 +8,14 @@
  * - Calls complete when the scheduler says so; the order in which several calls under way complete
  *   is arbitrary. Read content is what the cache holds at completion. While the device is `quick`
  *   it has synchronous calls too, which complete at once.
+ * - Zeroing is a write of zeroes: unflushed, any subset of its sectors is lost.
  */
 
 import { CodedError } from "../../common/errors.ts";
 import type { Prng } from "../../common/prng.ts";
-import type { BlockDevice, SyncCalls } from "../block-device.ts";
+import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
+import { checkRange } from "../device-range.ts";
+import { zeroRuns } from "./zero-runs.ts";
 
 const SECTOR = 512;
 
@@ -86,6 +89,7 @@ export class SimDevice implements BlockDevice {
   readonly name: string;
   readonly logicalBlockSize = SECTOR;
   readonly readOnly = false;
+  readonly punches = true;
   readonly #medium: SimMedium;
   readonly #turn: Turn;
   readonly #quick: () => boolean;
@@ -131,6 +135,17 @@ export class SimDevice implements BlockDevice {
     this.#medium.complete(write);
   }
 
+  async zero(offset: number, length: number, _mayUnmap: boolean): Promise<void> {
+    this.#check(offset, length);
+    await this.write([new Uint8Array(length)], offset);
+  }
+
+  async allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
+    this.#check(offset, length);
+    await this.#turn();
+    return zeroRuns(this.#medium.current, offset, length);
+  }
+
   async flush(): Promise<void> {
     this.#check(0, 0);
     const writes = this.#medium.flushable();
@@ -155,11 +170,6 @@ export class SimDevice implements BlockDevice {
 
   #check(offset: number, length: number): void {
     if (!this.#open) throw new CodedError("HAL_DEVICE_CLOSED", `${this.name}: closed`);
-    if (offset < 0 || offset + length > this.sizeBytes || !Number.isSafeInteger(offset)) {
-      throw new CodedError(
-        "HAL_OUT_OF_RANGE",
-        `${this.name}: ${length} bytes at ${offset} lie outside`,
-      );
-    }
+    checkRange(this, offset, length);
   }
 }

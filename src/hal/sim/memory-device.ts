@@ -1,7 +1,9 @@
 /** A member in memory: as quick as the page cache, gone with the process. For tests and benches. */
 
 import { CodedError } from "../../common/errors.ts";
-import type { BlockDevice, SyncCalls } from "../block-device.ts";
+import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
+import { checkRange } from "../device-range.ts";
+import { zeroRuns } from "./zero-runs.ts";
 
 const LOGICAL_BLOCK = 512;
 
@@ -9,12 +11,15 @@ export interface MemoryDeviceOptions {
   readonly readOnly?: boolean;
   /** Without synchronous calls, as a member behind a network has none. */
   readonly isSlow?: boolean;
+  /** What `punches` says; true unless told otherwise. */
+  readonly punches?: boolean;
 }
 
 export class MemoryDevice implements BlockDevice {
   readonly name: string;
   readonly logicalBlockSize = LOGICAL_BLOCK;
   readonly readOnly: boolean;
+  readonly punches: boolean;
   readonly sync: SyncCalls | null;
   /** The content; several handles may share it. */
   readonly bytes: Uint8Array;
@@ -24,6 +29,7 @@ export class MemoryDevice implements BlockDevice {
     this.name = name;
     this.bytes = bytes;
     this.readOnly = options.readOnly ?? false;
+    this.punches = !this.readOnly && (options.punches ?? true);
     const calls: SyncCalls = {
       read: (target, offset) => this.#read(target, offset),
       write: (source, offset) => this.#write(source, offset),
@@ -44,6 +50,16 @@ export class MemoryDevice implements BlockDevice {
     this.#write(source, offset);
   }
 
+  async zero(offset: number, length: number, _mayUnmap: boolean): Promise<void> {
+    this.#checkWrite(offset, length);
+    this.bytes.fill(0, offset, offset + length);
+  }
+
+  async allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
+    this.#check(offset, length);
+    return zeroRuns(this.bytes, offset, length);
+  }
+
   async flush(): Promise<void> {
     this.#check(0, 0);
   }
@@ -59,8 +75,7 @@ export class MemoryDevice implements BlockDevice {
 
   #write(source: readonly Uint8Array[], offset: number): void {
     const length = source.reduce((total, piece) => total + piece.length, 0);
-    this.#check(offset, length);
-    if (this.readOnly) throw new CodedError("HAL_READ_ONLY", `${this.name}: opened read-only`);
+    this.#checkWrite(offset, length);
     let at = offset;
     for (const piece of source) {
       this.bytes.set(piece, at);
@@ -68,11 +83,13 @@ export class MemoryDevice implements BlockDevice {
     }
   }
 
+  #checkWrite(offset: number, length: number): void {
+    this.#check(offset, length);
+    if (this.readOnly) throw new CodedError("HAL_READ_ONLY", `${this.name}: opened read-only`);
+  }
+
   #check(offset: number, length: number): void {
     if (!this.#open) throw new CodedError("HAL_DEVICE_CLOSED", `${this.name}: closed`);
-    if (offset < 0 || offset + length > this.sizeBytes || !Number.isSafeInteger(offset)) {
-      const text = `${this.name}: ${length} bytes at ${offset} lie outside`;
-      throw new CodedError("HAL_OUT_OF_RANGE", text);
-    }
+    checkRange(this, offset, length);
   }
 }

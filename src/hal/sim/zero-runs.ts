@@ -1,0 +1,29 @@
+/** The allocation that content in memory tells: pages of zeroes are holes. */
+
+import { ALLOCATION_RUNS_MAX, type AllocationRun } from "../block-device.ts";
+
+const PAGE = 4096;
+
+/** Runs of `bytes` from `offset` on, as `BlockDevice.allocation` returns them. */
+export const zeroRuns = (
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+): readonly AllocationRun[] => {
+  const runs: AllocationRun[] = [];
+  const end = offset + length;
+  for (let at = offset; at < end; ) {
+    const next = Math.min(end, at + PAGE - (at % PAGE));
+    const isHole = bytes.subarray(at, next).every((byte) => byte === 0);
+    const last = runs.at(-1);
+    if (last?.isHole === isHole) {
+      runs[runs.length - 1] = { length: last.length + next - at, isHole };
+    } else if (runs.length < ALLOCATION_RUNS_MAX) {
+      runs.push({ length: next - at, isHole });
+    } else {
+      break;
+    }
+    at = next;
+  }
+  return runs;
+};
