@@ -6,6 +6,7 @@
 import type { Logger } from "../common/log.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
+import type { AssemblyReport } from "../raid/assembly-status.ts";
 
 /** A certificate for NBD over TLS (STARTTLS), PEM texts. */
 export interface EngineTls {
@@ -197,6 +198,11 @@ export interface MemberFault {
 export interface StorageEngine {
   /** Never rejects for what it finds: a path that is gone or unfit has a `problem`. */
   probe(path: string): Promise<DeviceProbe>;
+  /**
+   * What `assemble` would say to these paths, and what their superblocks tell. Reads only, and
+   * never rejects for what it finds; members of running arrays may be among the paths.
+   */
+  examine(paths: readonly string[]): Promise<AssemblyReport>;
   /** Writes fresh metadata, then assembles. Nothing is written when it refuses. */
   create(request: CreateArrayRequest): Promise<RunningArray>;
   /**

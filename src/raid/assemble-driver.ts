@@ -11,12 +11,13 @@ import type { ArrayMachine } from "./array-machine.ts";
 import { type StartMember, startArray } from "./array-start.ts";
 import { SECTOR } from "./array-state.ts";
 import { assemble } from "./assembly.ts";
+import { refusalToRun } from "./assembly-runnable.ts";
 import type { AssemblyCandidate, AssemblyMember, AssemblyStart } from "./assembly-types.ts";
 import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-superblock.ts";
 import { readCandidate } from "./candidate-driver.ts";
 import { readRange } from "./content-driver.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
-import { RAID_SLOTS_MAX, type SharedArrayState } from "./shared-state.ts";
+import type { SharedArrayState } from "./shared-state.ts";
 import type { Superblock } from "./superblock-fields.ts";
 
 /** Source: drivers/md/md.c DEFAULT_SAFEMODE_DELAY, (200 * HZ) / 1000 + 1 jiffies. */
@@ -81,38 +82,6 @@ const refuse = (
   throw new CodedError(code, message, { remedy, details: { members: list } });
 };
 
-/** What this engine cannot run though md could. */
-const refuseUnrunnable = (verdict: AssemblyStart, options: AssembleOptions): void => {
-  const { members, shape, bitmap } = verdict;
-  if (shape.raid10 !== null) {
-    const remedy = "examine it here, assemble it with Linux md";
-    refuse("RAID_LEVEL_NOT_RUNNABLE", "raid10 arrays cannot be run yet", remedy, members);
-  }
-  if (shape.freshest.raidDisks > RAID_SLOTS_MAX) {
-    const text = `the array has ${shape.freshest.raidDisks} raid devices, at most ${RAID_SLOTS_MAX} can be run`;
-    refuse("RAID_BAD_MEMBER_COUNT", text, "assemble it with Linux md", members);
-  }
-  if (bitmap.state === "absent") {
-    const text = `no in-sync member has a readable bitmap (${bitmap.reason})`;
-    const remedy = "assemble it with mdadm --update=no-bitmap, then here";
-    refuse("RAID_BITMAP_UNUSABLE", text, remedy, members);
-  }
-  if (
-    bitmap.state !== "none" &&
-    bitmap.state !== "absent" &&
-    bitmap.superblock.nodes > 0 &&
-    !options.readOnly
-  ) {
-    const remedy = "assemble it read-only, or in the cluster it belongs to";
-    refuse(
-      "RAID_CLUSTERED_ARRAY",
-      "the array is clustered and this board is in no cluster",
-      remedy,
-      members,
-    );
-  }
-};
-
 const placementOf = ({ placement }: AssemblyMember): StartMember["placement"] | null => {
   switch (placement.type) {
     case "in-sync":
@@ -142,7 +111,10 @@ export const assembleDevices = async (
   if (verdict.verdict === "refuse") {
     return refuse(verdict.code, verdict.message, verdict.remedy, verdict.members);
   }
-  refuseUnrunnable(verdict, options);
+  const unrunnable = refusalToRun(verdict, options);
+  if (unrunnable !== null) {
+    return refuse(unrunnable.code, unrunnable.message, unrunnable.remedy, verdict.members);
+  }
   const { bitmap, shape } = verdict;
   const superblock =
     bitmap.state === "usable" || bitmap.state === "stale" ? bitmap.superblock : null;

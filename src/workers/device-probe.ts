@@ -5,7 +5,9 @@ import { CodedError } from "../common/errors.ts";
 import type { DeviceProbe } from "../control/engine.ts";
 import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
 import { readContent } from "../raid/content-driver.ts";
+import { levelName } from "../raid/examine-lines.ts";
 import { memberRole, superblockMinor, superblockName } from "../raid/superblock.ts";
+import type { Superblock090 } from "../raid/superblock-090.ts";
 import type { Superblock } from "../raid/superblock-fields.ts";
 import { uuidToKernelText } from "../raid/uuid.ts";
 
@@ -26,11 +28,31 @@ const describe = (sb: Superblock): NonNullable<DeviceProbe["md"]> => {
     arrayUuid: uuidToKernelText(sb.setUuid),
     deviceUuid: uuidToKernelText(sb.deviceUuid),
     name: name.slice(name.indexOf(":") + 1),
-    level: sb.level >= 0 ? `raid${sb.level}` : "linear",
+    level: levelName(sb.level),
     raidDevices: sb.raidDisks,
     events: sb.events,
     metadata: `1.${superblockMinor(sb)}`,
     role: role.type === "slot" ? `active device ${role.raidSlot}` : role.type,
+  };
+};
+
+/**
+ * Old metadata is told of, so that its array shows with the reason why it is not run. The UUID is
+ * in the words that mdadm prints.
+ */
+const describe090 = (sb: Superblock090): NonNullable<DeviceProbe["md"]> => {
+  const words = new Uint8Array(16);
+  const view = new DataView(words.buffer);
+  for (const [index, word] of sb.uuidWords.entries()) view.setUint32(index * 4, word);
+  return {
+    arrayUuid: uuidToKernelText(words),
+    deviceUuid: "",
+    name: `md${sb.mdMinor}`,
+    level: levelName(sb.level),
+    raidDevices: sb.raidDisks,
+    events: sb.events,
+    metadata: "0.90",
+    role: `active device ${sb.thisDevice.raidSlot}`,
   };
 };
 
@@ -51,7 +73,8 @@ export const probePath = async (path: string): Promise<DeviceProbe> => {
       const found = probe.superblock;
       const { sizeBytes, logicalBlockSize } = device;
       const sb = found?.problem === null ? found.parsed?.value : undefined;
-      const md = sb === undefined ? null : describe(sb);
+      const old090 = sb === undefined ? probe.superblock090 : null;
+      const md = sb === undefined ? old090 && describe090(old090) : describe(sb);
       const damaged = found !== null && found.problem !== null ? ["damaged md superblock"] : [];
       const old = probe.superblock090 === null ? [] : ["md 0.90 superblock"];
       const words = [...signatures, ...probe.foreign, ...old, ...damaged];

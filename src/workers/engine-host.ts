@@ -20,11 +20,13 @@ import type {
 } from "../control/engine.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
+import type { AssemblyReport } from "../raid/assembly-status.ts";
 import { type CreateDevice, createOnDevices } from "../raid/create-driver.ts";
 import { type CreateOptions, setNameBytes } from "../raid/create-plan.ts";
 import { RAID_SLOTS_MAX } from "../raid/shared-state.ts";
 import { ArrayHostThread } from "./array-host.ts";
 import { probePath } from "./device-probe.ts";
+import { examinePaths } from "./examine-paths.ts";
 import { FaultBoard } from "./fault-board.ts";
 import { IoPool } from "./io-pool.ts";
 import { openMember } from "./open-member.ts";
@@ -64,6 +66,10 @@ class EngineHost implements StorageEngine {
 
   probe(path: string): Promise<DeviceProbe> {
     return probePath(path);
+  }
+
+  examine(paths: readonly string[]): Promise<AssemblyReport> {
+    return examinePaths(paths);
   }
 
   async create(request: CreateArrayRequest): Promise<RunningArray> {

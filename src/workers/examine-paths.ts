@@ -1,0 +1,40 @@
+/** What starting an array from some paths would come to. Reads, never writes. */
+
+import { CodedError } from "../common/errors.ts";
+import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
+import { assemblyReport } from "../raid/assembly-report.ts";
+import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
+import type { AssemblyCandidate } from "../raid/assembly-types.ts";
+import { readCandidate } from "../raid/candidate-driver.ts";
+
+const unreadable = (path: string, error: CodedError): FoundMember => ({
+  path,
+  superblock: null,
+  placement: "unusable",
+  raidSlot: null,
+  reason: "unreadable",
+  text: error.message,
+});
+
+/** The report; a path that cannot be opened is in it with the reason. Never rejects for that. */
+export const examinePaths = async (paths: readonly string[]): Promise<AssemblyReport> => {
+  const candidates: AssemblyCandidate[] = [];
+  const unopened = new Map<string, FoundMember>();
+  for (const path of paths) {
+    try {
+      const device = await FileBlockDevice.open(path, { mode: "read" });
+      try {
+        candidates.push(await readCandidate(path, device));
+      } finally {
+        await device.close();
+      }
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      unopened.set(path, unreadable(path, error));
+    }
+  }
+  const report = assemblyReport(candidates);
+  const judged = new Map(report.members.map((member) => [member.path, member]));
+  const members = paths.flatMap((path) => judged.get(path) ?? unopened.get(path) ?? []);
+  return { ...report, members };
+};
