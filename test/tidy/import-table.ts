@@ -37,8 +37,9 @@ const WEB = /^web\//;
 const TOP_OF_SRC = /^src\/[^/]+\.ts$/;
 const ANYTHING = /^src\//;
 
-/** What of raid/ and nbd/ the control plane may see: status values, ports and facades. */
-const RAID_PUBLIC = /^src\/raid\/(.*-status|.*-driver|.*-device|uuid)\.ts$/;
+/** What of raid/ and nbd/ the control plane may see: status values, ports, facades, plans. */
+const RAID_PUBLIC =
+  /^src\/raid\/(.*-status|.*-driver|.*-device|create-plan|create-options|array-change|raid10-layout|uuid)\.ts$/;
 const NBD_PUBLIC = /^src\/nbd\/(export-backend|.*-driver)\.ts$/;
 const RAID_STATUS = /^src\/raid\/.*-status\.ts$/;
 /** The storage engine's interface: declared by control, implemented by workers. */
@@ -62,7 +63,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     area: "hal/linux",
     files: HAL_LINUX,
     may: [COMMON, CONSTANTS, HAL_PORTS],
-    packages: [],
+    packages: [/^koffi$/],
     node: "all",
   },
   {
@@ -112,7 +113,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     area: "control",
     files: CONTROL,
     may: [COMMON, CONSTANTS, HAL_PORTS, RAID_PUBLIC, NBD_PUBLIC, STORE],
-    packages: [],
+    packages: [/^croner$/],
     node: "all",
   },
   {
