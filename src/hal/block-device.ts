@@ -61,7 +61,7 @@ export interface BlockDevice {
   /**
    * Makes the range read as zeroes. `mayUnmap`: space goes back to the store where it can; without
    * it, or where it cannot, the range keeps or gets space, so later writes there need none.
-   * May take long for a long range, but no thread waits for it. Errors: those of `write`.
+   * May take long for a long range, but the calling thread goes on. Errors: those of `write`.
    */
   zero(offset: number, length: number, mayUnmap: boolean): Promise<void>;
   /**

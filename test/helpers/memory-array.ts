@@ -1,6 +1,7 @@
 /** A running raid1 array on simulated media as a block device: the product's engine, no threads. */
 import { CodedError } from "../../src/common/errors.ts";
 import { Prng } from "../../src/common/prng.ts";
+import { allData } from "../../src/hal/allocation-runs.ts";
 import type { AllocationRun, BlockDevice } from "../../src/hal/block-device.ts";
 import { checkRange } from "../../src/hal/device-range.ts";
 import { FaultSwitch } from "../../src/hal/layers/fault-device.ts";
@@ -102,7 +103,7 @@ class ArrayDevice implements BlockDevice {
 
   async allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
     this.#check(offset, length);
-    return length === 0 ? [] : [{ length, isHole: false }];
+    return allData(length);
   }
 
   async flush(): Promise<void> {

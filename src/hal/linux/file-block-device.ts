@@ -8,7 +8,9 @@ import * as fs from "node:fs";
 import { CodedError } from "../../common/errors.ts";
 import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
 import { checkRange } from "../device-range.ts";
-import { readBlockQueue } from "./block-queue.ts";
+import { type BlockQueue, readBlockQueue } from "./block-queue.ts";
+import { FileSpace } from "./file-space.ts";
+import { loadNativeCalls, type NativeCalls } from "./native-calls.ts";
 import { Turnstile } from "./turnstile.ts";
 
 const errnoOf = (error: unknown): string =>
@@ -29,10 +31,17 @@ const ioError = (verb: string, path: string, error: unknown): CodedError =>
 /** What zeroes are written from where the store cannot zero by itself. */
 const ZEROES = new Uint8Array(1024 * 1024);
 
+const zeroPieces = (length: number): readonly Uint8Array[] => {
+  const whole = Array<Uint8Array>(Math.floor(length / ZEROES.length)).fill(ZEROES);
+  return [...whole, ZEROES.subarray(0, length % ZEROES.length)];
+};
+
 export interface OpenFileOptions {
   readonly mode: "read" | "write";
   /** Claim a block device (O_EXCL): fails while a file system or md of the kernel uses it. */
   readonly exclusive?: boolean;
+  /** Where the native calls come from; `loadNativeCalls` unless told otherwise. */
+  readonly nativeCalls?: () => Promise<NativeCalls | null>;
 }
 
 export class FileBlockDevice implements BlockDevice {
@@ -40,19 +49,22 @@ export class FileBlockDevice implements BlockDevice {
   readonly sizeBytes: number;
   readonly logicalBlockSize: number;
   readonly readOnly: boolean;
-  readonly punches = false;
   readonly sync: SyncCalls;
   readonly #fd: number;
   readonly #turnstile = new Turnstile();
+  readonly #queue: BlockQueue | null;
+  readonly #space: FileSpace;
   #open = true;
 
-  private constructor(path: string, fd: number, stat: fs.Stats, readOnly: boolean) {
+  private constructor(path: string, fd: number, stat: fs.Stats, options: OpenFileOptions) {
     this.name = path;
     this.#fd = fd;
-    const queue = stat.isBlockDevice() ? readBlockQueue(stat.rdev) : null;
-    this.sizeBytes = queue?.sizeBytes ?? stat.size;
-    this.logicalBlockSize = queue?.logicalBlockSize ?? 512;
-    this.readOnly = readOnly;
+    this.#queue = stat.isBlockDevice() ? readBlockQueue(stat.rdev) : null;
+    this.sizeBytes = this.#queue?.sizeBytes ?? stat.size;
+    this.logicalBlockSize = this.#queue?.logicalBlockSize ?? 512;
+    this.readOnly = options.mode === "read";
+    const load = options.nativeCalls ?? loadNativeCalls;
+    this.#space = new FileSpace(fd, this.sizeBytes, this.#queue, load);
     this.sync = {
       read: (target, offset) => this.#readSync(target, offset),
       write: (source, offset) => this.#writeSync(source, offset),
@@ -77,8 +89,13 @@ export class FileBlockDevice implements BlockDevice {
         cause: error,
       });
     }
-    const stat = fs.fstatSync(fd);
-    return new FileBlockDevice(path, fd, stat, options.mode === "read");
+    const device = new FileBlockDevice(path, fd, fs.fstatSync(fd), options);
+    if (!device.readOnly) await device.#space.learn();
+    return device;
+  }
+
+  get punches(): boolean {
+    return this.#space.punches;
   }
 
   async read(target: Uint8Array, offset: number): Promise<void> {
@@ -119,20 +136,51 @@ export class FileBlockDevice implements BlockDevice {
     }
   }
 
-  async zero(offset: number, length: number, _mayUnmap: boolean): Promise<void> {
+  async zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
     this.#check(length, offset, true);
     const end = offset + length;
     for (let at = offset; at < end; ) {
-      const piece = ZEROES.subarray(0, Math.min(ZEROES.length, end - at));
       const from = at;
-      await this.#turnstile.run(() => this.#writeAll([piece], from, piece.length));
-      at += piece.length;
+      const piece = this.#space.pieceLength(at, end);
+      await this.#turnstile.run(() => this.#zeroPiece(from, piece, mayUnmap));
+      at += piece;
     }
+  }
+
+  async #zeroPiece(offset: number, length: number, mayUnmap: boolean): Promise<void> {
+    this.#check(length, offset, true);
+    try {
+      if (await this.#space.zero(offset, length, mayUnmap)) {
+        // A hole beyond the end of a file that has shrunk is none.
+        await this.#expectBytes(offset + length);
+        return;
+      }
+    } catch (error) {
+      throw error instanceof CodedError ? error : ioError("zero", this.name, error);
+    }
+    await this.#writeAll(zeroPieces(length), offset, length);
   }
 
   async allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
     this.#check(length, offset, false);
-    return length === 0 ? [] : [{ length, isHole: false }];
+    return this.#turnstile.run(async () => {
+      try {
+        const runs = await this.#space.runs(offset, length);
+        await this.#expectBytes(runs.reduce((end, run) => end + run.length, offset));
+        return runs;
+      } catch (error) {
+        throw error instanceof CodedError ? error : ioError("allocation", this.name, error);
+      }
+    });
+  }
+
+  /** Errors: HAL_IO_ERROR when the file has shrunk to less. */
+  async #expectBytes(bytes: number): Promise<void> {
+    if (this.#queue !== null) return;
+    const { size } = await new Promise<fs.Stats>((resolve, reject) => {
+      fs.fstat(this.#fd, (error, stat) => (error === null ? resolve(stat) : reject(error)));
+    });
+    if (size < bytes) throw this.#short();
   }
 
   async flush(): Promise<void> {

@@ -1,6 +1,7 @@
 /** The allocation that content in memory tells: pages of zeroes are holes. */
 
-import { ALLOCATION_RUNS_MAX, type AllocationRun } from "../block-device.ts";
+import { appendRun } from "../allocation-runs.ts";
+import type { AllocationRun } from "../block-device.ts";
 
 const PAGE = 4096;
 
@@ -15,14 +16,7 @@ export const zeroRuns = (
   for (let at = offset; at < end; ) {
     const next = Math.min(end, at + PAGE - (at % PAGE));
     const isHole = bytes.subarray(at, next).every((byte) => byte === 0);
-    const last = runs.at(-1);
-    if (last?.isHole === isHole) {
-      runs[runs.length - 1] = { length: last.length + next - at, isHole };
-    } else if (runs.length < ALLOCATION_RUNS_MAX) {
-      runs.push({ length: next - at, isHole });
-    } else {
-      break;
-    }
+    if (!appendRun(runs, next - at, isHole)) break;
     at = next;
   }
   return runs;

