@@ -90,10 +90,12 @@ export class ArrayRegistry {
     });
   }
 
-  /** Forgets the array and its exports; its superblocks stay as they are. */
+  /** Forgets the array and all that belongs to it; its superblocks stay as they are. */
   remove(uuid: string): void {
     this.#database.durably(() => {
-      this.#database.run("DELETE FROM exports WHERE array_uuid = ?", uuid);
+      for (const table of ["exports", "scrub_schedules", "scrubs", "array_spares"]) {
+        this.#database.run(`DELETE FROM ${table} WHERE array_uuid = ?`, uuid);
+      }
       this.#database.run("DELETE FROM arrays WHERE uuid = ?", uuid);
     });
   }

@@ -77,5 +77,35 @@ CREATE TABLE stored_replies (
 ) STRICT, WITHOUT ROWID;
 `;
 
+const SCRUBS_AND_SPARES = `
+CREATE TABLE scrub_schedules (
+  array_uuid TEXT PRIMARY KEY,
+  document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE scrubs (
+  id INTEGER PRIMARY KEY,
+  array_uuid TEXT NOT NULL,
+  is_ended INTEGER NOT NULL,
+  is_whole_success INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  document TEXT NOT NULL
+) STRICT;
+CREATE INDEX scrubs_by_array ON scrubs (array_uuid, id);
+
+CREATE TABLE array_spares (
+  array_uuid TEXT PRIMARY KEY,
+  spare_group TEXT,
+  spares_when_whole INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE spare_moves (
+  path TEXT PRIMARY KEY,
+  from_uuid TEXT NOT NULL,
+  to_uuid TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
 /** One script per version: entry n takes a database from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [FIRST_SLICE];
+export const MIGRATIONS: readonly string[] = [FIRST_SLICE, SCRUBS_AND_SPARES];

@@ -6,7 +6,9 @@ import { DeviceRecords } from "./device-records.ts";
 import { EventLog } from "./event-log.ts";
 import { ExportRecords } from "./export-records.ts";
 import { JobRecords } from "./job-records.ts";
+import { ScrubRecords } from "./scrub-records.ts";
 import { Settings } from "./settings.ts";
+import { SpareRecords } from "./spare-records.ts";
 import { StoredReplies } from "./stored-replies.ts";
 import { TokenRecords } from "./token-records.ts";
 
@@ -19,7 +21,9 @@ export interface Store {
   readonly exports: ExportRecords;
   readonly jobs: JobRecords;
   readonly replies: StoredReplies;
+  readonly scrubs: ScrubRecords;
   readonly settings: Settings;
+  readonly spares: SpareRecords;
   readonly tokens: TokenRecords;
   close(): void;
 }
@@ -35,7 +39,9 @@ export const openStore = (options: DatabaseOptions): Store => {
     exports: new ExportRecords(database),
     jobs: new JobRecords(database),
     replies: new StoredReplies(database),
+    scrubs: new ScrubRecords(database),
     settings: new Settings(database),
+    spares: new SpareRecords(database),
     tokens: new TokenRecords(database),
     close: () => {
       database.close();
