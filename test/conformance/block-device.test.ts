@@ -1,18 +1,19 @@
-/** Files, block devices, layers, simulated devices and the array keep the port's contract. */
+/** Files, block devices, layers and simulated devices keep the contract of the port. */
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Prng } from "../../src/common/prng.ts";
 import { AdaptiveDevice } from "../../src/hal/layers/adaptive-device.ts";
 import { FaultDevice, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
-import { FileBlockDevice } from "../../src/hal/linux/file-block-device.ts";
+import { FileBlockDevice, type OpenFileOptions } from "../../src/hal/linux/file-block-device.ts";
 import { SimDevice, SimMedium } from "../../src/hal/sim/crash-device.ts";
 import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
 import { attachLoop, detachLoop, noLoopDevice } from "../helpers/loop-device.ts";
-import { startMemoryArray } from "../helpers/memory-array.ts";
+import { type FileSystem, mountScratch } from "../helpers/scratch-mount.ts";
 import { skipWhen } from "../helpers/skip.ts";
 import { Scheduler } from "../sim/scheduler.ts";
-import { blockDeviceSuite, type DeviceFactory, type DeviceUnderTest } from "./block-device.ts";
+import { blockDeviceSuite } from "./block-device.ts";
+import type { DeviceFactory, DeviceSupport, DeviceUnderTest } from "./block-device-subject.ts";
 
 const SIZE = 1024 * 1024;
 
@@ -23,42 +24,66 @@ const adaptive: Layer = (device) => new AdaptiveDevice(device, () => performance
 const faulty: Layer = (device) =>
   new FaultDevice(device, new FaultSwitch(), () => Promise.resolve());
 
+const withoutNative = { nativeCalls: async () => null };
+
+/** An empty folder, on a file system of its own when one is named. */
+const makeScratch = (system: FileSystem | null) => {
+  if (system !== null) return mountScratch(system);
+  const folder = mkdtempSync(join(tmpdir(), "bd-"));
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+};
+
+interface FileOptions {
+  readonly layer?: Layer;
+  readonly system?: FileSystem;
+  readonly open?: Partial<OpenFileOptions>;
+}
+
 const fileFactory =
-  (layer: Layer): DeviceFactory =>
+  ({ layer = plain, system, open }: FileOptions = {}): DeviceFactory =>
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), "bd-"));
-    const path = join(folder, "member.img");
+    const scratch = makeScratch(system ?? null);
+    const path = join(scratch.folder, "member.img");
     writeFileSync(path, new Uint8Array(SIZE));
-    const device = await FileBlockDevice.open(path, { mode: "write" });
+    const device = await FileBlockDevice.open(path, { mode: "write", ...open });
     return {
       device: layer(device),
-      openReadOnly: async () => layer(await FileBlockDevice.open(path, { mode: "read" })),
+      openReadOnly: async () => layer(await FileBlockDevice.open(path, { mode: "read", ...open })),
       truncate: async () => truncateSync(path, SIZE / 2),
       dispose: async () => {
         await device.close();
-        rmSync(folder, { recursive: true, force: true });
+        scratch.remove();
       },
     };
   };
 
-const loopFactory: DeviceFactory = async () => {
-  const folder = mkdtempSync(join(tmpdir(), "bd-"));
-  const path = join(folder, "loop.img");
-  writeFileSync(path, new Uint8Array(SIZE));
-  const loop = attachLoop(path);
-  if (loop === null) throw new Error("no loop device could be made");
-  const device = await FileBlockDevice.open(loop, { mode: "write", exclusive: true });
-  return {
-    device,
-    openReadOnly: () => FileBlockDevice.open(loop, { mode: "read" }),
-    truncate: null,
-    dispose: async () => {
-      await device.close();
-      detachLoop(loop);
-      rmSync(folder, { recursive: true, force: true });
-    },
+interface LoopOptions {
+  readonly sectorSize?: number;
+  readonly system?: FileSystem;
+  readonly open?: Partial<OpenFileOptions>;
+}
+
+const loopFactory =
+  ({ sectorSize = 512, system, open }: LoopOptions = {}): DeviceFactory =>
+  async () => {
+    const scratch = makeScratch(system ?? null);
+    const path = join(scratch.folder, "loop.img");
+    writeFileSync(path, new Uint8Array(SIZE));
+    const loop = attachLoop(path, ["--sector-size", String(sectorSize)]);
+    if (loop === null) throw new Error("no loop device could be made");
+    const device = await FileBlockDevice.open(loop, { mode: "write", exclusive: true, ...open });
+    if (device.logicalBlockSize !== sectorSize) throw new Error("another logical block size");
+    return {
+      device,
+      openReadOnly: () => FileBlockDevice.open(loop, { mode: "read", ...open }),
+      truncate: null,
+      dispose: async () => {
+        await device.close();
+        detachLoop(loop);
+        scratch.remove();
+      },
+    };
   };
-};
 
 const memoryFactory: DeviceFactory = async () => {
   const bytes = new Uint8Array(SIZE);
@@ -89,32 +114,28 @@ const simFactory =
     };
   };
 
-const arrayFactory =
-  (legs: number, quickness: number): DeviceFactory =>
-  async () => {
-    const { device } = await startMemoryArray({ legs, seed: legs, quickness });
-    return {
-      device,
-      openReadOnly: null,
-      truncate: null,
-      dispose: () => device.close(),
-    };
-  };
+const quick: DeviceSupport = { sync: true, punches: true };
+const plainQuick: DeviceSupport = { sync: true, punches: false };
+blockDeviceSuite("file", fileFactory(), quick).run();
+blockDeviceSuite("adaptive over file", fileFactory({ layer: adaptive }), quick).run();
+blockDeviceSuite("disarmed faults over file", fileFactory({ layer: faulty }), quick).run();
+blockDeviceSuite("file, no native calls", fileFactory({ open: withoutNative }), plainQuick).run();
+blockDeviceSuite("memory", memoryFactory, quick).run();
+blockDeviceSuite("simulated", simFactory(false), { sync: false, punches: true }).run();
+blockDeviceSuite("simulated, quick", simFactory(true), quick).run();
 
-blockDeviceSuite("file", fileFactory(plain), { sync: true }).run();
-blockDeviceSuite("adaptive over file", fileFactory(adaptive), { sync: true }).run();
-blockDeviceSuite("disarmed faults over file", fileFactory(faulty), { sync: true }).run();
-blockDeviceSuite("memory", memoryFactory, { sync: true }).run();
-blockDeviceSuite("simulated", simFactory(false), { sync: false }).run();
-blockDeviceSuite("simulated, quick", simFactory(true), { sync: true }).run();
-blockDeviceSuite("raid1 of 2 in memory", arrayFactory(2, 0), { sync: false }).run();
-blockDeviceSuite("raid1 of 3 in memory, quick", arrayFactory(3, 5), { sync: false }).run();
-
+/** Needs root: what no loop device can stand for is skipped as a whole. */
 const loopReason = noLoopDevice();
-if (loopReason === undefined) {
-  blockDeviceSuite("loop block device", loopFactory, { sync: true }).run();
-} else {
-  const skipped = blockDeviceSuite("loop block device, skipped", memoryFactory, { sync: true });
-  skipWhen(loopReason, skipped)("a loop block device keeps the contract", () => undefined);
+const rooted = (name: string, factory: DeviceFactory, supports: DeviceSupport): void => {
+  if (loopReason === undefined) return void blockDeviceSuite(name, factory, supports).run();
+  const skipped = blockDeviceSuite(`${name}, skipped`, memoryFactory, quick);
+  skipWhen(loopReason, skipped)(`${name} keeps the contract`, () => undefined);
   skipped.run();
-}
+};
+// tmpfs punches but knows no zeroed ranges; ramfs knows neither, nor holes.
+rooted("file on tmpfs", fileFactory({ system: "tmpfs" }), quick);
+rooted("file on ramfs", fileFactory({ system: "ramfs" }), plainQuick);
+rooted("loop block device", loopFactory(), quick);
+rooted("loop block device of 4096-byte sectors", loopFactory({ sectorSize: 4096 }), quick);
+rooted("loop block device on ramfs", loopFactory({ system: "ramfs" }), plainQuick);
+rooted("loop block device, no native calls", loopFactory({ open: withoutNative }), plainQuick);

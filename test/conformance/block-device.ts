@@ -4,82 +4,22 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { CodedError } from "../../src/common/errors.ts";
-import type { BlockDevice } from "../../src/hal/block-device.ts";
 import { withSeeds } from "../helpers/seed.ts";
 import { withTimeout } from "../helpers/timeout.ts";
-
-export interface DeviceUnderTest {
-  /** Writable, zeroed, at least 256 KiB. */
-  readonly device: BlockDevice;
-  /** Another handle of the same store, opened read-only; null when there is no such thing. */
-  readonly openReadOnly: (() => Promise<BlockDevice>) | null;
-  /** Takes away the second half of the store, behind the device's back; null when nobody can. */
-  readonly truncate: (() => Promise<void>) | null;
-  /** Frees what the factory made; the device may be closed already. */
-  readonly dispose: () => Promise<void>;
-}
-
-export interface DeviceSupport {
-  /** It has synchronous calls all the time. */
-  readonly sync: boolean;
-}
-
-export type DeviceFactory = () => Promise<DeviceUnderTest>;
+import { addSpace } from "./block-device-space.ts";
+import {
+  codeOf,
+  type DeviceFactory,
+  type DeviceSupport,
+  type On,
+  pathsOf,
+  pattern,
+  readBack,
+  same,
+} from "./block-device-subject.ts";
 
 const LIMIT_MS = 60_000;
 const KIB = 1024;
-
-/** The code a call fails with; fails the test when it does not fail. */
-export const codeOf = async (call: () => void | Promise<void>): Promise<string> => {
-  try {
-    await call();
-  } catch (error) {
-    if (error instanceof CodedError) return error.code;
-    throw error;
-  }
-  return "no error";
-};
-
-const pattern = (length: number, seed: number): Uint8Array =>
-  Uint8Array.from({ length }, (_, at) => (at * 31 + seed * 7 + (at >> 8)) & 0xff);
-
-const readBack = async (device: BlockDevice, offset: number, length: number) => {
-  const target = new Uint8Array(length).fill(0xee);
-  await device.read(target, offset);
-  return target;
-};
-
-const same = (a: Uint8Array, b: Uint8Array, what: string): void =>
-  assert.is(Buffer.compare(a, b), 0, what);
-
-/** One device's calls of both kinds, as promises. */
-interface Path {
-  readonly name: string;
-  readonly read: (target: Uint8Array, offset: number) => Promise<void>;
-  readonly write: (source: readonly Uint8Array[], offset: number) => Promise<void>;
-  readonly flush: () => Promise<void>;
-}
-
-const pathsOf = (device: BlockDevice): Path[] => {
-  const { sync } = device;
-  const later: Path = {
-    name: "asynchronous",
-    read: (target, offset) => device.read(target, offset),
-    write: (source, offset) => device.write(source, offset),
-    flush: () => device.flush(),
-  };
-  if (sync === null) return [later];
-  const atOnce: Path = {
-    name: "synchronous",
-    read: async (target, offset) => sync.read(target, offset),
-    write: async (source, offset) => sync.write(source, offset),
-    flush: async () => sync.flush(),
-  };
-  return [later, atOnce];
-};
-
-type On = (title: string, body: (subject: DeviceUnderTest) => Promise<void>) => void;
 
 const addContent = (on: On): void => {
   on("stores every byte of every piece, at any place and length", async ({ device }) => {
@@ -174,12 +114,28 @@ const addRefusals = (on: On): void => {
       [Number.NaN, 1],
       [2 ** 53, 1],
     ] as const;
+    const badLengths = [
+      [0, -1],
+      [8, -8],
+      [0, 0.5],
+      [0, Number.NaN],
+      [0, 2 ** 53],
+    ] as const;
     for (const path of pathsOf(device)) {
       for (const [offset, length] of outside) {
         const said = `${path.name} ${length} bytes at ${offset}`;
         const bytes = new Uint8Array(length).fill(9);
         assert.is(await codeOf(() => path.read(bytes, offset)), "HAL_OUT_OF_RANGE", said);
         assert.is(await codeOf(() => path.write([bytes], offset)), "HAL_OUT_OF_RANGE", said);
+      }
+    }
+    for (const [offset, length] of [...outside, ...badLengths]) {
+      const said = `${length} bytes at ${offset}`;
+      const asked = async () => void (await device.allocation(offset, length));
+      assert.is(await codeOf(asked), "HAL_OUT_OF_RANGE", said);
+      for (const mayUnmap of [true, false]) {
+        const zeroed = () => device.zero(offset, length, mayUnmap);
+        assert.is(await codeOf(zeroed), "HAL_OUT_OF_RANGE", said);
       }
     }
     same(await readBack(device, end - 8, 8), pattern(8, 1), "the end is as it was");
@@ -193,6 +149,9 @@ const addRefusals = (on: On): void => {
       assert.is(await codeOf(() => path.write([new Uint8Array(1)], 0)), "HAL_DEVICE_CLOSED");
       assert.is(await codeOf(() => path.flush()), "HAL_DEVICE_CLOSED");
     }
+    assert.is(await codeOf(() => device.zero(0, 4096, true)), "HAL_DEVICE_CLOSED");
+    const asked = async () => void (await device.allocation(0, 4096));
+    assert.is(await codeOf(asked), "HAL_DEVICE_CLOSED");
     await device.close();
   });
 
@@ -208,6 +167,10 @@ const addRefusals = (on: On): void => {
         assert.is(await codeOf(() => path.write([new Uint8Array(100)], 50)), "HAL_READ_ONLY");
         await path.flush();
       }
+      assert.is(await codeOf(() => reader.zero(50, 100, true)), "HAL_READ_ONLY");
+      assert.is(reader.punches, false);
+      assert.equal(await reader.allocation(0, 0), []);
+      assert.is((await reader.allocation(50, 1))[0]?.isHole, false);
       same(await readBack(reader, 50, 100), pattern(100, 3), "reads go on");
     } finally {
       await reader.close();
@@ -255,9 +218,11 @@ export function blockDeviceSuite(name: string, make: DeviceFactory, supports: De
     assert.ok(device.sizeBytes >= 256 * KIB);
     assert.ok(device.logicalBlockSize === 512 || device.logicalBlockSize === 4096);
     assert.is(device.sync !== null, supports.sync);
+    assert.is(device.punches, supports.punches);
     same(await readBack(device, 0, 4096), new Uint8Array(4096), "it starts zeroed");
   });
   addContent(on);
+  addSpace(on);
   addRefusals(on);
   return test;
 }

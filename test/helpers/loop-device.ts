@@ -4,9 +4,10 @@ import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Makes a loop device over the file; null when none can be made. */
-export function attachLoop(path: string): string | null {
-  const result = spawnSync("losetup", ["--find", "--show", path], { encoding: "utf8" });
+/** Makes a loop device over the file, `options` being losetup's; null when none can be made. */
+export function attachLoop(path: string, options: readonly string[] = []): string | null {
+  const args = ["--find", "--show", ...options, path];
+  const result = spawnSync("losetup", args, { encoding: "utf8" });
   return result.status === 0 ? result.stdout.trim() : null;
 }
 

@@ -9,7 +9,7 @@ import {
   FaultSwitch,
 } from "../../../src/hal/layers/fault-device.ts";
 import { MemoryDevice } from "../../../src/hal/sim/memory-device.ts";
-import { codeOf } from "../../conformance/block-device.ts";
+import { codeOf } from "../../conformance/block-device-subject.ts";
 
 const SIZE = 64 * 1024;
 

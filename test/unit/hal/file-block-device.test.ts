@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
 import { syncCallsOf } from "../../../src/hal/block-device.ts";
 import { FileBlockDevice } from "../../../src/hal/linux/file-block-device.ts";
-import { codeOf } from "../../conformance/block-device.ts";
+import { codeOf } from "../../conformance/block-device-subject.ts";
 import { skipWhen } from "../../helpers/skip.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
