@@ -14,7 +14,8 @@ export function mountScratch(system: FileSystem): { folder: string; remove: () =
   return {
     folder,
     remove: () => {
-      spawnSync("umount", [folder]);
+      // Lazily: a failed test may have left a file open.
+      spawnSync("umount", ["--lazy", folder]);
       rmdirSync(folder);
     },
   };

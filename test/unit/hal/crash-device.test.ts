@@ -91,6 +91,34 @@ test("a power cut takes any subset of the sectors that were not flushed, never p
   assert.is(seen.size, 2 ** 5, "every subset of five sectors occurs");
 });
 
+test("zeroes are volatile until they are flushed, and tear at sectors", () => {
+  const seen = new Set<string>();
+  for (let seed = 1; seed <= 60; seed++) {
+    const { medium, waiting, device } = setUp();
+    medium.preset(0, new Uint8Array(SECTORS * SECTOR).fill(3));
+    void device.zero(SECTOR, 3 * SECTOR, seed % 2 === 0);
+    if (seed % 3 === 0) waiting.shift()?.();
+    medium.crash(new Prng(seed));
+    seen.add(valuesOf(medium.durable).slice(0, 5).join(""));
+  }
+  assert.is(seen.size, 2 ** 3, "every subset of three sectors occurs");
+  assert.ok([...seen].every((values) => values.startsWith("3") && values.endsWith("3")));
+});
+
+test("flushed zeroes survive every power cut", async () => {
+  const { medium, waiting, device } = setUp();
+  medium.preset(0, new Uint8Array(SECTORS * SECTOR).fill(3));
+  const zeroed = device.zero(SECTOR, 3 * SECTOR, true);
+  waiting.shift()?.();
+  await zeroed;
+  assert.is(medium.durable[SECTOR], 3);
+  const flushed = device.flush();
+  waiting.shift()?.();
+  await flushed;
+  for (let seed = 1; seed < 20; seed++) medium.crash(new Prng(seed));
+  assert.equal(valuesOf(medium.durable).slice(0, 5), [3, 0, 0, 0, 3]);
+});
+
 test("what is durable survives any number of power cuts", async () => {
   const { medium, waiting, device, sectors } = setUp();
   const written = device.write(sectors(4, SECTORS), 0);

@@ -44,6 +44,27 @@ test("a write error changes nothing and leaves reads and flushes alone", async (
   await device.flush();
 });
 
+test("zeroing is hit as a write, asking for the allocation as a read", async () => {
+  const { bytes, faults, delays, device } = setUp();
+  bytes.fill(1);
+  const range = { offset: 4096, length: 4096 };
+  faults.arm(fault("write-error", { range }));
+  assert.is(await codeOf(() => device.zero(4000, 97, true)), "HAL_IO_ERROR");
+  assert.ok(bytes.every((byte) => byte === 1));
+  await device.zero(0, 4096, true);
+  await device.allocation(0, SIZE);
+  faults.disarmAll();
+  faults.arm(fault("read-error", { range }));
+  const asked = async () => void (await device.allocation(4096, 1));
+  assert.is(await codeOf(asked), "HAL_IO_ERROR");
+  await device.zero(4096, 4096, false);
+  assert.is(bytes.indexOf(1), 8192);
+  faults.arm(fault("stall", { stallMs: 7 }));
+  await device.zero(0, 1, true);
+  await device.allocation(0, 1);
+  assert.equal(delays, [7, 7]);
+});
+
 for (const [kind, call] of [
   ["read-error", (device: FaultDevice) => device.read(new Uint8Array(8), 0)],
   ["write-error", (device: FaultDevice) => device.write([new Uint8Array(8)], 0)],
