@@ -6,12 +6,12 @@
 export type ArrayChange =
   /** Component size, bytes of each member; `max`: as much as the smallest member has. */
   | { readonly type: "size"; readonly sizeBytes: number | "max" }
-  /** Raid slots of a raid1; the ones given up must be empty. */
+  /** Raid slots of a raid1; as many as are given up must be empty, wherever they are. */
   | { readonly type: "raid-devices"; readonly count: number }
   | {
       readonly type: "bitmap";
       readonly bitmap: "none" | "internal" | "clustered";
-      /** Bytes per bit; null = what mdadm would choose. */
+      /** Bytes per bit; null = what mdadm would choose, or as it is when the bitmap stays. */
       readonly chunkBytes: number | null;
       /** Slots and cluster name, for `clustered`. */
       readonly nodes: number;
@@ -24,5 +24,8 @@ export type ArrayChange =
   | { readonly type: "uuid"; readonly setUuid: Uint8Array }
   /** Every copy counts as different from the next start on. */
   | { readonly type: "resync" }
-  /** A bad-block list for every member, or none. */
-  | { readonly type: "bad-block-list"; readonly enabled: boolean };
+  /**
+   * A bad-block list for every member, or none. `force`: also where it has entries; such a member
+   * is recovered whole, because nothing tells its bad blocks from good ones any more.
+   */
+  | { readonly type: "bad-block-list"; readonly enabled: boolean; readonly force?: boolean };

@@ -143,6 +143,15 @@ export function setNameBytes(name: string, homehost: string): Uint8Array | null 
   return bytes;
 }
 
+/** cluster_name of a clustered bitmap; null when the name is empty or longer than 63 bytes. */
+export function clusterNameBytes(name: string): Uint8Array | null {
+  const plain = new TextEncoder().encode(name);
+  if (plain.length === 0 || plain.length >= CLUSTER_NAME_BYTES) return null;
+  const bytes = new Uint8Array(CLUSTER_NAME_BYTES);
+  bytes.set(plain);
+  return bytes;
+}
+
 /** Old md metadata on a member, to be blanked so that nothing takes it for the new array's. */
 export function staleRanges(probe: ProbedMember): readonly ByteRange[] {
   const range = (sector: number, length: number): ByteRange => {
@@ -283,14 +292,12 @@ function checkCluster(options: CreateOptions): CreateRefusal | null {
       "choose another number of nodes",
     );
   }
-  const length = new TextEncoder().encode(options.clusterName).length;
-  return length > 0 && length < CLUSTER_NAME_BYTES
-    ? null
-    : refuse(
-        "RAID_BAD_CLUSTER",
-        `a cluster name has 1 to ${CLUSTER_NAME_BYTES - 1} bytes, this one ${length}`,
-        "choose another name",
-      );
+  if (clusterNameBytes(options.clusterName) !== null) return null;
+  return refuse(
+    "RAID_BAD_CLUSTER",
+    `a cluster name has 1 to ${CLUSTER_NAME_BYTES - 1} bytes`,
+    "choose another name",
+  );
 }
 
 /**
@@ -448,8 +455,7 @@ function bitmapBytes(
 ): Uint8Array {
   const isClustered = options.bitmap === "clustered";
   const slots = isClustered ? options.nodes : 1;
-  const clusterName = new Uint8Array(CLUSTER_NAME_BYTES);
-  if (isClustered) clusterName.set(new TextEncoder().encode(options.clusterName));
+  const clusterName = isClustered ? clusterNameBytes(options.clusterName) : null;
   const superblock: BitmapSuperblock = {
     version: isClustered ? 5 : 4,
     uuid: options.setUuid,
@@ -462,7 +468,7 @@ function bitmapBytes(
     writeBehind: 0,
     sectorsReserved: 0,
     nodes: isClustered ? options.nodes : 0,
-    clusterName,
+    clusterName: clusterName ?? new Uint8Array(CLUSTER_NAME_BYTES),
     pad: new Uint8Array(BITMAP_PAD_BYTES),
   };
   const header = encodeBitmapSuperblock(superblock);

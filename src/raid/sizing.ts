@@ -90,12 +90,19 @@ export type BitmapSizing =
     }
   | { readonly ok: false; readonly minimumChunkBytes: number };
 
-/**
- * Chooses the bitmap chunk so that one slot fits the room that `size` sets aside: 64 MiB unless
- * that is too many bits. A requested chunk below the smallest possible one is refused.
- */
+/** Chooses the bitmap chunk so that one slot fits the room that `size` sets aside. */
 export function sizeBitmap(request: BitmapSizingRequest): BitmapSizing {
-  const room = bitmapSpaceSectors(request.size);
+  return sizeBitmapFor(bitmapSpaceSectors(request.size), request);
+}
+
+/**
+ * Chooses the bitmap chunk so that one slot fits `room` sectors: 64 MiB unless that is too many
+ * bits. A requested chunk below the smallest possible one is refused.
+ */
+export function sizeBitmapFor(
+  room: number,
+  request: Pick<BitmapSizingRequest, "syncSize" | "chunkBytes">,
+): BitmapSizing {
   const bitsMax = (room * SECTOR_BYTES - BITMAP_SUPERBLOCK) * 8;
   let minimumChunkBytes = MIN_BITMAP_CHUNK_BYTES;
   let bits = Math.floor((request.syncSize * SECTOR_BYTES) / minimumChunkBytes) + 1;

@@ -1,0 +1,246 @@
+/**
+ * From one state of a stopped array to another, in steps that may each be cut short anywhere:
+ *
+ *   same place, chunk and slots:  bits -> bitmap headers -> superblocks
+ *   another bitmap:               superblocks without a bitmap -> the new area -> superblocks
+ *   more data room first:         superblocks with the larger data_size, then the rest
+ *
+ * Every superblock step has one event more than the one before, on every member, those in sync
+ * before the others: whoever is freshest has the whole truth, and a member one step behind follows
+ * it. A bitmap has the events of the superblocks that claim it BEFORE they do. Until a bitmap is
+ * claimed nothing depends on it, and what it knew is kept in resync_offset.
+ */
+
+import { equalBytes } from "../common/bytes.ts";
+import type { MemberOp } from "./array-messages.ts";
+import {
+  BITMAP_SUPERBLOCK_BYTES,
+  type BitmapSuperblock,
+  bitmapChunks,
+  bitmapSlotBytes,
+  encodeBitmapSuperblock,
+} from "./bitmap-superblock.ts";
+import { firstSetSector, joinBits } from "./change-bits.ts";
+import {
+  type ArrayDraft,
+  type BitmapDraft,
+  type FoundArray,
+  isInSync,
+  type MemberDraft,
+} from "./change-draft.ts";
+import type { ChangePhase } from "./change-types.ts";
+import { encodeSuperblock } from "./superblock.ts";
+import {
+  MD_FEATURE_BAD_BLOCKS,
+  MD_FEATURE_BITMAP_OFFSET,
+  MD_FEATURE_CLUSTERED,
+  MD_FEATURE_RECOVERY_BITMAP,
+  MD_FEATURE_RECOVERY_OFFSET,
+  MD_FEATURE_REPLACEMENT,
+  SECTOR_BYTES,
+  type Superblock,
+} from "./superblock-fields.ts";
+
+/** Features that tell of the member itself. */
+const OWN_FEATURES =
+  MD_FEATURE_RECOVERY_OFFSET |
+  MD_FEATURE_RECOVERY_BITMAP |
+  MD_FEATURE_BAD_BLOCKS |
+  MD_FEATURE_REPLACEMENT;
+
+/** The steps that turn the array as found into `next`. `now` in milliseconds since the epoch. */
+export function planPhases(found: FoundArray, next: ArrayDraft, now: number): ChangePhase[] {
+  const writer = new PhaseWriter(found.events, now);
+  const ground = withRoom(found.draft, next);
+  if (next.bitmap === null) {
+    if (ground !== found.draft) writer.claim(withoutBitmap(ground, found.bitmap));
+    writer.claim(withoutBitmap({ ...next, bitmap: ground.bitmap }, found.bitmap));
+    return writer.phases;
+  }
+  if (ground.bitmap === null || !isSamePlace(ground.bitmap, next.bitmap)) {
+    const isClaimed = found.bitmap !== "none";
+    if (isClaimed || ground !== found.draft) writer.claim(withoutBitmap(ground, found.bitmap));
+  } else {
+    if (ground !== found.draft) writer.claim(ground);
+    if (!haveSameBits(ground.bitmap, next.bitmap)) writer.bits(ground.bitmap, next);
+  }
+  writer.claim(next);
+  return writer.phases;
+}
+
+/** Sectors behind which everything is in sync, or "none" for all, when the bitmap is gone. */
+export function resyncWithoutBitmap(
+  draft: ArrayDraft,
+  bitmap: FoundArray["bitmap"],
+): number | "none" {
+  const { resyncOffset } = draft.template;
+  if (bitmap === "unusable") return 0;
+  if (draft.bitmap === null || resyncOffset === "none") return resyncOffset;
+  const [first] = draft.bitmap.slots;
+  if (first === undefined) return 0;
+  const bits = unionOf(draft.bitmap);
+  const needed = firstSetSector(bits, first.superblock);
+  // A dirty array with a bitmap differs under its set bits and nowhere else.
+  if (needed === null) return resyncOffset === 0 ? "none" : resyncOffset;
+  return resyncOffset === 0 ? 0 : Math.min(resyncOffset, needed);
+}
+
+/** The bits of all slots together. */
+export function unionOf(bitmap: BitmapDraft): Uint8Array {
+  const bytes = bitmap.slots[0]?.bits.length ?? 0;
+  return joinBits(
+    bitmap.slots.map(({ bits }) => bits),
+    bytes,
+  );
+}
+
+function withoutBitmap(draft: ArrayDraft, bitmap: FoundArray["bitmap"]): ArrayDraft {
+  const resyncOffset = resyncWithoutBitmap(draft, bitmap);
+  return { ...draft, bitmap: null, template: { ...draft.template, resyncOffset } };
+}
+
+/** `now`, with as much room for data as `next` has where its size needs that. */
+function withRoom(now: ArrayDraft, next: ArrayDraft): ArrayDraft {
+  const { size } = next.template;
+  if (now.members.every(({ superblock }) => superblock.dataSize >= size)) return now;
+  const members = now.members.map((draft): MemberDraft => {
+    const later = next.members.find(({ member }) => member.id === draft.member.id);
+    const dataSize = later?.superblock.dataSize ?? draft.superblock.dataSize;
+    return { ...draft, superblock: { ...draft.superblock, dataSize } };
+  });
+  return { ...now, members };
+}
+
+function isSamePlace(a: BitmapDraft, b: BitmapDraft): boolean {
+  const [x, y] = [a.slots[0]?.superblock, b.slots[0]?.superblock];
+  if (x === undefined || y === undefined || a.offset !== b.offset) return false;
+  return (
+    x.chunkBytes === y.chunkBytes &&
+    slotBytesOf(x) === slotBytesOf(y) &&
+    x.version === y.version &&
+    equalBytes(x.uuid, y.uuid)
+  );
+}
+
+function haveSameBits(a: BitmapDraft, b: BitmapDraft): boolean {
+  return (
+    a.slots.length === b.slots.length &&
+    a.slots.every(({ bits }, slot) => {
+      const other = b.slots[slot]?.bits;
+      return other !== undefined && equalBytes(bits, other);
+    })
+  );
+}
+
+function slotBytesOf({ syncSize, chunkBytes }: BitmapSuperblock): number {
+  return bitmapSlotBytes(bitmapChunks(syncSize, chunkBytes));
+}
+
+/** Collects steps and counts events. */
+class PhaseWriter {
+  readonly phases: ChangePhase[] = [];
+  readonly #now: number;
+  #events: number;
+
+  constructor(events: number, now: number) {
+    this.#events = events;
+    this.#now = now;
+  }
+
+  /**
+   * The bits of `next`, still under the headers of `now`, which knows the same slots by another
+   * number or fewer bits; slots that are new get their own headers.
+   */
+  bits(now: BitmapDraft, next: ArrayDraft): void {
+    if (next.bitmap === null) return;
+    const slots = next.bitmap.slots.map(({ bits, superblock }, slot) => ({
+      bits,
+      superblock: now.slots[slot]?.superblock ?? superblock,
+    }));
+    const bytes = areaBytes({ ...next.bitmap, slots }, 0);
+    this.#write(next.members, next.bitmap.offset, bytes);
+  }
+
+  /** All members say `draft` from here on. */
+  claim(draft: ArrayDraft): void {
+    this.#events += 1;
+    const { bitmap, members } = draft;
+    if (bitmap !== null) this.#write(members, bitmap.offset, areaBytes(bitmap, this.#events));
+    this.#superblocks(draft, members.filter(isInSync));
+    this.#superblocks(
+      draft,
+      members.filter((member) => !isInSync(member)),
+    );
+  }
+
+  #write(members: readonly MemberDraft[], offset: number, data: Uint8Array): void {
+    const ops = new Map<number, readonly MemberOp[]>();
+    for (const { member, superblock } of members) {
+      const at = (superblock.superOffset + offset) * SECTOR_BYTES;
+      ops.set(member.id, [{ type: "write", offset: at, data }, { type: "flush" }]);
+    }
+    this.phases.push({ ops });
+  }
+
+  #superblocks(draft: ArrayDraft, members: readonly MemberDraft[]): void {
+    if (members.length === 0) return;
+    const ops = new Map<number, readonly MemberOp[]>();
+    for (const member of members) {
+      const superblock = this.#superblock(draft, member);
+      const data = encodeSuperblock(superblock);
+      const offset = superblock.superOffset * SECTOR_BYTES;
+      ops.set(member.member.id, [{ type: "write", offset, data }, { type: "flush" }]);
+    }
+    this.phases.push({ ops });
+  }
+
+  #superblock({ template, bitmap }: ArrayDraft, { superblock: own }: MemberDraft): Superblock {
+    const featureMap = (own.featureMap & OWN_FEATURES) | bitmapFeatures(bitmap);
+    const isRebuilding = (featureMap & MD_FEATURE_RECOVERY_OFFSET) !== 0;
+    // While the array was not clean a write may have missed the part already rebuilt, and without
+    // a bitmap nothing tells where.
+    const isRebuiltKnown = bitmap !== null || template.resyncOffset === "none";
+    return {
+      ...template,
+      featureMap: bitmap === null ? featureMap & ~MD_FEATURE_RECOVERY_BITMAP : featureMap,
+      bitmapOffset: bitmap?.offset ?? 0,
+      reshapeArea: own.reshapeArea,
+      newOffset: own.newOffset,
+      dataOffset: own.dataOffset,
+      dataSize: own.dataSize,
+      superOffset: own.superOffset,
+      recoveryOffset: isRebuilding && !isRebuiltKnown ? 0 : own.recoveryOffset,
+      devNumber: own.devNumber,
+      cntCorrectedRead: own.cntCorrectedRead,
+      deviceUuid: own.deviceUuid,
+      devFlags: own.devFlags,
+      bblogShift: own.bblogShift,
+      bblogSize: own.bblogSize,
+      bblogOffset: own.bblogOffset,
+      utime: { seconds: Math.floor(this.#now / 1000), microseconds: (this.#now % 1000) * 1000 },
+      events: this.#events,
+      logicalBlockSize: own.logicalBlockSize,
+    };
+  }
+}
+
+function bitmapFeatures(bitmap: BitmapDraft | null): number {
+  if (bitmap === null) return 0;
+  const isClustered = (bitmap.slots[0]?.superblock.nodes ?? 0) > 0;
+  return MD_FEATURE_BITMAP_OFFSET | (isClustered ? MD_FEATURE_CLUSTERED : 0);
+}
+
+/** All slots as they lie on a member; `events`: at least so many in every header. */
+function areaBytes(bitmap: BitmapDraft, events: number): Uint8Array {
+  const [first] = bitmap.slots;
+  if (first === undefined) return new Uint8Array(0);
+  const slotBytes = slotBytesOf(first.superblock);
+  const area = new Uint8Array(slotBytes * bitmap.slots.length);
+  bitmap.slots.forEach(({ superblock, bits }, slot) => {
+    const at = slot * slotBytes;
+    const newest = Math.max(superblock.events, events);
+    area.set(encodeBitmapSuperblock({ ...superblock, events: newest }), at);
+    area.set(bits, at + BITMAP_SUPERBLOCK_BYTES);
+  });
+  return area;
+}
