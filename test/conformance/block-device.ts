@@ -206,6 +206,8 @@ export function blockDeviceSuite(name: string, make: DeviceFactory, supports: De
         const subject = await make();
         try {
           await body(subject);
+          const { punches } = subject.device;
+          assert.is(punches, supports.punches, "it never has to write zeroes in between");
           await subject.device.close();
         } finally {
           await subject.dispose();

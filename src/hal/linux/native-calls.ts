@@ -18,7 +18,10 @@ export interface NativeCalls {
   readonly punchHole: (fd: number, offset: number, length: number) => Promise<void>;
   /** Makes the range read as zeroes and keeps, or takes, its space. Source: as punchHole. */
   readonly zeroRange: (fd: number, offset: number, length: number) => Promise<void>;
-  /** The first byte at or after `offset` that is data; null when there is none. Source: lseek(2). */
+  /**
+   * The first byte at or after `offset` that is data; null when there is none.
+   * Source: lseek(2).
+   */
   readonly seekData: (fd: number, offset: number) => Promise<number | null>;
   /** The first byte at or after `offset` in a hole; null when `offset` is beyond the end. */
   readonly seekHole: (fd: number, offset: number) => Promise<number | null>;
@@ -85,8 +88,10 @@ let bound: Promise<NativeCalls | null> | undefined;
 
 /**
  * The calls of this thread, loaded once; null where the addon cannot be loaded. Never rejects.
- * One call costs 46 us and 16 us of CPU, of which the kernel takes 2 us where nothing is stored and
- * 100 us where space goes back; loading takes 10 ms. Source: measured, 4 KiB punches on ext4.
+ *
+ * A punch of 4 KiB answers after 46 us, 8 at a time cost 16 us of CPU each; loading takes 10 ms.
+ * Called synchronously it took 2 us in a hole, 5 us in data not stored yet, 0.1 ms in stored data
+ * (1 MiB 0.4 ms, 1 GiB 2 s), so nothing here is synchronous. Source: measured, ext4, Linux 6.18.
  */
 export const loadNativeCalls = (): Promise<NativeCalls | null> => {
   bound ??= bindCalls().catch(() => null);
