@@ -9,6 +9,7 @@ import type { JobPage, JobRecords, JobRow } from "../store/job-records.ts";
 import type { EventService } from "./event-service.ts";
 import {
   isEnded,
+  isScrubJob,
   isSyncJob,
   type Job,
   type JobKind,
@@ -76,12 +77,14 @@ export class JobService {
 
   /**
    * Takes over what the last run left: verbs cut short have failed, jobs of sync actions are
-   * `interrupted` until the array takes the action up again.
+   * `interrupted` until the array takes the action up again. A paused check or repair stays paused.
    */
   takeOver(): void {
     for (const row of this.#records.unfinished()) {
       const job = fromRow(row);
-      if (isSyncJob(job.kind)) {
+      if (isScrubJob(job.kind) && job.state === "paused") {
+        this.#put(job);
+      } else if (isSyncJob(job.kind)) {
         const line = "interrupted: the daemon ended";
         this.#put(withLogLine({ ...job, state: "interrupted" }, this.#now(), line));
       } else {
@@ -119,6 +122,13 @@ export class JobService {
   /** Jobs that have not ended. */
   live(): Job[] {
     return [...this.#live.values()].map((entry) => entry.job).filter((job) => !isEnded(job));
+  }
+
+  /** Jobs of a subject that wait for their sync action to go on. */
+  held(subject: string): Job[] {
+    return this.live().filter(
+      (job) => job.subject === subject && (job.state === "interrupted" || job.state === "paused"),
+    );
   }
 
   /** Opens a job in state `running`. */
@@ -172,7 +182,7 @@ export class JobService {
   }
 
   /** Moves a job that has not ended to another such state, with a line in its log. */
-  move(id: string, state: "running" | "cancelling" | "paused", line: string): Job {
+  move(id: string, state: "running" | "cancelling" | "paused" | "interrupted", line: string): Job {
     const job = withLogLine({ ...this.get(id), state }, this.#now(), line);
     this.#put(job);
     return job;

@@ -8,12 +8,14 @@ export type JobKind =
   | "array.create"
   | "array.assemble"
   | "array.stop"
+  | "array.grow"
   | "array.resync"
   | "array.recover"
   | "array.check"
   | "array.repair"
   | "member.add"
-  | "member.re-add";
+  | "member.re-add"
+  | "member.replace";
 
 /** How far a sync action got: bytes, bytes per second, seconds. */
 export interface JobProgress {
@@ -49,17 +51,28 @@ export function isEnded(job: Job): boolean {
 
 /** True for jobs that follow a sync action of an array. */
 export function isSyncJob(kind: JobKind): boolean {
-  return (
-    kind === "array.resync" ||
-    kind === "array.recover" ||
-    kind === "array.check" ||
-    kind === "array.repair"
-  );
+  return kind === "array.resync" || kind === "array.recover" || isScrubJob(kind);
+}
+
+/** True for jobs of a check or repair. */
+export function isScrubJob(kind: JobKind): boolean {
+  return kind === "array.check" || kind === "array.repair";
 }
 
 /** True when `cancel` may be asked for: what md would start again at once is not cancelable. */
 export function isCancelable(job: Job): boolean {
-  return job.state === "running" && (job.kind === "array.check" || job.kind === "array.repair");
+  return (
+    isScrubJob(job.kind) &&
+    (job.state === "running" || job.state === "paused" || job.state === "interrupted")
+  );
+}
+
+/** True when `pause` may be asked for. */
+export function isPausable(job: Job): boolean {
+  return (
+    (isSyncJob(job.kind) && job.state === "running") ||
+    (isScrubJob(job.kind) && job.state === "interrupted")
+  );
 }
 
 /** `job` with a line added to its log. */

@@ -15,6 +15,8 @@ const NAMES: Readonly<Record<string, string>> = {
   "member.failed": "Fail",
   "spare.failed": "FailSpare",
   "spare.active": "SpareActive",
+  "spare.moved": "MoveSpare",
+  "spare.missing": "SparesMissing",
 };
 
 /** mdadm's name of an event of `type`, or null; `percent` belongs to `sync.progress`. */

@@ -1,17 +1,30 @@
 /**
  * The jobs of sync actions: one per resync, recovery, check or repair, opened when an array's
- * status shows the action, fed with its progress, ended with it. After a restart an interrupted job
- * is taken up again by the array that takes up its action.
+ * status shows the action, fed with its progress, ended with it. A job whose action is to go on later
+ * is kept (`paused`, or `interrupted` after a restart) and taken up again with its action.
  */
 
 import type { ArrayStatus, SyncActionWord, SyncStatus } from "../raid/array-status.ts";
 import type { EventService } from "./event-service.ts";
-import { type Job, type JobKind, withLogLine } from "./job.ts";
+import { isScrubJob, type Job, type JobKind, withLogLine } from "./job.ts";
 import type { JobService } from "./job-service.ts";
 import { subjectOf } from "./subject.ts";
 
 /** How a sync action ended, from the engine's `sync.finished`. */
 export type SyncOutcome = "done" | "cancelled" | "failed" | "interrupted";
+
+/** What becomes of the job of an action that ended early and will go on. */
+export interface JobHold {
+  readonly state: "paused" | "interrupted";
+  readonly line: string;
+}
+
+/** Asked when a sync action has ended: null ends its job too. */
+export type EndJudge = (
+  uuid: string,
+  action: SyncActionWord,
+  outcome: SyncOutcome,
+) => JobHold | null;
 
 interface Follow {
   readonly jobId: string;
@@ -63,11 +76,17 @@ export class SyncJobs {
   readonly #totals = new Map<string, SyncTotals>();
   /** Who asked for the next check or repair of an array. */
   readonly #requesters = new Map<string, string>();
+  #judge: EndJudge = () => null;
 
   constructor(jobs: JobService, events: EventService, now: () => number) {
     this.#jobs = jobs;
     this.#events = events;
     this.#now = now;
+  }
+
+  /** Sets the one judge of ends. */
+  onEnd(judge: EndJudge): void {
+    this.#judge = judge;
   }
 
   /** Names who asked for the action that starts next on the array. */
@@ -110,7 +129,7 @@ export class SyncJobs {
     }
   }
 
-  /** Ends the job of the array's action, if one is followed. */
+  /** Ends the job of the array's action, if one is followed, unless the action will go on. */
   finished(uuid: string, outcome: SyncOutcome): void {
     const follow = this.#follows.get(uuid);
     if (follow === undefined) {
@@ -119,7 +138,10 @@ export class SyncJobs {
     this.#follows.delete(uuid);
     this.#ended.set(uuid, follow.startedAt);
     const job = this.#jobs.get(follow.jobId);
-    if (outcome === "done") {
+    const hold = this.#judge(uuid, follow.action, outcome);
+    if (hold !== null) {
+      this.#jobs.move(job.id, hold.state, hold.line);
+    } else if (outcome === "done") {
       this.#jobs.end(job, "succeeded", { result: { array_id: uuid } });
     } else {
       const line = `${follow.action} ended: ${outcome}`;
@@ -129,14 +151,12 @@ export class SyncJobs {
 
   #begin(uuid: string, kind: JobKind, sync: SyncStatus): void {
     const subject = subjectOf("array", uuid);
-    const interrupted = this.#jobs
-      .live()
-      .filter((job) => job.subject === subject && job.state === "interrupted");
+    const held = this.#jobs.held(subject);
     let job: Job | undefined;
-    for (const candidate of interrupted) {
+    for (const candidate of held) {
       if (job === undefined && candidate.kind === kind) {
         job = this.#jobs.move(candidate.id, "running", "taken up again");
-      } else {
+      } else if (!isScrubJob(candidate.kind)) {
         const line = `not taken up again: ${sync.action} runs instead`;
         this.#jobs.end(withLogLine(candidate, this.#now(), line), "cancelled", {});
       }
