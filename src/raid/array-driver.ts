@@ -25,10 +25,10 @@ export interface ArrayHost {
   now(): number;
   readonly waitForRegion: WaitForRegion;
   /** All workers open `path` as this leg; resolves with null or an error text. */
-  openLeg(slot: number, path: string, dataOffset: number): Promise<string | null>;
-  dropLeg(slot: number): void;
+  openLeg(leg: number, path: string, dataOffset: number): Promise<string | null>;
+  dropLeg(leg: number): void;
   intentReady(worker: number): void;
-  legResolved(worker: number, request: number): void;
+  legResolved(worker: number, request: number, isRecorded: boolean): void;
   status(status: ArrayStatus): void;
   happening(happening: ArrayHappening): void;
   stopped(): void;
@@ -81,6 +81,11 @@ export class ArrayDriver {
     this.#closeMember(id);
   }
 
+  /** The members that are still open, AFTER a stop that kept them so. */
+  working(): OpenMember[] {
+    return [...this.#members].flatMap(([id, member]) => (this.#closing.has(id) ? [] : [member]));
+  }
+
   command(command: Extract<ArrayEvent, { type: "command" }>["command"]): Promise<CommandOutcome> {
     const id = this.#nextCommand++;
     return new Promise((resolve) => {
@@ -102,11 +107,11 @@ export class ArrayDriver {
       case "intent-ready":
         return this.#host.intentReady(effect.worker);
       case "leg-resolved":
-        return this.#host.legResolved(effect.worker, effect.request);
+        return this.#host.legResolved(effect.worker, effect.request, effect.isRecorded);
       case "open-leg":
         return this.#openLeg(effect);
       case "drop-leg":
-        return this.#host.dropLeg(effect.slot);
+        return this.#host.dropLeg(effect.leg);
       case "close-member":
         return this.#closeMember(effect.member);
       case "command-done": {
@@ -150,7 +155,8 @@ export class ArrayDriver {
 
   #copy(effect: Extract<ArrayEffect, { type: "copy" }>): void {
     const { plan, token } = effect;
-    const used = [...new Set([...plan.sources, ...plan.targets])];
+    const places = plan.extents.flatMap(({ sources, targets }) => [...sources, ...targets]);
+    const used = [...new Set(places.map(({ member }) => member))];
     for (const id of used) this.#use(id, 1);
     const context = {
       locks: this.#locks,
@@ -173,7 +179,7 @@ export class ArrayDriver {
     const member = this.#members.get(effect.member);
     assert(member !== undefined, "leg of an unknown member");
     const dataOffset = this.#machine.dataOffset(effect.member);
-    void this.#host.openLeg(effect.slot, member.path, dataOffset).then((error) => {
+    void this.#host.openLeg(effect.leg, member.path, dataOffset).then((error) => {
       this.dispatch({ type: "legs-opened", token: effect.token, error });
     });
   }

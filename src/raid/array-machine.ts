@@ -15,24 +15,20 @@ import {
   type ArrayState,
   emit,
   happen,
-  memberAt,
   memberByPath,
+  memberOfLeg,
   SECTOR,
   type SyncRun,
 } from "./array-state.ts";
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
+import { onLegReport } from "./leg-report-handling.ts";
 import { onJoinIo, runMemberCommand } from "./member-commands.ts";
-import {
-  failMember,
-  isLastInSync,
-  onMetadataIo,
-  pumpMetadata,
-  startSweep,
-} from "./metadata-update.ts";
-import { onRepairDone, repairRead } from "./read-repair.ts";
+import { failMember, onMetadataIo, pumpMetadata, startSweep } from "./metadata-update.ts";
+import { onReadError, onRepairDone } from "./read-repair.ts";
 import { RUN_ACTIVE, RUN_STOPPED } from "./shared-state.ts";
-import { onLegsOpened, onSyncPiece, pumpSync, restartRecovery } from "./sync-action.ts";
+import { onLegsOpened } from "./spare-activation.ts";
+import { onSyncPiece, pumpSync } from "./sync-action.ts";
 
 /** A client request within this time makes sync actions yield. Choice: two ticks. */
 const BUSY_MS = 100;
@@ -109,11 +105,11 @@ export class ArrayMachine {
       case "intent":
         state.pending.intents.push({ worker: event.worker, ranges: event.ranges });
         return;
-      case "leg-error":
-        return this.#onLegError(event);
+      case "leg-report":
+        return onLegReport(state, event);
       case "read-error": {
-        const member = memberAt(state, event.slot);
-        if (member !== null) repairRead(state, member.id, event.offset, event.length);
+        const member = memberOfLeg(state, event.leg);
+        if (member !== null) onReadError(state, member, event);
         return;
       }
       case "member-vanished":
@@ -123,20 +119,6 @@ export class ArrayMachine {
       default:
         return assertNever(event);
     }
-  }
-
-  #onLegError(event: Extract<ArrayEvent, { type: "leg-error" }>): void {
-    const state = this.#state;
-    const member = memberAt(state, event.slot);
-    if (member !== null) {
-      if (event.op === "write" && isLastInSync(state, member)) restartRecovery(state);
-      failMember(state, member, `${event.op} error: ${event.message}`);
-    }
-    state.pending.legErrors.push({
-      worker: event.worker,
-      request: event.request,
-      member: member?.id ?? -1,
-    });
   }
 
   #onVanished(path: string, reason: string): void {
@@ -170,7 +152,8 @@ export class ArrayMachine {
 
   #wantsUpdate(): boolean {
     const { pending } = this.#state;
-    return pending.failing.size > 0 || pending.goClean || pending.rolesChanged;
+    const { failing, badBlocks, goClean, rolesChanged } = pending;
+    return failing.size + badBlocks.size > 0 || goClean || rolesChanged;
   }
 
   /** Takes the permission to write back; gives it back at once when a write is under way. */
@@ -190,7 +173,7 @@ export class ArrayMachine {
     const state = this.#state;
     const nowSeconds = Math.floor(state.now / 1000);
     for (const member of state.members.values()) {
-      const since = member.raidSlot === null ? 0 : state.shared.stall(member.raidSlot);
+      const since = member.leg === null ? 0 : state.shared.stall(member.leg);
       const stalled = since > 0 && nowSeconds - since > STALL_SECONDS;
       if (stalled === (member.stalledSince !== null)) continue;
       member.stalledSince = stalled ? since * 1000 : null;
@@ -214,6 +197,7 @@ export class ArrayMachine {
       case "stop":
         if (state.stopped) return this.#answer(id, { ok: true });
         state.stopping = [...(state.stopping ?? []), id];
+        state.keepsOpen = command.keepOpen === true;
         return;
       case "sync-speed":
         state.syncSpeedMin = command.min;
@@ -221,7 +205,7 @@ export class ArrayMachine {
         emit(state, { type: "status-changed" });
         return this.#answer(id, { ok: true });
       case "sync-action":
-        return this.#answer(id, this.#setSyncAction(command.action));
+        return this.#answer(id, this.#setSyncAction(command));
       default: {
         const outcome = runMemberCommand(state, id, command);
         if (outcome !== null) this.#answer(id, outcome);
@@ -229,9 +213,10 @@ export class ArrayMachine {
     }
   }
 
-  #setSyncAction(action: "idle" | "check" | "repair" | "frozen"): CommandOutcome {
+  #setSyncAction(command: Extract<ArrayCommand, { type: "sync-action" }>): CommandOutcome {
     const state = this.#state;
     const run = state.sync;
+    const { action } = command;
     if (action === "idle" || action === "frozen") {
       state.frozen = action === "frozen";
       state.userAction = null;
@@ -242,11 +227,19 @@ export class ArrayMachine {
       return { ok: false, code: "RAID_READ_ONLY", message: "The array is read-only." };
     }
     if (run !== null || state.userAction !== null) {
-      const message = `Sync action ${run?.action ?? state.userAction} is running; wait for it or set idle.`;
+      const name = run?.action ?? state.userAction?.action ?? "";
+      const message = `Sync action ${name} is running; wait for it or set idle.`;
       return { ok: false, code: "RAID_SYNC_IN_PROGRESS", message };
     }
+    const { sizeBytes } = state.map;
+    const { from = 0 } = command;
+    const to = Math.min(command.to ?? sizeBytes, sizeBytes);
+    if (from < 0 || from >= to) {
+      const message = `The range ${from}-${to} holds nothing of the array's ${sizeBytes} bytes.`;
+      return { ok: false, code: "RAID_BAD_RANGE", message };
+    }
     state.frozen = false;
-    state.userAction = action;
+    state.userAction = { action, from, to };
     return { ok: true };
   }
 
@@ -278,8 +271,10 @@ export class ArrayMachine {
     }
     state.stopped = true;
     state.shared.run = RUN_STOPPED;
-    for (const member of state.members.values())
-      emit(state, { type: "close-member", member: member.id });
+    for (const member of state.members.values()) {
+      const keeps = state.keepsOpen && member.state !== "faulty";
+      if (!keeps) emit(state, { type: "close-member", member: member.id });
+    }
     for (const id of state.stopping) this.#answer(id, { ok: true });
     emit(state, { type: "status-changed" });
     emit(state, { type: "stopped" });

@@ -5,6 +5,8 @@
  */
 
 import type { ArrayHappening } from "./array-status.ts";
+import type { BadRange } from "./bad-block-table.ts";
+import type { LegReportKind } from "./leg-reports.ts";
 import type { Superblock } from "./superblock-fields.ts";
 
 /** One step on one member; the steps of a list run in order and stop at the first failure. */
@@ -20,27 +22,57 @@ export type CopyMode =
   | "sync"
   /** Read all, count what differs, write nothing. */
   | "check"
-  /** Read all, count what differs, write the first readable source over it. */
+  /** Read all, count what differs, write over it what most copies hold, or the first one. */
   | "repair"
   /** Read one source, write the targets, read them back. */
   | "rewrite";
 
-export interface CopyPlan {
-  readonly mode: CopyMode;
+/** A member and a position on it, bytes behind its data offset. */
+export interface CopyPlace {
+  readonly member: number;
+  readonly position: number;
+}
+
+/** A run of array bytes that lies in one piece on each member named. */
+export interface CopyExtent {
   /** Position and length in the array, bytes. */
   readonly offset: number;
   readonly length: number;
-  /** Members to read, best first; the next one is tried when one cannot be read. */
-  readonly sources: readonly number[];
-  readonly targets: readonly number[];
+  /** Copies to read, best first; the next one is tried when one cannot be read. */
+  readonly sources: readonly CopyPlace[];
+  readonly targets: readonly CopyPlace[];
+}
+
+export interface CopyPlan {
+  readonly mode: CopyMode;
+  /** Where the sync action's cursor stood before and stands after; 0, 0 for a read repair. */
+  readonly from: number;
+  readonly end: number;
+  readonly extents: readonly CopyExtent[];
+}
+
+/** Bytes of the array. */
+export interface ArrayRange {
+  readonly offset: number;
+  readonly length: number;
 }
 
 export interface CopyResult {
-  /** False when no source could be read: nothing was written. */
-  readonly readable: boolean;
-  readonly readFailed: readonly { readonly member: number; readonly message: string }[];
-  readonly writeFailed: readonly { readonly member: number; readonly message: string }[];
-  /** Bytes that differed, in units of the comparison. */
+  /** What no source could give: nothing was written there. */
+  readonly unreadable: readonly ArrayRange[];
+  readonly readFailed: readonly (ArrayRange & {
+    readonly member: number;
+    readonly message: string;
+  })[];
+  readonly writeFailed: readonly {
+    readonly member: number;
+    readonly message: string;
+    /** What could not be written, bytes behind the data offset; null: the member is gone. */
+    readonly ranges: readonly BadRange[] | null;
+  }[];
+  /** Where copies differed. */
+  readonly mismatches: readonly ArrayRange[];
+  /** Bytes that differed, in units of the comparison, for each copy that did. */
   readonly mismatchedBytes: number;
   readonly writtenBytes: number;
 }
@@ -54,8 +86,14 @@ export interface Newcomer {
   readonly superblock: Superblock | null;
   /** Its bitmap area as read, when it has one. */
   readonly bitmapArea: Uint8Array | null;
+  /** Its bad-block list, bytes behind its data offset. */
+  readonly badBlocks: readonly BadRange[];
   /** A fresh device_uuid should it need one. */
   readonly freshUuid: Uint8Array;
+  readonly logicalBlockBytes: number;
+  /** Flags for a member that is new. */
+  readonly writeMostly: boolean;
+  readonly failfast: boolean;
 }
 
 export type ArrayCommand =
@@ -63,9 +101,24 @@ export type ArrayCommand =
   | { readonly type: "remove"; readonly path: string }
   | { readonly type: "add"; readonly newcomer: Newcomer }
   | { readonly type: "re-add"; readonly newcomer: Newcomer }
-  | { readonly type: "sync-action"; readonly action: "idle" | "check" | "repair" | "frozen" }
+  /** `withPath`: the spare to use; null = any, now or when there is one. */
+  | { readonly type: "replace"; readonly path: string; readonly withPath: string | null }
+  | {
+      readonly type: "member-flags";
+      readonly path: string;
+      readonly writeMostly: boolean | null;
+      readonly failfast: boolean | null;
+    }
+  /** `from` and `to`, bytes of the array: where a check or repair begins and ends. */
+  | {
+      readonly type: "sync-action";
+      readonly action: "idle" | "check" | "repair" | "frozen";
+      readonly from?: number;
+      readonly to?: number | null;
+    }
   | { readonly type: "sync-speed"; readonly min: number; readonly max: number }
-  | { readonly type: "stop" };
+  /** `keepOpen`: the members stay open, for a change of the array and another start. */
+  | { readonly type: "stop"; readonly keepOpen?: boolean };
 
 export type ArrayEvent =
   | { readonly type: "tick" }
@@ -78,16 +131,18 @@ export type ArrayEvent =
       readonly ranges: readonly (readonly [number, number])[];
     }
   | {
-      readonly type: "leg-error";
+      readonly type: "leg-report";
       readonly worker: number;
       readonly request: number;
-      readonly slot: number;
-      readonly op: "write" | "flush";
+      readonly leg: number;
+      readonly kind: LegReportKind;
       readonly message: string;
+      /** Bytes behind the leg's data offset; null: the leg as a whole. */
+      readonly ranges: readonly BadRange[] | null;
     }
   | {
       readonly type: "read-error";
-      readonly slot: number;
+      readonly leg: number;
       readonly offset: number;
       readonly length: number;
       readonly message: string;
@@ -109,16 +164,21 @@ export type ArrayEffect =
     }
   | { readonly type: "copy"; readonly token: number; readonly plan: CopyPlan }
   | { readonly type: "intent-ready"; readonly worker: number }
-  | { readonly type: "leg-resolved"; readonly worker: number; readonly request: number }
+  | {
+      readonly type: "leg-resolved";
+      readonly worker: number;
+      readonly request: number;
+      readonly isRecorded: boolean;
+    }
   /** Every worker opens the member as this leg, then `legs-opened`. */
   | {
       readonly type: "open-leg";
       readonly token: number;
-      readonly slot: number;
+      readonly leg: number;
       readonly member: number;
     }
   /** Every worker closes its handle of this leg; nothing waits for it. */
-  | { readonly type: "drop-leg"; readonly slot: number }
+  | { readonly type: "drop-leg"; readonly leg: number }
   /** The array thread closes its own handle. AFTER all I/O of the member is done. */
   | { readonly type: "close-member"; readonly member: number }
   | { readonly type: "command-done"; readonly id: number; readonly outcome: CommandOutcome }

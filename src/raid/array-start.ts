@@ -6,14 +6,17 @@
 
 import { assert } from "../common/assert.ts";
 import { ArrayMachine } from "./array-machine.ts";
+import { ArrayMap } from "./array-map.ts";
 import {
   type ArrayOptions,
   type ArrayState,
   emptyPending,
   type Member,
+  publishLeg,
   SECTOR,
 } from "./array-state.ts";
 import type { SyncReason } from "./array-status.ts";
+import type { BadRange } from "./bad-block-table.ts";
 import { type BitmapSuperblock, bitmapChunks } from "./bitmap-superblock.ts";
 import {
   BIT_DURABLE,
@@ -38,6 +41,8 @@ export type Placement =
       readonly recoveredBytes: number;
       /** By bitmap (MD_FEATURE_RECOVERY_BITMAP). */
       readonly guided: boolean;
+      /** It is written beside the raid slot's member (MD_FEATURE_REPLACEMENT). */
+      readonly isReplacement: boolean;
     }
   | { readonly type: "spare" };
 
@@ -48,6 +53,8 @@ export interface StartMember {
   readonly placement: Placement;
   /** The bitmap area as read from this member; null when it could not be read or has none. */
   readonly bitmapArea: Uint8Array | null;
+  /** Its bad-block list, bytes behind its data offset. */
+  readonly badBlocks: readonly BadRange[];
 }
 
 export interface StartInput {
@@ -59,6 +66,8 @@ export interface StartInput {
   /** The bitmap missed updates or could not be read: every bit counts as set. */
   readonly bitmapStale: boolean;
   readonly readOnly: boolean;
+  /** Largest logical block of the members, bytes. */
+  readonly logicalBlockBytes: number;
   readonly workers: number;
   readonly now: number;
   readonly syncSpeedMin: number;
@@ -73,13 +82,14 @@ export interface StartedArray {
 
 /** The shared state's shape for an array. One chunk stands for the whole array without a bitmap. */
 const shapeOf = (input: StartInput): SharedArrayShape => {
-  const sizeBytes = input.freshest.size * SECTOR;
+  const { raidDisks, size, level, layout, chunkSize } = input.freshest;
+  assert(raidDisks <= RAID_SLOTS_MAX, "the shared state has words for each leg");
+  const raid10 = level === 10 ? { layout, chunkSectors: chunkSize } : null;
+  const map = { raidSlots: raidDisks, componentSectors: size, raid10 };
+  const arraySectors = new ArrayMap(map).sizeBytes / SECTOR;
   const chunkBytes = input.bitmap?.chunkBytes ?? 2 ** 52;
-  const chunks = input.bitmap === null ? 1 : bitmapChunks(input.freshest.size, chunkBytes);
-  const { raidDisks } = input.freshest;
-  assert(raidDisks <= RAID_SLOTS_MAX, "the shared state has a word for each leg");
-  const { workers } = input;
-  return createSharedArray({ workers, chunks, chunkBytes, sizeBytes, raidSlots: raidDisks });
+  const chunks = input.bitmap === null ? 1 : bitmapChunks(arraySectors, chunkBytes);
+  return createSharedArray({ workers: input.workers, chunks, chunkBytes, map });
 };
 
 /**
@@ -95,6 +105,15 @@ const rebuiltBytes = ({ placement }: StartMember, input: StartInput) => {
   };
 };
 
+/** The leg that a placed member starts on. */
+export const legOf = (
+  placement: Exclude<Placement, { type: "spare" }>,
+  raidDisks: number,
+): number => {
+  const isBeside = placement.type === "rebuilding" && placement.isReplacement;
+  return placement.raidSlot + (isBeside ? raidDisks : 0);
+};
+
 const makeMember = (from: StartMember, input: StartInput): Member => {
   const { placement } = from;
   return {
@@ -102,6 +121,14 @@ const makeMember = (from: StartMember, input: StartInput): Member => {
     path: from.path,
     superblock: from.superblock,
     raidSlot: placement.type === "spare" ? null : placement.raidSlot,
+    leg: placement.type === "spare" ? null : legOf(placement, input.freshest.raidDisks),
+    isReplacement: placement.type === "rebuilding" && placement.isReplacement,
+    wantReplacement: false,
+    replaceWith: null,
+    hasWriteError: false,
+    badBlocks: from.badBlocks,
+    readErrors: 0,
+    readErrorsAt: input.now,
     state: placement.type,
     ...rebuiltBytes(from, input),
     guided: placement.type === "rebuilding" && placement.guided,
@@ -154,7 +181,8 @@ const pendingResync = (
 ): number | "none" => {
   const stored = input.freshest.resyncOffset;
   // One copy alone has nothing to be brought in line with. Source: raid1.c raid1_run.
-  if (copies <= 1 || (stored === "none" && !input.bitmapStale)) return "none";
+  const isAlone = copies <= 1 && input.freshest.level === 1;
+  if (isAlone || (stored === "none" && !input.bitmapStale)) return "none";
   if (bitmap === null) return stored === "none" ? 0 : stored * SECTOR;
   bitmap.needSetChunks();
   return 0;
@@ -166,6 +194,7 @@ const idleState = (input: StartInput) => ({
   resyncStuck: false,
   stopping: null,
   stopped: false,
+  keepsOpen: false,
   finalSweepDone: false,
   transaction: null,
   sync: null,
@@ -174,8 +203,10 @@ const idleState = (input: StartInput) => ({
   opening: new Map(),
   joining: new Map(),
   repairs: new Map(),
-  lostSlots: [],
+  lostLegs: [],
   mismatchCount: 0,
+  mismatches: [],
+  mismatchesTruncated: false,
   nextToken: 1,
   now: input.now,
   lastSweepAt: input.now,
@@ -193,11 +224,6 @@ export const startArray = (input: StartInput): StartedArray => {
   const members = new Map(input.members.map((member) => [member.id, makeMember(member, input)]));
   const copies = [...members.values()].filter((member) => member.state === "in_sync").length;
   const resyncFrom = pendingResync(input, copies, bitmap);
-  for (const member of members.values()) {
-    if (member.raidSlot === null) continue;
-    const leg = member.state === "in_sync" ? LEG_IN_SYNC : LEG_REBUILDING;
-    shared.setLeg(member.raidSlot, leg);
-  }
   const devRoles = presentRoles(input);
   const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
   // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
@@ -213,7 +239,8 @@ export const startArray = (input: StartInput): StartedArray => {
     bitmap,
     members,
     template: input.freshest,
-    sizeBytes: shared.shape.sizeBytes,
+    map: shared.map,
+    logicalBlockBytes: input.logicalBlockBytes,
     // One more than an update that a member now missing may hold and these members do not.
     events: input.freshest.events + (dropsMembers ? 1 : 0),
     resyncFrom,
@@ -227,5 +254,10 @@ export const startArray = (input: StartInput): StartedArray => {
     syncSpeedMin: input.syncSpeedMin,
     syncSpeedMax: input.syncSpeedMax,
   };
+  for (const member of members.values()) {
+    if (member.leg === null) continue;
+    publishLeg(state, member);
+    shared.setLeg(member.leg, member.state === "in_sync" ? LEG_IN_SYNC : LEG_REBUILDING);
+  }
   return { machine: new ArrayMachine(state), shared };
 };

@@ -3,10 +3,22 @@
  * place, owned by array-machine.ts and the files it is split into; nobody else sees it.
  */
 
-import type { ArrayEffect, CopyPlan } from "./array-messages.ts";
+import type { ArrayMap } from "./array-map.ts";
+import type { ArrayEffect, ArrayRange, CopyPlan } from "./array-messages.ts";
 import type { ArrayHappening, SyncReason } from "./array-status.ts";
-import { LEG_BLOCKED, LEG_IN_SYNC, LEG_REBUILDING, type SharedArrayState } from "./shared-state.ts";
-import type { Superblock } from "./superblock-fields.ts";
+import { hasBadBlockLog } from "./bad-block-list.ts";
+import type { BadRange } from "./bad-block-table.ts";
+import {
+  LEG_BLOCKED,
+  LEG_FAILFAST,
+  LEG_IN_SYNC,
+  LEG_NOTES_BAD_BLOCKS,
+  LEG_REBUILDING,
+  LEG_WRITE_ERROR,
+  LEG_WRITE_MOSTLY,
+  type SharedArrayState,
+} from "./shared-state.ts";
+import { FAIL_FAST, type Superblock, WRITE_MOSTLY } from "./superblock-fields.ts";
 import type { BitmapWrite, WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
 export const SECTOR = 512;
@@ -20,6 +32,20 @@ export interface Member {
   superblock: Superblock;
   /** Position in the array while it has one; a faulty member has none. */
   raidSlot: number | null;
+  /** Which of the two legs of its raid slot is its own, while it has one. */
+  leg: number | null;
+  /** It is written beside the member of its raid slot, to take its place. */
+  isReplacement: boolean;
+  /** A spare is to take its place; `replaceWith`: which one, null = any. */
+  wantReplacement: boolean;
+  replaceWith: number | null;
+  /** It failed a write since the start. */
+  hasWriteError: boolean;
+  /** Its bad-block list, bytes behind its data offset. */
+  badBlocks: readonly BadRange[];
+  /** Read errors that count, halved every hour since `readErrorsAt`. */
+  readErrors: number;
+  readErrorsAt: number;
   state: "in_sync" | "rebuilding" | "spare" | "faulty";
   /** Bytes of the member already rebuilt, while rebuilding: equal to the other legs up to here. */
   recoveredBytes: number;
@@ -40,7 +66,10 @@ export interface Pending {
   intents: { worker: number; ranges: readonly (readonly [number, number])[] }[];
   /** Members to record faulty, with the reason. */
   failing: Map<number, string>;
-  legErrors: { worker: number; request: number; member: number }[];
+  /** `isNoted`: dealt with by this update; null: whether its member is faulty by then decides. */
+  legReports: { worker: number; request: number; member: number; isNoted: boolean | null }[];
+  /** Members whose bad-block list changed. */
+  badBlocks: Set<number>;
   /** Commands to answer with success. */
   commands: number[];
   happenings: ArrayHappening[];
@@ -100,7 +129,9 @@ export interface SyncRun {
   /** A recovery skips chunks that end at or below this unless their bit is set. */
   readonly skipsBelow: number;
   readonly startedAt: number;
-  /** Next byte of the array to look at, and the first not yet settled. */
+  /** Where it ends: bytes of the array, or of each member for a recovery. */
+  readonly total: number;
+  /** Next byte to look at, and the first not yet settled; of a member for a recovery. */
   cursor: number;
   settled: number;
   readonly inFlight: Map<number, CopyPlan>;
@@ -124,14 +155,30 @@ export interface SyncRun {
   speedBytes: number;
 }
 
+/** A leg being opened by the workers. */
+export interface Opening {
+  readonly member: number;
+  readonly slot: number;
+  readonly leg: number;
+  readonly isReplacement: boolean;
+}
+
+/** What the user asked for, with the bytes of the array it is to cover. */
+export interface UserAction {
+  readonly action: "check" | "repair";
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface ArrayState {
   readonly shared: SharedArrayState;
   readonly bitmap: WriteIntentBitmap | null;
   readonly members: Map<number, Member>;
   /** Array-wide superblock fields: the template every write is filled from. */
   template: Superblock;
-  /** Bytes of array content. */
-  readonly sizeBytes: number;
+  readonly map: ArrayMap;
+  /** Largest logical block of the members, bytes: what clients may count on. */
+  readonly logicalBlockBytes: number;
   events: number;
   /** Bytes known in sync, or "none" when there is nothing to resync. */
   resyncFrom: number | "none";
@@ -148,27 +195,32 @@ export interface ArrayState {
   /** Commands that asked for the stop; null while nobody has. */
   stopping: number[] | null;
   stopped: boolean;
+  /** The stop leaves working members open. */
+  keepsOpen: boolean;
   /** The stop has cleared what bits it could. */
   finalSweepDone: boolean;
   pending: Pending;
   transaction: Transaction | null;
   sync: SyncRun | null;
-  userAction: "check" | "repair" | null;
+  userAction: UserAction | null;
   frozen: boolean;
   /** Newcomers and legs being opened by the workers: token -> what to do then. */
-  readonly opening: Map<number, { readonly member: number; readonly slot: number }>;
+  readonly opening: Map<number, Opening>;
   /** Metadata written to a newcomer before it joins: token -> what to do then. */
   readonly joining: Map<
     number,
     { readonly member: number; readonly command: number; readonly slot: number | null }
   >;
   readonly repairs: Map<number, { readonly member: number; readonly length: number }>;
-  /** Raid slots of members just marked faulty, to take out of use once that is durable. */
-  readonly lostSlots: number[];
+  /** Legs of members just marked faulty, to take out of use once that is durable. */
+  readonly lostLegs: number[];
   readonly options: ArrayOptions;
   syncSpeedMin: number;
   syncSpeedMax: number;
   mismatchCount: number;
+  /** Where the last check or repair found copies different; the first ones when many. */
+  mismatches: ArrayRange[];
+  mismatchesTruncated: boolean;
   nextToken: number;
   now: number;
   lastSweepAt: number;
@@ -187,7 +239,8 @@ export interface ArrayOptions {
 export const emptyPending = (): Pending => ({
   intents: [],
   failing: new Map(),
-  legErrors: [],
+  legReports: [],
+  badBlocks: new Set(),
   commands: [],
   happenings: [],
   promoted: [],
@@ -212,8 +265,21 @@ export const happen = (
   details: ArrayHappening["details"] = {},
 ): ArrayHappening => ({ type, severity, time: state.now, message, details });
 
+/** The member of a raid slot; not the one that is written beside it. */
 export const memberAt = (state: ArrayState, raidSlot: number): Member | null => {
-  for (const member of state.members.values()) if (member.raidSlot === raidSlot) return member;
+  for (const member of state.members.values())
+    if (member.raidSlot === raidSlot && !member.isReplacement) return member;
+  return null;
+};
+
+export const replacementAt = (state: ArrayState, raidSlot: number): Member | null => {
+  for (const member of state.members.values())
+    if (member.raidSlot === raidSlot && member.isReplacement) return member;
+  return null;
+};
+
+export const memberOfLeg = (state: ArrayState, leg: number): Member | null => {
+  for (const member of state.members.values()) if (member.leg === leg) return member;
   return null;
 };
 
@@ -222,24 +288,49 @@ export const memberByPath = (state: ArrayState, path: string): Member | null => 
   return null;
 };
 
+const isFailing = (state: ArrayState, member: Member): boolean =>
+  state.pending.failing.has(member.id);
+
 /** Members in sync and not about to be recorded faulty, lowest raid slot first. */
 export const inSyncMembers = (state: ArrayState): Member[] =>
   [...state.members.values()]
-    .filter((member) => member.state === "in_sync" && !state.pending.failing.has(member.id))
+    .filter((member) => member.state === "in_sync" && !isFailing(state, member))
     .sort((a, b) => (a.raidSlot ?? 0) - (b.raidSlot ?? 0));
 
 export const rebuildingMembers = (state: ArrayState): Member[] =>
   [...state.members.values()].filter(
     (member) =>
-      member.state === "rebuilding" &&
-      member.raidSlot !== null &&
-      !state.pending.failing.has(member.id),
+      member.state === "rebuilding" && member.raidSlot !== null && !isFailing(state, member),
   );
 
+/** The fewest in-sync copies that any byte of the array has, a member left out. */
+export const copiesLeft = (state: ArrayState, without: Member | null = null): number => {
+  const slots = new Set(
+    inSyncMembers(state).flatMap((member) => (member === without ? [] : [member.raidSlot])),
+  );
+  return state.map.copiesLeft((slot) => slots.has(slot));
+};
+
+/** True for an in-sync member without which some bytes would have no in-sync copy. */
+export const isLastInSync = (state: ArrayState, member: Member): boolean =>
+  member.state === "in_sync" && copiesLeft(state, member) === 0;
+
 /** Raid slots without an in-sync member. */
-export const degradedCount = (state: ArrayState): number =>
-  state.template.raidDisks -
-  [...state.members.values()].filter((member) => member.state === "in_sync").length;
+export const degradedCount = (state: ArrayState): number => {
+  const members = [...state.members.values()];
+  const slots = new Set(members.filter((m) => m.state === "in_sync").map((m) => m.raidSlot));
+  return state.template.raidDisks - slots.size;
+};
+
+/** A leg of the raid slot that nobody has; null while both are in use. */
+export const freeLeg = (state: ArrayState, slot: number): number | null => {
+  const legs = [slot, slot + state.map.raidSlots];
+  const isTaken = (leg: number): boolean =>
+    memberOfLeg(state, leg) !== null ||
+    state.lostLegs.includes(leg) ||
+    [...state.opening.values()].some((opening) => opening.leg === leg);
+  return legs.find((leg) => !isTaken(leg)) ?? null;
+};
 
 /** What the shared state says of a member's leg when nothing is wrong with it. */
 export const legWord = (member: Member): number =>
@@ -247,5 +338,23 @@ export const legWord = (member: Member): number =>
 
 /** Nobody writes until the member's failure is recorded. */
 export const blockLeg = (state: ArrayState, member: Member): void => {
-  if (member.raidSlot !== null) state.shared.setLeg(member.raidSlot, LEG_BLOCKED);
+  if (member.leg !== null) state.shared.setLeg(member.leg, LEG_BLOCKED);
 };
+
+/** Tells the workers a leg's flags and bad blocks. BEFORE anything that counts on them is answered. */
+export const publishLeg = (state: ArrayState, member: Member): void => {
+  const { leg, superblock } = member;
+  if (leg === null) return;
+  const { devFlags } = superblock;
+  const flags =
+    ((devFlags & WRITE_MOSTLY) === 0 ? 0 : LEG_WRITE_MOSTLY) |
+    ((devFlags & FAIL_FAST) === 0 ? 0 : LEG_FAILFAST) |
+    (member.hasWriteError ? LEG_WRITE_ERROR : 0) |
+    (notesBadBlocks(state, member) ? LEG_NOTES_BAD_BLOCKS : 0);
+  state.shared.badBlocks(leg).set(member.badBlocks);
+  if (state.shared.flags(leg) !== flags) state.shared.setFlags(leg, flags);
+};
+
+/** Whether the member's bad-block list may be used: not in a cluster. Source: mdadm super1.c. */
+export const notesBadBlocks = (state: ArrayState, member: Member): boolean =>
+  hasBadBlockLog(member.superblock) && (state.bitmap?.superblock.nodes ?? 0) === 0;

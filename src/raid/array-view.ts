@@ -2,10 +2,12 @@
 
 import {
   type ArrayState,
+  copiesLeft,
   degradedCount,
-  inSyncMembers,
   type Member,
   memberAt,
+  replacementAt,
+  SECTOR,
   type SyncRun,
 } from "./array-state.ts";
 import type {
@@ -16,8 +18,11 @@ import type {
   MemberStatus,
   SyncStatus,
 } from "./array-status.ts";
+import { bitmapClusterName } from "./bitmap-superblock.ts";
+import { formatRaid10Layout } from "./raid10-layout.ts";
 import { LEG_BLOCKED, RUN_BROKEN } from "./shared-state.ts";
 import { superblockMinor, superblockName } from "./superblock.ts";
+import { FAIL_FAST, WRITE_MOSTLY } from "./superblock-fields.ts";
 import { uuidToKernelText, uuidToMdadmText } from "./uuid.ts";
 
 export const arrayStatus = (state: ArrayState): ArrayStatus => {
@@ -28,17 +33,22 @@ export const arrayStatus = (state: ArrayState): ArrayStatus => {
   return {
     uuid: uuidToKernelText(template.setUuid),
     name: colon < 0 ? fullName : fullName.slice(colon + 1),
-    level: "raid1",
+    level: template.level === 10 ? "raid10" : "raid1",
+    layout: template.level === 10 ? formatRaid10Layout(template.layout) : null,
+    chunkBytes: template.level === 10 ? template.chunkSize * SECTOR : null,
+    memberBytes: state.map.memberBytes,
+    logicalBlockBytes: state.logicalBlockBytes,
     metadata: minor === 0 ? "1.0" : minor === 1 ? "1.1" : "1.2",
     raidDevices: template.raidDisks,
-    sizeBytes: state.sizeBytes,
+    sizeBytes: state.map.sizeBytes,
     createdAt: template.ctime.seconds * 1000,
     arrayState: arrayStateWord(state),
     health: health(state),
     degraded: degradedCount(state),
-    inSyncCopies: inSyncMembers(state).length,
+    inSyncCopies: copiesLeft(state),
     events: state.events,
     mismatchCount: state.mismatchCount,
+    mismatches: { ranges: [...state.mismatches], truncated: state.mismatchesTruncated },
     consistencyPolicy: bitmap === null ? "resync" : "bitmap",
     bitmap: {
       type: bitmap === null ? "none" : bitmap.superblock.nodes > 0 ? "clustered" : "internal",
@@ -46,6 +56,8 @@ export const arrayStatus = (state: ArrayState): ArrayStatus => {
       dirtyChunks: bitmap === null ? 0 : bitmap.setChunks,
       totalChunks: bitmap === null ? 0 : bitmap.chunks,
       delaySeconds: bitmap === null ? 0 : bitmap.superblock.daemonSleepSeconds,
+      nodes: bitmap === null ? 0 : bitmap.superblock.nodes,
+      clusterName: bitmap === null ? "" : bitmapClusterName(bitmap.superblock),
     },
     members: memberList(state),
     sync: state.sync === null ? null : syncStatus(state, state.sync),
@@ -64,7 +76,7 @@ const arrayStateWord = (state: ArrayState): ArrayStateWord => {
 
 /** Worst reason wins; check and repair never change it. */
 const health = (state: ArrayState): ArrayHealth => {
-  if (state.shared.run === RUN_BROKEN || inSyncMembers(state).length === 0) return "failed";
+  if (state.shared.run === RUN_BROKEN || copiesLeft(state) === 0) return "failed";
   if (degradedCount(state) > 0) return state.sync?.action === "recover" ? "recovering" : "degraded";
   if (state.resyncFrom === "none") return "optimal";
   return state.syncReason === "initial" ? "building" : "resyncing";
@@ -75,6 +87,8 @@ const memberList = (state: ArrayState): MemberStatus[] => {
   for (let slot = 0; slot < state.template.raidDisks; slot++) {
     const member = memberAt(state, slot);
     list.push(member === null ? emptySlot(state, slot) : memberStatus(state, member));
+    const beside = replacementAt(state, slot);
+    if (beside !== null) list.push(memberStatus(state, beside));
   }
   for (const member of state.members.values()) {
     if (member.raidSlot === null) list.push(memberStatus(state, member));
@@ -91,6 +105,8 @@ const emptySlot = (state: ArrayState, slot: number): MemberStatus => ({
   states: [state.devRoles.includes(slot) ? "missing" : "removed"],
   recoveryOffset: null,
   readErrorsCorrected: 0,
+  readErrors: 0,
+  badBlocks: 0,
   stalledSince: null,
   faultReason: null,
 });
@@ -99,8 +115,12 @@ const memberWords = (state: ArrayState, member: Member): MemberStateWord[] => {
   const words: MemberStateWord[] = [member.state];
   if (member.state === "rebuilding") words[0] = "spare";
   if (member.state === "rebuilding") words.push("rebuilding");
-  if (member.raidSlot !== null && state.shared.leg(member.raidSlot) === LEG_BLOCKED)
-    words.push("blocked");
+  if (member.leg !== null && state.shared.leg(member.leg) === LEG_BLOCKED) words.push("blocked");
+  if (member.isReplacement) words.push("replacement");
+  if (member.hasWriteError) words.push("write_error");
+  if (member.wantReplacement && member.state !== "faulty") words.push("want_replacement");
+  if ((member.superblock.devFlags & WRITE_MOSTLY) !== 0) words.push("writemostly");
+  if ((member.superblock.devFlags & FAIL_FAST) !== 0) words.push("failfast");
   return words;
 };
 
@@ -112,6 +132,8 @@ const memberStatus = (state: ArrayState, member: Member): MemberStatus => ({
   states: memberWords(state, member),
   recoveryOffset: member.state === "rebuilding" ? member.recoveredBytes : null,
   readErrorsCorrected: member.superblock.cntCorrectedRead + member.correctedSectors,
+  readErrors: member.readErrors,
+  badBlocks: member.badBlocks.length,
   stalledSince: member.stalledSince,
   faultReason: member.faultReason,
 });
@@ -126,11 +148,11 @@ const syncStatus = (state: ArrayState, run: SyncRun): SyncStatus => {
     paused: state.now - run.speedAt > 5000,
     startedAt: run.startedAt,
     completedBytes: run.settled,
-    totalBytes: state.sizeBytes,
+    totalBytes: run.total,
     copiedBytes: run.copiedBytes,
     skippedBytes: run.skippedBytes,
     speedBytesPerSecond: Math.round(run.speed > 0 ? run.speed : average),
-    eta: etaRange(state.sizeBytes - run.settled, run.speed, average),
+    eta: etaRange(run.total - run.settled, run.speed, average),
   };
 };
 

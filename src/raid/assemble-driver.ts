@@ -8,11 +8,15 @@ import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { OpenMember } from "./array-driver.ts";
 import type { ArrayMachine } from "./array-machine.ts";
-import { type StartMember, startArray } from "./array-start.ts";
+import { legOf, type StartMember, startArray } from "./array-start.ts";
 import { SECTOR } from "./array-state.ts";
 import { assemble } from "./assembly.ts";
+import { syncSizeOf } from "./assembly-bitmap.ts";
 import { refusalToRun } from "./assembly-runnable.ts";
 import type { AssemblyCandidate, AssemblyMember, AssemblyStart } from "./assembly-types.ts";
+import { rangesFromRuns } from "./bad-block-list.ts";
+import type { BadRange } from "./bad-block-table.ts";
+import { badBlockRange, decodeBadBlocks } from "./bad-blocks.ts";
 import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-superblock.ts";
 import { readCandidate } from "./candidate-driver.ts";
 import { readRange } from "./content-driver.ts";
@@ -42,7 +46,8 @@ export interface AssembleOptions {
 
 /** A leg for the I/O workers to open. */
 export interface AssembledLeg {
-  readonly slot: number;
+  /** Number of the leg in the shared state. */
+  readonly leg: number;
   readonly path: string;
   readonly dataOffset: number;
 }
@@ -68,8 +73,20 @@ export const readBitmapArea = async (
   const head = await readRange(device, range.offset, range.length);
   const decoded = head === null ? null : decodeBitmapSuperblock(head, sb.setUuid);
   if (decoded?.ok !== true) return null;
-  const bytes = bitmapSlotBytes(bitmapChunks(sb.size, decoded.value.chunkBytes));
+  const bytes = bitmapSlotBytes(bitmapChunks(syncSizeOf(sb), decoded.value.chunkBytes));
   return bytes > BITMAP_AREA_MAX ? null : readRange(device, range.offset, bytes);
+};
+
+/**
+ * The member's bad-block list, bytes behind its data offset. A list that cannot be understood makes
+ * all of the data suspect.
+ */
+export const readBadBlocks = async (device: BlockDevice, sb: Superblock): Promise<BadRange[]> => {
+  const range = badBlockRange(sb);
+  if (range === null) return [];
+  const page = await readRange(device, range.offset, range.length);
+  const runs = page === null ? null : decodeBadBlocks(page, sb.bblogShift);
+  return runs === null ? [[0, sb.size * SECTOR]] : rangesFromRuns(runs, sb.dataOffset);
 };
 
 const refuse = (
@@ -87,8 +104,9 @@ const placementOf = ({ placement }: AssemblyMember): StartMember["placement"] | 
     case "in-sync":
       return { type: "in_sync", raidSlot: placement.raidSlot };
     case "rebuilding": {
-      const { raidSlot, recoveryOffset, guided } = placement;
-      return { type: "rebuilding", raidSlot, recoveredBytes: recoveryOffset * SECTOR, guided };
+      const { raidSlot, recoveryOffset, guided, isReplacement } = placement;
+      const recoveredBytes = recoveryOffset * SECTOR;
+      return { type: "rebuilding", raidSlot, recoveredBytes, guided, isReplacement };
     }
     case "spare":
       return { type: "spare" };
@@ -119,8 +137,11 @@ export const assembleDevices = async (
   const superblock =
     bitmap.state === "usable" || bitmap.state === "stale" ? bitmap.superblock : null;
   const members = await startMembers(devices, verdict);
+  const { raidDisks } = shape.freshest;
+  const blocks = members.map(({ device }) => device.logicalBlockSize);
   const started = startArray({
     ...options,
+    logicalBlockBytes: Math.max(512, ...blocks),
     members: members.map(({ member }) => member),
     freshest: shape.freshest,
     bitmap: superblock,
@@ -137,7 +158,7 @@ export const assembleDevices = async (
     legs: members.flatMap(({ member: { path, placement, superblock: sb } }) =>
       placement.type === "spare"
         ? []
-        : [{ slot: placement.raidSlot, path, dataOffset: sb.dataOffset * SECTOR }],
+        : [{ leg: legOf(placement, raidDisks), path, dataOffset: sb.dataOffset * SECTOR }],
     ),
     leftOut: verdict.members.filter((member) => placementOf(member) === null),
   };
@@ -156,7 +177,8 @@ const startMembers = async (
     const bitmapArea =
       placement.type === "spare" ? null : await readBitmapArea(device, assembled.superblock);
     const { path, superblock } = assembled;
-    list.push({ member: { id, path, superblock, placement, bitmapArea }, device });
+    const badBlocks = await readBadBlocks(device, superblock);
+    list.push({ member: { id, path, superblock, placement, bitmapArea, badBlocks }, device });
   }
   return list;
 };

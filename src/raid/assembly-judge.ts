@@ -66,7 +66,12 @@ function placeActive(member: Sound, freshest: Sound): Judgement {
   const recoveryOffset = sb.recoveryOffset === "none" ? 0 : sb.recoveryOffset;
   const guided = (sb.featureMap & MD_FEATURE_RECOVERY_BITMAP) !== 0;
   const text = `is being rebuilt in raid slot ${raidSlot}, ${recoveryOffset} sectors done`;
-  return judged({ type: "rebuilding", raidSlot, recoveryOffset, guided }, "rebuilding", text);
+  const isReplacement = false;
+  return judged(
+    { type: "rebuilding", raidSlot, recoveryOffset, guided, isReplacement },
+    "rebuilding",
+    text,
+  );
 }
 
 /** True when no device holds the freshest member's raid slot in this superblock's view. */

@@ -8,11 +8,7 @@ import { RAID_SLOTS_MAX } from "./shared-state.ts";
 
 /** Why an array that could be assembled is not run here. */
 export interface RunRefusal {
-  readonly code:
-    | "RAID_LEVEL_NOT_RUNNABLE"
-    | "RAID_BAD_MEMBER_COUNT"
-    | "RAID_BITMAP_UNUSABLE"
-    | "RAID_CLUSTERED_ARRAY";
+  readonly code: "RAID_BAD_MEMBER_COUNT" | "RAID_BITMAP_UNUSABLE" | "RAID_CLUSTERED_ARRAY";
   readonly message: string;
   readonly remedy: string;
 }
@@ -22,10 +18,6 @@ export function refusalToRun(
   { shape, bitmap }: AssemblyStart,
   options: { readonly readOnly: boolean },
 ): RunRefusal | null {
-  if (shape.raid10 !== null) {
-    const remedy = "examine it here, assemble it with Linux md";
-    return { code: "RAID_LEVEL_NOT_RUNNABLE", message: "raid10 arrays cannot be run yet", remedy };
-  }
   const { raidDisks } = shape.freshest;
   if (raidDisks > RAID_SLOTS_MAX) {
     const message = `the array has ${raidDisks} raid devices, at most ${RAID_SLOTS_MAX} can be run`;

@@ -5,11 +5,13 @@
 
 import type { Judgement, Sound } from "./assembly-judge.ts";
 import { judged } from "./assembly-judge.ts";
+import type { AssemblyPlacement } from "./assembly-types.ts";
 import { MD_FEATURE_REPLACEMENT } from "./superblock-fields.ts";
 
 /** Lets one member per device number and raid slot stand: more events first, in sync first. */
 export function settleSlots(ours: readonly Sound[], judgements: Map<number, Judgement>): void {
   const holders = new Map<number, Sound>();
+  const replaced = new Set<number>();
   const best = (a: Sound, b: Sound): number =>
     rank(b, judgements) - rank(a, judgements) || b.sb.events - a.sb.events;
   for (const member of [...ours].sort(best)) {
@@ -20,23 +22,30 @@ export function settleSlots(ours: readonly Sound[], judgements: Map<number, Judg
       holders.set(placement.raidSlot, member);
       continue;
     }
-    const isReplacement = (member.sb.featureMap & MD_FEATURE_REPLACEMENT) !== 0;
-    judgements.set(
-      member.index,
-      isReplacement
-        ? judged(
-            { type: "kicked" },
-            "replacement-idle",
-            `is a replacement for ${holder.path}, which is still in use; add it after the start`,
-          )
-        : judged(
-            { type: "kicked" },
-            "duplicate-slot",
-            `claims raid slot ${placement.raidSlot}, which ${holder.path} holds`,
-          ),
-    );
+    judgements.set(member.index, besides(member, holder, placement, replaced));
   }
   settleNumbers(ours, judgements);
+}
+
+/** What becomes of a member whose raid slot another one holds. */
+function besides(
+  member: Sound,
+  holder: Sound,
+  placement: Extract<AssemblyPlacement, { raidSlot: number }>,
+  replaced: Set<number>,
+): Judgement {
+  const { raidSlot } = placement;
+  if ((member.sb.featureMap & MD_FEATURE_REPLACEMENT) === 0) {
+    const text = `claims raid slot ${raidSlot}, which ${holder.path} holds`;
+    return judged({ type: "kicked" }, "duplicate-slot", text);
+  }
+  if (placement.type === "rebuilding" && !replaced.has(raidSlot)) {
+    replaced.add(raidSlot);
+    const text = `is being written to replace ${holder.path} in raid slot ${raidSlot}`;
+    return judged({ ...placement, isReplacement: true }, "rebuilding", text);
+  }
+  const text = `is a replacement for ${holder.path}, which is still in use; add it after the start`;
+  return judged({ type: "kicked" }, "replacement-idle", text);
 }
 
 function rank(member: Sound, judgements: ReadonlyMap<number, Judgement>): number {

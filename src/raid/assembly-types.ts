@@ -29,6 +29,8 @@ export type AssemblyPlacement =
       readonly recoveryOffset: number;
       /** By bitmap (a re-add), not by full copy. */
       readonly guided: boolean;
+      /** Written beside the raid slot's member, to take its place. */
+      readonly isReplacement: boolean;
     }
   | { readonly type: "spare" }
   | { readonly type: "faulty" }

@@ -1,16 +1,22 @@
 /**
  * Carries out one copy plan of a sync action or read repair on the array thread: takes the
- * piece's regions, reads, compares, writes, gives the regions back. Reports failures per member;
- * deciding what they mean is the machine's business.
+ * regions, reads, compares, writes, gives the regions back. Reports failures per member; deciding
+ * what they mean is the machine's business.
  */
 
 import type { BlockDevice } from "../hal/block-device.ts";
-import type { CopyPlan, CopyResult } from "./array-messages.ts";
+import type { ArrayRange, CopyExtent, CopyPlace, CopyPlan, CopyResult } from "./array-messages.ts";
+import { differingBytes, differingRanges, majority } from "./copy-compare.ts";
+import { narrowWrite } from "./narrow-write-driver.ts";
 import { REGION_BYTES, type RegionLocks } from "./region-lock.ts";
 import type { WaitForRegion } from "./region-wait-driver.ts";
 
-/** Differences are counted in whole units of this size. Source: md counts 64 KiB sync requests. */
-const COMPARE_BYTES = 64 * 1024;
+/** What no source has whole is read in pieces of this size. Source: raid1.c, 4 KiB. */
+const PIECE_BYTES = 4096;
+/** Extents whose regions are held together. Choice: a raid10 stripe of 1 MiB on eight members. */
+const SPAN_BYTES = 8 * REGION_BYTES;
+/** Choice: four plans under way, each on four members. */
+const BUFFERS_KEPT = 16;
 
 export interface CopyContext {
   /**
@@ -22,8 +28,6 @@ export interface CopyContext {
   readonly waitForRegion: WaitForRegion;
   readonly buffers: CopyBuffers;
 }
-
-type Failure = { readonly member: number; readonly message: string };
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
@@ -44,131 +48,220 @@ export class CopyBuffers {
   }
 }
 
-/** Choice: four pieces under way, each on four members. */
-const BUFFERS_KEPT = 16;
-
 class Copy {
-  readonly #plan: CopyPlan;
+  readonly #mode: CopyPlan["mode"];
   readonly #context: CopyContext;
   readonly #taken: Uint8Array[] = [];
-  readonly readFailed: Failure[] = [];
-  readonly writeFailed: Failure[] = [];
-  mismatchedBytes = 0;
-  writtenBytes = 0;
+  readonly #unreadable: ArrayRange[] = [];
+  readonly #readFailed: CopyResult["readFailed"][number][] = [];
+  readonly #writeFailed: CopyResult["writeFailed"][number][] = [];
+  readonly #mismatches: ArrayRange[] = [];
+  #mismatchedBytes = 0;
+  #writtenBytes = 0;
 
-  constructor(plan: CopyPlan, context: CopyContext) {
-    this.#plan = plan;
+  constructor(mode: CopyPlan["mode"], context: CopyContext) {
+    this.#mode = mode;
     this.#context = context;
   }
 
-  /** Gives the buffers back. AFTER every read and write of the plan is done. */
-  end(): void {
-    for (const buffer of this.#taken) this.#context.buffers.give(buffer);
+  get result(): CopyResult {
+    return {
+      unreadable: this.#unreadable,
+      readFailed: this.#readFailed,
+      writeFailed: this.#writeFailed,
+      mismatches: this.#mismatches,
+      mismatchedBytes: this.#mismatchedBytes,
+      writtenBytes: this.#writtenBytes,
+    };
   }
 
-  async read(id: number): Promise<Uint8Array | null> {
-    const member = this.#context.member(id);
+  /** Gives the buffers back. AFTER every read and write is done. */
+  end(): void {
+    for (const buffer of this.#taken.splice(0)) this.#context.buffers.give(buffer);
+  }
+
+  /** Brings one extent in line, piece by piece where no source has all of it. */
+  async extent(extent: CopyExtent): Promise<void> {
+    if (await this.#whole(extent)) return;
+    const { offset, length } = extent;
+    for (let at = 0; at < length; at += PIECE_BYTES) {
+      const piece = partOf(extent, at, Math.min(PIECE_BYTES, length - at));
+      const isRead = length > PIECE_BYTES && (await this.#whole(piece));
+      if (!isRead) this.#unreadable.push({ offset: offset + at, length: piece.length });
+    }
+  }
+
+  /** False when no source could be read. */
+  #whole(extent: CopyExtent): Promise<boolean> {
+    switch (this.#mode) {
+      case "copy":
+        return this.#copy(extent);
+      case "rewrite":
+        return this.#rewrite(extent);
+      case "sync":
+      case "check":
+      case "repair":
+        return this.#compare(extent);
+    }
+  }
+
+  async #read(place: CopyPlace, extent: CopyExtent): Promise<Uint8Array | null> {
+    const member = this.#context.member(place.member);
     if (member === null) return null;
-    const target = this.#context.buffers.take(this.#plan.length);
+    const target = this.#context.buffers.take(extent.length);
     this.#taken.push(target);
     try {
-      await member.device.read(target, member.dataOffset + this.#plan.offset);
+      await member.device.read(target, member.dataOffset + place.position);
       return target;
     } catch (error) {
-      this.readFailed.push({ member: id, message: messageOf(error) });
+      const { offset, length } = extent;
+      const message = messageOf(error);
+      this.#readFailed.push({ member: place.member, offset, length, message });
       return null;
     }
   }
 
-  async write(id: number, source: Uint8Array): Promise<void> {
-    const member = this.#context.member(id);
+  /** Stores the bytes; what fails is tried again in small pieces. */
+  async #write(place: CopyPlace, source: Uint8Array): Promise<void> {
+    const member = this.#context.member(place.member);
     if (member === null) return;
+    const { dataOffset } = member;
     try {
-      await member.device.write([source], member.dataOffset + this.#plan.offset);
-      this.writtenBytes += source.length;
+      await member.device.write([source], dataOffset + place.position);
+      this.#writtenBytes += source.length;
     } catch (error) {
-      this.writeFailed.push({ member: id, message: messageOf(error) });
+      const ranges = await narrowWrite({
+        device: () => this.#context.member(place.member)?.device ?? null,
+        dataOffset,
+        position: place.position,
+        length: source.length,
+        pieces: [source],
+      });
+      this.#writeFailed.push({ member: place.member, message: messageOf(error), ranges });
     }
   }
 
-  /** The first source that can be read. */
-  async readAny(): Promise<Uint8Array | null> {
-    for (const id of this.#plan.sources) {
-      const content = await this.read(id);
+  async #readAny(extent: CopyExtent): Promise<Uint8Array | null> {
+    for (const source of extent.sources) {
+      const content = await this.#read(source, extent);
       if (content !== null) return content;
     }
     return null;
   }
 
-  async copy(): Promise<boolean> {
-    const content = await this.readAny();
+  async #copy(extent: CopyExtent): Promise<boolean> {
+    const content = await this.#readAny(extent);
     if (content === null) return false;
-    await Promise.all(this.#plan.targets.map((id) => this.write(id, content)));
+    await Promise.all(extent.targets.map((target) => this.#write(target, content)));
     return true;
   }
 
-  async rewrite(): Promise<boolean> {
-    const content = await this.readAny();
+  async #rewrite(extent: CopyExtent): Promise<boolean> {
+    const content = await this.#readAny(extent);
     if (content === null) return false;
-    for (const id of this.#plan.targets) {
-      await this.write(id, content);
-      const back = await this.read(id);
+    for (const target of extent.targets) {
+      await this.#write(target, content);
+      const back = await this.#read(target, extent);
       if (back !== null && Buffer.compare(back, content) === 0) continue;
-      const said = this.writeFailed.some((failure) => failure.member === id);
-      if (!said) this.writeFailed.push({ member: id, message: "could not be read back" });
+      const said = this.#writeFailed.some((failure) => failure.member === target.member);
+      if (said) continue;
+      const { position } = target;
+      const ranges = [[position, position + extent.length] as const];
+      const message = "could not be read back";
+      this.#writeFailed.push({ member: target.member, message, ranges });
     }
     return true;
   }
 
-  /** Reads every member; the first readable one in order of `sources` is what the others become. */
-  async compare(): Promise<boolean> {
-    const { mode, sources } = this.#plan;
-    const contents = await Promise.all(sources.map((id) => this.read(id)));
-    const winner = contents.find((content) => content !== null);
-    if (winner === undefined || winner === null) return false;
+  /** Reads every copy, twice where they differ; what stands is written over the others. */
+  async #compare(extent: CopyExtent): Promise<boolean> {
+    const { sources } = extent;
+    let contents = await Promise.all(sources.map((source) => this.#read(source, extent)));
+    if (this.#mode !== "sync" && contents.every((c) => c !== null) && isDiffering(contents))
+      contents = await Promise.all(sources.map((source) => this.#read(source, extent)));
+    const readable = contents.filter((content) => content !== null);
+    const [first] = readable;
+    if (first === undefined) return false;
+    if (this.#mode !== "sync") this.#count(extent, readable);
+    const winner = this.#mode === "repair" ? majority(readable) : first;
     const writes: Promise<void>[] = [];
-    for (const [index, id] of sources.entries()) {
+    for (const [index, place] of sources.entries()) {
       const content = contents[index] ?? null;
-      const differing = content === null ? 0 : differingBytes(winner, content);
-      this.mismatchedBytes += differing;
-      if (content === null || (differing > 0 && mode !== "check"))
-        writes.push(this.write(id, winner));
+      const isStale = content === null || (this.#mode !== "check" && !isEqual(content, winner));
+      if (isStale) writes.push(this.#write(place, winner));
     }
     await Promise.all(writes);
     return true;
   }
+
+  #count(extent: CopyExtent, contents: readonly Uint8Array[]): void {
+    const [first, ...others] = contents;
+    if (first === undefined) return;
+    for (const other of others) this.#mismatchedBytes += differingBytes(first, other);
+    for (const { offset, length } of differingRanges(contents))
+      this.#mismatches.push({ offset: extent.offset + offset, length });
+  }
 }
 
-const differingBytes = (a: Uint8Array, b: Uint8Array): number => {
-  if (Buffer.compare(a, b) === 0) return 0;
-  let differing = 0;
-  for (let at = 0; at < a.length; at += COMPARE_BYTES) {
-    const end = Math.min(at + COMPARE_BYTES, a.length);
-    if (Buffer.compare(a.subarray(at, end), b.subarray(at, end)) !== 0) differing += end - at;
+const isEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+const isDiffering = (contents: readonly (Uint8Array | null)[]): boolean => {
+  const [first, ...others] = contents.filter((content) => content !== null);
+  return first !== undefined && others.some((other) => !isEqual(first, other));
+};
+
+const partOf = (extent: CopyExtent, from: number, length: number): CopyExtent => {
+  const shift = (place: CopyPlace): CopyPlace => ({
+    member: place.member,
+    position: place.position + from,
+  });
+  return {
+    offset: extent.offset + from,
+    length,
+    sources: extent.sources.map(shift),
+    targets: extent.targets.map(shift),
+  };
+};
+
+/** Extents in order whose regions are taken together. */
+const spans = (extents: readonly CopyExtent[]): CopyExtent[][] => {
+  const groups: CopyExtent[][] = [];
+  let group: CopyExtent[] = [];
+  for (const extent of extents) {
+    const first = group[0];
+    const last = group.at(-1);
+    const fits =
+      first !== undefined &&
+      last !== undefined &&
+      extent.offset >= last.offset &&
+      extent.offset + extent.length - first.offset <= SPAN_BYTES;
+    if (fits) group.push(extent);
+    else {
+      group = [extent];
+      groups.push(group);
+    }
   }
-  return differing;
+  return groups;
 };
 
 /** Runs the plan. Never rejects for a member's I/O error: that is in the result. */
 export const runCopy = async (plan: CopyPlan, context: CopyContext): Promise<CopyResult> => {
   const { locks } = context;
-  for (;;) {
-    const contended = locks.tryAcquire(plan.offset, plan.length);
-    if (contended < 0) break;
-    await context.waitForRegion(locks.words, contended);
+  const copy = new Copy(plan.mode, context);
+  for (const group of spans(plan.extents)) {
+    const from = group[0]?.offset ?? 0;
+    const end = Math.max(...group.map(({ offset, length }) => offset + length));
+    for (;;) {
+      const contended = locks.tryAcquire(from, end - from);
+      if (contended < 0) break;
+      await context.waitForRegion(locks.words, contended);
+    }
+    try {
+      await Promise.all(group.map((extent) => copy.extent(extent)));
+    } finally {
+      copy.end();
+      locks.release(from, end - from);
+    }
   }
-  const copy = new Copy(plan, context);
-  try {
-    const readable =
-      plan.mode === "copy"
-        ? await copy.copy()
-        : plan.mode === "rewrite"
-          ? await copy.rewrite()
-          : await copy.compare();
-    const { readFailed, writeFailed, mismatchedBytes, writtenBytes } = copy;
-    return { readable, readFailed, writeFailed, mismatchedBytes, writtenBytes };
-  } finally {
-    copy.end();
-    locks.release(plan.offset, plan.length);
-  }
+  return copy.result;
 };

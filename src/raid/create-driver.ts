@@ -19,7 +19,12 @@ import { contentWords } from "./device-content.ts";
 /** A device to make a member of; `missing` leaves its raid slot empty. */
 export type CreateDevice =
   | "missing"
-  | { readonly path: string; readonly device: BlockDevice; readonly deviceUuid: Uint8Array };
+  | {
+      readonly path: string;
+      readonly device: BlockDevice;
+      readonly deviceUuid: Uint8Array;
+      readonly devFlags?: number;
+    };
 
 /**
  * Plans and writes. `force`: devices may hold something, which is lost.
@@ -38,7 +43,7 @@ export const createOnDevices = async (
       members.push("missing");
       continue;
     }
-    const { path, device, deviceUuid } = entry;
+    const { path, device, deviceUuid, devFlags = 0 } = entry;
     const content = await readContent(device);
     const words = contentWords(content);
     if (words.length > 0) held.push({ path, signatures: words });
@@ -49,7 +54,7 @@ export const createOnDevices = async (
     }
     const stale = staleRanges(content.probe);
     const { sizeBytes, logicalBlockSize } = device;
-    members.push({ path, sizeBytes, logicalBlockSize, deviceUuid, stale });
+    members.push({ path, sizeBytes, logicalBlockSize, deviceUuid, devFlags, stale });
   }
   if (held.length > 0 && !force) {
     const text = held.map(({ path, signatures }) => `${path} holds ${signatures.join(", ")}`);

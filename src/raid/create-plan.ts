@@ -64,6 +64,8 @@ export type CreateMember =
       /** Smallest unit it writes, bytes; 512 when not told. */
       readonly logicalBlockSize?: number;
       readonly deviceUuid: Uint8Array;
+      /** WRITE_MOSTLY, FAIL_FAST; none unless said. */
+      readonly devFlags?: number;
       /** Old metadata to blank so that nothing finds it any more. */
       readonly stale: readonly ByteRange[];
     };
@@ -426,7 +428,7 @@ function newSuperblock(
     devNumber,
     cntCorrectedRead: 0,
     deviceUuid: member.deviceUuid,
-    devFlags: 0,
+    devFlags: member.devFlags ?? 0,
     bblogShift: 0,
     bblogSize: layout.bblogSize,
     bblogOffset: layout.bblogOffset,

@@ -10,18 +10,17 @@
  */
 
 import type { BlockDevice } from "../hal/block-device.ts";
+import { LegFlushes } from "./leg-flush-driver.ts";
 import { LegHandles } from "./leg-handles-driver.ts";
-import { chooseReadLeg } from "./read-balance.ts";
+import { LegReads } from "./leg-reads-driver.ts";
+import { type IoLink, LegReports } from "./leg-reports.ts";
+import { LegWrites } from "./leg-writes-driver.ts";
 import { RegionLocks } from "./region-lock.ts";
 import type { WaitForRegion } from "./region-wait-driver.ts";
 import {
   BIT_DURABLE,
   LEG_BLOCKED,
-  LEG_IN_SYNC,
-  LEG_NONE,
-  LEG_REBUILDING,
   RUN_ACTIVE,
-  RUN_BROKEN,
   RUN_READ_ONLY,
   type SharedArrayState,
 } from "./shared-state.ts";
@@ -31,20 +30,13 @@ import {
   IO_ESHUTDOWN,
   IO_OK,
   type IoCompletion,
+  isWritten,
   makeWriteRequest,
+  piecesLength,
+  type WriteContent,
   type WriteRequest,
   writesOverlap,
 } from "./write-request.ts";
-
-/** What a worker asks of the array thread. Answers come back through `ArrayIo.onIntentReady` … */
-export interface IoLink {
-  /** Make the array dirty and these chunk ranges' bits durable; answered by `onIntentReady`. */
-  intent(ranges: readonly (readonly [number, number])[]): void;
-  /** A leg failed; record it faulty, then answer with `onLegResolved(request)`. */
-  legError(request: number, slot: number, op: "write" | "flush", message: string): void;
-  /** A leg could not be read here though another could: rewrite it there. */
-  readError(slot: number, offset: number, length: number, message: string): void;
-}
 
 export interface ArrayIoOptions {
   readonly state: SharedArrayState;
@@ -56,9 +48,6 @@ export interface ArrayIoOptions {
   readonly waitForRegion: WaitForRegion;
 }
 
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
-
 export class ArrayIo {
   readonly #state: SharedArrayState;
   readonly #worker: number;
@@ -66,8 +55,14 @@ export class ArrayIo {
   readonly #waitForRegion: WaitForRegion;
   readonly #locks: RegionLocks;
   readonly #legs: LegHandles;
+  readonly #reports: LegReports;
+  readonly #reads: LegReads;
+  readonly #writes: LegWrites;
+  readonly #flushes: LegFlushes;
   /** Leg states as `#permitted` saw them last: a write goes by what it was permitted on. */
   readonly #seenLegs: Int32Array;
+  #seenEpoch = -1;
+  #isLegBlocked = false;
   /** Writes waiting for an intent to be sent, and those of the intent under way. */
   #intentNext: WriteRequest[] = [];
   #intentSent: WriteRequest[] = [];
@@ -77,10 +72,6 @@ export class ArrayIo {
   #waiting: WriteRequest[] = [];
   #retryQueued = false;
   readonly #regionWaits = new Set<number>();
-  readonly #resolving = new Map<number, () => void>();
-  #nextRequest = 1;
-  #flushNext: IoCompletion[] = [];
-  #flushRunning = false;
   #open = 0;
   #idle: ((value: undefined) => void) | null = null;
   #closed = false;
@@ -92,11 +83,15 @@ export class ArrayIo {
     this.#waitForRegion = options.waitForRegion;
     this.#locks = new RegionLocks(options.state.lockWords, options.worker, true);
     this.#legs = new LegHandles(options.state, options.worker, options.seconds);
-    this.#seenLegs = new Int32Array(this.#legs.slots);
+    this.#seenLegs = new Int32Array(this.#legs.legs);
+    this.#reports = new LegReports(options.link);
+    this.#reads = new LegReads(options.state, this.#legs, options.link);
+    this.#writes = new LegWrites(options.state, this.#legs, this.#reports);
+    this.#flushes = new LegFlushes(options.state, this.#legs, this.#reports);
   }
 
   get sizeBytes(): number {
-    return this.#state.shape.sizeBytes;
+    return this.#state.map.sizeBytes;
   }
 
   get state(): SharedArrayState {
@@ -107,13 +102,13 @@ export class ArrayIo {
    * Gives the worker its own handle of a leg; `dataOffset`: bytes from the start of the member to
    * the array's content. BEFORE the leg's state says anybody may use it.
    */
-  openLeg(slot: number, device: BlockDevice, dataOffset: number): void {
-    this.#legs.open(slot, device, dataOffset);
+  openLeg(leg: number, device: BlockDevice, dataOffset: number): void {
+    this.#legs.open(leg, device, dataOffset);
   }
 
   /** Closes the handle once no I/O uses it. AFTER the leg's state says nobody may use it. */
-  dropLeg(slot: number): Promise<void> {
-    return this.#legs.drop(slot);
+  dropLeg(leg: number): Promise<void> {
+    return this.#legs.drop(leg);
   }
 
   /** Refuses new requests, waits for those under way, closes the legs. */
@@ -124,34 +119,65 @@ export class ArrayIo {
         this.#idle = resolve;
       });
     }
-    for (let slot = 0; slot < this.#legs.slots; slot++) await this.dropLeg(slot);
+    for (let leg = 0; leg < this.#legs.legs; leg++) await this.dropLeg(leg);
   }
 
   read(target: Uint8Array, offset: number, complete: IoCompletion): void {
     if (this.#closed) return complete(IO_ESHUTDOWN);
     this.#state.countOperation(this.#worker);
     this.#open++;
-    this.#readFrom(target, offset, 0, complete);
+    this.#reads.read(target, offset, (errno) => {
+      this.#leave();
+      complete(errno);
+    });
   }
 
   write(source: readonly Uint8Array[], offset: number, fua: boolean, complete: IoCompletion): void {
+    const place = { offset, length: piecesLength(source) };
+    this.#begin({ type: "data", pieces: source }, place, fua, complete);
+  }
+
+  /**
+   * Makes `[offset, offset + length)` read as zeroes on every leg; `mayUnmap`: the members may give
+   * the space back. Ordered, recorded and acknowledged as a write is.
+   */
+  zero(
+    offset: number,
+    length: number,
+    options: { readonly mayUnmap: boolean; readonly fua: boolean },
+    complete: IoCompletion,
+  ): void {
+    const { mayUnmap, fua } = options;
+    this.#begin({ type: "zero", mayUnmap }, { offset, length }, fua, complete);
+  }
+
+  #begin(
+    content: WriteContent,
+    place: { readonly offset: number; readonly length: number },
+    fua: boolean,
+    complete: IoCompletion,
+  ): void {
     if (this.#closed) return complete(IO_ESHUTDOWN);
     this.#state.countOperation(this.#worker);
+    if (place.length === 0) return complete(IO_OK);
     this.#open++;
-    const request = makeWriteRequest(source, offset, fua, this.#state.shape.chunkBytes, complete);
-    if (request.length === 0) {
-      this.#leave();
-      return complete(IO_OK);
-    }
+    const request = makeWriteRequest(content, place, fua, this.#state, complete);
     this.#state.beginWrite(this.#worker, request.firstChunk, request.lastChunk);
     this.#advance(request);
+  }
+
+  /** True while every leg in use can free the space of what is zeroed without writing zeroes. */
+  get punches(): boolean {
+    for (let leg = 0; leg < this.#legs.legs; leg++)
+      if (this.#legs.device(leg)?.punches === false) return false;
+    return true;
   }
 
   /** Makes every write acknowledged before this call durable on every leg. */
   flush(complete: IoCompletion): void {
     if (this.#closed) return complete(IO_ESHUTDOWN);
     this.#open++;
-    this.#flushLegs((errno) => {
+    this.#flushes.flush((errno) => {
       this.#leave();
       complete(errno);
     });
@@ -165,88 +191,14 @@ export class ArrayIo {
     this.#sendIntent();
   }
 
-  /** The array thread has dealt with the leg error `request`. */
-  onLegResolved(request: number): void {
-    const resume = this.#resolving.get(request);
-    this.#resolving.delete(request);
-    resume?.();
+  /** The array thread has dealt with the report `request`. */
+  onLegResolved(request: number, isRecorded: boolean): void {
+    this.#reports.onResolved(request, isRecorded);
   }
 
   #leave(): void {
     this.#open--;
     if (this.#open === 0) this.#idle?.(undefined);
-  }
-
-  // --- reads ------------------------------------------------------------------------------------
-
-  #slowLegs(): number {
-    let slow = 0;
-    for (let slot = 0; slot < this.#legs.slots; slot++) {
-      if (this.#legs.device(slot)?.sync === null) slow |= 1 << slot;
-    }
-    return slow;
-  }
-
-  #readFrom(target: Uint8Array, offset: number, tried: number, complete: IoCompletion): void {
-    const slot = chooseReadLeg(this.#state, offset, target.length, tried, this.#slowLegs());
-    const device = this.#legs.device(slot);
-    if (device === null) {
-      this.#leave();
-      return complete(IO_EIO);
-    }
-    const sync = device.sync;
-    if (sync === null) return this.#readSlowly(device, slot, target, offset, tried, complete);
-    try {
-      sync.read(target, this.#legs.position(slot, offset));
-    } catch (error) {
-      return this.#readElsewhere(slot, error, target, offset, tried, complete);
-    }
-    this.#readDone(target, offset, tried, complete);
-  }
-
-  #readSlowly(
-    device: BlockDevice,
-    slot: number,
-    target: Uint8Array,
-    offset: number,
-    tried: number,
-    complete: IoCompletion,
-  ): void {
-    this.#legs.use(slot);
-    device.read(target, this.#legs.position(slot, offset)).then(
-      () => {
-        this.#legs.free(slot);
-        this.#readDone(target, offset, tried, complete);
-      },
-      (error: unknown) => {
-        this.#legs.free(slot);
-        this.#readElsewhere(slot, error, target, offset, tried, complete);
-      },
-    );
-  }
-
-  #readElsewhere(
-    slot: number,
-    error: unknown,
-    target: Uint8Array,
-    offset: number,
-    tried: number,
-    complete: IoCompletion,
-  ): void {
-    this.#readErrors.set(slot, messageOf(error));
-    this.#readFrom(target, offset, tried | (1 << slot), complete);
-  }
-
-  /** Last read error per slot, for the report once another leg has answered. */
-  readonly #readErrors = new Map<number, string>();
-
-  #readDone(target: Uint8Array, offset: number, tried: number, complete: IoCompletion): void {
-    for (let slot = 0; tried !== 0 && slot < this.#legs.slots; slot++) {
-      if ((tried & (1 << slot)) === 0) continue;
-      this.#link.readError(slot, offset, target.length, this.#readErrors.get(slot) ?? "read error");
-    }
-    this.#leave();
-    complete(IO_OK);
   }
 
   // --- writes -----------------------------------------------------------------------------------
@@ -274,7 +226,10 @@ export class ArrayIo {
       this.#locks.release(request.offset, request.length);
       return this.#park(request);
     }
-    this.#writeLegs(request);
+    const isDone = this.#writes.write(request, this.#seenLegs, () => this.#legsDone(request));
+    if (!isDone || request.failures.length + request.healed.length > 0)
+      this.#slowWrites.add(request);
+    if (isDone) this.#legsDone(request);
   }
 
   #permitted(request: WriteRequest): boolean {
@@ -283,12 +238,21 @@ export class ArrayIo {
     for (let chunk = request.firstChunk; chunk <= request.lastChunk; chunk++) {
       if (state.bit(chunk) !== BIT_DURABLE) return false;
     }
-    for (let slot = 0; slot < this.#legs.slots; slot++) {
-      const leg = state.leg(slot);
-      if (leg === LEG_BLOCKED) return false;
-      this.#seenLegs[slot] = leg;
+    this.#lookAtLegs();
+    return !this.#isLegBlocked;
+  }
+
+  #lookAtLegs(): void {
+    const state = this.#state;
+    const { epoch } = state;
+    if (epoch === this.#seenEpoch) return;
+    this.#seenEpoch = epoch;
+    this.#isLegBlocked = false;
+    for (let leg = 0; leg < this.#seenLegs.length; leg++) {
+      const legState = state.leg(leg);
+      this.#seenLegs[leg] = legState;
+      if (legState === LEG_BLOCKED) this.#isLegBlocked = true;
     }
-    return true;
   }
 
   #park(request: WriteRequest): void {
@@ -332,151 +296,27 @@ export class ArrayIo {
     for (const request of waiting) this.#advance(request);
   }
 
-  /** A leg that is blocked from here on is written all the same: skipping it takes a record. */
-  #writeLegs(request: WriteRequest): void {
-    let slow = 0;
-    for (let slot = 0; slot < this.#legs.slots; slot++) {
-      const leg = this.#seenLegs[slot];
-      if (leg !== LEG_IN_SYNC && leg !== LEG_REBUILDING) continue;
-      const device = this.#legs.device(slot);
-      if (device === null) {
-        request.failures.push({ slot, message: "not open in this thread" });
-        continue;
-      }
-      const sync = device.sync;
-      if (sync === null) {
-        slow++;
-        this.#writeSlowly(request, device, slot, leg);
-        continue;
-      }
-      try {
-        sync.write(request.source, this.#legs.position(slot, request.offset));
-        if (leg === LEG_IN_SYNC) request.legsWritten++;
-      } catch (error) {
-        request.failures.push({ slot, message: messageOf(error) });
-      }
-    }
-    if (slow > 0 || request.failures.length > 0) this.#slowWrites.add(request);
-    if (slow === 0) this.#legsDone(request);
-  }
-
-  #writeSlowly(request: WriteRequest, device: BlockDevice, slot: number, leg: number): void {
-    request.legsPending++;
-    this.#legs.use(slot);
-    const settle = () => {
-      this.#legs.free(slot);
-      request.legsPending--;
-      if (request.legsPending === 0) this.#legsDone(request);
-    };
-    device.write(request.source, this.#legs.position(slot, request.offset)).then(
-      () => {
-        if (leg === LEG_IN_SYNC) request.legsWritten++;
-        settle();
-      },
-      (error: unknown) => {
-        request.failures.push({ slot, message: messageOf(error) });
-        settle();
-      },
-    );
-  }
-
   /**
    * Every leg has answered: record failures, then flush if asked, then acknowledge. The regions are
    * held until failures are recorded, so that no copy takes a failed leg's old content for good.
    */
   #legsDone(request: WriteRequest): void {
-    if (request.failures.length === 0) return this.#written(request);
-    this.#resolveFailures(request.failures, "write", () => this.#written(request));
+    if (request.failures.length + request.healed.length === 0) return this.#written(request);
+    this.#writes.settle(request, () => this.#written(request));
   }
 
   #written(request: WriteRequest): void {
     this.#locks.release(request.offset, request.length);
     this.#slowWrites.delete(request);
     this.#retrySoon();
-    if (request.legsWritten === 0 || this.#isUnrecorded(request.failures))
-      return this.#finish(request, IO_EIO);
+    if (!isWritten(request)) return this.#finish(request, IO_EIO);
     if (!request.fua) return this.#finish(request, IO_OK);
-    this.#flushLegs((errno) => this.#finish(request, errno));
-  }
-
-  #resolveFailures(
-    failures: readonly { readonly slot: number; readonly message: string }[],
-    op: "write" | "flush",
-    then: () => void,
-  ): void {
-    let open = failures.length;
-    if (open === 0) return then();
-    for (const failure of failures) {
-      const id = this.#nextRequest++;
-      this.#resolving.set(id, () => {
-        open--;
-        if (open === 0) then();
-      });
-      this.#link.legError(id, failure.slot, op, failure.message);
-    }
-  }
-
-  /**
-   * True when a leg that failed is still in use: it is the last one in sync, the others failed
-   * meanwhile, or the array broke. What succeeded on the others counts for nothing then.
-   */
-  #isUnrecorded(failures: readonly { readonly slot: number }[]): boolean {
-    const state = this.#state;
-    if (failures.length === 0) return false;
-    if (state.run === RUN_BROKEN) return true;
-    return failures.some(({ slot }) => state.leg(slot) === LEG_IN_SYNC);
+    this.#flushes.flush((errno) => this.#finish(request, errno));
   }
 
   #finish(request: WriteRequest, errno: number): void {
     this.#state.endWrite(this.#worker, request.firstChunk, request.lastChunk);
     this.#leave();
     request.complete(errno);
-  }
-
-  // --- flush ------------------------------------------------------------------------------------
-
-  /** Joins the next flush round: one that begins after this call. */
-  #flushLegs(complete: IoCompletion): void {
-    this.#flushNext.push(complete);
-    if (!this.#flushRunning) this.#flushRound();
-  }
-
-  #flushRound(): void {
-    const round = this.#flushNext;
-    this.#flushNext = [];
-    this.#flushRunning = true;
-    let pending = 1;
-    let flushed = 0;
-    const failures: { slot: number; message: string }[] = [];
-    const settle = () => {
-      pending--;
-      if (pending > 0) return;
-      this.#resolveFailures(failures, "flush", () => {
-        this.#flushRunning = false;
-        if (this.#flushNext.length > 0) this.#flushRound();
-        const isDone = flushed > 0 && !this.#isUnrecorded(failures);
-        for (const complete of round) complete(isDone ? IO_OK : IO_EIO);
-      });
-    };
-    for (let slot = 0; slot < this.#legs.slots; slot++) {
-      const leg = this.#state.leg(slot);
-      const device = this.#legs.device(slot);
-      if (leg === LEG_NONE || device === null) continue;
-      pending++;
-      this.#legs.use(slot);
-      device.flush().then(
-        () => {
-          if (leg === LEG_IN_SYNC) flushed++;
-          this.#legs.free(slot);
-          settle();
-        },
-        (error: unknown) => {
-          failures.push({ slot, message: messageOf(error) });
-          this.#legs.free(slot);
-          settle();
-        },
-      );
-    }
-    settle();
   }
 }

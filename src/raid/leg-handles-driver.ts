@@ -18,65 +18,65 @@ export class LegHandles {
 
   /** `seconds`: whole seconds since the epoch, never 0; for the stall clock. */
   constructor(state: SharedArrayState, worker: number, seconds: () => number) {
-    const slots = state.shape.raidSlots;
+    const legs = state.legs;
     this.#state = state;
     this.#worker = worker;
     this.#seconds = seconds;
-    this.#devices = new Array<BlockDevice | null>(slots).fill(null);
-    this.#dataOffsets = new Float64Array(slots);
-    this.#use = new Int32Array(slots);
-    this.#closing = new Array<null>(slots).fill(null);
+    this.#devices = new Array<BlockDevice | null>(legs).fill(null);
+    this.#dataOffsets = new Float64Array(legs);
+    this.#use = new Int32Array(legs);
+    this.#closing = new Array<null>(legs).fill(null);
   }
 
-  /** Raid slots there are. */
-  get slots(): number {
+  /** Legs there are. */
+  get legs(): number {
     return this.#devices.length;
   }
 
   /** The handle of a leg, or null. */
-  device(slot: number): BlockDevice | null {
-    return this.#devices[slot] ?? null;
+  device(leg: number): BlockDevice | null {
+    return this.#devices[leg] ?? null;
   }
 
   /** Position on the member of a position in the array. Source: raid1 geometry. */
-  position(slot: number, offset: number): number {
-    return (this.#dataOffsets[slot] ?? 0) + offset;
+  position(leg: number, offset: number): number {
+    return (this.#dataOffsets[leg] ?? 0) + offset;
   }
 
   /** `dataOffset`: bytes from the start of the member to the array's content. */
-  open(slot: number, device: BlockDevice, dataOffset: number): void {
-    assert(this.#devices[slot] === null, "leg is open already");
-    this.#devices[slot] = device;
-    this.#dataOffsets[slot] = dataOffset;
+  open(leg: number, device: BlockDevice, dataOffset: number): void {
+    assert(this.#devices[leg] === null, "leg is open already");
+    this.#devices[leg] = device;
+    this.#dataOffsets[leg] = dataOffset;
   }
 
   /** Closes the handle once no I/O uses it. */
-  async drop(slot: number): Promise<void> {
-    const device = this.device(slot);
+  async drop(leg: number): Promise<void> {
+    const device = this.device(leg);
     if (device === null) return;
-    if (this.#use[slot] !== 0) {
-      this.#closing[slot] ??= Promise.withResolvers<undefined>();
-      await this.#closing[slot]?.promise;
+    if (this.#use[leg] !== 0) {
+      this.#closing[leg] ??= Promise.withResolvers<undefined>();
+      await this.#closing[leg]?.promise;
     }
-    if (this.#devices[slot] !== device) return;
-    this.#devices[slot] = null;
-    this.#closing[slot] = null;
+    if (this.#devices[leg] !== device) return;
+    this.#devices[leg] = null;
+    this.#closing[leg] = null;
     await device.close();
   }
 
   /** An asynchronous I/O begins on the leg. */
-  use(slot: number): void {
-    const use = (this.#use[slot] ?? 0) + 1;
-    this.#use[slot] = use;
-    if (use === 1) this.#state.setStall(this.#worker, slot, this.#seconds());
+  use(leg: number): void {
+    const use = (this.#use[leg] ?? 0) + 1;
+    this.#use[leg] = use;
+    if (use === 1) this.#state.setStall(this.#worker, leg, this.#seconds());
   }
 
   /** It ended. */
-  free(slot: number): void {
-    const use = (this.#use[slot] ?? 0) - 1;
-    this.#use[slot] = use;
+  free(leg: number): void {
+    const use = (this.#use[leg] ?? 0) - 1;
+    this.#use[leg] = use;
     if (use > 0) return;
-    this.#state.setStall(this.#worker, slot, 0);
-    this.#closing[slot]?.resolve(undefined);
+    this.#state.setStall(this.#worker, leg, 0);
+    this.#closing[leg]?.resolve(undefined);
   }
 }

@@ -11,36 +11,41 @@ import {
   type ArrayState,
   degradedCount,
   emit,
+  freeLeg,
   happen,
+  isLastInSync,
   type Member,
   memberAt,
   memberByPath,
   nextToken,
+  publishLeg,
+  replacementAt,
   SECTOR,
 } from "./array-state.ts";
-import {
-  bitmapOps,
-  failMember,
-  isLastInSync,
-  memberSuperblock,
-  withRole,
-} from "./metadata-update.ts";
+import { bitmapOps, failMember, memberSuperblock, withRole } from "./metadata-update.ts";
 import { encodeSuperblock, memberRole, superblockIsAtStart } from "./superblock.ts";
 import {
+  FAIL_FAST,
   MD_DISK_ROLE_FAULTY,
   MD_DISK_ROLE_SPARE,
   MD_FEATURE_RECOVERY_BITMAP,
   MD_FEATURE_RECOVERY_OFFSET,
   type Superblock,
+  WRITE_MOSTLY,
 } from "./superblock-fields.ts";
 
 const refuse = (code: string, message: string): CommandOutcome => ({ ok: false, code, message });
+
+type MemberCommand = Extract<
+  ArrayCommand,
+  { type: "fail" | "remove" | "add" | "re-add" | "replace" | "member-flags" }
+>;
 
 /** Runs a manage verb; null = the answer comes with the metadata update that carries it. */
 export const runMemberCommand = (
   state: ArrayState,
   id: number,
-  command: Extract<ArrayCommand, { type: "fail" | "remove" | "add" | "re-add" }>,
+  command: MemberCommand,
 ): CommandOutcome | null => {
   if (state.readOnly)
     return refuse("RAID_READ_ONLY", "The array is read-only; assemble it read-write first.");
@@ -52,6 +57,10 @@ export const runMemberCommand = (
     case "add":
     case "re-add":
       return joinCommand(state, id, command.newcomer, command.type);
+    case "replace":
+      return replaceCommand(state, id, command.path, command.withPath);
+    case "member-flags":
+      return flagsCommand(state, id, command);
   }
 };
 
@@ -108,6 +117,66 @@ const removeCommand = (state: ArrayState, id: number, path: string): CommandOutc
   return null;
 };
 
+// --- replace and flags ------------------------------------------------------------------------
+
+/**
+ * Marks the member as one to be replaced: a spare is written beside it as soon as there is one.
+ * Source: mdadm --replace, --with; md.c state_store "want_replacement".
+ */
+const replaceCommand = (
+  state: ArrayState,
+  id: number,
+  path: string,
+  withPath: string | null,
+): CommandOutcome | null => {
+  const member = memberByPath(state, path);
+  if (member === null) return notAMember(path);
+  if (member.state !== "in_sync" || member.raidSlot === null) {
+    const text = `${path} is not in sync: there is nothing to replace; add a spare instead.`;
+    return refuse("RAID_MEMBER_NOT_IN_SYNC", text);
+  }
+  const under = replacementAt(state, member.raidSlot);
+  if (under !== null)
+    return refuse("RAID_MEMBER_BUSY", `${under.path} is being written to replace ${path} already.`);
+  const spare = withPath === null ? null : memberByPath(state, withPath);
+  if (withPath !== null && spare?.state !== "spare") {
+    const text = `${withPath} is not a spare of this array; add it first, then name it.`;
+    return refuse("RAID_NOT_A_SPARE", text);
+  }
+  member.wantReplacement = true;
+  member.replaceWith = spare?.id ?? null;
+  emit(state, { type: "status-changed" });
+  state.pending.commands.push(id);
+  return null;
+};
+
+/** Source: md.c state_store "writemostly", "failfast" and their opposites. */
+const flagsCommand = (
+  state: ArrayState,
+  id: number,
+  command: Extract<ArrayCommand, { type: "member-flags" }>,
+): CommandOutcome | null => {
+  const member = memberByPath(state, command.path);
+  if (member === null) return notAMember(command.path);
+  if (member.state === "faulty")
+    return refuse("RAID_MEMBER_FAULTY", `${command.path} is faulty; its flags are not kept.`);
+  if (command.writeMostly === true && (state.bitmap?.superblock.nodes ?? 0) > 0) {
+    const text = "A clustered array has no write-mostly members.";
+    return refuse("RAID_UNSUPPORTED_ON_CLUSTERED", text);
+  }
+  const before = member.superblock.devFlags;
+  const withFlag = (flags: number, flag: number, value: boolean | null): number =>
+    value === null ? flags : value ? flags | flag : flags & ~flag;
+  const mostly = withFlag(before, WRITE_MOSTLY, command.writeMostly);
+  const devFlags = withFlag(mostly, FAIL_FAST, command.failfast);
+  state.pending.commands.push(id);
+  if (devFlags === before) return null;
+  member.superblock = { ...member.superblock, devFlags };
+  publishLeg(state, member);
+  state.pending.rolesChanged = true;
+  return null;
+};
+
 // --- add and re-add ---------------------------------------------------------------------------
 
 const isOurs = (state: ArrayState, superblock: Superblock): boolean =>
@@ -156,6 +225,19 @@ const numberInUse = (state: ArrayState, number: number): boolean =>
     (member) => member.state !== "faulty" && member.superblock.devNumber === number,
   );
 
+/** Too small, or with blocks larger than those the array was made for. */
+const unfitReason = (
+  state: ArrayState,
+  newcomer: Newcomer,
+  template: Superblock,
+): CommandOutcome | null => {
+  if (newcomer.logicalBlockBytes > state.logicalBlockBytes) {
+    const text = `${newcomer.path} has logical blocks of ${newcomer.logicalBlockBytes} bytes, the array was made for ${state.logicalBlockBytes}; use a device with blocks of that size.`;
+    return refuse("RAID_SECTOR_SIZE_MISMATCH", text);
+  }
+  return roomProblem(newcomer, template);
+};
+
 const roomProblem = (newcomer: Newcomer, template: Superblock): CommandOutcome | null => {
   const sectors = Math.floor(newcomer.sizeBytes / SECTOR);
   const room = superblockIsAtStart(template)
@@ -198,7 +280,7 @@ const joinCommand = (
     return refuse("RAID_ALREADY_A_MEMBER", text);
   }
   if (known !== null && isComing(state, known)) return busy(newcomer.path);
-  if (state.lostSlots.length > 0) {
+  if (state.lostLegs.length > 0) {
     const text = "A failed member is just being recorded; try again in a moment.";
     return refuse("RAID_MEMBER_BUSY", text);
   }
@@ -212,8 +294,8 @@ const joinCommand = (
   const reference = [...state.members.values()].find((member) => member.state === "in_sync");
   if (reference === undefined)
     return refuse("RAID_ARRAY_BROKEN", "The array has no in-sync member.");
-  const small = roomProblem(newcomer, reference.superblock);
-  if (small !== null) return small;
+  const unfit = unfitReason(state, newcomer, reference.superblock);
+  if (unfit !== null) return unfit;
   if (known !== null) {
     state.members.delete(known.id);
     emit(state, { type: "close-member", member: known.id });
@@ -229,6 +311,14 @@ const newMember = (newcomer: Newcomer, superblock: Superblock, over: Partial<Mem
   path: newcomer.path,
   superblock,
   raidSlot: null,
+  leg: null,
+  isReplacement: false,
+  wantReplacement: false,
+  replaceWith: null,
+  hasWriteError: false,
+  badBlocks: newcomer.badBlocks,
+  readErrors: 0,
+  readErrorsAt: 0,
   state: "spare",
   recoveredBytes: 0,
   rebuiltBefore: 0,
@@ -299,9 +389,10 @@ const addFresh = (
       ? sectors - like.dataOffset
       : superOffset + Math.min(like.bitmapOffset, like.bblogOffset, 0),
     cntCorrectedRead: 0,
-    devFlags: 0,
+    devFlags: (newcomer.writeMostly ? WRITE_MOSTLY : 0) | (newcomer.failfast ? FAIL_FAST : 0),
   };
-  const member = newMember(newcomer, superblock, {});
+  // A device that joins as new has no list of its own yet: what it cannot take is noted anew.
+  const member = newMember(newcomer, superblock, { badBlocks: [] });
   state.members.set(member.id, member);
   state.devRoles = withRole(state.devRoles, number, MD_DISK_ROLE_SPARE);
   const writes = state.bitmap === null ? [] : [state.bitmap.wholeArea()];
@@ -349,8 +440,11 @@ export const onJoinIo = (state: ArrayState, token: number, error: string | null)
   state.pending.commands.push(joining.command);
   state.pending.rolesChanged = true;
   if (joining.slot === null) return true;
+  const { slot } = joining;
+  const leg = freeLeg(state, slot);
+  assert(leg !== null, "the raid slot was empty");
   const opened = nextToken(state);
-  state.opening.set(opened, { member: member.id, slot: joining.slot });
-  emit(state, { type: "open-leg", token: opened, slot: joining.slot, member: member.id });
+  state.opening.set(opened, { member: member.id, slot, leg, isReplacement: false });
+  emit(state, { type: "open-leg", token: opened, leg, member: member.id });
   return true;
 };

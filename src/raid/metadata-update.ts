@@ -22,23 +22,28 @@ import {
   emit,
   emptyPending,
   happen,
-  inSyncMembers,
+  isLastInSync,
   legWord,
   type Member,
+  memberAt,
   nextToken,
   type Pending,
   type Phase,
+  replacementAt,
   SECTOR,
   type Transaction,
 } from "./array-state.ts";
+import { badBlockPage } from "./bad-block-list.ts";
 import { LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
 import { encodeSuperblock } from "./superblock.ts";
 import {
   MD_DISK_ROLE_FAULTY,
   MD_DISK_ROLE_SPARE,
+  MD_FEATURE_BAD_BLOCKS,
   MD_FEATURE_BITMAP_OFFSET,
   MD_FEATURE_RECOVERY_BITMAP,
   MD_FEATURE_RECOVERY_OFFSET,
+  MD_FEATURE_REPLACEMENT,
   type Superblock,
 } from "./superblock-fields.ts";
 import type { BitmapWrite } from "./write-intent-bitmap.ts";
@@ -52,13 +57,14 @@ export const pumpMetadata = (state: ArrayState): void => {
   if (pending.intents.length > 0 && state.clean) pending.activate = true;
   const update =
     pending.failing.size > 0 ||
+    pending.badBlocks.size > 0 ||
     pending.rolesChanged ||
     pending.promoted.length > 0 ||
     pending.goClean ||
     pending.activate ||
     pending.flushFirst;
   if (update) return startUpdate(state);
-  if (pending.legErrors.length > 0 || pending.commands.length > 0) {
+  if (pending.legReports.length > 0 || pending.commands.length > 0) {
     state.pending = { ...emptyPending(), intents: pending.intents };
     settleAnswers(state, { ...pending, intents: [] });
   }
@@ -67,8 +73,8 @@ export const pumpMetadata = (state: ArrayState): void => {
 
 /** A read-only array changes nothing on its members: one that fails is out of use, no more. */
 const settleReadOnly = (state: ArrayState): void => {
-  const { failing, legErrors, commands } = state.pending;
-  if (failing.size + legErrors.length + commands.length === 0) return;
+  const { failing, legReports, commands } = state.pending;
+  if (failing.size + legReports.length + commands.length === 0) return;
   const work = takePending(state);
   for (const [id, reason] of work.failing) markFaulty(state, id, reason, work);
   complete(state, work);
@@ -133,6 +139,8 @@ export const memberSuperblock = (state: ArrayState, member: Member): Superblock 
   if (rebuilding) featureMap |= MD_FEATURE_RECOVERY_OFFSET;
   if (rebuilding && member.guided && state.bitmap !== null)
     featureMap |= MD_FEATURE_RECOVERY_BITMAP;
+  if (member.isReplacement) featureMap |= MD_FEATURE_REPLACEMENT;
+  if (member.badBlocks.length > 0) featureMap |= MD_FEATURE_BAD_BLOCKS;
   const seconds = Math.floor(state.now / 1000);
   return {
     ...member.superblock,
@@ -176,9 +184,17 @@ const superblockPhase = (state: ArrayState, wanted: (member: Member) => boolean)
     const superblock = memberSuperblock(state, member);
     const data = encodeSuperblock(superblock);
     const offset = superblock.superOffset * SECTOR;
-    return { member: member.id, ops: [{ type: "write", offset, data }, { type: "flush" }] };
+    const ops: MemberOp[] = [{ type: "write", offset, data }, { type: "flush" }];
+    return { member: member.id, ops: [...badBlockOps(state, member), ...ops] };
   }),
 });
+
+/** A list that changed is on the member BEFORE the superblock that says there is one. */
+const badBlockOps = (state: ArrayState, member: Member): MemberOp[] => {
+  if (state.transaction?.work.badBlocks.has(member.id) !== true) return [];
+  const page = badBlockPage(member.badBlocks, member.superblock);
+  return page === null ? [] : [{ type: "write", ...page }, { type: "flush" }];
+};
 
 // --- starting ---------------------------------------------------------------------------------
 
@@ -204,7 +220,9 @@ const begin = (
 /** Events go up by one; a write burst's dirty -> clean steps back. Source: md.c md_update_sb. */
 const bumpEvents = (state: ArrayState, work: Pending): void => {
   const onlyCleanness =
-    !work.rolesChanged && !work.flushFirst && work.failing.size === 0 && work.promoted.length === 0;
+    !work.rolesChanged &&
+    !work.flushFirst &&
+    work.failing.size + work.badBlocks.size + work.promoted.length === 0;
   const whole = degradedCount(state) === 0 && state.resyncFrom === "none";
   if (work.goClean && onlyCleanness && whole && state.canStepBack && state.events > 1) {
     state.events--;
@@ -241,24 +259,48 @@ const startUpdate = (state: ArrayState): void => {
 
 const promote = (state: ArrayState, id: number, work: Pending): void => {
   const member = state.members.get(id);
-  if (member?.state !== "rebuilding" || member.recoveredBytes < state.sizeBytes) return;
+  if (member?.state !== "rebuilding" || member.recoveredBytes < state.map.memberBytes) return;
+  const replaced = member.isReplacement ? memberAt(state, member.raidSlot ?? -1) : null;
   member.state = "in_sync";
+  member.isReplacement = false;
   const details = { path: member.path, raid_slot: member.raidSlot };
   const text = `Member ${member.path} is in sync.`;
   work.happenings.push(happen(state, "spare.active", "info", text, details));
+  if (replaced !== null) retire(state, replaced, member, work);
+};
+
+/** The replaced member leaves its raid slot to the one that holds everything now. */
+const retire = (state: ArrayState, old: Member, by: Member, work: Pending): void => {
+  const { raidSlot } = old;
+  dropRole(state, old, `replaced by ${by.path}`);
+  const text = `Member ${old.path} was replaced by ${by.path}; it can be removed.`;
+  const details = { path: old.path, replacement: by.path, raid_slot: raidSlot };
+  work.happenings.push(happen(state, "member.replaced", "info", text, details));
+};
+
+/** Faulty from the next superblock on; its leg goes out of use once that is durable. */
+const dropRole = (state: ArrayState, member: Member, reason: string): void => {
+  const { leg } = member;
+  member.state = "faulty";
+  member.faultReason = reason;
+  member.raidSlot = null;
+  member.leg = null;
+  member.isReplacement = false;
+  member.wantReplacement = false;
+  state.devRoles = state.devRoles.slice();
+  state.devRoles[member.superblock.devNumber] = MD_DISK_ROLE_FAULTY;
+  if (leg !== null) state.lostLegs.push(leg);
 };
 
 const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {
   const member = state.members.get(id);
   if (member === undefined || member.state === "faulty") return;
   const slot = member.raidSlot;
-  member.state = "faulty";
-  member.faultReason = reason;
-  member.raidSlot = null;
-  state.devRoles = state.devRoles.slice();
-  state.devRoles[member.superblock.devNumber] = MD_DISK_ROLE_FAULTY;
+  // Whoever was being written beside it goes on as the raid slot's own.
+  const beside = slot === null || member.isReplacement ? null : replacementAt(state, slot);
+  dropRole(state, member, reason);
+  if (beside !== null) beside.isReplacement = false;
   if (state.sync !== null) state.sync.aborted = true;
-  if (slot !== null) state.lostSlots.push(slot);
   work.happenings.push(
     happen(state, "member.failed", "critical", `Member ${member.path} failed: ${reason}.`, {
       path: member.path,
@@ -350,10 +392,6 @@ const onMetadataFailure = (state: ArrayState, member: Member, error: string): vo
   failMember(state, member, `metadata write: ${error}`);
 };
 
-/** True for the one member in sync that is not failing. */
-export const isLastInSync = (state: ArrayState, member: Member): boolean =>
-  member.state === "in_sync" && inSyncMembers(state).every((other) => other.id === member.id);
-
 /**
  * Queues a member to be recorded faulty; its leg takes no more writes until that is durable. The
  * last in-sync member is never failed: its errors go to the client instead.
@@ -375,7 +413,8 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
   state.pending = {
     intents: [...work.intents, ...later.intents],
     failing: later.failing,
-    legErrors: [...work.legErrors, ...later.legErrors],
+    legReports: [...work.legReports, ...later.legReports],
+    badBlocks: new Set([...work.badBlocks, ...later.badBlocks]),
     commands: [...work.commands, ...later.commands],
     happenings: [...work.happenings, ...later.happenings],
     promoted: later.promoted,
@@ -399,15 +438,15 @@ const finish = (state: ArrayState, transaction: Transaction): void => {
 
 /** The work is durable on every member that is left: lets writes go on, answers who waited. */
 const complete = (state: ArrayState, work: Pending): void => {
-  for (const slot of state.lostSlots.splice(0)) {
-    state.shared.setLeg(slot, LEG_NONE);
-    emit(state, { type: "drop-leg", slot });
+  for (const leg of state.lostLegs.splice(0)) {
+    state.shared.setLeg(leg, LEG_NONE);
+    emit(state, { type: "drop-leg", leg });
   }
   for (const member of state.members.values()) {
-    const slot = member.raidSlot;
-    if (slot === null || state.pending.failing.has(member.id)) continue;
-    const now = state.shared.leg(slot);
-    if (now !== LEG_NONE && now !== legWord(member)) state.shared.setLeg(slot, legWord(member));
+    const { leg } = member;
+    if (leg === null || state.pending.failing.has(member.id)) continue;
+    const now = state.shared.leg(leg);
+    if (now !== LEG_NONE && now !== legWord(member)) state.shared.setLeg(leg, legWord(member));
   }
   for (const { ranges } of work.intents) {
     for (const [first, last] of ranges) state.bitmap?.markDurable(first, last);
@@ -419,8 +458,9 @@ const complete = (state: ArrayState, work: Pending): void => {
 const settleAnswers = (state: ArrayState, work: Pending): void => {
   for (const happening of work.happenings) emit(state, { type: "happening", happening });
   for (const { worker } of work.intents) emit(state, { type: "intent-ready", worker });
-  for (const { worker, request } of work.legErrors) {
-    emit(state, { type: "leg-resolved", worker, request });
+  for (const { worker, request, member, isNoted } of work.legReports) {
+    const isRecorded = isNoted ?? (state.members.get(member)?.state ?? "faulty") === "faulty";
+    emit(state, { type: "leg-resolved", worker, request, isRecorded });
   }
   for (const id of work.commands) emit(state, { type: "command-done", id, outcome: { ok: true } });
   emit(state, { type: "status-changed" });

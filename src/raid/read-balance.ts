@@ -1,53 +1,152 @@
 /**
- * Which leg a read goes to. Reads beyond the resync position use the first in-sync leg only, so
+ * Which leg a read goes to. Reads beyond the resync position use the first copy in md's order, so
  * that a client never sees two contents of one place (stable reads). Elsewhere the address picks
  * the leg, in wide stripes: each leg's page cache then holds its own share, and a sequential
- * reader keeps several members busy.
- * Source: drivers/md/raid1.c read_balance (the rule beyond the resync position); stripes: choice.
+ * reader keeps several members busy; far layouts are read at the lowest position, as raid0 would
+ * be. Write-mostly legs and legs without synchronous calls come last.
+ * Source: drivers/md/raid1.c read_balance, raid10.c read_balance; stripes: choice.
  */
 
-import { LEG_IN_SYNC, type SharedArrayState, SYNCED_ALL } from "./shared-state.ts";
+import type { Extent } from "./array-map.ts";
+import {
+  LEG_IN_SYNC,
+  LEG_WRITE_MOSTLY,
+  type SharedArrayState,
+  SYNCED_ALL,
+} from "./shared-state.ts";
 
 /** Bytes of one stripe of reads. Choice: wide enough for readahead on one leg. */
 export const READ_STRIPE_BYTES = 8 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
-/** The n-th in-sync raid slot, or -1. */
-const nthInSync = (state: SharedArrayState, wanted: number, skip: number): number => {
-  let seen = 0;
-  for (let slot = 0; slot < state.shape.raidSlots; slot++) {
-    if ((skip & (1 << slot)) !== 0 || state.leg(slot) !== LEG_IN_SYNC) continue;
-    if (seen === wanted) return slot;
-    seen++;
-  }
-  return -1;
-};
+/** The leg to read, and the position behind its data offset. */
+export interface LegChoice {
+  readonly leg: number;
+  readonly position: number;
+}
 
-const countInSync = (state: SharedArrayState, skip: number): number => {
-  let count = 0;
-  for (let slot = 0; slot < state.shape.raidSlots; slot++) {
-    if ((skip & (1 << slot)) === 0 && state.leg(slot) === LEG_IN_SYNC) count++;
-  }
-  return count;
-};
+/** Ranks of a candidate; the best rank that any has is what the stripes choose among. */
+const QUICK = 0;
+const SLOW = 1;
+const WRITE_MOSTLY = 2;
 
-/**
- * The raid slot to read `[offset, offset + length)` from, or -1 when no in-sync leg is left.
- * `tried`: bit mask of slots that already failed this read. `slow`: bit mask of slots to avoid
- * while another one is usable and the choice is free.
- */
-export const chooseReadLeg = (
-  state: SharedArrayState,
-  offset: number,
-  length: number,
-  tried: number,
-  slow: number,
-): number => {
-  const synced = state.syncedMib;
-  if (synced !== SYNCED_ALL && offset + length > synced * MIB) return nthInSync(state, 0, tried);
-  const quick = countInSync(state, tried | slow);
-  if (quick > 0) {
-    return nthInSync(state, Math.floor(offset / READ_STRIPE_BYTES) % quick, tried | slow);
+export class ReadBalance {
+  readonly #state: SharedArrayState;
+  readonly #isQuick: (leg: number) => boolean;
+  /** In-sync legs in order of raid slots, as of `#epoch`. */
+  #inSync: number[] = [];
+  #epoch = -1;
+  #heldBack = false;
+  readonly #choice = { leg: 0, position: 0 };
+
+  /** `isQuick`: the leg can be read at once just now. */
+  constructor(state: SharedArrayState, isQuick: (leg: number) => boolean) {
+    this.#state = state;
+    this.#isQuick = isQuick;
   }
-  return nthInSync(state, 0, tried);
-};
+
+  /** True when the last choice passed over an in-sync leg for its bad blocks. */
+  get isHeldBack(): boolean {
+    return this.#heldBack;
+  }
+
+  /**
+   * The leg for `[offset, offset + length)`, which is one extent (null: a mirror's); null when no
+   * leg is left. `skip`: legs that already failed this read. The object is used again by the next
+   * call.
+   */
+  choose(
+    offset: number,
+    length: number,
+    extent: Extent | null,
+    skip: ((leg: number) => boolean) | null,
+  ): LegChoice | null {
+    this.#refresh();
+    this.#heldBack = false;
+    const isFree = this.#isFree(offset + length);
+    let best = -1;
+    let bestRank = WRITE_MOSTLY + 1;
+    let bestPosition = 0;
+    let seen = 0;
+    // Two passes: how many candidates share the best rank, then the one that the address picks.
+    const readsLowest = extent !== null && this.#state.map.readsLowest;
+    const visit = (leg: number, position: number): boolean => {
+      if (skip?.(leg) === true) return false;
+      if (this.#state.badBlocks(leg).touches(position, length)) {
+        this.#heldBack = true;
+        return false;
+      }
+      if (!isFree) {
+        best = leg;
+        bestPosition = position;
+        return true;
+      }
+      const rank = this.#rank(leg);
+      const isBetter =
+        rank < bestRank || (rank === bestRank && readsLowest && position < bestPosition);
+      if (rank < bestRank) seen = 0;
+      if (rank <= bestRank) seen++;
+      if (isBetter) {
+        best = leg;
+        bestRank = rank;
+        bestPosition = position;
+      }
+      return false;
+    };
+    this.#visitAll(offset, extent, visit);
+    if (best < 0) return null;
+    if (isFree && seen > 1 && !readsLowest) {
+      let wanted = Math.floor(offset / READ_STRIPE_BYTES) % seen;
+      this.#visitAll(offset, extent, (leg, position) => {
+        if (skip?.(leg) === true || this.#rank(leg) !== bestRank) return false;
+        if (this.#state.badBlocks(leg).touches(position, length)) return false;
+        best = leg;
+        bestPosition = position;
+        return wanted-- === 0;
+      });
+    }
+    this.#choice.leg = best;
+    this.#choice.position = bestPosition;
+    return this.#choice;
+  }
+
+  /** False where the copies may differ: the first one is then everybody's. */
+  #isFree(end: number): boolean {
+    const synced = this.#state.syncedMib;
+    return synced === SYNCED_ALL || end <= synced * MIB;
+  }
+
+  #rank(leg: number): number {
+    if ((this.#state.flags(leg) & LEG_WRITE_MOSTLY) !== 0) return WRITE_MOSTLY;
+    return this.#isQuick(leg) ? QUICK : SLOW;
+  }
+
+  /** Calls `visit` for every in-sync leg of the extent in md's order, until it returns true. */
+  #visitAll(
+    offset: number,
+    extent: Extent | null,
+    visit: (leg: number, position: number) => boolean,
+  ): void {
+    if (extent === null) {
+      for (const leg of this.#inSync) if (visit(leg, offset)) return;
+      return;
+    }
+    const { raidSlots } = this.#state.map;
+    for (const { slot, position } of extent.places) {
+      for (const leg of [slot, slot + raidSlots]) {
+        if (this.#state.leg(leg) === LEG_IN_SYNC && visit(leg, position)) return;
+      }
+    }
+  }
+
+  #refresh(): void {
+    const { epoch, map } = this.#state;
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    this.#inSync = [];
+    for (let slot = 0; slot < map.raidSlots; slot++) {
+      for (const leg of [slot, slot + map.raidSlots])
+        if (this.#state.leg(leg) === LEG_IN_SYNC) this.#inSync.push(leg);
+    }
+  }
+}

@@ -1,34 +1,84 @@
 /**
  * Read errors: what one leg could not read and another could is written back to it and read again.
- * A leg that takes it stays in sync, with the corrected sectors counted; one that does not fails.
- * Source: drivers/md/raid1.c fix_read_error.
+ * A leg that takes it stays in sync, with the corrected sectors counted; one that does not has the
+ * place noted as bad, or fails. A leg with too many errors an hour, or a failfast one, fails.
+ * Source: drivers/md/raid1.c fix_read_error; md.c rdev read_errors, check_decay_read_errors.
  */
 
 import type { CopyResult } from "./array-messages.ts";
-import { type ArrayState, emit, happen, inSyncMembers, nextToken, SECTOR } from "./array-state.ts";
+import {
+  type ArrayState,
+  emit,
+  happen,
+  isLastInSync,
+  type Member,
+  nextToken,
+  SECTOR,
+} from "./array-state.ts";
+import { noteBadBlocks } from "./bad-block-notes.ts";
+import { copyExtents } from "./copy-planning.ts";
 import { failMember } from "./metadata-update.ts";
+import { FAIL_FAST } from "./superblock-fields.ts";
 
 /** Repairs under way at once; more are dropped, the reads were answered from another leg. */
 const REPAIRS_MAX = 32;
 /** Repairs work on whole pages. Source: raid1.c fix_read_error, pieces of at most 4 KiB. */
 const PAGE_BYTES = 4096;
+/** Read errors that a member may have; halved every hour. Source: md.c max_read_errors. */
+const READ_ERRORS_MAX = 20;
+const HOUR_MS = 3_600_000;
+
+interface ReadError {
+  /** Bytes of the array. */
+  readonly offset: number;
+  readonly length: number;
+  readonly message: string;
+}
+
+/** Counts the error; then fails the member, or rewrites the place from another one. */
+export const onReadError = (state: ArrayState, member: Member, error: ReadError): void => {
+  if (member.state !== "in_sync" || state.readOnly || isLastInSync(state, member)) {
+    return member.state === "in_sync" ? repairRead(state, member, error) : undefined;
+  }
+  if ((member.superblock.devFlags & FAIL_FAST) !== 0)
+    return failMember(state, member, `read error: ${error.message}`);
+  countReadError(state, member);
+  if (member.readErrors > READ_ERRORS_MAX)
+    return failMember(state, member, `more than ${READ_ERRORS_MAX} read errors`);
+  repairRead(state, member, error);
+};
+
+const countReadError = (state: ArrayState, member: Member): void => {
+  const hours = Math.floor((state.now - member.readErrorsAt) / HOUR_MS);
+  if (hours > 0) {
+    member.readErrors = Math.floor(member.readErrors / 2 ** Math.min(hours, 30));
+    member.readErrorsAt = state.now;
+  }
+  if (member.readErrors === 0) member.readErrorsAt = state.now;
+  member.readErrors++;
+};
 
 /** Rewrites `[offset, offset + length)` of the array on the member from another in-sync member. */
-export const repairRead = (state: ArrayState, id: number, offset: number, length: number): void => {
-  const member = state.members.get(id);
-  if (member?.state !== "in_sync" || state.readOnly || state.repairs.size >= REPAIRS_MAX) return;
-  const sources = inSyncMembers(state).filter((other) => other.id !== id);
-  if (sources.length === 0) return;
+export const repairRead = (
+  state: ArrayState,
+  member: Member,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): void => {
+  if (member.state !== "in_sync" || state.readOnly || state.repairs.size >= REPAIRS_MAX) return;
   const from = Math.floor(offset / PAGE_BYTES) * PAGE_BYTES;
-  const end = Math.min(Math.ceil((offset + length) / PAGE_BYTES) * PAGE_BYTES, state.sizeBytes);
+  const end = Math.min(Math.ceil((offset + length) / PAGE_BYTES) * PAGE_BYTES, state.map.sizeBytes);
+  const extents = copyExtents(state, from, end - from)
+    .map((extent) => ({
+      ...extent,
+      sources: extent.sources.filter((source) => source.member !== member.id),
+      targets: extent.sources.filter((source) => source.member === member.id),
+    }))
+    .filter(({ sources, targets }) => sources.length > 0 && targets.length > 0);
+  if (extents.length === 0) return;
   const token = nextToken(state);
-  state.repairs.set(token, { member: id, length: end - from });
-  const plan = { mode: "rewrite", offset: from, length: end - from } as const;
-  emit(state, {
-    type: "copy",
-    token,
-    plan: { ...plan, sources: sources.map((source) => source.id), targets: [id] },
-  });
+  const bytes = extents.reduce((sum, extent) => sum + extent.length, 0);
+  state.repairs.set(token, { member: member.id, length: bytes });
+  emit(state, { type: "copy", token, plan: { mode: "rewrite", from: 0, end: 0, extents } });
 };
 
 /** A repair is done. Returns false when the token is not a repair's. */
@@ -38,16 +88,31 @@ export const onRepairDone = (state: ArrayState, token: number, result: CopyResul
   state.repairs.delete(token);
   const member = state.members.get(repair.member);
   if (member === undefined || member.state === "faulty") return true;
-  const failed = result.writeFailed[0];
-  if (failed !== undefined) {
-    failMember(state, member, `read error, rewrite failed: ${failed.message}`);
-  } else if (result.readable) {
-    member.correctedSectors += repair.length / SECTOR;
-    const text = `Read error on ${member.path} corrected from another member.`;
-    const details = { path: member.path, sectors: repair.length / SECTOR };
-    const happening = happen(state, "member.read-error-corrected", "warning", text, details);
-    emit(state, { type: "happening", happening });
-    emit(state, { type: "status-changed" });
-  }
+  if (result.writeFailed.length > 0) onRewriteFailed(state, member, result.writeFailed);
+  else if (result.writtenBytes > 0) countCorrected(state, member, repair.length / SECTOR);
   return true;
+};
+
+/** What cannot be rewritten is noted as bad; without a list the member fails. */
+const onRewriteFailed = (
+  state: ArrayState,
+  member: Member,
+  failures: CopyResult["writeFailed"],
+): void => {
+  member.wantReplacement = true;
+  for (const { message, ranges } of failures) {
+    const text = `read error, rewrite failed: ${message}`;
+    const isNoted = ranges !== null && noteBadBlocks(state, member, ranges, text);
+    if (!isNoted) return failMember(state, member, text);
+  }
+};
+
+/** Sectors of the member were read wrong and are right again. */
+export const countCorrected = (state: ArrayState, member: Member, sectors: number): void => {
+  member.correctedSectors += sectors;
+  const text = `Read error on ${member.path} corrected from another member.`;
+  const details = { path: member.path, sectors };
+  const happening = happen(state, "member.read-error-corrected", "warning", text, details);
+  emit(state, { type: "happening", happening });
+  emit(state, { type: "status-changed" });
 };

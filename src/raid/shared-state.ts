@@ -11,10 +11,17 @@
  * way, and gives it back if one is. So a write never runs without its bit on the members.
  */
 
+import { ArrayMap, type ArrayMapShape } from "./array-map.ts";
+import { BAD_BLOCK_TABLE_BYTES, BadBlockTable } from "./bad-block-table.ts";
 import { REGION_SLOTS } from "./region-lock.ts";
 
 /** Most raid slots of an array. Choice: far above any sane mirror, keeps the header fixed. */
 export const RAID_SLOTS_MAX = 32;
+/**
+ * Each raid slot has two legs, `slot` and `slot + raidSlots`: a member, and one that is written
+ * beside it to take its place (md's replacement). Either may hold the member; one is the rule.
+ */
+const LEGS_MAX = 2 * RAID_SLOTS_MAX;
 /** Most I/O workers of a daemon. */
 export const WORKERS_MAX = 16;
 
@@ -31,6 +38,15 @@ export const LEG_REBUILDING = 1;
 export const LEG_IN_SYNC = 2;
 export const LEG_BLOCKED = 3;
 
+/** Leg flags. Read it only when no other leg can be. */
+export const LEG_WRITE_MOSTLY = 1;
+/** The first error fails it. */
+export const LEG_FAILFAST = 2;
+/** It failed a write since the start: its bad blocks are not written any more. */
+export const LEG_WRITE_ERROR = 4;
+/** It has a bad-block list: what cannot be written is noted there instead of failing the leg. */
+export const LEG_NOTES_BAD_BLOCKS = 8;
+
 /** Bitmap chunk states: the bit is on every leg's bitmap, or it is not. */
 export const BIT_CLEAN = 0;
 export const BIT_DURABLE = 1;
@@ -38,18 +54,19 @@ export const BIT_DURABLE = 1;
 /** `syncedMib` when no resync is pending: reads may use any in-sync leg. */
 export const SYNCED_ALL = 0x7fffffff;
 
-const HEADER_WORDS = 64;
 const HEADER_RUN = 0;
 const HEADER_CLEAN = 1;
 const HEADER_EPOCH = 2;
 const HEADER_SYNCED_MIB = 3;
 const HEADER_LEGS = 16;
-/** Per lane: started, done, operations, then the stall clock of each raid slot. */
+const HEADER_FLAGS = HEADER_LEGS + LEGS_MAX;
+const HEADER_WORDS = HEADER_FLAGS + LEGS_MAX;
+/** Per lane: started, done, operations, then the stall clock of each leg. */
 const LANE_STARTED = 0;
 const LANE_DONE = 1;
 const LANE_OPERATIONS = 2;
 const LANE_STALLS = 16;
-const LANE_WORDS = LANE_STALLS + RAID_SLOTS_MAX;
+const LANE_WORDS = LANE_STALLS + LEGS_MAX;
 
 /** What two threads must agree on to share an array; plain values, sent once to each worker. */
 export interface SharedArrayShape {
@@ -58,24 +75,25 @@ export interface SharedArrayShape {
   readonly chunks: number;
   /** Bytes per bitmap chunk; an array without a bitmap has one chunk that covers it all. */
   readonly chunkBytes: number;
-  readonly sizeBytes: number;
-  readonly raidSlots: number;
+  readonly map: ArrayMapShape;
 }
 
 const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
-const sizes = (workers: number, chunks: number) => {
+const sizes = (workers: number, chunks: number, raidSlots: number) => {
   const lanesAt = align(HEADER_WORDS * 4);
   const locksAt = lanesAt + align(LANE_WORDS * 4) * workers;
   const bitsAt = locksAt + align(REGION_SLOTS * 4);
   const countsAt = bitsAt + align(chunks);
-  return { lanesAt, locksAt, bitsAt, countsAt, total: countsAt + align(chunks * 4) * workers * 2 };
+  const badAt = countsAt + align(chunks * 4) * workers * 2;
+  const total = badAt + raidSlots * 2 * BAD_BLOCK_TABLE_BYTES;
+  return { lanesAt, locksAt, bitsAt, countsAt, badAt, total };
 };
 
 /** Makes the shared buffer of an array, zeroed: stopped, no legs, no bits. */
 export const createSharedArray = (shape: Omit<SharedArrayShape, "buffer">): SharedArrayShape => ({
   ...shape,
-  buffer: new SharedArrayBuffer(sizes(shape.workers, shape.chunks).total),
+  buffer: new SharedArrayBuffer(sizes(shape.workers, shape.chunks, shape.map.raidSlots).total),
 });
 
 export class SharedArrayState {
@@ -85,11 +103,17 @@ export class SharedArrayState {
   readonly #started: readonly Int32Array[];
   readonly #done: readonly Int32Array[];
   readonly #bits: Uint8Array;
+  readonly #badBlocks: readonly BadBlockTable[];
+  readonly map: ArrayMap;
+  /** Legs there are: two for each raid slot. */
+  readonly legs: number;
   readonly lockWords: Int32Array;
 
   constructor(shape: SharedArrayShape) {
     const { buffer, workers, chunks } = shape;
-    const at = sizes(workers, chunks);
+    const at = sizes(workers, chunks, shape.map.raidSlots);
+    this.map = new ArrayMap(shape.map);
+    this.legs = shape.map.raidSlots * 2;
     const perWorker = <T>(make: (worker: number) => T): T[] =>
       Array.from({ length: workers }, (_, w) => make(w));
     this.shape = shape;
@@ -103,6 +127,10 @@ export class SharedArrayState {
       new Int32Array(buffer, at.countsAt + index * align(chunks * 4), chunks);
     this.#started = perWorker((w) => counts(w * 2));
     this.#done = perWorker((w) => counts(w * 2 + 1));
+    this.#badBlocks = Array.from(
+      { length: this.legs },
+      (_, leg) => new BadBlockTable(buffer, at.badAt + leg * BAD_BLOCK_TABLE_BYTES),
+    );
   }
 
   get run(): number {
@@ -131,14 +159,36 @@ export class SharedArrayState {
     Atomics.store(this.#header, HEADER_SYNCED_MIB, value);
   }
 
-  leg(slot: number): number {
-    return Atomics.load(this.#header, HEADER_LEGS + slot);
+  /** Changes whenever a leg's state or flags do. */
+  get epoch(): number {
+    return Atomics.load(this.#header, HEADER_EPOCH);
+  }
+
+  leg(leg: number): number {
+    return Atomics.load(this.#header, HEADER_LEGS + leg);
   }
 
   /** Array thread only. Bumps the epoch, so that parked writes look again. */
-  setLeg(slot: number, value: number): void {
-    Atomics.store(this.#header, HEADER_LEGS + slot, value);
+  setLeg(leg: number, value: number): void {
+    Atomics.store(this.#header, HEADER_LEGS + leg, value);
     Atomics.add(this.#header, HEADER_EPOCH, 1);
+  }
+
+  flags(leg: number): number {
+    return Atomics.load(this.#header, HEADER_FLAGS + leg);
+  }
+
+  /** Array thread only. */
+  setFlags(leg: number, value: number): void {
+    Atomics.store(this.#header, HEADER_FLAGS + leg, value);
+    Atomics.add(this.#header, HEADER_EPOCH, 1);
+  }
+
+  /** Bad blocks of a leg, in bytes behind its data offset. */
+  badBlocks(leg: number): BadBlockTable {
+    const table = this.#badBlocks[leg];
+    if (table === undefined) throw new RangeError("no such leg");
+    return table;
   }
 
   bit(chunk: number): number {
@@ -205,17 +255,17 @@ export class SharedArrayState {
     return { started, underWay };
   }
 
-  /** Worker `worker` has an I/O on `slot` under way since `seconds` (0 = none). */
-  setStall(worker: number, slot: number, seconds: number): void {
+  /** Worker `worker` has an I/O on the leg under way since `seconds` (0 = none). */
+  setStall(worker: number, leg: number, seconds: number): void {
     const lane = this.#lanes[worker];
-    if (lane !== undefined) Atomics.store(lane, LANE_STALLS + slot, seconds);
+    if (lane !== undefined) Atomics.store(lane, LANE_STALLS + leg, seconds);
   }
 
-  /** The oldest I/O under way on `slot`, in seconds as the workers' clock counts them; 0 = none. */
-  stall(slot: number): number {
+  /** The oldest I/O under way on the leg, in seconds as the workers' clock counts them; 0 = none. */
+  stall(leg: number): number {
     let oldest = 0;
     for (const lane of this.#lanes) {
-      const since = Atomics.load(lane, LANE_STALLS + slot);
+      const since = Atomics.load(lane, LANE_STALLS + leg);
       if (since !== 0 && (oldest === 0 || since < oldest)) oldest = since;
     }
     return oldest;

@@ -7,23 +7,27 @@
  * then the rebuild of members, then a spare takes an empty raid slot, then what the user asked.
  */
 
-import type { CopyMode, CopyPlan, CopyResult } from "./array-messages.ts";
+import type { ArrayRange, CopyMode, CopyPlan, CopyResult } from "./array-messages.ts";
 import {
   type ArrayState,
   emit,
   happen,
   inSyncMembers,
   type Member,
-  memberAt,
   nextToken,
   rebuildingMembers,
   type SyncRun,
+  type UserAction,
 } from "./array-state.ts";
 import type { SyncReason } from "./array-status.ts";
-import { failMember, withRole } from "./metadata-update.ts";
-import { repairRead } from "./read-repair.ts";
-import { REGION_BYTES } from "./region-lock.ts";
-import { LEG_REBUILDING, RUN_ACTIVE, SYNCED_ALL } from "./shared-state.ts";
+import { noteBadBlocks } from "./bad-block-notes.ts";
+import type { BadRange } from "./bad-block-table.ts";
+import { copyExtents, rebuildExtents } from "./copy-planning.ts";
+import { failMember } from "./metadata-update.ts";
+import { countCorrected, repairRead } from "./read-repair.ts";
+import { RUN_ACTIVE, SYNCED_ALL } from "./shared-state.ts";
+import { activateSpare } from "./spare-activation.ts";
+import { pieceEnd, runTargets, skipSettled } from "./sync-cursor.ts";
 
 const MIB = 1024 * 1024;
 /** Pieces under way at once. Choice: keeps two members busy without piling up behind clients. */
@@ -31,6 +35,8 @@ const PIECES_IN_FLIGHT = 4;
 /** A checkpoint is due after this share of the array (source: md.c), or this long (choice). */
 const CHECKPOINT_SHARE = 16;
 const CHECKPOINT_MS = 30_000;
+/** Mismatch ranges kept. Choice: enough to see a pattern, small in every status. */
+const MISMATCH_RANGES_MAX = 256;
 /** Seconds over which the shown speed is smoothed. Choice: by eye. */
 const SPEED_WINDOW_SECONDS = 3;
 
@@ -43,7 +49,7 @@ export const pumpSync = (state: ArrayState): void => {
   if (run === null) return;
   if (!mayRun) run.aborted = true;
   if (!run.aborted) issuePieces(state, run);
-  if (run.inFlight.size === 0 && (run.aborted || run.cursor >= state.sizeBytes)) endRun(state, run);
+  if (run.inFlight.size === 0 && (run.aborted || run.cursor >= run.total)) endRun(state, run);
 };
 
 // --- choosing ---------------------------------------------------------------------------------
@@ -52,54 +58,28 @@ const resyncDue = (state: ArrayState): boolean =>
   state.resyncFrom !== "none" && !state.resyncStuck && inSyncMembers(state).length > 1;
 
 const startDueAction = (state: ArrayState): void => {
-  if (state.transaction !== null || state.lostSlots.length > 0) return;
+  if (state.transaction !== null || state.lostLegs.length > 0) return;
   if (resyncDue(state)) {
     const from = state.bitmap === null && state.resyncFrom !== "none" ? state.resyncFrom : 0;
-    return startRun(state, "resync", state.syncReason, from);
+    return startRun(state, "resync", state.syncReason, { from, total: state.map.sizeBytes });
   }
   const rebuilding = recoveryTargets(state);
   if (rebuilding.length > 0 && state.opening.size === 0) {
     const from = Math.min(...rebuilding.map((member) => member.recoveredBytes));
-    return startRun(state, "recover", rebuilding[0]?.reason ?? "device-added", from);
+    const total = state.map.memberBytes;
+    return startRun(state, "recover", rebuilding[0]?.reason ?? "device-added", { from, total });
   }
   if (activateSpare(state)) return;
-  if (state.userAction !== null && inSyncMembers(state).length > 1) {
-    return startRun(state, state.userAction, "user", 0);
-  }
+  if (state.userAction !== null && inSyncMembers(state).length > 1)
+    return startUserAction(state, state.userAction);
   state.userAction = null;
 };
 
-/** A spare takes the lowest empty raid slot; its rebuild starts once every worker has opened it. */
-const activateSpare = (state: ArrayState): boolean => {
-  const spare = [...state.members.values()].find((member) => member.state === "spare");
-  if (spare === undefined || inSyncMembers(state).length === 0) return false;
-  if (state.opening.size > 0 || state.joining.size > 0) return false;
-  for (let slot = 0; slot < state.template.raidDisks; slot++) {
-    if (memberAt(state, slot) !== null) continue;
-    const token = nextToken(state);
-    state.opening.set(token, { member: spare.id, slot });
-    emit(state, { type: "open-leg", token, slot, member: spare.id });
-    return true;
-  }
-  return false;
-};
-
-/** Every worker can write the leg: from now on writes reach it, then the superblocks say so. */
-export const onLegsOpened = (state: ArrayState, token: number, error: string | null): void => {
-  const opening = state.opening.get(token);
-  state.opening.delete(token);
-  const member = opening === undefined ? undefined : state.members.get(opening.member);
-  if (opening === undefined || member === undefined || member.state === "faulty") return;
-  if (error !== null) return failMember(state, member, error);
-  member.raidSlot = opening.slot;
-  if (member.state === "spare") {
-    member.state = "rebuilding";
-    member.recoveredBytes = 0;
-    state.bitmap?.markAllDirty();
-  }
-  state.devRoles = withRole(state.devRoles, member.superblock.devNumber, opening.slot);
-  state.shared.setLeg(opening.slot, LEG_REBUILDING);
-  state.pending.rolesChanged = true;
+const startUserAction = (state: ArrayState, { action, from, to }: UserAction): void => {
+  state.mismatches = [];
+  state.mismatchesTruncated = false;
+  state.mismatchCount = 0;
+  startRun(state, action, "user", { from, total: to });
 };
 
 const neededBytes = (state: ArrayState, guided: boolean): "full" | "bitmap" => {
@@ -117,13 +97,13 @@ const startRun = (
   state: ArrayState,
   action: SyncRun["action"],
   reason: SyncReason,
-  from: number,
+  { from, total }: { readonly from: number; readonly total: number },
 ): void => {
   const targets = action === "recover" ? recoveryTargets(state) : [];
   const guided = action === "recover" && targets.every((member) => member.guided);
   const byBitmap = action === "resync" || guided;
   const skipsBelow = guided
-    ? state.sizeBytes
+    ? state.map.memberBytes
     : Math.min(...targets.map((member) => member.rebuiltBefore));
   state.sync = {
     action,
@@ -132,6 +112,7 @@ const startRun = (
     targets: targets.map((member) => member.id),
     skipsBelow,
     startedAt: state.now,
+    total,
     cursor: from,
     settled: from,
     inFlight: new Map(),
@@ -150,7 +131,6 @@ const startRun = (
     speedAt: state.now,
     speedBytes: 0,
   };
-  if (action === "check" || action === "repair") state.mismatchCount = 0;
   const details = { action, reason, scope: state.sync.scope };
   const text = `Sync action ${action} started (${reason}).`;
   emit(state, {
@@ -172,82 +152,39 @@ const refillBudget = (state: ArrayState, run: SyncRun): void => {
 
 const issuePieces = (state: ArrayState, run: SyncRun): void => {
   refillBudget(state, run);
-  while (run.inFlight.size < PIECES_IN_FLIGHT && run.cursor < state.sizeBytes) {
+  while (run.inFlight.size < PIECES_IN_FLIGHT && run.cursor < run.total) {
     const from = skipSettled(state, run);
-    if (from >= state.sizeBytes) break;
+    if (from >= run.total) break;
     if (run.budget <= 0) return;
-    const end = Math.min(pieceEnd(state, run, from), state.sizeBytes);
-    const plan = planPiece(state, run, from, end - from);
+    const end = pieceEnd(state, run, from);
+    const plan = planPiece(state, run, from, end);
     if (plan === null) {
       run.aborted = true;
       return;
     }
-    const token = nextToken(state);
     run.cursor = end;
     run.budget -= end - from;
+    if (plan.extents.length === 0) continue;
+    const token = nextToken(state);
     run.inFlight.set(token, plan);
     emit(state, { type: "copy", token, plan });
   }
   settle(state, run);
 };
 
-const wanted = (state: ArrayState, run: SyncRun, chunk: number): boolean => {
-  const { bitmap } = state;
-  if (bitmap === null) return true;
-  if (run.action === "resync") return bitmap.isNeeded(chunk);
-  if (run.action !== "recover") return true;
-  const end = Math.min((chunk + 1) * state.shared.shape.chunkBytes, state.sizeBytes);
-  return end > run.skipsBelow || bitmap.isSet(chunk);
-};
-
-/** Moves the cursor over chunks the bitmap lets us skip; returns where it stands then. */
-const skipSettled = (state: ArrayState, run: SyncRun): number => {
-  const { chunkBytes } = state.shared.shape;
-  while (run.cursor < state.sizeBytes) {
-    const chunk = Math.floor(run.cursor / chunkBytes);
-    if (wanted(state, run, chunk)) break;
-    const next = Math.min((chunk + 1) * chunkBytes, state.sizeBytes);
-    run.skippedBytes += next - run.cursor;
-    run.cursor = next;
-  }
-  return run.cursor;
-};
-
-/** A piece ends at the region's end, and at the first chunk that needs no work. */
-const pieceEnd = (state: ArrayState, run: SyncRun, from: number): number => {
-  const { chunkBytes } = state.shared.shape;
-  const regionEnd = (Math.floor(from / REGION_BYTES) + 1) * REGION_BYTES;
-  let end = (Math.floor(from / chunkBytes) + 1) * chunkBytes;
-  while (
-    end < regionEnd &&
-    end < state.sizeBytes &&
-    wanted(state, run, Math.floor(end / chunkBytes))
-  ) {
-    end += chunkBytes;
-  }
-  return Math.min(end, regionEnd);
-};
-
-/** The members of a recovery that are still being rebuilt. */
-const runTargets = (state: ArrayState, run: SyncRun): Member[] =>
-  rebuildingMembers(state).filter((member) => run.targets.includes(member.id));
-
-const planPiece = (
-  state: ArrayState,
-  run: SyncRun,
-  offset: number,
-  length: number,
-): CopyPlan | null => {
-  const ids = (members: readonly Member[]): number[] => members.map((member) => member.id);
-  const whole = ids(inSyncMembers(state));
+/** Null when nothing is left to copy from or to; no extents when there is nothing to do here. */
+const planPiece = (state: ArrayState, run: SyncRun, from: number, end: number): CopyPlan | null => {
+  const whole = inSyncMembers(state);
   if (run.action === "recover") {
-    const targets = ids(runTargets(state, run));
+    const targets = runTargets(state, run);
     if (whole.length === 0 || targets.length === 0) return null;
-    return { mode: "copy", offset, length, sources: whole, targets };
+    const extents = rebuildExtents(state, targets, from, end - from);
+    return { mode: "copy", from, end, extents };
   }
   if (whole.length < 2) return null;
   const mode: CopyMode = run.action === "resync" ? "sync" : run.action;
-  return { mode, offset, length, sources: whole, targets: whole };
+  const extents = copyExtents(state, from, end - from).filter(({ sources }) => sources.length > 1);
+  return { mode, from, end, extents };
 };
 
 // --- settling ---------------------------------------------------------------------------------
@@ -258,47 +195,111 @@ export const onSyncPiece = (state: ArrayState, token: number, result: CopyResult
   const plan = run?.inFlight.get(token);
   if (run === null || plan === undefined) return false;
   run.inFlight.delete(token);
-  for (const { member: id, message } of result.writeFailed) {
-    const member = state.members.get(id);
-    if (member !== undefined) failMember(state, member, `sync write: ${message}`);
-  }
-  for (const { member } of result.readFailed) {
-    if (run.action === "recover") repairRead(state, member, plan.offset, plan.length);
-  }
-  if (!result.readable) {
-    run.unreadable = true;
-    if (run.action === "recover") run.aborted = true;
-  }
-  if (result.readable && result.writeFailed.length === 0) {
-    run.copiedBytes += plan.length;
+  onWriteFailures(state, result);
+  onReadFailures(state, run, result);
+  if (result.unreadable.length > 0) onUnreadable(state, run, plan, result.unreadable);
+  if (result.unreadable.length === 0 && result.writeFailed.length === 0) {
+    run.copiedBytes += plan.end - plan.from;
     run.mismatchedBytes += result.mismatchedBytes;
     if (run.action !== "resync") state.mismatchCount = Math.ceil(run.mismatchedBytes / 512);
+    if (run.action === "check" || run.action === "repair") noteMismatches(state, result.mismatches);
   } else {
     markUnsettled(state, run, plan);
   }
-  estimateSpeed(state, run, plan.length);
+  estimateSpeed(state, run, plan.end - plan.from);
   settle(state, run);
   checkpoint(state, run);
   return true;
+};
+
+/** A member with a bad-block list keeps its place; any other fails. Source: md.c, sync writes. */
+const onWriteFailures = (state: ArrayState, result: CopyResult): void => {
+  for (const { member: id, message, ranges } of result.writeFailed) {
+    const member = state.members.get(id);
+    if (member === undefined) continue;
+    member.hasWriteError = true;
+    const text = `sync write: ${message}`;
+    const isNoted = ranges !== null && noteBadBlocks(state, member, ranges, text);
+    if (!isNoted) failMember(state, member, text);
+  }
+};
+
+/** What a source could not give: rewritten there already (check, repair, resync), or now. */
+const onReadFailures = (state: ArrayState, run: SyncRun, result: CopyResult): void => {
+  for (const { member: id, offset, length } of result.readFailed) {
+    const member = state.members.get(id);
+    if (member === undefined || member.state !== "in_sync") continue;
+    if (run.action === "recover") repairRead(state, member, { offset, length });
+    else if (result.unreadable.length + result.writeFailed.length === 0)
+      countCorrected(state, member, length / 512);
+  }
+};
+
+/**
+ * No source has these bytes. A recovery notes them as bad on what it rebuilds and goes on, so that
+ * one bad spot does not cost the whole copy; without room for that it ends.
+ * Source: drivers/md/raid1.c sync_request_write, raid10.c fix_recovery_read_error.
+ */
+const onUnreadable = (
+  state: ArrayState,
+  run: SyncRun,
+  plan: CopyPlan,
+  unreadable: readonly ArrayRange[],
+): void => {
+  const targets = runTargets(state, run);
+  const isNoted =
+    run.action === "recover" &&
+    targets.every((member) => {
+      const ranges = unreadable.flatMap((range) => placesOf(plan, member, range));
+      const text = "its copy could be read on no other member";
+      return ranges.length === 0 || noteBadBlocks(state, member, ranges, text);
+    });
+  if (isNoted) return;
+  run.unreadable = true;
+  if (run.action === "recover") run.aborted = true;
+};
+
+/** Where a plan would have written these array bytes on the member. */
+const placesOf = (plan: CopyPlan, member: Member, range: ArrayRange): BadRange[] =>
+  plan.extents.flatMap(({ offset, length, targets }) => {
+    const from = Math.max(offset, range.offset);
+    const end = Math.min(offset + length, range.offset + range.length);
+    if (from >= end) return [];
+    return targets
+      .filter((target) => target.member === member.id)
+      .map(({ position }): BadRange => [position + from - offset, position + end - offset]);
+  });
+
+const noteMismatches = (state: ArrayState, ranges: readonly ArrayRange[]): void => {
+  for (const range of ranges) {
+    const last = state.mismatches.at(-1);
+    if (last !== undefined && last.offset + last.length === range.offset) {
+      state.mismatches[state.mismatches.length - 1] = {
+        offset: last.offset,
+        length: last.length + range.length,
+      };
+    } else if (state.mismatches.length < MISMATCH_RANGES_MAX) state.mismatches.push(range);
+    else state.mismatchesTruncated = true;
+  }
 };
 
 /** Chunks of a piece that failed keep their need: their bits stay set. */
 const markUnsettled = (state: ArrayState, run: SyncRun, plan: CopyPlan): void => {
   if (run.action !== "resync" || state.bitmap === null) return;
   const { chunkBytes } = state.shared.shape;
-  const last = Math.floor((plan.offset + plan.length - 1) / chunkBytes);
-  for (let chunk = Math.floor(plan.offset / chunkBytes); chunk <= last; chunk++)
+  const last = Math.floor((plan.end - 1) / chunkBytes);
+  for (let chunk = Math.floor(plan.from / chunkBytes); chunk <= last; chunk++)
     run.failedChunks.add(chunk);
 };
 
 const settle = (state: ArrayState, run: SyncRun): void => {
   let lowest = run.cursor;
-  for (const plan of run.inFlight.values()) lowest = Math.min(lowest, plan.offset);
+  for (const plan of run.inFlight.values()) lowest = Math.min(lowest, plan.from);
   if (lowest <= run.settled) return;
   const { chunkBytes } = state.shared.shape;
   const { bitmap } = state;
   if (run.action === "resync" && bitmap !== null) {
-    const end = lowest >= state.sizeBytes ? bitmap.chunks : Math.floor(lowest / chunkBytes);
+    const end = lowest >= run.total ? bitmap.chunks : Math.floor(lowest / chunkBytes);
     for (let chunk = Math.floor(run.settled / chunkBytes); chunk < end; chunk++) {
       if (!run.failedChunks.has(chunk)) bitmap.settle(chunk);
     }
@@ -337,7 +338,7 @@ const estimateSpeed = (state: ArrayState, run: SyncRun, bytes: number): void => 
 /** Records how far the run is, so that an interrupted one resumes there. */
 const checkpoint = (state: ArrayState, run: SyncRun): void => {
   const due =
-    run.settled - run.lastCheckpoint > state.sizeBytes / CHECKPOINT_SHARE ||
+    run.settled - run.lastCheckpoint > run.total / CHECKPOINT_SHARE ||
     state.now - run.lastCheckpointAt > CHECKPOINT_MS;
   if (!due || run.aborted || run.action === "check" || run.action === "repair") return;
   run.lastCheckpoint = run.settled;
@@ -350,7 +351,7 @@ const checkpoint = (state: ArrayState, run: SyncRun): void => {
 const endRun = (state: ArrayState, run: SyncRun): void => {
   settle(state, run);
   state.sync = null;
-  const complete = !run.aborted && run.settled >= state.sizeBytes;
+  const complete = !run.aborted && run.settled >= run.total;
   if (run.action === "check" || run.action === "repair") state.userAction = null;
   if (run.action === "resync" && complete) endResync(state, run);
   if (run.action === "recover") endRecover(state, run, complete);
@@ -389,7 +390,7 @@ const endResync = (state: ArrayState, run: SyncRun): void => {
 
 const endRecover = (state: ArrayState, run: SyncRun, complete: boolean): void => {
   for (const member of runTargets(state, run)) {
-    if (complete && !run.unreadable && member.recoveredBytes >= state.sizeBytes) {
+    if (complete && !run.unreadable && member.recoveredBytes >= run.total) {
       state.pending.promoted.push(member.id);
     } else if (run.unreadable) {
       member.stuck = true;

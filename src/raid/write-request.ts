@@ -1,4 +1,13 @@
-/** The life of one client write inside an I/O worker, and the queue of writes that must wait. */
+/** The life of one client write inside an I/O worker, and what it writes to which leg. */
+
+import type { ArrayMap, Extent } from "./array-map.ts";
+import type { BadRange } from "./bad-block-table.ts";
+import {
+  LEG_IN_SYNC,
+  LEG_REBUILDING,
+  LEG_WRITE_ERROR,
+  type SharedArrayState,
+} from "./shared-state.ts";
 
 /** Linux errno values the I/O path reports, equal to NBD's. */
 export const IO_OK = 0;
@@ -8,9 +17,36 @@ export const IO_ESHUTDOWN = 108;
 
 export type IoCompletion = (errno: number) => void;
 
+/** Bytes to write, or a range to zero. */
+export type WriteContent =
+  | { readonly type: "data"; readonly pieces: readonly Uint8Array[] }
+  /** `mayUnmap`: the members may give the space back. */
+  | { readonly type: "zero"; readonly mayUnmap: boolean };
+
+/** One I/O on one leg, on behalf of a write request. */
+export interface LegWrite {
+  readonly leg: number;
+  readonly isInSync: boolean;
+  /** Bytes behind the leg's data offset. */
+  readonly position: number;
+  length: number;
+  /** The data; empty when zeroing. */
+  readonly pieces: Uint8Array[];
+  /** Indices of the request's extents that it stores whole. */
+  readonly extents: number[];
+  /** Bad blocks under it: a success makes them good. */
+  readonly heals: boolean;
+}
+
+/** A leg write that failed, or that made bad blocks good: recorded BEFORE the acknowledgement. */
+export interface LegReport {
+  readonly write: LegWrite;
+  readonly message: string;
+}
+
 /** What a write still has to do. One object per write, reused through all its steps. */
 export interface WriteRequest {
-  readonly source: readonly Uint8Array[];
+  readonly content: WriteContent;
   readonly offset: number;
   readonly length: number;
   readonly fua: boolean;
@@ -18,37 +54,194 @@ export interface WriteRequest {
   /** Bitmap chunks [firstChunk, lastChunk] it touches. */
   readonly firstChunk: number;
   readonly lastChunk: number;
-  /** Legs whose write is under way. */
+  readonly extents: readonly Extent[];
+  /** In-sync legs that took each extent. */
+  readonly written: number[];
+  /** Leg writes under way. */
   legsPending: number;
-  /** In-sync legs that took the write. */
-  legsWritten: number;
-  /** Raid slots whose write failed, and why; recorded faulty BEFORE the write is acknowledged. */
-  failures: { readonly slot: number; readonly message: string }[];
+  failures: LegReport[];
+  healed: LegReport[];
+  /** A failure could not be recorded: what succeeded elsewhere counts for nothing. */
+  isUnrecorded: boolean;
 }
 
 export const makeWriteRequest = (
-  source: readonly Uint8Array[],
-  offset: number,
+  content: WriteContent,
+  place: { readonly offset: number; readonly length: number },
   fua: boolean,
-  chunkBytes: number,
+  state: SharedArrayState,
   complete: IoCompletion,
 ): WriteRequest => {
-  let length = 0;
-  for (const piece of source) length += piece.length;
+  const { offset, length } = place;
+  const { chunkBytes } = state.shape;
+  const extents = state.map.isMirror
+    ? [{ offset, length, places: [] }]
+    : state.map.extents(offset, length);
   return {
-    source,
+    content,
     offset,
     length,
     fua,
     complete,
     firstChunk: Math.floor(offset / chunkBytes),
     lastChunk: Math.floor((offset + Math.max(length, 1) - 1) / chunkBytes),
+    extents,
+    written: extents.map(() => 0),
     legsPending: 0,
-    legsWritten: 0,
     failures: [],
+    healed: [],
+    isUnrecorded: false,
   };
+};
+
+/** Total length of the pieces. */
+export const piecesLength = (pieces: readonly Uint8Array[]): number => {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
 };
 
 /** True when the two writes share a byte. */
 export const writesOverlap = (a: WriteRequest, b: WriteRequest): boolean =>
   a.offset < b.offset + b.length && b.offset < a.offset + a.length;
+
+/** True when every extent is on an in-sync leg, and every failure is recorded. */
+export const isWritten = (request: WriteRequest): boolean =>
+  !request.isUnrecorded && request.written.every((count) => count > 0);
+
+/** `[from, from + length)` of the bytes that the pieces make together. */
+export const slicePieces = (
+  pieces: readonly Uint8Array[],
+  from: number,
+  length: number,
+): Uint8Array[] => {
+  const slices: Uint8Array[] = [];
+  let at = 0;
+  for (const piece of pieces) {
+    const start = Math.max(from - at, 0);
+    const end = Math.min(from + length - at, piece.length);
+    if (start < end) slices.push(piece.subarray(start, end));
+    at += piece.length;
+  }
+  return slices;
+};
+
+/**
+ * What the request writes on each leg that is in sync or being rebuilt, neighbours merged. `seen`:
+ * the state of each leg as it was when the write was permitted. Bad blocks of a leg that failed a
+ * write are left out; elsewhere a write may make them good.
+ * Source: drivers/md/raid1.c raid1_write_request; raid10.c raid10_write_request.
+ */
+export const planLegWrites = (
+  state: SharedArrayState,
+  request: WriteRequest,
+  seen: Int32Array,
+): LegWrite[] => {
+  const { map } = state;
+  const plan = new LegWritePlan(state, request);
+  for (const [index, extent] of request.extents.entries()) {
+    if (map.isMirror) {
+      for (let leg = 0; leg < seen.length; leg++)
+        plan.add(leg, seen[leg] ?? 0, index, extent.offset);
+      continue;
+    }
+    for (const { slot, position } of extent.places) {
+      plan.add(slot, seen[slot] ?? 0, index, position);
+      const beside = slot + map.raidSlots;
+      plan.add(beside, seen[beside] ?? 0, index, position);
+    }
+  }
+  return plan.writes;
+};
+
+class LegWritePlan {
+  readonly writes: LegWrite[] = [];
+  readonly #state: SharedArrayState;
+  readonly #request: WriteRequest;
+
+  constructor(state: SharedArrayState, request: WriteRequest) {
+    this.#state = state;
+    this.#request = request;
+  }
+
+  add(leg: number, legState: number, index: number, position: number): void {
+    if (legState !== LEG_IN_SYNC && legState !== LEG_REBUILDING) return;
+    const isInSync = legState === LEG_IN_SYNC;
+    const { content, extents, offset } = this.#request;
+    const extent = extents[index];
+    if (extent === undefined) return;
+    const { length } = extent;
+    const from = extent.offset - offset;
+    const slice = (at: number, bytes: number): Uint8Array[] =>
+      content.type === "zero" ? [] : slicePieces(content.pieces, from + at, bytes);
+    const bad = this.#state.badBlocks(leg).within(position, length);
+    if (bad.length === 0) {
+      if (this.#extend(leg, index, position, length, slice)) return;
+      const pieces =
+        content.type === "data" && extents.length === 1 ? [...content.pieces] : slice(0, length);
+      this.writes.push({ leg, isInSync, position, length, pieces, extents: [index], heals: false });
+      return;
+    }
+    if ((this.#state.flags(leg) & LEG_WRITE_ERROR) === 0) {
+      const pieces = slice(0, length);
+      this.writes.push({ leg, isInSync, position, length, pieces, extents: [index], heals: true });
+      return;
+    }
+    for (const [start, end] of goodParts(bad, position, length)) {
+      const pieces = slice(start - position, end - start);
+      const part = { leg, isInSync, position: start, length: end - start, pieces };
+      this.writes.push({ ...part, extents: [], heals: false });
+    }
+  }
+
+  /** Appends the extent to the leg's last write when it follows it. */
+  #extend(
+    leg: number,
+    index: number,
+    position: number,
+    length: number,
+    slice: (at: number, bytes: number) => Uint8Array[],
+  ): boolean {
+    const last = this.#request.extents.length > 1 ? this.#lastOf(leg) : undefined;
+    if (last === undefined || last.heals || last.extents.length === 0) return false;
+    if (last.position + last.length !== position) return false;
+    last.length += length;
+    last.pieces.push(...slice(0, length));
+    last.extents.push(index);
+    return true;
+  }
+
+  #lastOf(leg: number): LegWrite | undefined {
+    for (let at = this.writes.length - 1; at >= 0; at--)
+      if (this.writes[at]?.leg === leg) return this.writes[at];
+    return undefined;
+  }
+}
+
+const goodParts = (bad: readonly BadRange[], from: number, length: number): BadRange[] => {
+  const parts: BadRange[] = [];
+  let at = from;
+  for (const [start, end] of bad) {
+    if (start > at) parts.push([at, start]);
+    at = Math.max(at, end);
+  }
+  if (at < from + length) parts.push([at, from + length]);
+  return parts;
+};
+
+/** Extents of a leg write that touch none of these ranges of the leg. */
+export const extentsOutside = (
+  map: ArrayMap,
+  request: WriteRequest,
+  write: LegWrite,
+  ranges: readonly BadRange[],
+): number[] =>
+  write.extents.filter((index) => {
+    const extent = request.extents[index];
+    if (extent === undefined) return false;
+    const slot = write.leg % map.raidSlots;
+    const position = map.isMirror
+      ? extent.offset
+      : (extent.places.find((place) => place.slot === slot)?.position ?? 0);
+    return !ranges.some(([from, to]) => from < position + extent.length && position < to);
+  });

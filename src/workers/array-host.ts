@@ -4,7 +4,8 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { assert } from "../common/assert.ts";
 import { fromPlainError } from "../common/errors.ts";
 import { workerUrl } from "../common/worker-url.ts";
-import type { RunningArray, SyncSpeed } from "../control/engine.ts";
+import type { AddOptions, RunningArray, SyncSpeed } from "../control/engine.ts";
+import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import type {
   ArrayThreadCommand,
@@ -69,16 +70,38 @@ export class ArrayHostThread implements RunningArray {
     return this.#command({ type: "remove", path });
   }
 
-  add(path: string, options: { readonly force: boolean }): Promise<void> {
-    return this.#command({ type: "add", member: this.#options.ticket(path), force: options.force });
+  add(path: string, options: AddOptions): Promise<void> {
+    const { force, writeMostly = false, failfast = false } = options;
+    const member = this.#options.ticket(path);
+    return this.#command({ type: "add", member, force, writeMostly, failfast });
   }
 
   reAdd(path: string): Promise<void> {
     return this.#command({ type: "re-add", member: this.#options.ticket(path) });
   }
 
-  setSyncAction(action: "idle" | "check" | "repair" | "frozen"): Promise<void> {
-    return this.#command({ type: "sync-action", action });
+  replace(path: string, withPath: string | null): Promise<void> {
+    return this.#command({ type: "replace", path, withPath });
+  }
+
+  setMemberFlags(
+    path: string,
+    flags: { readonly writeMostly?: boolean; readonly failfast?: boolean },
+  ): Promise<void> {
+    const { writeMostly = null, failfast = null } = flags;
+    return this.#command({ type: "member-flags", path, writeMostly, failfast });
+  }
+
+  setSyncAction(
+    action: "idle" | "check" | "repair" | "frozen",
+    range?: { readonly from: number; readonly to: number | null },
+  ): Promise<void> {
+    const { from, to } = range ?? { from: 0, to: null };
+    return this.#command({ type: "sync-action", action, from, to });
+  }
+
+  change(change: ArrayChange): Promise<void> {
+    return this.#command({ type: "change", change });
   }
 
   setSyncSpeed(speed: SyncSpeed): Promise<void> {
@@ -93,7 +116,7 @@ export class ArrayHostThread implements RunningArray {
     const { uuid } = this;
     this.#link.expectEnd();
     await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
-    await this.#command({ type: "stop" });
+    await this.#command({ type: "stop", keepOpen: false });
     await this.#ended.promise;
     this.#options.onStopped();
   }

@@ -5,7 +5,11 @@
 
 import type { MessagePort } from "node:worker_threads";
 import type { PlainError } from "../common/errors.ts";
+import type { ArrayChange } from "../raid/array-change.ts";
+import type { ArrayCommand } from "../raid/array-messages.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
+import type { BadRange } from "../raid/bad-block-table.ts";
+import type { LegReportKind } from "../raid/leg-reports.ts";
 import type { SharedArrayShape } from "../raid/shared-state.ts";
 import type { MemberTicket } from "./open-member.ts";
 
@@ -22,11 +26,19 @@ export interface ArrayThreadData {
 export type ArrayThreadCommand =
   | { readonly type: "fail"; readonly path: string; readonly reason: string }
   | { readonly type: "remove"; readonly path: string }
-  | { readonly type: "add"; readonly member: MemberTicket; readonly force: boolean }
+  | {
+      readonly type: "add";
+      readonly member: MemberTicket;
+      readonly force: boolean;
+      readonly writeMostly: boolean;
+      readonly failfast: boolean;
+    }
   | { readonly type: "re-add"; readonly member: MemberTicket }
-  | { readonly type: "sync-action"; readonly action: "idle" | "check" | "repair" | "frozen" }
-  | { readonly type: "sync-speed"; readonly min: number; readonly max: number }
-  | { readonly type: "stop" };
+  | { readonly type: "change"; readonly change: ArrayChange }
+  | Extract<
+      ArrayCommand,
+      { readonly type: "replace" | "member-flags" | "sync-action" | "sync-speed" | "stop" }
+    >;
 
 export type MainToArray =
   /** One port per I/O worker, in order of their numbers; the array starts when all have opened. */
@@ -52,7 +64,8 @@ export type ArrayToMain =
 
 /** A leg for the I/O workers to open. */
 export interface LegTicket {
-  readonly slot: number;
+  /** Number of the leg in the shared state. */
+  readonly leg: number;
   readonly member: MemberTicket;
   /** Bytes from the start of the member to the array's content. */
   readonly dataOffset: number;
@@ -65,23 +78,36 @@ export type WorkerToArray =
     }
   | { readonly type: "intent"; readonly ranges: readonly (readonly [number, number])[] }
   | {
-      readonly type: "leg-error";
+      readonly type: "leg-report";
       readonly request: number;
-      readonly slot: number;
-      readonly op: "write" | "flush";
+      readonly leg: number;
+      readonly kind: LegReportKind;
       readonly message: string;
+      readonly ranges: readonly BadRange[] | null;
     }
   | {
       readonly type: "read-error";
-      readonly slot: number;
+      readonly leg: number;
       readonly offset: number;
       readonly length: number;
       readonly message: string;
     }
-  | { readonly type: "leg-opened"; readonly token: number; readonly error: string | null };
+  | { readonly type: "leg-opened"; readonly token: number; readonly error: string | null }
+  /** No request is under way, and none begins before `go`. */
+  | { readonly type: "held" };
 
 export type ArrayToWorker =
   | { readonly type: "intent-ready" }
-  | { readonly type: "leg-resolved"; readonly request: number }
+  | { readonly type: "leg-resolved"; readonly request: number; readonly isRecorded: boolean }
   | { readonly type: "open-leg"; readonly token: number; readonly leg: LegTicket }
-  | { readonly type: "drop-leg"; readonly slot: number };
+  | { readonly type: "drop-leg"; readonly leg: number }
+  /** Let what is under way end, hold what comes, close every leg; then `held`. */
+  | { readonly type: "hold" }
+  /** The array as it is now: open its legs, then `attached`; requests go on at `go`. */
+  | {
+      readonly type: "renew";
+      readonly shape: SharedArrayShape;
+      readonly legs: readonly LegTicket[];
+      readonly hasBitmap: boolean;
+    }
+  | { readonly type: "go" };

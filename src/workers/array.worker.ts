@@ -6,6 +6,7 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { assert, assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
+import type { ArrayChange } from "../raid/array-change.ts";
 import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
 import type { CommandOutcome } from "../raid/array-messages.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type AssembledArray,
   assembleDevices,
 } from "../raid/assemble-driver.ts";
+import { changeArray } from "../raid/change-array-driver.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
 import type {
@@ -35,8 +37,8 @@ const PROGRESS_MS = 200;
 
 class ArrayThread {
   readonly #data: ArrayThreadData;
-  readonly #array: AssembledArray;
-  readonly #driver: ArrayDriver;
+  #array: AssembledArray;
+  #driver: ArrayDriver;
   readonly #ports: MessagePort[] = [];
   readonly #opening = new Map<
     number,
@@ -49,6 +51,11 @@ class ArrayThread {
   #lastProgress = 0;
   /** Commands under way. */
   #answering = 0;
+  /** A change of the array: it is stopped and started again in this thread. */
+  #isChanging = false;
+  #heldLeft = 0;
+  #whenHeld: (() => void) | null = null;
+  #whenAttached: (() => void) | null = null;
 
   constructor(data: ArrayThreadData, array: AssembledArray) {
     this.#data = data;
@@ -62,11 +69,7 @@ class ArrayThread {
     post({
       type: "assembled",
       shape: this.#array.shared.shape,
-      legs: this.#array.legs.map(({ slot, path, dataOffset }) => ({
-        slot,
-        member: this.#ticket(path),
-        dataOffset,
-      })),
+      legs: this.#legTickets(),
       hasBitmap: this.#array.hasBitmap,
       readOnly: this.#data.readOnly,
       status: this.#driver.status,
@@ -84,6 +87,14 @@ class ArrayThread {
       default:
         return assertNever(message);
     }
+  }
+
+  #legTickets(): LegTicket[] {
+    return this.#array.legs.map(({ leg, path, dataOffset }) => ({
+      leg,
+      member: this.#ticket(path),
+      dataOffset,
+    }));
   }
 
   #ticket(path: string): MemberTicket {
@@ -110,8 +121,11 @@ class ArrayThread {
         return this.#onLegOpened(message.token, message.error);
       case "read-error":
         return this.#driver.dispatch(message);
+      case "held":
+        this.#heldLeft--;
+        return this.#heldLeft === 0 ? this.#whenHeld?.() : undefined;
       case "intent":
-      case "leg-error":
+      case "leg-report":
         return this.#driver.dispatch({ ...message, worker });
       default:
         return assertNever(message);
@@ -126,6 +140,7 @@ class ArrayThread {
     this.#attachedLeft--;
     if (this.#attachedLeft > 0) return;
     this.#array.shared.run = this.#data.readOnly ? RUN_READ_ONLY : RUN_ACTIVE;
+    if (this.#whenAttached !== null) return this.#whenAttached();
     post({ type: "running" });
     this.#tick();
   }
@@ -138,7 +153,7 @@ class ArrayThread {
       this.#lastProgress = now;
       post({ type: "status", status });
     }
-    if (status.arrayState === "clear") return;
+    if (status.arrayState === "clear" && !this.#isChanging) return;
     setTimeout(() => this.#tick(), this.#driver.restless ? TICK_MS : IDLE_TICK_MS);
   }
 
@@ -146,13 +161,15 @@ class ArrayThread {
     return {
       now: () => Date.now(),
       waitForRegion,
-      openLeg: (slot, path, dataOffset) => this.#openLeg(slot, path, dataOffset),
-      dropLeg: (slot) => this.#toAll({ type: "drop-leg", slot }),
+      openLeg: (leg, path, dataOffset) => this.#openLeg(leg, path, dataOffset),
+      dropLeg: (leg) => this.#toAll({ type: "drop-leg", leg }),
       intentReady: (worker) => this.#toWorker(worker, { type: "intent-ready" }),
-      legResolved: (worker, request) => this.#toWorker(worker, { type: "leg-resolved", request }),
+      legResolved: (worker, request, isRecorded) =>
+        this.#toWorker(worker, { type: "leg-resolved", request, isRecorded }),
       status: (status) => post({ type: "status", status }),
       happening: (happening) => post({ type: "happening", happening }),
       stopped: () => {
+        if (this.#isChanging) return;
         for (const port of this.#ports) port.close();
         post({ type: "stopped" });
         this.#endWhenAnswered();
@@ -168,9 +185,9 @@ class ArrayThread {
     for (const port of this.#ports) port.postMessage(message);
   }
 
-  #openLeg(slot: number, path: string, dataOffset: number): Promise<string | null> {
+  #openLeg(number: number, path: string, dataOffset: number): Promise<string | null> {
     const token = this.#nextOpening++;
-    const leg: LegTicket = { slot, member: this.#ticket(path), dataOffset };
+    const leg: LegTicket = { leg: number, member: this.#ticket(path), dataOffset };
     return new Promise((done) => {
       if (this.#ports.length === 0) return done(null);
       this.#opening.set(token, { left: this.#ports.length, error: null, done });
@@ -192,7 +209,8 @@ class ArrayThread {
 
   /** The thread ends once the array is stopped and every command is answered. */
   #endWhenAnswered(): void {
-    if (this.#driver.status.arrayState !== "clear" || this.#answering > 0) return;
+    const isStopped = this.#driver.status.arrayState === "clear" && !this.#isChanging;
+    if (!isStopped || this.#answering > 0) return;
     parentPort?.close();
   }
 
@@ -212,8 +230,67 @@ class ArrayThread {
   }
 
   #run(command: ArrayThreadCommand): Promise<CommandOutcome> {
+    if (this.#isChanging) {
+      const message = "The array is being changed; try again in a moment.";
+      return Promise.resolve({ ok: false, code: "RAID_ARRAY_CHANGING", message });
+    }
     if (command.type === "add" || command.type === "re-add") return this.#join(command);
+    if (command.type === "change") return this.#change(command.change);
+    if (command.type === "stop") return this.#driver.command({ ...command, keepOpen: false });
     return this.#driver.command(command);
+  }
+
+  /**
+   * Holds client requests, stops the array, changes its metadata, starts it again and lets the
+   * requests go on. A change that is refused leaves the array as it was.
+   */
+  async #change(change: ArrayChange): Promise<CommandOutcome> {
+    if (this.#data.readOnly)
+      return { ok: false, code: "RAID_READ_ONLY", message: "The array is read-only." };
+    this.#isChanging = true;
+    try {
+      await this.#hold();
+      const { syncSpeedMin, syncSpeedMax } = this.#driver.status;
+      await this.#driver.command({ type: "stop", keepOpen: true });
+      const devices = this.#driver.working();
+      const problem = await changeProblem(devices, change);
+      const limits = { syncSpeedMin, syncSpeedMax };
+      this.#array = await assembleDevices(devices, { ...this.#data, ...limits, now: Date.now() });
+      const kept = new Set([...this.#array.members.values()].map(({ device }) => device));
+      for (const { device } of devices) if (!kept.has(device)) await device.close();
+      this.#nextMember = devices.length;
+      this.#driver = new ArrayDriver(
+        this.#array.machine,
+        this.#array.shared,
+        this.#array.members,
+        this.#host(),
+      );
+      await this.#renew();
+      post({ type: "status", status: this.#driver.status });
+      if (problem !== null) throw problem;
+      return { ok: true };
+    } finally {
+      this.#isChanging = false;
+    }
+  }
+
+  #hold(): Promise<void> {
+    this.#heldLeft = this.#ports.length;
+    return new Promise((resolve) => {
+      this.#whenHeld = resolve;
+      this.#toAll({ type: "hold" });
+    });
+  }
+
+  async #renew(): Promise<void> {
+    this.#attachedLeft = this.#ports.length;
+    await new Promise<void>((resolve) => {
+      this.#whenAttached = resolve;
+      const { shared, hasBitmap } = this.#array;
+      this.#toAll({ type: "renew", shape: shared.shape, legs: this.#legTickets(), hasBitmap });
+    });
+    this.#whenAttached = null;
+    this.#toAll({ type: "go" });
   }
 
   /** Opens and reads the newcomer BEFORE the machine hears of it; closes it when it is refused. */
@@ -228,8 +305,9 @@ class ArrayThread {
     this.#driver.addMember(member, { path: ticket.path, device });
     let outcome: CommandOutcome | null = null;
     try {
-      const force = command.type === "re-add" || command.force;
-      const found = await readNewcomer(device, { force, setUuid: this.#array.setUuid });
+      const { setUuid } = this.#array;
+      const flags = command.type === "re-add" ? RE_ADD_FLAGS : command;
+      const found = await readNewcomer(device, { ...flags, setUuid });
       this.#tickets.set(ticket.path, ticket);
       const newcomer = { ...found, member, path: ticket.path };
       outcome = await this.#driver.command({ type: command.type, newcomer });
@@ -239,6 +317,23 @@ class ArrayThread {
     }
   }
 }
+
+/** Makes the change; a refusal is kept until the array runs again. */
+const changeProblem = async (
+  devices: readonly AssembleDevice[],
+  change: ArrayChange,
+): Promise<CodedError | null> => {
+  try {
+    await changeArray(devices, change, Date.now());
+    return null;
+  } catch (error) {
+    if (error instanceof CodedError) return error;
+    throw error;
+  }
+};
+
+/** A member that returns keeps the flags of its superblock. */
+const RE_ADD_FLAGS = { force: true, writeMostly: false, failfast: false };
 
 const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
 

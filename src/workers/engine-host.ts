@@ -22,8 +22,10 @@ import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport } from "../raid/assembly-status.ts";
 import { type CreateDevice, createOnDevices } from "../raid/create-driver.ts";
-import { type CreateOptions, setNameBytes } from "../raid/create-plan.ts";
+import { createOptionsOf } from "../raid/create-options.ts";
+import type { CreateOptions } from "../raid/create-plan.ts";
 import { RAID_SLOTS_MAX } from "../raid/shared-state.ts";
+import { FAIL_FAST, WRITE_MOSTLY } from "../raid/superblock-fields.ts";
 import { ArrayHostThread } from "./array-host.ts";
 import { probePath } from "./device-probe.ts";
 import { examinePaths } from "./examine-paths.ts";
@@ -34,8 +36,6 @@ import { openMember } from "./open-member.ts";
 /** Speed limits of sync actions, bytes per second. Source: drivers/md/md.c sysctl_speed_limit_*. */
 const SYNC_SPEED_MIN = 1000 * 1024;
 const SYNC_SPEED_MAX = 200_000 * 1024;
-/** Seconds between bitmap sweeps. Source: mdadm --delay. */
-const BITMAP_DELAY_SECONDS = 5;
 
 class EngineHost implements StorageEngine {
   readonly #options: EngineOptions;
@@ -82,7 +82,7 @@ class EngineHost implements StorageEngine {
       });
     }
     const options = createOptions(request, this.#options.nodeName);
-    const devices = await openAll(request.members);
+    const devices = await openAll(request);
     try {
       await createOnDevices(options, devices, request.force);
     } finally {
@@ -199,7 +199,8 @@ const identity = (path: string): string => {
 };
 
 /** Opens all or none. */
-const openAll = async (paths: readonly string[]): Promise<CreateDevice[]> => {
+const openAll = async (request: CreateArrayRequest): Promise<CreateDevice[]> => {
+  const { members: paths, writeMostly, failfast } = request;
   const opened: CreateDevice[] = [];
   try {
     for (const path of paths) {
@@ -208,7 +209,9 @@ const openAll = async (paths: readonly string[]): Promise<CreateDevice[]> => {
         continue;
       }
       const device: BlockDevice = await openMember({ path, faults: null }, "write", true);
-      opened.push({ path, device, deviceUuid: new Uint8Array(randomBytes(16)) });
+      const devFlags =
+        (writeMostly.includes(path) ? WRITE_MOSTLY : 0) | (failfast.includes(path) ? FAIL_FAST : 0);
+      opened.push({ path, device, deviceUuid: new Uint8Array(randomBytes(16)), devFlags });
     }
     return opened;
   } catch (error) {
@@ -217,31 +220,16 @@ const openAll = async (paths: readonly string[]): Promise<CreateDevice[]> => {
   }
 };
 
+/** The order as planCreate takes it. Errors: RAID_BAD_NAME, RAID_BAD_LAYOUT. */
 const createOptions = (request: CreateArrayRequest, homehost: string): CreateOptions => {
-  const setName = setNameBytes(request.name, homehost);
-  if (setName === null) {
-    throw new CodedError("RAID_BAD_NAME", `"${request.name}" cannot be an array's name`, {
-      remedy: "use 1 to 31 bytes",
-    });
-  }
-  return {
-    level: 1,
-    raidDevices: request.raidDevices,
-    spareDevices: request.members.length - request.raidDevices,
-    layout: 0,
-    chunkSectors: 0,
-    minor: request.metadata === "1.0" ? 0 : request.metadata === "1.1" ? 1 : 2,
-    bitmap: request.bitmap,
-    bitmapChunkBytes: request.bitmapChunkBytes,
-    bitmapDelaySeconds: BITMAP_DELAY_SECONDS,
-    nodes: 0,
-    clusterName: "",
-    setName,
+  const options = createOptionsOf(request, request.members.length, {
+    homehost,
     setUuid: new Uint8Array(randomBytes(16)),
     createdAt: Math.floor(Date.now() / 1000),
-    assumeClean: request.assumeClean,
-    size: request.sizeBytes === null ? null : Math.floor(request.sizeBytes / 512),
-  };
+  });
+  if (options.ok) return options.value;
+  const { code, message, remedy } = options.refusal;
+  throw new CodedError(code, message, { remedy });
 };
 
 /** Opens the engine. Errors: NBD_ADDRESS_*; nothing is left running then. */

@@ -5,7 +5,7 @@ import { equalBytes } from "../common/bytes.ts";
 import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { Newcomer } from "../raid/array-messages.ts";
-import { readBitmapArea } from "../raid/assemble-driver.ts";
+import { readBadBlocks, readBitmapArea } from "../raid/assemble-driver.ts";
 import { readContent } from "../raid/content-driver.ts";
 import { contentWords } from "../raid/device-content.ts";
 
@@ -15,7 +15,12 @@ import { contentWords } from "../raid/device-content.ts";
  */
 export const readNewcomer = async (
   device: BlockDevice,
-  options: { readonly force: boolean; readonly setUuid: Uint8Array },
+  options: {
+    readonly force: boolean;
+    readonly setUuid: Uint8Array;
+    readonly writeMostly: boolean;
+    readonly failfast: boolean;
+  },
 ): Promise<Omit<Newcomer, "member" | "path">> => {
   const content = await readContent(device);
   const found = content.probe.superblock;
@@ -32,6 +37,10 @@ export const readNewcomer = async (
     sizeBytes: device.sizeBytes,
     superblock: ours ? superblock : null,
     bitmapArea: ours ? await readBitmapArea(device, superblock) : null,
+    badBlocks: ours ? await readBadBlocks(device, superblock) : [],
+    logicalBlockBytes: device.logicalBlockSize,
+    writeMostly: options.writeMostly,
+    failfast: options.failfast,
     freshUuid: new Uint8Array(randomBytes(16)),
   };
 };

@@ -22,33 +22,59 @@ export interface WorkerArrayOptions {
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
+/** A request that waits while the array is being changed. */
+type HeldRequest = (io: ArrayIo) => void;
+
 export class WorkerArray {
-  readonly io: ArrayIo;
   readonly #options: WorkerArrayOptions;
+  #io: ArrayIo;
+  #hasBitmap: boolean;
   #isClosed = false;
+  /** Requests that came while the array was being changed; null while it is not. NBD bounds them. */
+  #held: HeldRequest[] | null = null;
 
   constructor(options: WorkerArrayOptions) {
     this.#options = options;
-    this.io = new ArrayIo({
-      state: new SharedArrayState(options.shape),
-      worker: options.worker,
+    this.#hasBitmap = options.hasBitmap;
+    this.#io = this.#makeIo(options.shape);
+    options.port.on("message", (message: ArrayToWorker) => this.#onMessage(message));
+  }
+
+  #makeIo(shape: SharedArrayShape): ArrayIo {
+    return new ArrayIo({
+      state: new SharedArrayState(shape),
+      worker: this.#options.worker,
       seconds: () => Math.floor(Date.now() / 1000),
       waitForRegion,
       link: {
         intent: (ranges) => this.#post({ type: "intent", ranges }),
-        legError: (request, slot, op, message) =>
-          this.#post({ type: "leg-error", request, slot, op, message }),
-        readError: (slot, offset, length, message) =>
-          this.#post({ type: "read-error", slot, offset, length, message }),
+        legReport: (request, leg, kind, message, ranges) =>
+          this.#post({ type: "leg-report", request, leg, kind, message, ranges }),
+        readError: (leg, offset, length, message) =>
+          this.#post({ type: "read-error", leg, offset, length, message }),
       },
     });
-    options.port.on("message", (message: ArrayToWorker) => this.#onMessage(message));
+  }
+
+  /** The I/O path as it is now; another one after each change of the array. */
+  get io(): ArrayIo {
+    return this.#io;
+  }
+
+  get hasBitmap(): boolean {
+    return this.#hasBitmap;
+  }
+
+  /** Runs the request at once, or when the change under way is done. */
+  submit(request: HeldRequest): void {
+    if (this.#held === null) request(this.#io);
+    else this.#held.push(request);
   }
 
   /** Opens every leg, then tells the array thread, with what failed to open. */
-  async start(): Promise<void> {
+  async start(legs: readonly LegTicket[] = this.#options.legs): Promise<void> {
     const errors: { path: string; message: string }[] = [];
-    for (const leg of this.#options.legs) {
+    for (const leg of legs) {
       const message = await this.#openLeg(leg);
       if (message !== null) errors.push({ path: leg.member.path, message });
     }
@@ -56,30 +82,44 @@ export class WorkerArray {
   }
 
   makeExport(readOnly: boolean): ArrayExport {
-    const { hasBitmap } = this.#options;
-    return new ArrayExport(this.io, { readOnly: readOnly || this.#options.readOnly, hasBitmap });
+    return new ArrayExport(this, { readOnly: readOnly || this.#options.readOnly });
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.io.close();
+    this.#release();
+    await this.#io.close();
     this.#options.port.close();
+  }
+
+  async #hold(): Promise<void> {
+    this.#held = [];
+    await this.#io.close();
+    this.#post({ type: "held" });
+  }
+
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const request of held) request(this.#io);
   }
 
   #post(message: WorkerToArray): void {
     this.#options.port.postMessage(message);
   }
 
-  async #openLeg(leg: LegTicket): Promise<string | null> {
+  async #openLeg(ticket: LegTicket): Promise<string | null> {
+    const { leg, member, dataOffset } = ticket;
+    const io = this.#io;
     try {
-      // The handle of the leg that had this raid slot before may still have I/O under way.
-      await this.io.dropLeg(leg.slot);
-      const device = await openMember(leg.member, this.#options.readOnly ? "read" : "write", false);
-      if (this.#isClosed) {
+      // The handle of the member that had this leg before may still have I/O under way.
+      await io.dropLeg(leg);
+      const device = await openMember(member, this.#options.readOnly ? "read" : "write", false);
+      if (this.#isClosed || io !== this.#io) {
         await device.close();
         return "the array is being stopped";
       }
-      this.io.openLeg(leg.slot, device, leg.dataOffset);
+      io.openLeg(leg, device, dataOffset);
       return null;
     } catch (error) {
       return messageOf(error);
@@ -89,15 +129,23 @@ export class WorkerArray {
   #onMessage(message: ArrayToWorker): void {
     switch (message.type) {
       case "intent-ready":
-        return this.io.onIntentReady();
+        return this.#io.onIntentReady();
       case "leg-resolved":
-        return this.io.onLegResolved(message.request);
+        return this.#io.onLegResolved(message.request, message.isRecorded);
       case "drop-leg":
-        return void this.io.dropLeg(message.slot);
+        return void this.#io.dropLeg(message.leg);
       case "open-leg":
         return void this.#openLeg(message.leg).then((error) =>
           this.#post({ type: "leg-opened", token: message.token, error }),
         );
+      case "hold":
+        return void this.#hold();
+      case "renew":
+        this.#io = this.#makeIo(message.shape);
+        this.#hasBitmap = message.hasBitmap;
+        return void this.start(message.legs);
+      case "go":
+        return this.#release();
       default:
         return assertNever(message);
     }

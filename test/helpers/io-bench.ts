@@ -6,6 +6,7 @@ import { assert } from "../../src/common/assert.ts";
 import type { BlockDevice } from "../../src/hal/block-device.ts";
 import { FaultDevice, type FaultKind, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
+import type { BadRange } from "../../src/raid/bad-block-table.ts";
 import { ArrayIo } from "../../src/raid/io-driver.ts";
 import { RegionLocks } from "../../src/raid/region-lock.ts";
 import { waitForRegion } from "../../src/raid/region-wait-driver.ts";
@@ -46,9 +47,13 @@ export class IoBench {
   readonly legs: readonly BenchLeg[];
   /** What the worker asked of the array thread, oldest first. */
   readonly intents: (readonly (readonly [number, number])[])[] = [];
-  readonly legErrors: { readonly request: number; readonly slot: number; readonly op: string }[] =
-    [];
-  readonly readErrors: { readonly slot: number; readonly offset: number }[] = [];
+  readonly legReports: {
+    readonly request: number;
+    readonly leg: number;
+    readonly kind: string;
+    readonly ranges: readonly BadRange[] | null;
+  }[] = [];
+  readonly readErrors: { readonly leg: number; readonly offset: number }[] = [];
   /** Locks as another thread holds them. */
   readonly others: RegionLocks;
   now = 1000;
@@ -57,7 +62,8 @@ export class IoBench {
   constructor(options: IoBenchOptions = {}) {
     const { legs = 2, chunks = 4, slow = [] } = options;
     const sizes = { chunks, chunkBytes: CHUNK, sizeBytes: chunks * CHUNK };
-    const shape = createSharedArray({ workers: 2, raidSlots: legs, ...sizes });
+    const map = { raidSlots: legs, componentSectors: sizes.sizeBytes / 512, raid10: null };
+    const shape = createSharedArray({ workers: 2, chunks, chunkBytes: CHUNK, map });
     this.state = new SharedArrayState(shape);
     this.others = new RegionLocks(this.state.lockWords, 1, false);
     this.io = new ArrayIo({
@@ -67,8 +73,9 @@ export class IoBench {
       waitForRegion,
       link: {
         intent: (ranges) => void this.intents.push(ranges),
-        legError: (request, slot, op) => void this.legErrors.push({ request, slot, op }),
-        readError: (slot, offset) => void this.readErrors.push({ slot, offset }),
+        legReport: (request, leg, kind, _message, ranges) =>
+          void this.legReports.push({ request, leg, kind, ranges }),
+        readError: (leg, offset) => void this.readErrors.push({ leg, offset }),
       },
     });
     this.legs = Array.from({ length: legs }, (_, slot) => {

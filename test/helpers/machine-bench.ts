@@ -53,7 +53,8 @@ export interface BenchOptions {
 type MemberIo = Extract<ArrayEffect, { type: "member-io" }>;
 
 export const GOOD_COPY: CopyResult = {
-  readable: true,
+  unreadable: [],
+  mismatches: [],
   readFailed: [],
   writeFailed: [],
   mismatchedBytes: 0,
@@ -105,6 +106,7 @@ export class MachineBench {
       superblock: { ...freshest, devNumber: id, deviceUuid: new Uint8Array(16).fill(id + 1) },
       placement,
       bitmapArea: hasBitmap && placement.type !== "spare" ? this.area(...dirty) : null,
+      badBlocks: [],
     }));
     this.#nextMember = members.length;
     for (const { id, superblock } of members) this.superblocks.set(id, superblock);
@@ -114,6 +116,7 @@ export class MachineBench {
       bitmap: hasBitmap ? bitmap : null,
       bitmapStale: false,
       readOnly: options.readOnly ?? false,
+      logicalBlockBytes: 512,
       workers: 2,
       now: this.now,
       syncSpeedMin: options.syncSpeed ?? 2 ** 40,
@@ -176,6 +179,10 @@ export class MachineBench {
       sizeBytes: 2 ** 40,
       superblock: null,
       bitmapArea: over.superblock == null ? null : this.area(),
+      badBlocks: [],
+      logicalBlockBytes: 512,
+      writeMostly: false,
+      failfast: false,
       freshUuid: new Uint8Array(16).fill(0x40 + member),
       ...over,
     };

@@ -1,0 +1,93 @@
+/**
+ * What the workers report of their legs, and what the array makes of it: a member with a bad-block
+ * list keeps its place and has the spots noted; any other is recorded faulty. The last good copy of
+ * anything is neither failed nor noted bad: its errors go to the client.
+ * Source: drivers/md/raid1.c handle_write_finished; md.c rdev_set_badblocks.
+ */
+
+import type { ArrayEvent } from "./array-messages.ts";
+import {
+  type ArrayState,
+  inSyncMembers,
+  isLastInSync,
+  type Member,
+  memberOfLeg,
+  publishLeg,
+} from "./array-state.ts";
+import { healBadBlocks, noteBadBlocks } from "./bad-block-notes.ts";
+import type { BadRange } from "./bad-block-table.ts";
+import { failMember } from "./metadata-update.ts";
+import { restartRecovery } from "./sync-action.ts";
+
+type LegReportEvent = Extract<ArrayEvent, { type: "leg-report" }>;
+
+export const onLegReport = (state: ArrayState, event: LegReportEvent): void => {
+  const member = memberOfLeg(state, event.leg);
+  const { worker, request } = event;
+  const isNoted = member === null ? null : settleReport(state, member, event);
+  state.pending.legReports.push({ worker, request, member: member?.id ?? -1, isNoted });
+};
+
+/** True when it is dealt with but for the update; null when the member's failure decides. */
+const settleReport = (
+  state: ArrayState,
+  member: Member,
+  { kind, ranges, message }: LegReportEvent,
+): boolean | null => {
+  if (kind === "healed" && ranges !== null) {
+    for (const range of ranges) healBadBlocks(state, member, range);
+    return true;
+  }
+  if (kind === "write" && ranges !== null) {
+    const isSafe = ranges.every((range) => isElsewhere(state, member, range));
+    if (isSafe) return noteWriteErrors(state, member, ranges, message);
+    restartRecovery(state);
+    return false;
+  }
+  if (kind === "write" && isLastInSync(state, member)) restartRecovery(state);
+  failMember(state, member, `${kind} error: ${message}`);
+  return null;
+};
+
+/** Every byte that the member holds there can be read on another in-sync member. */
+export const isElsewhere = (state: ArrayState, member: Member, [from, to]: BadRange): boolean => {
+  const slot = member.raidSlot;
+  if (slot === null) return true;
+  const others = inSyncMembers(state).filter((other) => other !== member);
+  return state.map
+    .memberRuns(slot, from, to - from)
+    .every(({ offset, length }) =>
+      state.map
+        .extents(offset, length)
+        .every(({ places, length: bytes }) =>
+          places.some((place) =>
+            others.some(
+              (other) => other.raidSlot === place.slot && !touches(other, place.position, bytes),
+            ),
+          ),
+        ),
+    );
+};
+
+const touches = (member: Member, position: number, length: number): boolean =>
+  member.badBlocks.some(([from, to]) => from < position + length && position < to);
+
+/**
+ * Notes what the member could not take; null when it fails for want of room in its list. No
+ * ranges: the second try stored everything.
+ */
+const noteWriteErrors = (
+  state: ArrayState,
+  member: Member,
+  ranges: readonly BadRange[],
+  message: string,
+): boolean | null => {
+  member.hasWriteError = true;
+  member.wantReplacement = true;
+  if (ranges.length === 0) publishLeg(state, member);
+  else if (!noteBadBlocks(state, member, ranges, message)) {
+    failMember(state, member, `write error: ${message}`);
+    return null;
+  }
+  return true;
+};

@@ -1,0 +1,155 @@
+/**
+ * Puts one write request on its legs, and settles what failed: a leg with a bad-block list is
+ * tried again in small pieces and the ones that fail are noted in its list; any other leg is
+ * recorded faulty. Nothing is acknowledged before the array thread has recorded it.
+ * Source: drivers/md/raid1.c narrow_write_error, handle_write_finished.
+ */
+
+import type { BlockDevice } from "../hal/block-device.ts";
+import type { BadRange } from "./bad-block-table.ts";
+import type { LegHandles } from "./leg-handles-driver.ts";
+import type { LegReports } from "./leg-reports.ts";
+import { narrowWrite } from "./narrow-write-driver.ts";
+import {
+  LEG_FAILFAST,
+  LEG_NOTES_BAD_BLOCKS,
+  RUN_BROKEN,
+  type SharedArrayState,
+} from "./shared-state.ts";
+import {
+  extentsOutside,
+  type LegReport,
+  type LegWrite,
+  planLegWrites,
+  type WriteContent,
+  type WriteRequest,
+} from "./write-request.ts";
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+export class LegWrites {
+  readonly #state: SharedArrayState;
+  readonly #legs: LegHandles;
+  readonly #reports: LegReports;
+
+  constructor(state: SharedArrayState, legs: LegHandles, reports: LegReports) {
+    this.#state = state;
+    this.#legs = legs;
+    this.#reports = reports;
+  }
+
+  /**
+   * Writes every leg that `seen` calls in sync or rebuilding. A leg that is blocked from here on
+   * is written all the same: skipping it takes a record. Returns true when all have answered
+   * already, else `done` runs once they have.
+   */
+  write(request: WriteRequest, seen: Int32Array, done: () => void): boolean {
+    for (const write of planLegWrites(this.#state, request, seen)) {
+      const device = this.#legs.device(write.leg);
+      if (device === null) {
+        request.failures.push({ write, message: "not open in this thread" });
+        continue;
+      }
+      const sync = request.content.type === "data" ? device.sync : null;
+      if (sync === null) {
+        this.#writeSlowly(request, device, write, done);
+        continue;
+      }
+      try {
+        sync.write(write.pieces, this.#legs.position(write.leg, write.position));
+        took(request, write);
+      } catch (error) {
+        request.failures.push({ write, message: messageOf(error) });
+      }
+    }
+    return request.legsPending === 0;
+  }
+
+  #writeSlowly(
+    request: WriteRequest,
+    device: BlockDevice,
+    write: LegWrite,
+    done: () => void,
+  ): void {
+    request.legsPending++;
+    this.#legs.use(write.leg);
+    const settle = () => {
+      this.#legs.free(write.leg);
+      request.legsPending--;
+      if (request.legsPending === 0) done();
+    };
+    const position = this.#legs.position(write.leg, write.position);
+    put(device, request.content, write, position).then(
+      () => {
+        took(request, write);
+        settle();
+      },
+      (error: unknown) => {
+        request.failures.push({ write, message: messageOf(error) });
+        settle();
+      },
+    );
+  }
+
+  /** AFTER all legs have answered; `then` runs once every failure is recorded, or known not to be. */
+  settle(request: WriteRequest, then: () => void): void {
+    const reports = [...request.failures, ...request.healed];
+    let open = reports.length;
+    const settled = (isRecorded: boolean): void => {
+      if (!isRecorded || this.#state.run === RUN_BROKEN) request.isUnrecorded = true;
+      open--;
+      if (open === 0) then();
+    };
+    for (const { write, message } of request.healed) {
+      const range: BadRange = [write.position, write.position + write.length];
+      this.#reports.send(write.leg, "healed", message, [range], settled);
+    }
+    for (const failure of request.failures) this.#settleFailure(request, failure, settled);
+  }
+
+  #settleFailure(
+    request: WriteRequest,
+    failure: LegReport,
+    settled: (isRecorded: boolean) => void,
+  ): void {
+    const { write, message } = failure;
+    const flags = this.#state.flags(write.leg);
+    const mayNote = (flags & LEG_NOTES_BAD_BLOCKS) !== 0 && (flags & LEG_FAILFAST) === 0;
+    if (!mayNote || request.content.type === "zero" || this.#legs.device(write.leg) === null)
+      return this.#reports.send(write.leg, "write", message, null, settled);
+    void this.#retry(write).then((ranges) => {
+      if (ranges !== null && write.isInSync) {
+        for (const index of extentsOutside(this.#state.map, request, write, ranges))
+          request.written[index] = (request.written[index] ?? 0) + 1;
+      }
+      this.#reports.send(write.leg, "write", message, ranges, settled);
+    });
+  }
+
+  async #retry(write: LegWrite): Promise<readonly BadRange[] | null> {
+    const { leg, position, length, pieces } = write;
+    this.#legs.use(leg);
+    const dataOffset = this.#legs.position(leg, 0);
+    const device = () => this.#legs.device(leg);
+    const ranges = await narrowWrite({ device, dataOffset, position, length, pieces });
+    this.#legs.free(leg);
+    return ranges;
+  }
+}
+
+const put = (
+  device: BlockDevice,
+  content: WriteContent,
+  write: LegWrite,
+  position: number,
+): Promise<void> =>
+  content.type === "zero"
+    ? device.zero(position, write.length, content.mayUnmap)
+    : device.write(write.pieces, position);
+
+const took = (request: WriteRequest, write: LegWrite): void => {
+  if (write.heals) request.healed.push({ write, message: "written" });
+  if (!write.isInSync) return;
+  for (const index of write.extents) request.written[index] = (request.written[index] ?? 0) + 1;
+};

@@ -1,0 +1,93 @@
+/**
+ * Spares that take a raid slot: an empty one, or beside a member that is to be replaced. The leg is
+ * open in every worker before the superblocks name it, and takes writes before its rebuild starts.
+ * Source: drivers/md/md.c remove_and_add_spares; raid1.c raid1_add_disk.
+ */
+
+import { assert } from "../common/assert.ts";
+import {
+  type ArrayState,
+  emit,
+  freeLeg,
+  happen,
+  inSyncMembers,
+  type Member,
+  memberAt,
+  nextToken,
+  publishLeg,
+  replacementAt,
+} from "./array-state.ts";
+import { failMember, withRole } from "./metadata-update.ts";
+import { LEG_REBUILDING } from "./shared-state.ts";
+
+/**
+ * A spare takes the lowest empty raid slot, else the place beside a member that wants to be
+ * replaced; its rebuild starts once every worker has opened it. True when one is on its way.
+ */
+export const activateSpare = (state: ArrayState): boolean => {
+  if (inSyncMembers(state).length === 0) return false;
+  if (state.opening.size > 0 || state.joining.size > 0) return false;
+  const members = [...state.members.values()];
+  const spares = members.filter((member) => member.state === "spare");
+  // A spare that was named for one member is not taken for another.
+  const promised = new Set(members.map((member) => member.replaceWith));
+  const any = spares.find((spare) => !promised.has(spare.id));
+  for (let slot = 0; slot < state.template.raidDisks; slot++) {
+    const spare = any ?? spares[0];
+    if (memberAt(state, slot) === null && spare !== undefined)
+      return openLeg(state, spare, slot, false);
+  }
+  for (const member of members) {
+    if (!member.wantReplacement || member.state !== "in_sync" || member.raidSlot === null) continue;
+    if (replacementAt(state, member.raidSlot) !== null) continue;
+    const named = spares.find((spare) => spare.id === member.replaceWith);
+    const spare = named ?? (member.replaceWith === null ? any : undefined);
+    if (spare !== undefined) return openLeg(state, spare, member.raidSlot, true);
+  }
+  return false;
+};
+
+const openLeg = (
+  state: ArrayState,
+  spare: Member,
+  slot: number,
+  isReplacement: boolean,
+): boolean => {
+  const leg = freeLeg(state, slot);
+  if (leg === null) return false;
+  const token = nextToken(state);
+  state.opening.set(token, { member: spare.id, slot, leg, isReplacement });
+  emit(state, { type: "open-leg", token, leg, member: spare.id });
+  return true;
+};
+
+/** Every worker can write the leg: from now on writes reach it, then the superblocks say so. */
+export const onLegsOpened = (state: ArrayState, token: number, error: string | null): void => {
+  const opening = state.opening.get(token);
+  state.opening.delete(token);
+  const member = opening === undefined ? undefined : state.members.get(opening.member);
+  if (opening === undefined || member === undefined || member.state === "faulty") return;
+  if (error !== null) return failMember(state, member, error);
+  const { slot, leg } = opening;
+  member.raidSlot = slot;
+  member.leg = leg;
+  if (member.state === "spare") becomeRebuilding(state, member, opening.isReplacement);
+  state.devRoles = withRole(state.devRoles, member.superblock.devNumber, slot);
+  publishLeg(state, member);
+  state.shared.setLeg(leg, LEG_REBUILDING);
+  state.pending.rolesChanged = true;
+};
+
+const becomeRebuilding = (state: ArrayState, member: Member, isReplacement: boolean): void => {
+  assert(member.raidSlot !== null, "it has its raid slot");
+  const replaced = isReplacement ? memberAt(state, member.raidSlot) : null;
+  member.state = "rebuilding";
+  member.recoveredBytes = 0;
+  member.isReplacement = replaced !== null;
+  state.bitmap?.markAllDirty();
+  if (replaced === null) return;
+  replaced.replaceWith = null;
+  const text = `Member ${member.path} is being written to replace ${replaced.path}.`;
+  const details = { path: replaced.path, replacement: member.path, raid_slot: member.raidSlot };
+  state.pending.happenings.push(happen(state, "member.replacing", "info", text, details));
+};
