@@ -14,7 +14,7 @@ import type { BlockQueue } from "./block-queue.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
 /**
- * Bytes zeroed by one call. Choice: bounds the time a call holds a thread of the pool (16 MiB out of
+ * Bytes zeroed by one call. Choice: bounds the time it holds a thread of the pool (16 MiB out of
  * stored data: 5 to 30 ms, measured), and costs nothing beside the work itself.
  */
 const PIECE_BYTES = 16 * 1024 * 1024;

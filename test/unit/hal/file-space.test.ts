@@ -58,9 +58,9 @@ const failWith = (code: string) => () => Promise.reject(Object.assign(new Error(
 const askWorker = async (order: SpaceOrder): Promise<SpaceReport> => {
   const url = new URL("../../helpers/space-worker.ts", import.meta.url);
   const worker = new Worker(url, { workerData: order });
-  const [report] = (await once(worker, "message")) as [SpaceReport];
-  await once(worker, "exit");
-  return report;
+  // Both at once: a thread may end in the same turn in which its message arrives.
+  const [[report]] = await Promise.all([once(worker, "message"), once(worker, "exit")]);
+  return report as SpaceReport;
 };
 
 const expectHalf = (content: Uint8Array): void => {
