@@ -1,16 +1,9 @@
 /** The schemas with a name: components of the OpenAPI document, referred to by `RefTo`. */
 
 import type { TSchema } from "typebox";
-import {
-  ArrayCandidate,
-  ArrayCandidateList,
-  ArrayList,
-  ArrayObject,
-  ArrayPlan,
-  ArrayPost,
-  ArrayStop,
-  Sync,
-} from "./schemas/array.ts";
+import { ArrayList, ArrayObject, ArrayStop, Sync } from "./schemas/array.ts";
+import { ArrayCandidate, ArrayCandidateList } from "./schemas/array-candidate.ts";
+import { ArrayPatch, ArrayPlan, ArrayPost } from "./schemas/array-order.ts";
 import { BitmapList, BitmapObject } from "./schemas/bitmap.ts";
 import { Problem } from "./schemas/common.ts";
 import { DeviceCreate, DeviceList, DeviceObject, DevicePatch } from "./schemas/device.ts";
@@ -26,7 +19,16 @@ import {
 } from "./schemas/export.ts";
 import { JobList, JobObject } from "./schemas/job.ts";
 import { LabFault, LabFaultCreate, LabFaultList } from "./schemas/lab.ts";
-import { Member, MemberAdd, MemberList } from "./schemas/member.ts";
+import { Member, MemberAdd, MemberList, MemberPatch, MemberReplace } from "./schemas/member.ts";
+import { Mismatches } from "./schemas/mismatch.ts";
+import { Rescue } from "./schemas/rescue.ts";
+import {
+  ScheduleObject,
+  SchedulePut,
+  Scrub,
+  ScrubList,
+  SpareGroupPut,
+} from "./schemas/schedule.ts";
 import { SyncAction, SyncActionPut } from "./schemas/sync-action.ts";
 import { Ready, System } from "./schemas/system.ts";
 
@@ -35,6 +37,7 @@ const ALL: readonly TSchema[] = [
   ArrayCandidateList,
   ArrayList,
   ArrayObject,
+  ArrayPatch,
   ArrayPlan,
   ArrayPost,
   ArrayStop,
@@ -61,8 +64,17 @@ const ALL: readonly TSchema[] = [
   Member,
   MemberAdd,
   MemberList,
+  MemberPatch,
+  MemberReplace,
+  Mismatches,
   Problem,
   Ready,
+  Rescue,
+  ScheduleObject,
+  SchedulePut,
+  Scrub,
+  ScrubList,
+  SpareGroupPut,
   Sync,
   SyncAction,
   SyncActionPut,

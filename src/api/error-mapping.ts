@@ -23,6 +23,9 @@ const TOO_SMALL = kind(422, "device-too-small", "The device is too small");
 const ARRAY_BUSY = kind(409, "array-busy", "Another verb is under way on the array");
 const NOT_RUNNING = kind(409, "array-not-running", "The array does not run");
 const UNFIT = kind(422, "validation-failed", "The request does not fit the devices");
+const NO_MEMBERS = kind(409, "no-members", "No member of the array is there");
+const NOT_ONE_ARRAY = kind(409, "not-one-array", "The devices are not of one array");
+const ON_CLUSTERED = kind(422, "unsupported-on-clustered", "A clustered array cannot be like that");
 const LEVEL = kind(422, "level-unsupported", "The raid level is not supported");
 const OVERLOADED = kind(503, "overloaded", "The board is too busy");
 const NO_SPACE = kind(507, "no-space", "There is no space left");
@@ -73,11 +76,18 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_ARRAY_RUNNING: kind(409, "array-running", "The array runs already"),
   CONTROL_ARRAY_EXPORTED: kind(409, "array-exported", "Clients are attached to the array"),
   CONTROL_EXPORT_IN_USE: kind(409, "export-in-use", "Clients are attached to the export"),
-  CONTROL_NOT_ONE_ARRAY: kind(409, "not-one-array", "The devices are not of one array"),
-  CONTROL_NO_MEMBERS: kind(409, "no-members", "No member of the array is there"),
+  CONTROL_NOT_ONE_ARRAY: NOT_ONE_ARRAY,
+  CONTROL_NO_MEMBERS: NO_MEMBERS,
+  CONTROL_ARRAY_INCOMPLETE: kind(409, "array-incomplete", "A working member is not given"),
   CONTROL_CONFIRMATION_REQUIRED: kind(428, "confirmation-required", "Confirm by name"),
   CONTROL_SPEED_ORDER: kind(422, "validation-failed", "The speed limits contradict each other"),
   CONTROL_JOB_NOT_CANCELABLE: kind(409, "job-not-cancelable", "The job cannot be cancelled"),
+  CONTROL_JOB_NOT_PAUSABLE: kind(409, "job-not-pausable", "The job cannot be paused"),
+  CONTROL_JOB_NOT_PAUSED: kind(409, "job-not-paused", "The job is not paused"),
+  CONTROL_SCHEDULE_INVALID: kind(422, "validation-failed", "The schedule cannot be kept"),
+  CONTROL_RANGE_INVALID: kind(422, "validation-failed", "The range is not in the array"),
+  CONTROL_NOTHING_TO_COMPARE: kind(409, "nothing-to-compare", "Only one copy is in sync"),
+  CONTROL_SPARE_GROUP_INVALID: kind(422, "validation-failed", "The spare group has a bad name"),
   CONTROL_JOB_INTERRUPTED: kind(500, "job-interrupted", "The job was cut short"),
   CONTROL_JOBS_FULL: OVERLOADED,
   CONTROL_INTERNAL: kind(500, "internal", "The daemon has a defect"),
@@ -105,7 +115,24 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   RAID_BAD_NAME: UNFIT,
   RAID_BAD_MEMBER_COUNT: UNFIT,
   RAID_BAD_BITMAP_CHUNK: UNFIT,
-  RAID_BAD_CLUSTER: UNFIT,
+  RAID_BAD_RANGE: UNFIT,
+  RAID_BAD_LAYOUT: kind(422, "layout-unsupported", "The layout does not fit the array"),
+  RAID_BAD_CLUSTER: ON_CLUSTERED,
+  RAID_UNSUPPORTED_ON_CLUSTERED: ON_CLUSTERED,
+  RAID_FLAG_UNSUPPORTED: kind(422, "flag-unsupported", "The level has no such flag"),
+  RAID_SECTOR_SIZE_MISMATCH: kind(422, "sector-size-mismatch", "The logical sectors differ"),
+  RAID_NOT_ENOUGH_MEMBERS: kind(409, "not-enough-members", "Too few members are there"),
+  RAID_NOT_A_SPARE: kind(409, "not-a-spare", "The device is no spare of the array"),
+  RAID_MEMBER_NOT_IN_SYNC: kind(409, "member-not-in-sync", "The member is not in sync"),
+  RAID_MEMBER_FAULTY: kind(409, "member-faulty", "The member is faulty"),
+  RAID_READ_ONLY: kind(409, "array-read-only", "The array is read-only"),
+  RAID_NO_MEMBERS: NO_MEMBERS,
+  RAID_MIXED_ARRAYS: NOT_ONE_ARRAY,
+  RAID_CLUSTERED_ARRAY: kind(409, "array-clustered", "The array belongs to a cluster"),
+  RAID_BITMAP_UNUSABLE: kind(409, "bitmap-unusable", "The bitmap cannot be used"),
+  RAID_RESHAPE_ACTIVE: kind(409, "reshape-active", "The array is being reshaped"),
+  RAID_UNSUPPORTED_METADATA: kind(422, "metadata-unsupported", "The metadata is not supported"),
+  RAID_UNSUPPORTED_FEATURE: kind(422, "feature-unsupported", "The array uses an unknown feature"),
   RAID_NO_METADATA_ROOM: UNFIT,
   RAID_SHRINK_REFUSED: kind(409, "shrink-refused", "The array cannot become smaller"),
   RAID_SLOTS_IN_USE: kind(409, "slots-in-use", "Members hold the raid slots"),
@@ -113,8 +140,8 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   RAID_CHANGE_UNSUPPORTED: kind(409, "change-unsupported", "The array cannot be changed so"),
   RAID_CHANGE_INCOMPLETE: kind(502, "change-incomplete", "The change stopped on the way"),
   RAID_UNSUPPORTED_LEVEL: LEVEL,
-  RAID_LEVEL_NOT_RUNNABLE: LEVEL,
   HAL_LAB_MODE_OFF: kind(403, "lab-mode-off", "Lab mode is off"),
+  HAL_OPEN_FAILED: kind(409, "device-not-openable", "The device cannot be opened"),
   HAL_FILE_EXISTS: kind(409, "name-taken", "The name is taken"),
   HAL_NO_SPACE: NO_SPACE,
   HAL_NOT_WRITABLE: kind(409, "not-writable", "The place cannot be written"),

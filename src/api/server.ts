@@ -23,6 +23,7 @@ import { MetricsPage } from "./metrics.ts";
 import { registerOpenApi } from "./openapi.ts";
 import { codedError, sendProblem } from "./problem.ts";
 import type { ApiServer, RouteContext } from "./route-context.ts";
+import { registerArrayReportRoutes } from "./routes/array-reports.ts";
 import { registerArrayRoutes } from "./routes/arrays.ts";
 import { registerDeviceRoutes } from "./routes/devices.ts";
 import { registerEventRoutes } from "./routes/events.ts";
@@ -31,6 +32,7 @@ import { registerHealthRoutes } from "./routes/health.ts";
 import { registerJobRoutes } from "./routes/jobs.ts";
 import { registerLabRoutes } from "./routes/lab.ts";
 import { registerMemberRoutes } from "./routes/members.ts";
+import { registerScheduleRoutes } from "./routes/schedule.ts";
 import { registerSystemRoutes } from "./routes/system.ts";
 import { compileValidator } from "./validation.ts";
 
@@ -177,6 +179,8 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
   registerHealthRoutes(server, context, metrics);
   registerSystemRoutes(server, context);
   registerArrayRoutes(server, context);
+  registerArrayReportRoutes(server, context);
+  registerScheduleRoutes(server, context);
   registerMemberRoutes(server, context);
   registerExportRoutes(server, context);
   registerDeviceRoutes(server, context);

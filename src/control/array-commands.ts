@@ -5,10 +5,16 @@
 
 import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
-import { type ArrayPlan, type CreateOrder, planCreate } from "./array-plan.ts";
+import {
+  type ArrayPlan,
+  type CreateOrder,
+  MISSING,
+  type OrderedDevice,
+  planCreate,
+} from "./array-plan.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { StartProblem } from "./array-view.ts";
-import type { DeviceService, DeviceView } from "./device-service.ts";
+import type { DeviceService } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import type { ExportService } from "./export-service.ts";
@@ -35,11 +41,10 @@ export interface StopOrder {
   readonly forget: boolean;
 }
 
-/** Superblocks of one array found on devices, while it does not run. */
-export interface ArrayCandidate {
-  readonly uuid: string;
-  readonly isRegistered: boolean;
-  readonly members: readonly DeviceView[];
+/** How a start goes about it: where from, and what follows once the array runs. */
+export interface StartSteps {
+  readonly paths: () => Promise<readonly string[]>;
+  readonly afterStart?: () => Promise<void>;
 }
 
 const outcomeOf = (uuid: string): JobOutcome => ({
@@ -68,7 +73,7 @@ const startProblemOf = (error: unknown): StartProblem =>
         members: [],
       };
 
-/** Create, assemble, import, stop. */
+/** Create, assemble, stop. */
 export class ArrayCommands {
   readonly #options: ArrayCommandsOptions;
   /** Paths that a create under way has taken. */
@@ -86,7 +91,10 @@ export class ArrayCommands {
         remedy: "choose another name",
       });
     }
-    const paths = order.devices.map((key) => devices.find(key).record.path);
+    const positions = order.devices.map((key) =>
+      key === MISSING ? MISSING : devices.find(key).record.path,
+    );
+    const paths = positions.filter((path) => path !== MISSING);
     const reserved = paths.find((path) => this.#reserved.has(path));
     if (reserved !== undefined) {
       throw new CodedError("CONTROL_DEVICE_IN_USE", `${reserved} is being taken by another job`, {
@@ -97,7 +105,7 @@ export class ArrayCommands {
     await devices.readAll(paths);
     return planCreate(
       order,
-      paths.map((path) => devices.find(path)),
+      positions.map((path): OrderedDevice => (path === MISSING ? MISSING : devices.find(path))),
     );
   }
 
@@ -111,19 +119,7 @@ export class ArrayCommands {
     }
     const work = async (): Promise<JobOutcome> => {
       try {
-        const running = await engine.create({
-          name: order.name,
-          level: order.level,
-          // A raid slot without a device is left empty: the array starts degraded.
-          members: [...paths, ...Array(plan.emptySlots).fill("missing")],
-          raidDevices: plan.raidDevices,
-          bitmap: order.bitmap,
-          bitmapChunkBytes: order.bitmapChunkBytes,
-          metadata: order.metadata,
-          assumeClean: order.assumeClean,
-          force: order.force,
-          sizeBytes: order.sizeBytes,
-        });
+        const running = await engine.create(plan.request);
         await arrays.adopt(running, { readOnly: false, isNew: true });
         await exports.openAll(running.uuid);
         events.record({
@@ -146,26 +142,8 @@ export class ArrayCommands {
   /** Starts an array by uuid or name, known or found on devices. */
   async assemble(key: string, readOnly: boolean, actor: string): Promise<Job> {
     const uuid = this.#uuidOf(key);
-    this.#refuseRunning(uuid);
-    return this.#startJob(uuid, readOnly, actor, () => this.#pathsFor(uuid));
-  }
-
-  /** Starts the array that these devices hold. Errors: CONTROL_NOT_ONE_ARRAY, of `assemble`. */
-  async importDevices(keys: readonly string[], readOnly: boolean, actor: string): Promise<Job> {
-    const { devices } = this.#options;
-    const paths = [...new Set(keys.map((key) => devices.find(key).record.path))];
-    await devices.readAll(paths);
-    const found = new Set(paths.map((path) => devices.find(path).probe?.md?.arrayUuid ?? null));
-    const [uuid] = found;
-    if (found.size !== 1 || uuid === null || uuid === undefined) {
-      const message = "the devices do not all hold members of one array";
-      throw new CodedError("CONTROL_NOT_ONE_ARRAY", message, {
-        remedy: "give only devices whose superblocks name the same array; see the candidates",
-        details: { arrays: [...found] },
-      });
-    }
-    this.#refuseRunning(uuid);
-    return this.#startJob(uuid, readOnly, actor, async () => paths);
+    this.refuseRunning(uuid);
+    return this.startAsJob(uuid, readOnly, actor, { paths: () => this.#pathsFor(uuid) });
   }
 
   /**
@@ -222,18 +200,35 @@ export class ArrayCommands {
     );
   }
 
-  /** Arrays that superblocks name and that do not run. */
-  candidates(): ArrayCandidate[] {
+  /** Arrays that superblocks name, as the devices were read last, and that do not run. */
+  foundUuids(): string[] {
     const { arrays, devices } = this.#options;
     const uuids = new Set(devices.list().flatMap((view) => view.probe?.md?.arrayUuid ?? []));
-    return [...uuids]
-      .filter((uuid) => arrays.get(uuid)?.isRunning !== true)
-      .map((uuid) => ({
-        uuid,
-        isRegistered: arrays.get(uuid) !== null,
-        members: devices.carriersOf(uuid),
-      }))
-      .filter((candidate) => candidate.members.length > 0);
+    return [...uuids].filter((uuid) => arrays.get(uuid)?.isRunning !== true);
+  }
+
+  /** Starts an array as a job. Errors of the job: those of `start` and of the steps. */
+  startAsJob(uuid: string, readOnly: boolean, actor: string, steps: StartSteps): Job {
+    const fresh = {
+      kind: "array.assemble" as const,
+      subject: subjectOf("array", uuid),
+      createdBy: actor,
+    };
+    return this.#options.jobs.run(fresh, async () => {
+      await this.start(uuid, readOnly, await steps.paths());
+      await steps.afterStart?.();
+      return outcomeOf(uuid);
+    });
+  }
+
+  /** Errors: CONTROL_ARRAY_RUNNING. */
+  refuseRunning(uuid: string): void {
+    const view = this.#options.arrays.get(uuid);
+    if (view?.isRunning) {
+      throw new CodedError("CONTROL_ARRAY_RUNNING", `array ${view.record.name} runs already`, {
+        remedy: "nothing to do",
+      });
+    }
   }
 
   async #stop(uuid: string, forget: boolean): Promise<JobOutcome> {
@@ -263,44 +258,19 @@ export class ArrayCommands {
     return { result: { array_id: uuid, forgotten: forget } };
   }
 
-  #startJob(
-    uuid: string,
-    readOnly: boolean,
-    actor: string,
-    paths: () => Promise<readonly string[]>,
-  ): Job {
-    const fresh = {
-      kind: "array.assemble" as const,
-      subject: subjectOf("array", uuid),
-      createdBy: actor,
-    };
-    return this.#options.jobs.run(fresh, async () => {
-      await this.start(uuid, readOnly, await paths());
-      return outcomeOf(uuid);
-    });
-  }
-
   #uuidOf(key: string): string {
-    const candidates = this.candidates();
+    const found = this.foundUuids();
     const lower = key.toLowerCase();
-    if (candidates.some(({ uuid }) => uuid === lower)) {
+    if (found.includes(lower)) {
       return lower;
     }
-    const named = candidates.filter(({ members }) => members[0]?.probe?.md?.name === key);
+    const { devices } = this.#options;
+    const named = found.filter((uuid) => devices.carriersOf(uuid)[0]?.probe?.md?.name === key);
     const [only] = named;
     if (only !== undefined && named.length === 1) {
-      return only.uuid;
+      return only;
     }
     return this.#options.arrays.find(key).record.uuid;
-  }
-
-  #refuseRunning(uuid: string): void {
-    const view = this.#options.arrays.get(uuid);
-    if (view?.isRunning) {
-      throw new CodedError("CONTROL_ARRAY_RUNNING", `array ${view.record.name} runs already`, {
-        remedy: "nothing to do",
-      });
-    }
   }
 
   /** Paths to start the array from: every device whose superblock names it, freshly read. */

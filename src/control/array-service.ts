@@ -11,6 +11,7 @@ import type { ArrayRecord, ArrayRegistry } from "../store/array-registry.ts";
 import { type ArrayView, judge, ReasonTimes, type StartProblem } from "./array-view.ts";
 import type { RunningArray, StorageEngine, SyncSpeed } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
+import { storedStatus } from "./stored-status.ts";
 import { subjectOf } from "./subject.ts";
 import type { SyncJobs, SyncOutcome } from "./sync-jobs.ts";
 
@@ -58,6 +59,9 @@ const storedKey = (status: ArrayStatus): string =>
     status.raidDevices,
     status.sizeBytes,
     status.bitmap.type,
+    status.bitmap.chunkBytes,
+    status.bitmap.nodes,
+    status.bitmap.clusterName,
     status.syncSpeedMin,
     status.syncSpeedMax,
   ]);
@@ -92,9 +96,7 @@ export class ArrayService {
   /** Reads the registry and listens to the engine; nothing is started. */
   load(): void {
     for (const record of this.#registry.list()) {
-      const status =
-        record.lastStatus === null ? null : (JSON.parse(record.lastStatus) as ArrayStatus);
-      this.#entries.set(record.uuid, this.#entry(record, status));
+      this.#entries.set(record.uuid, this.#entry(record, storedStatus(record.lastStatus)));
     }
     this.#engine.onStatus((uuid, status) => this.#onStatus(uuid, status));
     this.#engine.onHappening((uuid, happening) => this.#onHappening(uuid, happening));
@@ -267,13 +269,23 @@ export class ArrayService {
     }
   }
 
-  /** Sets the speed limits, now and for every later start. */
-  async setSyncSpeed(key: string, speed: SyncSpeed): Promise<void> {
+  /**
+   * Sets the speed limits, now and for every later start; what is absent stays.
+   * Errors: as `findRunning`, CONTROL_SPEED_ORDER, the engine's.
+   */
+  async setSyncSpeed(key: string, limits: Partial<SyncSpeed>): Promise<void> {
     const { view, running } = this.findRunning(key);
-    await running.setSyncSpeed(speed);
+    const { min = running.status.syncSpeedMin, max = running.status.syncSpeedMax } = limits;
+    if (min > max) {
+      const message = `sync_speed_min ${min} is above sync_speed_max ${max}`;
+      throw new CodedError("CONTROL_SPEED_ORDER", message, {
+        remedy: "set both, the smaller one as sync_speed_min",
+      });
+    }
+    await running.setSyncSpeed({ min, max });
     const entry = this.#entries.get(view.record.uuid);
     if (entry !== undefined) {
-      this.#store(entry, { syncSpeedMin: speed.min, syncSpeedMax: speed.max });
+      this.#store(entry, { syncSpeedMin: min, syncSpeedMax: max });
       this.#show(entry);
     }
   }

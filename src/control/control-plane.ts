@@ -6,7 +6,9 @@
 import type { Logger } from "../common/log.ts";
 import type { DeviceFiles } from "../hal/device-files.ts";
 import type { Store } from "../store/store.ts";
+import { ArrayChangeCommands } from "./array-change-commands.ts";
 import { ArrayCommands } from "./array-commands.ts";
+import { ArrayImport } from "./array-import.ts";
 import { ArrayService } from "./array-service.ts";
 import { DeviceMonitor } from "./device-monitor.ts";
 import { DeviceService } from "./device-service.ts";
@@ -17,6 +19,10 @@ import { type BoardHealth, boardHealth } from "./health.ts";
 import { JobService } from "./job-service.ts";
 import { LabFaults } from "./lab-faults.ts";
 import { MemberCommands } from "./member-commands.ts";
+import { Rounds } from "./rounds.ts";
+import { ScrubCommands } from "./scrub-commands.ts";
+import { ScrubService } from "./scrub-service.ts";
+import { SpareGroupService } from "./spare-group-service.ts";
 import { SyncJobs } from "./sync-jobs.ts";
 
 /** What a control plane is built over. `newId` gives unique ids that sort by time. */
@@ -54,7 +60,13 @@ export class ControlPlane {
   readonly devices: DeviceService;
   readonly exports: ExportService;
   readonly arrayCommands: ArrayCommands;
+  readonly arrayImport: ArrayImport;
+  readonly arrayChanges: ArrayChangeCommands;
   readonly memberCommands: MemberCommands;
+  readonly scrubs: ScrubService;
+  readonly scrubCommands: ScrubCommands;
+  readonly spareGroups: SpareGroupService;
+  readonly rounds: Rounds;
   readonly labFaults: LabFaults;
   readonly monitor: DeviceMonitor;
   readonly startedAt: number;
@@ -86,7 +98,20 @@ export class ControlPlane {
     this.exports = new ExportService({ ...base, records: store.exports, arrays });
     const { devices, exports } = this;
     this.arrayCommands = new ArrayCommands({ ...base, arrays, devices, exports, jobs });
-    this.memberCommands = new MemberCommands({ arrays, devices, jobs, syncJobs });
+    const commands = this.arrayCommands;
+    this.arrayImport = new ArrayImport({ engine, arrays, devices, exports, commands });
+    this.arrayChanges = new ArrayChangeCommands({ arrays, jobs });
+    this.scrubs = new ScrubService({ ...base, records: store.scrubs, arrays, jobs, syncJobs });
+    const { scrubs } = this;
+    this.scrubCommands = new ScrubCommands({ arrays, jobs, syncJobs, scrubs, now });
+    this.spareGroups = new SpareGroupService({ ...base, records: store.spares, arrays, devices });
+    const { spareGroups } = this;
+    const chores = [
+      { name: "spares", look: () => spareGroups.tick() },
+      { name: "scrubs", look: () => scrubs.tick() },
+    ];
+    this.rounds = new Rounds(chores, logger);
+    this.memberCommands = new MemberCommands({ arrays, devices, jobs, scrubs: this.scrubCommands });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
       devices,
@@ -106,12 +131,15 @@ export class ControlPlane {
     this.jobs.takeOver();
     this.arrays.load();
     this.exports.load();
+    this.scrubs.load();
+    this.spareGroups.load();
     await this.devices.load();
     this.#done.push("devices");
     const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
     await Promise.all(wanted.map((view) => this.#startArray(view.record.uuid)));
     this.#done.push("arrays", "exports");
     this.monitor.start();
+    this.rounds.start();
     this.events.changed("system", "system");
   }
 
@@ -134,6 +162,7 @@ export class ControlPlane {
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.monitor.stop();
+    await this.rounds.stop();
     await this.jobs.settle();
     for (const view of this.arrays.list().filter((candidate) => candidate.isRunning)) {
       await this.exports.closeAll(view.record.uuid, "the daemon is ending");

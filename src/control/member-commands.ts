@@ -1,31 +1,52 @@
-/** The verbs on members: add, fail, remove, re-add, in mdadm's meaning. */
+/** The verbs on members: add, fail, remove, re-add, replace, flags, in mdadm's meaning. */
 
 import { CodedError } from "../common/errors.ts";
+import type { ArrayStatus } from "../raid/array-status.ts";
 import { refuseUnfit } from "./array-plan.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { DeviceService, DeviceView } from "./device-service.ts";
-import type { SyncSpeed } from "./engine.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService, NewJob } from "./job-service.ts";
+import { type MemberFlags, refuseFlags } from "./member-flags.ts";
+import { type ScrubCommands, wholeExtent } from "./scrub-commands.ts";
 import { subjectOf } from "./subject.ts";
-import type { SyncJobs } from "./sync-jobs.ts";
 
 /** What the commands need. */
 export interface MemberCommandsOptions {
   readonly arrays: ArrayService;
   readonly devices: DeviceService;
   readonly jobs: JobService;
-  readonly syncJobs: SyncJobs;
+  readonly scrubs: ScrubCommands;
 }
 
 /** What to change of an array's sync; absent fields stay. Speeds are bytes per second. */
 export interface SyncChange {
   readonly action?: "idle" | "check" | "repair" | "frozen";
+  /** Where a check or repair begins and ends, bytes of the array. */
+  readonly from?: number;
+  readonly to?: number;
   readonly speedMin?: number;
   readonly speedMax?: number;
 }
 
-/** Add, fail, remove, re-add, and the sync action. */
+/** How a device joins. `force`: what it holds may be lost. */
+export interface AddOrder extends MemberFlags {
+  readonly force: boolean;
+}
+
+/** A member's unit of writing must not be larger than the array's: that is settled for good. */
+const refuseSectors = (device: DeviceView, { logicalBlockBytes, name }: ArrayStatus): void => {
+  const sectors = device.probe?.logicalBlockSize ?? logicalBlockBytes;
+  if (sectors > logicalBlockBytes) {
+    const message = `device ${device.record.id} has sectors of ${sectors} bytes, array ${name} of ${logicalBlockBytes}`;
+    throw new CodedError("RAID_SECTOR_SIZE_MISMATCH", message, {
+      remedy: "use a device with sectors like those of the other members",
+      details: { device: device.record.id, needed: logicalBlockBytes, available: sectors },
+    });
+  }
+};
+
+/** Add, fail, remove, re-add, replace, flags, and the sync action. */
 export class MemberCommands {
   readonly #options: MemberCommandsOptions;
 
@@ -33,16 +54,22 @@ export class MemberCommands {
     this.#options = options;
   }
 
-  /** Adds a device, as a job. Errors: those of `refuseUnfit`; the job's: the engine's. */
-  async add(arrayKey: string, deviceKey: string, force: boolean, actor: string): Promise<Job> {
+  /**
+   * Adds a device, as a job. Errors: those of `refuseUnfit`, RAID_SECTOR_SIZE_MISMATCH,
+   * RAID_FLAG_UNSUPPORTED; the job's: the engine's.
+   */
+  async add(arrayKey: string, deviceKey: string, order: AddOrder, actor: string): Promise<Job> {
     const { arrays, devices } = this.#options;
     const { view, running } = arrays.findRunning(arrayKey);
+    const { level, bitmap } = running.status;
+    refuseFlags({ level, bitmap: bitmap.type }, order);
     const device = await devices.read(devices.find(deviceKey).record.path);
     // What an old member of this array holds is the array's own content.
     const isOwn = device.probe?.md?.arrayUuid === view.record.uuid;
-    refuseUnfit(device, force || isOwn);
+    refuseUnfit(device, order.force || isOwn);
+    refuseSectors(device, running.status);
     return this.#job("member.add", view.record.uuid, actor, () =>
-      running.add(device.record.path, { force }),
+      running.add(device.record.path, order),
     );
   }
 
@@ -53,6 +80,37 @@ export class MemberCommands {
     const device = devices.find(deviceKey);
     return this.#job("member.re-add", view.record.uuid, actor, () =>
       running.reAdd(device.record.path),
+    );
+  }
+
+  /**
+   * Writes a spare beside a member until it can take the raid slot, as a job: the given device, or
+   * any spare. Errors: CONTROL_MEMBER_NOT_FOUND, RAID_NOT_A_SPARE; the job's: the engine's.
+   */
+  replace(arrayKey: string, deviceKey: string, withKey: string | null, actor: string): Job {
+    const { view, running } = this.#options.arrays.findRunning(arrayKey);
+    const { uuid, name } = view.record;
+    const member = this.#member(uuid, deviceKey);
+    const spare = withKey === null ? null : this.#options.devices.find(withKey);
+    if (spare !== null && !(spare.membership?.uuid === uuid && spare.state === "spare")) {
+      throw new CodedError("RAID_NOT_A_SPARE", `device ${spare.record.id} is no spare of ${name}`, {
+        remedy: "add it first, or leave the choice of the spare to the array",
+        details: { device: spare.record.id, state: spare.state },
+      });
+    }
+    return this.#job("member.replace", uuid, actor, () =>
+      running.replace(member.record.path, spare === null ? null : spare.record.path),
+    );
+  }
+
+  /** Sets or clears flags. Errors: CONTROL_MEMBER_NOT_FOUND, RAID_FLAG_UNSUPPORTED. */
+  async setFlags(arrayKey: string, deviceKey: string, flags: MemberFlags): Promise<void> {
+    const { view, running } = this.#options.arrays.findRunning(arrayKey);
+    const device = this.#member(view.record.uuid, deviceKey);
+    const { level, bitmap } = running.status;
+    refuseFlags({ level, bitmap: bitmap.type }, flags);
+    await this.#options.arrays.exclusively(view.record.uuid, "a change of flags", () =>
+      running.setMemberFlags(device.record.path, flags),
     );
   }
 
@@ -76,44 +134,18 @@ export class MemberCommands {
 
   /** Sets speed limits, then the action. Errors: CONTROL_SPEED_ORDER, the engine's. */
   async setSync(arrayKey: string, change: SyncChange, actor: string): Promise<void> {
-    const { arrays, syncJobs } = this.#options;
-    const { view, running } = arrays.findRunning(arrayKey);
+    const { arrays, scrubs } = this.#options;
+    const { view } = arrays.findRunning(arrayKey);
     if (change.speedMin !== undefined || change.speedMax !== undefined) {
-      const speed: SyncSpeed = {
-        min: change.speedMin ?? running.status.syncSpeedMin,
-        max: change.speedMax ?? running.status.syncSpeedMax,
-      };
-      if (speed.min > speed.max) {
-        const message = `sync_speed_min ${speed.min} is above sync_speed_max ${speed.max}`;
-        throw new CodedError("CONTROL_SPEED_ORDER", message, {
-          remedy: "set both, the smaller one as sync_speed_min",
-        });
-      }
-      await arrays.setSyncSpeed(view.record.uuid, speed);
-    }
-    if (change.action !== undefined) {
-      syncJobs.requestedBy(view.record.uuid, actor);
-      await running.setSyncAction(change.action);
-    }
-  }
-
-  /** Cancels the check or repair that a job follows. Errors: CONTROL_JOB_NOT_CANCELABLE. */
-  async cancelJob(id: string): Promise<Job> {
-    const { arrays, jobs, syncJobs } = this.#options;
-    const job = jobs.get(id);
-    const view = arrays
-      .list()
-      .find((candidate) => syncJobs.jobOf(candidate.record.uuid) === id && candidate.isRunning);
-    const isUserAction = job.kind === "array.check" || job.kind === "array.repair";
-    if (view === undefined || !isUserAction || job.state !== "running") {
-      const message = `job ${id} (${job.kind}, ${job.state}) cannot be cancelled`;
-      throw new CodedError("CONTROL_JOB_NOT_CANCELABLE", message, {
-        remedy: "only a running check or repair can be cancelled",
+      await arrays.setSyncSpeed(view.record.uuid, {
+        ...(change.speedMin === undefined ? {} : { min: change.speedMin }),
+        ...(change.speedMax === undefined ? {} : { max: change.speedMax }),
       });
     }
-    const cancelling = jobs.move(id, "cancelling", "cancel asked for");
-    await arrays.findRunning(view.record.uuid).running.setSyncAction("idle");
-    return cancelling;
+    if (change.action !== undefined) {
+      const extent = wholeExtent(change.from, change.to);
+      await scrubs.setAction(view.record.uuid, change.action, extent, actor);
+    }
   }
 
   #member(uuid: string, deviceKey: string): DeviceView {

@@ -2,7 +2,7 @@
 import type { CreateOrder } from "../../src/control/array-plan.ts";
 import type { ArrayStatus } from "../../src/raid/array-status.ts";
 import type { ArrayRecord } from "../../src/store/array-registry.ts";
-import { fakeMember } from "./fake-engine.ts";
+import { fakeMember } from "./fake-status.ts";
 
 export const ARRAY_UUID = "1d70f103-4974-0ef1-af2a-fce5fcf6a489";
 
@@ -27,6 +27,10 @@ export function arrayStatus(over: Partial<ArrayStatus> = {}): ArrayStatus {
     uuid: ARRAY_UUID,
     name: "md0",
     level: "raid1",
+    layout: null,
+    chunkBytes: null,
+    memberBytes: 1_000_000,
+    logicalBlockBytes: 512,
     metadata: "1.2",
     raidDevices: 2,
     sizeBytes: 1_000_000,
@@ -37,6 +41,7 @@ export function arrayStatus(over: Partial<ArrayStatus> = {}): ArrayStatus {
     inSyncCopies: 2,
     events: 10,
     mismatchCount: 0,
+    mismatches: { ranges: [], truncated: false },
     consistencyPolicy: "bitmap",
     bitmap: {
       type: "internal",
@@ -44,6 +49,8 @@ export function arrayStatus(over: Partial<ArrayStatus> = {}): ArrayStatus {
       dirtyChunks: 1,
       totalChunks: 16,
       delaySeconds: 5,
+      nodes: 0,
+      clusterName: "",
     },
     members: [fakeMember("/a", 0, ["in_sync"]), fakeMember("/b", 1, ["in_sync"])],
     sync: null,
@@ -58,10 +65,16 @@ export function createOrder(over: Partial<CreateOrder> = {}): CreateOrder {
   return {
     name: "md0",
     level: "raid1",
+    layout: null,
+    chunkBytes: null,
     devices: ["disk1", "disk2"],
     raidDevices: null,
     bitmap: "internal",
     bitmapChunkBytes: null,
+    nodes: null,
+    clusterName: null,
+    writeMostly: [],
+    failfast: [],
     metadata: "1.2",
     sizeBytes: null,
     assumeClean: false,

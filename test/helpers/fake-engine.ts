@@ -14,162 +14,17 @@ import type {
   MemberFault,
   RunningArray,
   StorageEngine,
-  SyncSpeed,
 } from "../../src/control/engine.ts";
-import type {
-  ArrayHappening,
-  ArrayStatus,
-  MemberStateWord,
-  MemberStatus,
-  SyncStatus,
-} from "../../src/raid/array-status.ts";
+import type { ArrayHappening, ArrayStatus, MemberStatus } from "../../src/raid/array-status.ts";
+import type { AssemblyReport } from "../../src/raid/assembly-status.ts";
+import { createOptionsOf } from "../../src/raid/create-options.ts";
+import { type CreateMember, type CreatePlan, planCreate } from "../../src/raid/create-plan.ts";
+import { formatRaid10Layout } from "../../src/raid/raid10-layout.ts";
+import { FakeArray } from "./fake-array.ts";
+import { fakeReport } from "./fake-assembly.ts";
+import { emptySlot, type FakeContent, fakeMember, judged } from "./fake-status.ts";
 
-/** What a fake device holds; absent: nothing. */
-export interface FakeContent {
-  readonly md?: NonNullable<DeviceProbe["md"]>;
-  readonly signatures?: readonly string[];
-}
-
-const MEMBER_OVERHEAD = 1024 * 1024;
-
-export function fakeMember(path: string, slot: number, states: MemberStateWord[]): MemberStatus {
-  return {
-    path,
-    deviceUuid: `00000000-0000-0000-0000-00000000000${slot}`,
-    raidSlot: states.includes("in_sync") || states.includes("rebuilding") ? slot : null,
-    deviceNumber: slot,
-    states,
-    recoveryOffset: states.includes("rebuilding") ? 0 : null,
-    readErrorsCorrected: 0,
-    stalledSince: null,
-    faultReason: null,
-  };
-}
-
-export function fakeSync(overrides: Partial<SyncStatus> = {}): SyncStatus {
-  return {
-    action: "check",
-    reason: "user",
-    scope: "full",
-    paused: false,
-    startedAt: 1000,
-    completedBytes: 0,
-    totalBytes: 1000,
-    copiedBytes: 0,
-    skippedBytes: 0,
-    speedBytesPerSecond: 100,
-    eta: { low: 9, high: 11 },
-    ...overrides,
-  };
-}
-
-export class FakeArray implements RunningArray {
-  readonly uuid: string;
-  status: ArrayStatus;
-  readonly calls: string[] = [];
-  readonly #engine: FakeEngine;
-
-  constructor(engine: FakeEngine, status: ArrayStatus) {
-    this.#engine = engine;
-    this.uuid = status.uuid;
-    this.status = status;
-  }
-
-  /** Publishes a changed status, as the array thread would. */
-  show(change: Partial<ArrayStatus>): void {
-    this.status = { ...this.status, ...change };
-    this.#engine.publish(this.uuid, this.status);
-  }
-
-  happen(happening: Partial<ArrayHappening> & Pick<ArrayHappening, "type">): void {
-    const event = { severity: "info", time: 5000, message: happening.type, details: {} } as const;
-    this.#engine.announce(this.uuid, { ...event, ...happening });
-  }
-
-  async fail(path: string): Promise<void> {
-    const member = this.#member(path);
-    const copies = this.status.members.filter((other) => other.states.includes("in_sync"));
-    if (copies.length === 1 && copies[0] === member) {
-      throw new CodedError("RAID_LAST_IN_SYNC_MEMBER", `${path} is the last in-sync member`, {
-        remedy: "rebuild another member first",
-      });
-    }
-    this.#replace(path, { states: ["faulty"], faultReason: "failed by request" });
-    this.happen({ type: "member.failed", severity: "warning", message: `${path} failed` });
-  }
-
-  async remove(path: string): Promise<void> {
-    const member = this.#member(path);
-    if (!member.states.includes("faulty") && !member.states.includes("spare")) {
-      throw new CodedError("RAID_MEMBER_NOT_FAULTY", `${path} is in use`, {
-        remedy: "fail it first",
-      });
-    }
-    this.#judge(this.status.members.filter((other) => other !== member));
-  }
-
-  async add(path: string): Promise<void> {
-    this.#engine.hold(path, { md: this.#engine.superblock(this.status) });
-    const isNeeded = this.status.inSyncCopies < this.status.raidDevices;
-    const states: MemberStateWord[] = isNeeded ? ["spare", "rebuilding"] : ["spare"];
-    this.#judge([...this.status.members, fakeMember(path, this.status.members.length, states)]);
-  }
-
-  async reAdd(path: string): Promise<void> {
-    if (this.#engine.contents.get(path)?.md?.arrayUuid !== this.uuid) {
-      throw new CodedError("RAID_RE_ADD_REFUSED", `${path} was never here`, { remedy: "add it" });
-    }
-    this.#judge([...this.status.members, fakeMember(path, 1, ["in_sync"])]);
-  }
-
-  async setSyncAction(action: "idle" | "check" | "repair" | "frozen"): Promise<void> {
-    this.calls.push(`action ${action}`);
-    if (action === "check" || action === "repair") {
-      this.show({ sync: fakeSync({ action, startedAt: this.#engine.tick() }) });
-    } else if (this.status.sync !== null) {
-      this.happen({ type: "sync.finished", details: { outcome: "cancelled" } });
-      this.show({ sync: null });
-    }
-  }
-
-  async setSyncSpeed(speed: SyncSpeed): Promise<void> {
-    this.calls.push(`speed ${speed.min} ${speed.max}`);
-    this.show({ syncSpeedMin: speed.min, syncSpeedMax: speed.max });
-  }
-
-  async memberVanished(path: string, reason: string): Promise<void> {
-    this.calls.push(`vanished ${path}: ${reason}`);
-    this.#replace(path, { states: ["faulty"], faultReason: reason });
-    this.happen({ type: "member.failed", severity: "warning", message: reason });
-  }
-
-  async stop(): Promise<void> {
-    this.calls.push("stop");
-    this.#engine.arrays.delete(this.uuid);
-  }
-
-  #member(path: string): MemberStatus {
-    const member = this.status.members.find((candidate) => candidate.path === path);
-    if (member === undefined) throw new Error(`${path} is no member of ${this.uuid}`);
-    return member;
-  }
-
-  #replace(path: string, change: Partial<MemberStatus>): void {
-    this.#judge(
-      this.status.members.map((member) =>
-        member.path === path ? { ...member, ...change } : member,
-      ),
-    );
-  }
-
-  #judge(members: readonly MemberStatus[]): void {
-    const inSyncCopies = members.filter((member) => member.states.includes("in_sync")).length;
-    const isRebuilding = members.some((member) => member.states.includes("rebuilding"));
-    const degraded = this.status.raidDevices - inSyncCopies;
-    const health = degraded === 0 ? "optimal" : isRebuilding ? "recovering" : "degraded";
-    this.show({ members, inSyncCopies, degraded, health, events: this.status.events + 1 });
-  }
-}
+type FailingCall = "create" | "assemble" | "openExport" | "change";
 
 export class FakeEngine implements StorageEngine {
   readonly arrays = new Map<string, FakeArray>();
@@ -180,8 +35,7 @@ export class FakeEngine implements StorageEngine {
   readonly nbd = { tcp: { host: "127.0.0.1", port: 10809 }, socketPath: "/run/satsuma/nbd.sock" };
   isLabMode = true;
   /** When set, the next call of that name fails with it. */
-  failNext: { readonly call: "create" | "assemble" | "openExport"; readonly error: Error } | null =
-    null;
+  failNext: { readonly call: FailingCall; readonly error: Error } | null = null;
   #faults: MemberFault[] = [];
   #made = 0;
   #ticks = 0;
@@ -218,6 +72,11 @@ export class FakeEngine implements StorageEngine {
     this.#onHappening(uuid, happening);
   }
 
+  ended(status: ArrayStatus): void {
+    this.arrays.delete(status.uuid);
+    this.lastStatuses.set(status.uuid, status);
+  }
+
   array(name: string): FakeArray {
     const found = [...this.arrays.values()].find((array) => array.status.name === name);
     if (found === undefined) throw new Error(`no array ${name} runs`);
@@ -227,7 +86,8 @@ export class FakeEngine implements StorageEngine {
   async probe(path: string): Promise<DeviceProbe> {
     const stat = statSync(path, { throwIfNoEntry: false });
     const content = this.contents.get(path) ?? {};
-    const base = { path, logicalBlockSize: 512, readOnly: false, signatures: [], md: null };
+    const { logicalBlockSize = 512 } = content;
+    const base = { path, logicalBlockSize, readOnly: false, signatures: [], md: null };
     if (stat === undefined || !stat.isFile()) {
       const message = stat === undefined ? "nothing is there" : "it is a directory";
       return { ...base, sizeBytes: 0, problem: { code: "HAL_NOT_A_DEVICE", message } };
@@ -241,31 +101,42 @@ export class FakeEngine implements StorageEngine {
     };
   }
 
+  async examine(paths: readonly string[]): Promise<AssemblyReport> {
+    return fakeReport(this, paths);
+  }
+
   async create(request: CreateArrayRequest): Promise<RunningArray> {
-    this.#failIfAsked("create");
+    this.failIfAsked("create");
+    const { plan, layout } = this.#plan(request);
     this.#made += 1;
     const uuid = `1d70f103-4974-0ef1-af2a-${String(this.#made).padStart(12, "0")}`;
-    const paths = request.members.filter((path) => path !== "missing");
-    const size = Math.min(...paths.map((path) => statSync(path).size)) - MEMBER_OVERHEAD;
-    const members = paths.map((path, index) =>
-      fakeMember(path, index, [index < request.raidDevices ? "in_sync" : "spare"]),
-    );
-    const inSyncCopies = Math.min(paths.length, request.raidDevices);
-    const degraded = request.raidDevices - inSyncCopies;
+    const members = request.members.map((path, index): MemberStatus => {
+      if (path === "missing") return emptySlot(index);
+      const flags = [
+        ...(request.writeMostly.includes(path) ? (["writemostly"] as const) : []),
+        ...(request.failfast.includes(path) ? (["failfast"] as const) : []),
+      ];
+      return fakeMember(path, index, [index < request.raidDevices ? "in_sync" : "spare", ...flags]);
+    });
     const status: ArrayStatus = {
       uuid,
       name: request.name,
       level: request.level,
+      layout,
+      chunkBytes: request.level === "raid1" ? null : (request.chunkBytes ?? 512 * 1024),
+      memberBytes: plan.size * 512,
+      logicalBlockBytes: 512,
       metadata: request.metadata,
       raidDevices: request.raidDevices,
-      sizeBytes: size,
+      sizeBytes: plan.arraySectors * 512,
       createdAt: 1_700_000_000_000,
       arrayState: "clean",
-      health: degraded === 0 ? "optimal" : "degraded",
-      degraded,
-      inSyncCopies,
+      health: "optimal",
+      degraded: 0,
+      inSyncCopies: 0,
       events: 1,
       mismatchCount: 0,
+      mismatches: { ranges: [], truncated: false },
       consistencyPolicy: request.bitmap === "none" ? "resync" : "bitmap",
       bitmap: {
         type: request.bitmap,
@@ -273,18 +144,23 @@ export class FakeEngine implements StorageEngine {
         dirtyChunks: 0,
         totalChunks: 100,
         delaySeconds: 5,
+        nodes: request.nodes,
+        clusterName: request.clusterName,
       },
       members,
       sync: null,
       syncSpeedMin: 1_048_576,
       syncSpeedMax: 209_715_200,
     };
-    for (const path of paths) this.hold(path, { md: this.superblock(status) });
-    return this.#run(status);
+    const started = { ...status, ...judged(status, members) };
+    for (const path of request.members) {
+      if (path !== "missing") this.hold(path, { md: this.superblock(started) });
+    }
+    return this.#run(started);
   }
 
   async assemble(paths: readonly string[]): Promise<RunningArray> {
-    this.#failIfAsked("assemble");
+    this.failIfAsked("assemble");
     const uuid = this.contents.get(paths[0] ?? "")?.md?.arrayUuid;
     const known = this.lastStatuses.get(uuid ?? "");
     if (uuid === undefined || known === undefined) {
@@ -294,15 +170,7 @@ export class FakeEngine implements StorageEngine {
       });
     }
     const members = paths.map((path, index) => fakeMember(path, index, ["in_sync"]));
-    const degraded = known.raidDevices - members.length;
-    return this.#run({
-      ...known,
-      members,
-      inSyncCopies: members.length,
-      degraded,
-      sync: null,
-      health: degraded === 0 ? "optimal" : "degraded",
-    });
+    return this.#run({ ...known, ...judged(known, members), sync: null });
   }
 
   /** Statuses of arrays that ran, by uuid: what their superblocks would tell. */
@@ -317,7 +185,7 @@ export class FakeEngine implements StorageEngine {
   }
 
   async openExport(spec: ExportSpec): Promise<void> {
-    this.#failIfAsked("openExport");
+    this.failIfAsked("openExport");
     this.openExports.set(spec.name, spec);
   }
 
@@ -381,7 +249,35 @@ export class FakeEngine implements StorageEngine {
     return array;
   }
 
-  #failIfAsked(call: "create" | "assemble" | "openExport"): void {
+  /** The real planner refuses what it refuses; device contents are the test's. */
+  #plan(request: CreateArrayRequest): {
+    readonly plan: CreatePlan;
+    readonly layout: string | null;
+  } {
+    const identity = { homehost: "fake", setUuid: new Uint8Array(16), createdAt: 0 };
+    const made = createOptionsOf(request, request.members.length, identity);
+    if (!made.ok) throw new CodedError(made.refusal.code, made.refusal.message);
+    const members = request.members.map((path): CreateMember => {
+      if (path === "missing") return "missing";
+      const content = this.contents.get(path) ?? {};
+      const words = [...(content.signatures ?? []), ...(content.md === undefined ? [] : ["md"])];
+      if (words.length > 0 && !request.force) {
+        throw new CodedError("RAID_DEVICE_NOT_CLEAN", `${path} holds ${words.join(", ")}`);
+      }
+      const { logicalBlockSize = 512 } = content;
+      const deviceUuid = new Uint8Array(16);
+      return { path, sizeBytes: statSync(path).size, logicalBlockSize, deviceUuid, stale: [] };
+    });
+    const planned = planCreate(made.value, members);
+    if (!planned.ok) {
+      throw new CodedError(planned.code, planned.message, { remedy: planned.remedy });
+    }
+    const layout = request.level === "raid1" ? null : formatRaid10Layout(made.value.layout);
+    return { plan: planned.value, layout };
+  }
+
+  /** Fails the call that the test has chosen, once. */
+  failIfAsked(call: FailingCall): void {
     if (this.failNext?.call === call) {
       const { error } = this.failNext;
       this.failNext = null;

@@ -1,19 +1,14 @@
 /** Arrays, members, sync and bitmaps as the API shows them. */
 
-import type { ArrayCandidate } from "../../control/array-commands.ts";
-import type { ArrayPlan } from "../../control/array-plan.ts";
 import type { ArrayView } from "../../control/array-view.ts";
 import type { ControlPlane } from "../../control/control-plane.ts";
 import { subjectOf } from "../../control/subject.ts";
+import { copiesNow, layoutWord, survivesNow } from "../../control/survival.ts";
 import type { ArrayStatus, MemberStatus } from "../../raid/array-status.ts";
-import type {
-  ArrayCandidateResource,
-  ArrayPlanResource,
-  ArrayResource,
-  SyncResource,
-} from "../schemas/array.ts";
+import type { ArrayResource, SyncResource } from "../schemas/array.ts";
 import type { BitmapResource } from "../schemas/bitmap.ts";
 import type { MemberResource } from "../schemas/member.ts";
+import type { MismatchesResource } from "../schemas/mismatch.ts";
 import type { SyncActionResource } from "../schemas/sync-action.ts";
 import { percentOf } from "./job-resource.ts";
 import { timeText, timeTextOrNull } from "./times.ts";
@@ -36,6 +31,8 @@ export function memberResource(
     states: [...member.states],
     recovery_offset: member.recoveryOffset,
     errors_corrected: member.readErrorsCorrected,
+    read_errors: member.readErrors,
+    bad_blocks: member.badBlocks,
     stalled_since: timeTextOrNull(member.stalledSince),
     fault_reason: member.faultReason,
     links:
@@ -77,15 +74,19 @@ const arrayConfig = (view: ArrayView): ArrayResource["config"] => {
   return {
     level: status?.level ?? "raid1",
     raid_devices: status?.raidDevices ?? record.memberPaths.length,
-    layout: null,
-    chunk_size: null,
+    layout: status === null || status.layout === null ? null : layoutWord(status.layout),
+    chunk_size: status?.chunkBytes ?? null,
     size: status?.sizeBytes ?? 0,
+    member_size: status?.memberBytes ?? 0,
+    logical_block_size: status?.logicalBlockBytes ?? 512,
     metadata: status?.metadata ?? "1.2",
     bitmap: {
       type: status?.bitmap.type ?? "none",
       chunk_size: status?.bitmap.chunkBytes ?? 0,
       delay: status?.bitmap.delaySeconds ?? 0,
+      nodes: status?.bitmap.nodes ?? 0,
     },
+    home_cluster: status?.bitmap.clusterName || null,
     desired_state: record.desiredState,
     sync_speed_min: status?.syncSpeedMin ?? record.syncSpeedMin ?? 0,
     sync_speed_max: status?.syncSpeedMax ?? record.syncSpeedMax ?? 0,
@@ -104,6 +105,8 @@ const absentMembers = (view: ArrayView): MemberStatus[] =>
         states: [],
         recoveryOffset: null,
         readErrorsCorrected: 0,
+        readErrors: 0,
+        badBlocks: 0,
         stalledSince: null,
         faultReason: null,
       }));
@@ -122,10 +125,11 @@ const observed = (control: ControlPlane, view: ArrayView): ArrayResource["status
       since: timeTextOrNull(reason.since),
     })),
     degraded: live?.degraded ?? 0,
-    in_sync_copies: live?.inSyncCopies ?? 0,
-    survives: { devices: Math.max(0, (live?.inSyncCopies ?? 0) - 1) },
+    in_sync_copies: live === null ? 0 : copiesNow(live),
+    survives: { devices: live === null ? 0 : survivesNow(live) },
     events: status?.events ?? 0,
     mismatch_count: status?.mismatchCount ?? 0,
+    mismatch_ranges: status?.mismatches.ranges.length ?? 0,
     consistency_policy: status?.consistencyPolicy ?? "none",
     members: absentMembers(view).map((member) => memberResource(control, record.uuid, member)),
     sync: syncResource(control, view),
@@ -150,6 +154,8 @@ export function arrayResource(control: ControlPlane, view: ArrayView): ArrayReso
       members: `${self}/members`,
       sync_action: `${self}/sync-action`,
       bitmaps: `${self}/bitmaps`,
+      mismatches: `${self}/mismatches`,
+      rescue: `${self}/rescue`,
       exports: "/api/v1/exports",
     },
     created_at: timeText(view.record.createdAt),
@@ -187,44 +193,12 @@ export function bitmapResources(control: ControlPlane, view: ArrayView): BitmapR
   ];
 }
 
-/** The resource of a plan. */
-export function planResource(plan: ArrayPlan): ArrayPlanResource {
+/** Where the copies differed when they were compared last. */
+export function mismatchesResource(view: ArrayView): MismatchesResource {
+  const { ranges, truncated } = view.status?.mismatches ?? { ranges: [], truncated: false };
   return {
-    dry_run: true,
-    name: plan.name,
-    level: plan.level,
-    raid_devices: plan.raidDevices,
-    smallest_device: plan.smallestDeviceBytes,
-    survives: { devices: Math.min(plan.raidDevices, plan.devices.length) - 1 },
-    initial_sync: plan.hasInitialResync,
-    devices: plan.devices.map(({ view, role }) => ({
-      device_id: view.record.id,
-      path: view.record.path,
-      size: view.probe?.sizeBytes ?? 0,
-      role,
-    })),
-  };
-}
-
-/** The resource of an array that could be assembled. */
-export function candidateResource(candidate: ArrayCandidate): ArrayCandidateResource {
-  const found = candidate.members.flatMap(({ record, probe }) =>
-    probe?.md == null ? [] : [{ record, md: probe.md }],
-  );
-  const newest = [...found].sort((a, b) => b.md.events - a.md.events)[0]?.md;
-  return {
-    id: candidate.uuid,
-    name: newest?.name ?? "",
-    level: newest?.level ?? "",
-    metadata: newest?.metadata ?? "",
-    raid_devices: newest?.raidDevices ?? 0,
-    registered: candidate.isRegistered,
-    members: found.map(({ record, md }) => ({
-      device_id: record.id,
-      path: record.path,
-      device_uuid: md.deviceUuid,
-      role: md.role,
-      events: md.events,
-    })),
+    mismatch_count: view.status?.mismatchCount ?? 0,
+    truncated,
+    items: ranges.map(({ offset, length }) => ({ offset, length })),
   };
 }

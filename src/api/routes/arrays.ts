@@ -1,46 +1,70 @@
-/** Arrays: list, create, assemble, import, stop; their sync action and bitmaps. */
+/** Arrays: list, create, assemble, import, change, stop. */
 
 import { Type } from "typebox";
+import type { ArrayPatch as ArrayPatchOrder } from "../../control/array-change-commands.ts";
+import type { ImportOrder } from "../../control/array-import.ts";
 import type { CreateOrder } from "../../control/array-plan.ts";
 import type { Job } from "../../control/job.ts";
 import { replyWithJob } from "../job-reply.ts";
 import { pageOf } from "../page.ts";
-import {
-  arrayResource,
-  bitmapResources,
-  candidateResource,
-  planResource,
-  syncActionResource,
-} from "../resources/array-resource.ts";
+import { candidateResource, planResource } from "../resources/array-order-resource.ts";
+import { arrayResource } from "../resources/array-resource.ts";
 import { jobResource } from "../resources/job-resource.ts";
 import { replies } from "../responses.ts";
 import type { ApiServer, RouteContext } from "../route-context.ts";
+import { ArrayList, ArrayObject, ArrayParams, ArrayStop } from "../schemas/array.ts";
+import { ArrayCandidateList } from "../schemas/array-candidate.ts";
 import {
-  ArrayCandidateList,
   type ArrayCreateRequest,
-  ArrayList,
-  ArrayObject,
-  ArrayParams,
+  type ArrayImportRequest,
+  ArrayPatch,
+  type ArrayPatchRequest,
   ArrayPlan,
   ArrayPost,
-  ArrayStop,
-} from "../schemas/array.ts";
-import { BitmapList } from "../schemas/bitmap.ts";
+} from "../schemas/array-order.ts";
 import { DryRunQuery, PageQuery, RefTo } from "../schemas/common.ts";
 import { JobObject } from "../schemas/job.ts";
-import { SyncAction, SyncActionPut } from "../schemas/sync-action.ts";
 
 const orderOf = (body: ArrayCreateRequest): CreateOrder => ({
   name: body.name,
   level: body.level,
+  layout: body.layout ?? null,
+  chunkBytes: body.chunk_size ?? null,
   devices: body.device_ids,
   raidDevices: body.raid_devices ?? null,
   bitmap: body.bitmap ?? "internal",
   bitmapChunkBytes: body.bitmap_chunk_size ?? null,
+  nodes: body.nodes ?? null,
+  clusterName: body.home_cluster ?? null,
+  writeMostly: body.write_mostly ?? [],
+  failfast: body.failfast ?? [],
   metadata: body.metadata ?? "1.2",
   sizeBytes: body.size ?? null,
   assumeClean: body.assume_clean ?? false,
   force: body.force ?? false,
+});
+
+const importOf = (body: ArrayImportRequest): ImportOrder => ({
+  devices: body.import,
+  readOnly: body.read_only ?? false,
+  run: body.run ?? false,
+  exportName: body.export ?? null,
+});
+
+const patchOf = (body: ArrayPatchRequest): ArrayPatchOrder => ({
+  ...(body.name === undefined ? {} : { name: body.name }),
+  ...(body.size === undefined ? {} : { sizeBytes: body.size }),
+  ...(body.raid_devices === undefined ? {} : { raidDevices: body.raid_devices }),
+  ...(body.bitmap === undefined ? {} : { bitmap: bitmapOf(body.bitmap) }),
+  ...(body.home_cluster === undefined ? {} : { clusterName: body.home_cluster }),
+  ...(body.sync_speed_min === undefined ? {} : { speedMin: body.sync_speed_min }),
+  ...(body.sync_speed_max === undefined ? {} : { speedMax: body.sync_speed_max }),
+});
+
+const bitmapOf = (bitmap: NonNullable<ArrayPatchRequest["bitmap"]>) => ({
+  ...(bitmap.type === undefined ? {} : { type: bitmap.type }),
+  ...(bitmap.chunk_size === undefined ? {} : { chunkBytes: bitmap.chunk_size }),
+  ...(bitmap.nodes === undefined ? {} : { nodes: bitmap.nodes }),
 });
 
 const registerCollection = (app: ApiServer, { control }: RouteContext): void => {
@@ -72,12 +96,13 @@ const registerCollection = (app: ApiServer, { control }: RouteContext): void => 
       schema: {
         operationId: "listArrayCandidates",
         summary: "Arrays found in superblocks on devices that do not run",
+        description: "With what starting each would come to, and why a device takes no part.",
         tags: ["arrays"],
         response: replies({ 200: RefTo(ArrayCandidateList) }),
       },
     },
     async () => ({
-      items: control.arrayCommands.candidates().map(candidateResource),
+      items: (await control.arrayImport.candidates()).map(candidateResource),
       next_cursor: null,
     }),
   );
@@ -113,7 +138,7 @@ const registerCreate = (app: ApiServer, { control }: RouteContext): void => {
         return await replyWithJob(control, request, reply, job, { status: 200, show: shown });
       }
       if ("import" in body) {
-        const job = await arrayCommands.importDevices(body.import, body.read_only ?? false, actor);
+        const job = await control.arrayImport.take(importOf(body), actor);
         return await replyWithJob(control, request, reply, job, { status: 200, show: shown });
       }
       if (request.query.dry_run) {
@@ -139,7 +164,37 @@ const registerOne = (app: ApiServer, { control }: RouteContext): void => {
     },
     async ({ params }) => arrayResource(control, control.arrays.find(params.array)),
   );
+};
 
+const registerChange = (app: ApiServer, { control }: RouteContext): void => {
+  app.patch(
+    "/api/v1/arrays/:array",
+    {
+      schema: {
+        operationId: "changeArray",
+        summary: "Change a running array: name, size, raid devices, bitmap, cluster, speed limits",
+        description:
+          "As mdadm --grow. Clients stay attached. Speed limits apply at once, the rest is a job.",
+        tags: ["arrays"],
+        params: ArrayParams,
+        body: RefTo(ArrayPatch),
+        response: replies({ 200: RefTo(ArrayObject), 202: RefTo(JobObject) }),
+      },
+    },
+    async (request, reply) => {
+      const { body, params, actor } = request;
+      // The name may be what changes.
+      const { uuid } = control.arrays.find(params.array).record;
+      const job = await control.arrayChanges.change(uuid, patchOf(body), actor);
+      const show = () => arrayResource(control, control.arrays.find(uuid));
+      return job === null
+        ? show()
+        : await replyWithJob(control, request, reply, job, { status: 200, show });
+    },
+  );
+};
+
+const registerStop = (app: ApiServer, { control }: RouteContext): void => {
   app.delete(
     "/api/v1/arrays/:array",
     {
@@ -169,66 +224,11 @@ const registerOne = (app: ApiServer, { control }: RouteContext): void => {
   );
 };
 
-const registerSync = (app: ApiServer, { control }: RouteContext): void => {
-  app.get(
-    "/api/v1/arrays/:array/sync-action",
-    {
-      schema: {
-        operationId: "getSyncAction",
-        summary: "What sync action runs, and the speed limits",
-        tags: ["arrays"],
-        params: ArrayParams,
-        response: replies({ 200: RefTo(SyncAction) }),
-      },
-    },
-    async ({ params }) => syncActionResource(control, control.arrays.find(params.array)),
-  );
-
-  app.put(
-    "/api/v1/arrays/:array/sync-action",
-    {
-      schema: {
-        operationId: "setSyncAction",
-        summary: "Start or end a check or repair, freeze syncs, set the speed limits",
-        tags: ["arrays"],
-        params: ArrayParams,
-        body: RefTo(SyncActionPut),
-        response: replies({ 200: RefTo(SyncAction) }),
-      },
-    },
-    async ({ params, body, actor }) => {
-      const change = {
-        ...(body.action === undefined ? {} : { action: body.action }),
-        ...(body.sync_speed_min === undefined ? {} : { speedMin: body.sync_speed_min }),
-        ...(body.sync_speed_max === undefined ? {} : { speedMax: body.sync_speed_max }),
-      };
-      await control.memberCommands.setSync(params.array, change, actor);
-      return syncActionResource(control, control.arrays.find(params.array));
-    },
-  );
-
-  app.get(
-    "/api/v1/arrays/:array/bitmaps",
-    {
-      schema: {
-        operationId: "listBitmaps",
-        summary: "The write-intent bitmaps: dirty and total chunks",
-        tags: ["arrays"],
-        params: ArrayParams,
-        response: replies({ 200: RefTo(BitmapList) }),
-      },
-    },
-    async ({ params }) => ({
-      items: bitmapResources(control, control.arrays.find(params.array)),
-      next_cursor: null,
-    }),
-  );
-};
-
 /** Registers the routes. */
 export function registerArrayRoutes(app: ApiServer, context: RouteContext): void {
   registerCollection(app, context);
   registerCreate(app, context);
   registerOne(app, context);
-  registerSync(app, context);
+  registerChange(app, context);
+  registerStop(app, context);
 }

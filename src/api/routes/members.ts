@@ -1,7 +1,8 @@
-/** Members of an array: list, add, fail, remove, re-add. */
+/** Members of an array: list, add, fail, remove, re-add, replace, flags. */
 
 import { CodedError } from "../../common/errors.ts";
 import type { ControlPlane } from "../../control/control-plane.ts";
+import type { MemberFlags } from "../../control/member-flags.ts";
 import { replyWithJob } from "../job-reply.ts";
 import { arrayResource, memberResource } from "../resources/array-resource.ts";
 import { replies } from "../responses.ts";
@@ -10,7 +11,14 @@ import { ArrayObject, ArrayParams } from "../schemas/array.ts";
 import { RefTo } from "../schemas/common.ts";
 import { JobObject } from "../schemas/job.ts";
 import type { MemberResource } from "../schemas/member.ts";
-import { Member, MemberAdd, MemberList, MemberParams } from "../schemas/member.ts";
+import {
+  Member,
+  MemberAdd,
+  MemberList,
+  MemberParams,
+  MemberPatch,
+  MemberReplace,
+} from "../schemas/member.ts";
 
 const membersOf = (control: ControlPlane, key: string): MemberResource[] =>
   arrayResource(control, control.arrays.find(key)).status.members;
@@ -27,6 +35,16 @@ const memberOf = (control: ControlPlane, key: string, deviceKey: string): Member
   }
   return memberResource(control, view.record.uuid, member);
 };
+
+interface Flags {
+  readonly write_mostly?: boolean | undefined;
+  readonly failfast?: boolean | undefined;
+}
+
+const flagsOf = ({ write_mostly, failfast }: Flags): MemberFlags => ({
+  ...(write_mostly === undefined ? {} : { writeMostly: write_mostly }),
+  ...(failfast === undefined ? {} : { failfast }),
+});
 
 const registerReading = (app: ApiServer, { control }: RouteContext): void => {
   app.get(
@@ -76,8 +94,8 @@ const registerJoining = (app: ApiServer, { control }: RouteContext): void => {
     async (request, reply) => {
       const { params, body, actor } = request;
       const { memberCommands } = control;
-      const force = body.force ?? false;
-      const job = await memberCommands.add(params.array, body.device_id, force, actor);
+      const order = { force: body.force ?? false, ...flagsOf(body) };
+      const job = await memberCommands.add(params.array, body.device_id, order, actor);
       return await replyWithJob(control, request, reply, job, {
         status: 201,
         show: shown(params.array),
@@ -103,6 +121,50 @@ const registerJoining = (app: ApiServer, { control }: RouteContext): void => {
         status: 200,
         show: shown(params.array),
       });
+    },
+  );
+};
+
+const registerChanging = (app: ApiServer, { control }: RouteContext): void => {
+  app.post(
+    "/api/v1/arrays/:array/members/:device_id/actions/replace",
+    {
+      schema: {
+        operationId: "replaceMember",
+        summary: "Copy a member onto a spare, which then takes its raid slot",
+        description: "Redundancy never falls; the old member is faulty at the end.",
+        tags: ["members"],
+        params: MemberParams,
+        body: RefTo(MemberReplace),
+        response: replies({ 200: RefTo(ArrayObject), 202: RefTo(JobObject) }),
+      },
+    },
+    async (request, reply) => {
+      const { params, body, actor } = request;
+      const { array, device_id } = params;
+      const job = control.memberCommands.replace(array, device_id, body.with ?? null, actor);
+      return await replyWithJob(control, request, reply, job, {
+        status: 200,
+        show: () => arrayResource(control, control.arrays.find(array)),
+      });
+    },
+  );
+
+  app.patch(
+    "/api/v1/arrays/:array/members/:device_id",
+    {
+      schema: {
+        operationId: "changeMember",
+        summary: "Set or clear the flags of a member",
+        tags: ["members"],
+        params: MemberParams,
+        body: RefTo(MemberPatch),
+        response: replies({ 200: RefTo(Member) }),
+      },
+    },
+    async ({ params, body }) => {
+      await control.memberCommands.setFlags(params.array, params.device_id, flagsOf(body));
+      return memberOf(control, params.array, params.device_id);
     },
   );
 };
@@ -147,5 +209,6 @@ const registerLeaving = (app: ApiServer, { control }: RouteContext): void => {
 export function registerMemberRoutes(app: ApiServer, context: RouteContext): void {
   registerReading(app, context);
   registerJoining(app, context);
+  registerChanging(app, context);
   registerLeaving(app, context);
 }

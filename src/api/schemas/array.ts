@@ -4,7 +4,7 @@
  */
 
 import { type Static, Type } from "typebox";
-import { ByteCount, Closed, Links, Name, Nullable, PageOf, RefTo, Time } from "./common.ts";
+import { ByteCount, Closed, Links, Nullable, PageOf, RefTo, Time } from "./common.ts";
 import { Member } from "./member.ts";
 
 /** sysfs `array_state`. Source: Documentation/admin-guide/md.rst. */
@@ -89,15 +89,19 @@ export type SyncResource = Static<typeof Sync>;
 export const ArrayConfig = Closed({
   level: Type.Enum(["raid1", "raid10"]),
   raid_devices: Type.Integer(),
-  layout: Nullable(Type.String()),
+  layout: Nullable(Type.String({ description: "raid10: n2, f2, o3 …" })),
   chunk_size: Nullable(ByteCount),
-  size: ByteCount,
+  size: Type.Integer({ minimum: 0, description: "bytes of the array" }),
+  member_size: Type.Integer({ minimum: 0, description: "bytes used of each member" }),
+  logical_block_size: Type.Integer({ description: "settled when the array is created" }),
   metadata: Type.Enum(["1.0", "1.1", "1.2"]),
   bitmap: Closed({
     type: Type.Enum(["internal", "clustered", "none"]),
     chunk_size: ByteCount,
     delay: Type.Number({ description: "seconds until a clean chunk's bit is cleared" }),
+    nodes: Type.Integer({ description: "slots of a clustered bitmap, else 0" }),
   }),
+  home_cluster: Nullable(Type.String({ description: "cluster that a clustered array belongs to" })),
   desired_state: Type.Enum(["started", "stopped"]),
   sync_speed_min: ByteCount,
   sync_speed_max: ByteCount,
@@ -112,6 +116,7 @@ export const ArrayObserved = Closed({
   survives: Closed({ devices: Type.Integer({ description: "members that may fail now" }) }),
   events: Type.Integer(),
   mismatch_count: Type.Integer({ description: "sectors found different by the last check" }),
+  mismatch_ranges: Type.Integer({ description: "ranges that `mismatches` lists" }),
   consistency_policy: Type.Enum(["none", "resync", "bitmap"]),
   members: Type.Array(RefTo(Member)),
   sync: Nullable(RefTo(Sync)),
@@ -135,69 +140,6 @@ export type ArrayResource = Static<typeof ArrayObject>;
 
 export const ArrayList = PageOf(RefTo(ArrayObject), "ArrayList");
 
-/** POST /arrays: create. One of `device_ids` per raid slot, in slot order, then spares. */
-export const ArrayCreate = Closed({
-  name: Name,
-  level: Type.Enum(["raid1"]),
-  device_ids: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
-    minItems: 1,
-    maxItems: 64,
-  }),
-  raid_devices: Type.Optional(
-    Type.Integer({ minimum: 2, maximum: 32, description: "default: the number of device_ids" }),
-  ),
-  metadata: Type.Optional(Type.Enum(["1.0", "1.1", "1.2"], { default: "1.2" })),
-  bitmap: Type.Optional(Type.Enum(["internal", "none"], { default: "internal" })),
-  bitmap_chunk_size: Type.Optional(Type.Integer({ minimum: 4096, maximum: 2 ** 31 })),
-  size: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
-  assume_clean: Type.Optional(Type.Boolean({ default: false })),
-  force: Type.Optional(
-    Type.Boolean({ default: false, description: "take devices that hold other content" }),
-  ),
-});
-export type ArrayCreateRequest = Static<typeof ArrayCreate>;
-
-/** POST /arrays: start an array that is known, or whose members are found on the devices. */
-export const ArrayAssemble = Closed({
-  assemble: Type.String({ minLength: 1, maxLength: 64, description: "uuid, or name if unique" }),
-  read_only: Type.Optional(Type.Boolean({ default: false })),
-});
-
-/** POST /arrays: start the array these devices hold, made here or on any Linux. */
-export const ArrayImport = Closed({
-  import: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), { minItems: 1, maxItems: 64 }),
-  read_only: Type.Optional(Type.Boolean({ default: false })),
-});
-
-/** The body of POST /arrays: exactly one of the three shapes. */
-export const ArrayPost = Type.Union([ArrayCreate, ArrayAssemble, ArrayImport], {
-  $id: "ArrayPost",
-});
-export type ArrayPostRequest = Static<typeof ArrayPost>;
-
-/** Answer to a dry run of create: what it would make, or the reason per device it would not. */
-export const ArrayPlan = Closed(
-  {
-    dry_run: Type.Literal(true),
-    name: Type.String(),
-    level: Type.String(),
-    raid_devices: Type.Integer(),
-    smallest_device: Type.Integer({ description: "bytes; the array is a little smaller" }),
-    survives: Closed({ devices: Type.Integer() }),
-    initial_sync: Type.Boolean(),
-    devices: Type.Array(
-      Closed({
-        device_id: Type.String(),
-        path: Type.String(),
-        size: ByteCount,
-        role: Type.String(),
-      }),
-    ),
-  },
-  { $id: "ArrayPlan" },
-);
-export type ArrayPlanResource = Static<typeof ArrayPlan>;
-
 /** DELETE /arrays/{array}: mdadm --stop; `confirm` is the array's name. */
 export const ArrayStop = Closed(
   {
@@ -215,31 +157,3 @@ export const ArrayStop = Closed(
 export const ArrayParams = Closed({
   array: Type.String({ minLength: 1, maxLength: 64, description: "uuid, or name if unique" }),
 });
-
-/** An array found in superblocks on devices that is not running. */
-export const ArrayCandidate = Closed(
-  {
-    id: Type.String(),
-    name: Type.String(),
-    level: Type.String(),
-    metadata: Type.String(),
-    raid_devices: Type.Integer(),
-    registered: Type.Boolean({ description: "this board has run it before" }),
-    members: Type.Array(
-      Closed({
-        device_id: Type.String(),
-        path: Type.String(),
-        device_uuid: Type.String(),
-        role: Type.String(),
-        events: Type.Integer(),
-      }),
-    ),
-  },
-  { $id: "ArrayCandidate" },
-);
-export type ArrayCandidateResource = Static<typeof ArrayCandidate>;
-
-export const ArrayCandidateList = Closed(
-  { items: Type.Array(RefTo(ArrayCandidate)), next_cursor: Type.Null() },
-  { $id: "ArrayCandidateList" },
-);

@@ -9,6 +9,11 @@ export const MemberState = Type.Enum([
   "faulty",
   "spare",
   "blocked",
+  "write_error",
+  "want_replacement",
+  "replacement",
+  "writemostly",
+  "failfast",
   "rebuilding",
   "missing",
   "removed",
@@ -24,7 +29,9 @@ export const Member = Closed(
     node: Type.String(),
     states: Type.Array(MemberState),
     recovery_offset: Nullable(ByteCount),
-    errors_corrected: Type.Integer(),
+    errors_corrected: Type.Integer({ description: "sectors read wrong and written anew" }),
+    read_errors: Type.Integer({ description: "that count against the budget" }),
+    bad_blocks: Type.Integer({ description: "entries of its bad-block list" }),
     stalled_since: Nullable(Time),
     fault_reason: Nullable(Type.String()),
     links: Links,
@@ -38,6 +45,9 @@ export const MemberList = Closed(
   { $id: "MemberList" },
 );
 
+const WriteMostly = Type.Boolean({ description: "read only as a last resort; raid1" });
+const Failfast = Type.Boolean({ description: "failed at the first error" });
+
 /** mdadm --add. With an empty raid slot the member is rebuilt at once, else it waits as a spare. */
 export const MemberAdd = Closed(
   {
@@ -45,10 +55,24 @@ export const MemberAdd = Closed(
     force: Type.Optional(
       Type.Boolean({ default: false, description: "take a device that holds other content" }),
     ),
+    write_mostly: Type.Optional(WriteMostly),
+    failfast: Type.Optional(Failfast),
   },
   { $id: "MemberAdd" },
 );
 export type MemberAddRequest = Static<typeof MemberAdd>;
+
+/** sysfs dev-XXX/state: flags to set (true) or clear (false). */
+export const MemberPatch = Closed(
+  { write_mostly: Type.Optional(WriteMostly), failfast: Type.Optional(Failfast) },
+  { $id: "MemberPatch" },
+);
+
+/** mdadm --replace --with: a spare of the array, or null for any. */
+export const MemberReplace = Closed(
+  { with: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 200 }))) },
+  { $id: "MemberReplace" },
+);
 
 export const MemberParams = Closed({
   array: Type.String({ minLength: 1, maxLength: 64 }),

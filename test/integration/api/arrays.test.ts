@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
 import { openApiBench, openApiBoard } from "../../helpers/api-bench.ts";
-import { fakeSync } from "../../helpers/fake-engine.ts";
+import { fakeSync } from "../../helpers/fake-status.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
 const ARRAYS = "/api/v1/arrays";

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ArrayStatus } from "../../../src/raid/array-status.ts";
 import { type ApiBench, openApiBoard } from "../../helpers/api-bench.ts";
-import { fakeMember, fakeSync } from "../../helpers/fake-engine.ts";
+import { fakeMember, fakeSync } from "../../helpers/fake-status.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
 const page = async (api: ApiBench): Promise<string> => (await api.ask("GET", "/metrics")).body;

@@ -6,7 +6,7 @@ import { type DeviceFacts, deviceState, lossReason } from "../../../src/control/
 import type { DeviceProbe, RunningArray } from "../../../src/control/engine.ts";
 import type { DeviceFile } from "../../../src/hal/device-files.ts";
 import type { MemberStateWord } from "../../../src/raid/array-status.ts";
-import { fakeMember } from "../../helpers/fake-engine.ts";
+import { fakeMember } from "../../helpers/fake-status.ts";
 
 const file: DeviceFile = { kind: "file", identity: "file 1 2", sizeBytes: 100, changedAt: 5 };
 

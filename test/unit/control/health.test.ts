@@ -5,7 +5,7 @@ import { type ArrayView, judge, type StartProblem } from "../../../src/control/a
 import { boardHealth } from "../../../src/control/health.ts";
 import type { ArrayStatus } from "../../../src/raid/array-status.ts";
 import { arrayRecord, arrayStatus } from "../../helpers/array-values.ts";
-import { fakeMember, fakeSync } from "../../helpers/fake-engine.ts";
+import { fakeMember, fakeSync } from "../../helpers/fake-status.ts";
 
 interface ViewOptions {
   readonly name?: string;

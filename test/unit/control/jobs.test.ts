@@ -11,7 +11,7 @@ import { SyncJobs } from "../../../src/control/sync-jobs.ts";
 import type { SyncStatus } from "../../../src/raid/array-status.ts";
 import { openStore, type Store } from "../../../src/store/store.ts";
 import { ARRAY_UUID, arrayStatus } from "../../helpers/array-values.ts";
-import { fakeSync } from "../../helpers/fake-engine.ts";
+import { fakeSync } from "../../helpers/fake-status.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 import { withTimeout } from "../../helpers/timeout.ts";
 

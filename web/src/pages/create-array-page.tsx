@@ -1,7 +1,8 @@
 /** Creates a mirror: choose devices, see what would be made, make it. */
 
 import { useState } from "preact/hooks";
-import type { ArrayPlanResource, ArrayResource } from "../../../src/api/schemas/array.ts";
+import type { ArrayResource } from "../../../src/api/schemas/array.ts";
+import type { ArrayPlanResource } from "../../../src/api/schemas/array-order.ts";
 import type { ProblemDocument } from "../../../src/api/schemas/common.ts";
 import { requests } from "../api/api-request.ts";
 import type { Board } from "../board/board.ts";

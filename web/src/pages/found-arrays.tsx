@@ -1,7 +1,7 @@
 /** Arrays that devices hold and that the board has not run yet: found, not started. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { ArrayCandidateResource } from "../../../src/api/schemas/array.ts";
+import type { ArrayCandidateResource } from "../../../src/api/schemas/array-candidate.ts";
 import { requests } from "../api/api-request.ts";
 import type { Board } from "../board/board.ts";
 import { t } from "../messages/translate.ts";

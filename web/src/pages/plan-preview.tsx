@@ -1,7 +1,7 @@
 /** What a new array would be: the board's own answer to a dry run. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { ArrayPlanResource } from "../../../src/api/schemas/array.ts";
+import type { ArrayPlanResource } from "../../../src/api/schemas/array-order.ts";
 import type { ProblemDocument } from "../../../src/api/schemas/common.ts";
 import { requests } from "../api/api-request.ts";
 import { formatBytes } from "../format/quantity.ts";
