@@ -6,6 +6,7 @@ import type { ArrayStatus, MemberStatus } from "../raid/array-status.ts";
 import type { Family, Sample } from "./metrics-family.ts";
 
 const KIB = 1024;
+const MS_PER_SECOND = 1000;
 const MD_STATES = ["active", "inactive", "recovering", "resync", "check"] as const;
 const HEALTH = [
   "optimal",
@@ -175,6 +176,18 @@ const healthFamilies = (control: ControlPlane): Family[] => {
       "gauge",
       (status) => status.mismatchCount,
     ),
+    {
+      name: "satsuma_array_last_check_timestamp_seconds",
+      help: "End of the last check or repair of the whole array; absent when there was none.",
+      type: "gauge",
+      values: () =>
+        control.arrays.list().flatMap(({ record }) => {
+          const last = control.scrubs.passes.lastWhole(record.uuid);
+          return last === null
+            ? []
+            : [{ labels: { array: record.name }, value: last.endedAt / MS_PER_SECOND }];
+        }),
+    },
   ];
 };
 

@@ -11,7 +11,7 @@ import type { ArrayService } from "./array-service.ts";
 import type { RunningArray } from "./engine.ts";
 import { isCancelable, isPausable, isScrubJob, type Job, withLogLine } from "./job.ts";
 import type { JobService } from "./job-service.ts";
-import type { ScrubAction } from "./scrub-pass.ts";
+import { rangeToRun, type ScrubAction } from "./scrub-pass.ts";
 import type { ScrubService } from "./scrub-service.ts";
 import type { SyncJobs } from "./sync-jobs.ts";
 
@@ -148,7 +148,7 @@ export class ScrubCommands {
     const { uuid } = running;
     if (running.status.sync !== null) {
       // Refused by the engine, which says what runs; the scrub under way is left alone.
-      await running.setSyncAction(action, extent);
+      await running.setSyncAction(action, rangeToRun(extent.from, extent.to));
       return;
     }
     refuseAlone(running);
@@ -156,7 +156,7 @@ export class ScrubCommands {
     scrubs.passes.begin({ uuid, action, isScheduled: false, createdBy: actor, ...extent });
     syncJobs.requestedBy(uuid, actor);
     try {
-      await running.setSyncAction(action, extent);
+      await running.setSyncAction(action, rangeToRun(extent.from, extent.to));
       scrubs.setFrozen(uuid, false);
     } catch (error) {
       scrubs.passes.end(uuid, "cancelled", "the array refused");

@@ -58,6 +58,14 @@ export function isWhole(pass: ScrubPass): boolean {
   return pass.from === 0 && pass.to === null;
 }
 
+/** What the engine is asked to run of a pass; undefined: all of the array. */
+export function rangeToRun(
+  position: number,
+  to: number | null,
+): { readonly from: number; readonly to: number | null } | undefined {
+  return position === 0 && to === null ? undefined : { from: position, to };
+}
+
 /** Both lists as one, ascending, touching ranges joined; the first `MISMATCHES_MAX` of them. */
 export function joinRanges(
   some: readonly ScrubRange[],

@@ -12,6 +12,7 @@ import type { ArrayView } from "./array-view.ts";
 import type { EventService } from "./event-service.ts";
 import { isScrubJob, withLogLine } from "./job.ts";
 import type { JobService } from "./job-service.ts";
+import { rangeToRun } from "./scrub-pass.ts";
 import { ScrubPasses } from "./scrub-passes.ts";
 import {
   decideScrub,
@@ -228,7 +229,7 @@ export class ScrubService {
       await this.#speeds.limit(uuid, schedule);
     }
     syncJobs.requestedBy(uuid, pass.createdBy);
-    await running.setSyncAction(pass.action, { from: pass.position, to: pass.to });
+    await running.setSyncAction(pass.action, rangeToRun(pass.position, pass.to));
   }
 
   /** Its window has closed: stops the run, keeps the position. The intent is stored BEFORE. */

@@ -1,7 +1,7 @@
 /** Jobs as the API shows them. */
 
 import type { ControlPlane } from "../../control/control-plane.ts";
-import { isCancelable, type Job } from "../../control/job.ts";
+import { isCancelable, isPausable, type Job } from "../../control/job.ts";
 import { subjectOf } from "../../control/subject.ts";
 import { problemDocument } from "../problem.ts";
 import type { JobResource } from "../schemas/job.ts";
@@ -29,6 +29,7 @@ export function jobResource(control: ControlPlane, job: Job): JobResource {
           },
     node: control.options.nodeName,
     cancelable: isCancelable(job),
+    pausable: isPausable(job),
     created_by: job.createdBy,
     created_at: timeText(job.createdAt),
     started_at: timeTextOrNull(job.startedAt),

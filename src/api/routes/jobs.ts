@@ -1,6 +1,7 @@
-/** Jobs: list, look at, cancel. */
+/** Jobs: list, look at, cancel, pause, resume. */
 
 import { CodedError } from "../../common/errors.ts";
+import type { ControlPlane } from "../../control/control-plane.ts";
 import { cursorKey, pageOfPrefix } from "../page.ts";
 import { jobResource } from "../resources/job-resource.ts";
 import { replies } from "../responses.ts";
@@ -17,6 +18,54 @@ const placeOf = (cursor: string): { readonly createdAt: number; readonly id: str
     });
   }
   return { createdAt: Number(createdAt), id };
+};
+
+const registerActions = (app: ApiServer, control: ControlPlane): void => {
+  app.post(
+    "/api/v1/jobs/:job_id/actions/cancel",
+    {
+      schema: {
+        operationId: "cancelJob",
+        summary: "Cancel a check or repair that has not ended",
+        tags: ["jobs"],
+        params: JobParams,
+        response: replies({ 200: RefTo(JobObject) }),
+      },
+    },
+    async ({ params }) =>
+      jobResource(control, await control.scrubCommands.cancelJob(params.job_id)),
+  );
+
+  app.post(
+    "/api/v1/jobs/:job_id/actions/pause",
+    {
+      schema: {
+        operationId: "pauseJob",
+        summary: "Pause a check, repair, resync or recovery",
+        description:
+          "A check or repair keeps its position until it is resumed. For a resync or recovery the array's sync actions are frozen; a restart of the daemon ends that.",
+        tags: ["jobs"],
+        params: JobParams,
+        response: replies({ 200: RefTo(JobObject) }),
+      },
+    },
+    async ({ params }) => jobResource(control, await control.scrubCommands.pauseJob(params.job_id)),
+  );
+
+  app.post(
+    "/api/v1/jobs/:job_id/actions/resume",
+    {
+      schema: {
+        operationId: "resumeJob",
+        summary: "Let a paused job go on, at once or as soon as it may",
+        tags: ["jobs"],
+        params: JobParams,
+        response: replies({ 200: RefTo(JobObject) }),
+      },
+    },
+    async ({ params }) =>
+      jobResource(control, await control.scrubCommands.resumeJob(params.job_id)),
+  );
 };
 
 /** Registers the routes. */
@@ -64,18 +113,5 @@ export function registerJobRoutes(app: ApiServer, { control }: RouteContext): vo
     async ({ params }) => jobResource(control, control.jobs.get(params.job_id)),
   );
 
-  app.post(
-    "/api/v1/jobs/:job_id/actions/cancel",
-    {
-      schema: {
-        operationId: "cancelJob",
-        summary: "Cancel a running check or repair",
-        tags: ["jobs"],
-        params: JobParams,
-        response: replies({ 200: RefTo(JobObject) }),
-      },
-    },
-    async ({ params }) =>
-      jobResource(control, await control.memberCommands.cancelJob(params.job_id)),
-  );
+  registerActions(app, control);
 }
