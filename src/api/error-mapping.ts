@@ -138,6 +138,8 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   RAID_SLOTS_IN_USE: kind(409, "slots-in-use", "Members hold the raid slots"),
   RAID_BAD_BLOCKS_RECORDED: kind(409, "bad-blocks-recorded", "The list has entries"),
   RAID_CHANGE_UNSUPPORTED: kind(409, "change-unsupported", "The array cannot be changed so"),
+  RAID_STALE_MEMBER: kind(409, "stale-member", "The device missed updates of the array"),
+  RAID_MEMBER_MISSING: kind(409, "member-missing", "A member of the array is not there"),
   RAID_CHANGE_INCOMPLETE: kind(502, "change-incomplete", "The change stopped on the way"),
   RAID_UNSUPPORTED_LEVEL: LEVEL,
   HAL_LAB_MODE_OFF: kind(403, "lab-mode-off", "Lab mode is off"),

@@ -9,8 +9,8 @@ import type { Superblock } from "./superblock-fields.ts";
 import { MD_FEATURE_BITMAP_OFFSET, SECTOR_BYTES } from "./superblock-fields.ts";
 
 /**
- * The bitmap of the first in-sync member that has a sound one. It is stale when it missed updates
- * of the array, except in a cluster, where the slots of other nodes always lag. Source:
+ * The bitmap of the first in-sync member that has a sound one, those that missed updates of the
+ * array last: such a bitmap is stale. In a cluster the slots of other nodes always lag. Source:
  * drivers/md/md-bitmap.c md_bitmap_read_sb.
  */
 export function chooseBitmap(
@@ -19,25 +19,26 @@ export function chooseBitmap(
   freshest: Superblock,
 ): AssemblyBitmap {
   if ((freshest.featureMap & MD_FEATURE_BITMAP_OFFSET) === 0) return { state: "none" };
-  let absent: AssemblyBitmap = { state: "absent", reason: "unreadable" };
+  let second: AssemblyBitmap = { state: "absent", reason: "unreadable" };
   for (const [source, { placement, superblock: sb }] of members.entries()) {
     const bitmap = candidates[source]?.bitmap ?? null;
     if (placement.type !== "in-sync" || sb === null || bitmap === null) continue;
     if (bitmap === "unreadable") continue;
     if (!bitmap.ok) {
-      absent = { state: "absent", reason: bitmap.reason };
+      if (second.state === "absent") second = { state: "absent", reason: bitmap.reason };
       continue;
     }
     const superblock = bitmap.value;
     if (!bitmapFits(sb, superblock, syncSizeOf(freshest))) {
-      absent = { state: "absent", reason: "misplaced" };
+      if (second.state === "absent") second = { state: "absent", reason: "misplaced" };
       continue;
     }
     const lags = superblock.nodes === 0 && superblock.events < freshest.events;
     const isStale = lags || (superblock.state & BITMAP_STALE) !== 0;
-    return { state: isStale ? "stale" : "usable", superblock, source };
+    if (!isStale) return { state: "usable", superblock, source };
+    if (second.state === "absent") second = { state: "stale", superblock, source };
   }
-  return absent;
+  return second;
 }
 
 /** Sectors that the bitmap's bits cover: the component (raid1) or the array (raid10). */

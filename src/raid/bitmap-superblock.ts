@@ -16,7 +16,7 @@ export const BITMAP_MAJOR_CLUSTERED = 5;
 /** Bits of state. Source: drivers/md/md-bitmap.h enum bitmap_state. */
 export const BITMAP_STALE = 0x2;
 export const BITMAP_WRITE_ERROR = 0x4;
-/** Seconds between two sweeps unless somebody says otherwise. Source: mdadm.h DEFAULT_BITMAP_DELAY. */
+/** Seconds between two sweeps. Source: mdadm.h DEFAULT_BITMAP_DELAY. */
 export const BITMAP_DELAY_DEFAULT_SECONDS = 5;
 /** Most writes behind that a counter holds. Source: drivers/md/md-bitmap.h COUNTER_MAX. */
 export const WRITE_BEHIND_MAX = 16383;

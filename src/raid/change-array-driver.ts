@@ -3,12 +3,13 @@
  * change writes on each, and writing it.
  */
 
+import { assert } from "../common/assert.ts";
 import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayChange } from "./array-change.ts";
-import { assemble } from "./assembly.ts";
-import type { AssemblyStart } from "./assembly-types.ts";
+import type { AssemblyCandidate, AssemblyStart } from "./assembly-types.ts";
 import { readCandidate } from "./candidate-driver.ts";
+import { type CandidateRules, chooseCandidates } from "./change-candidates.ts";
 import {
   type ChangeDevice,
   type ChangeOutcome,
@@ -19,43 +20,46 @@ import { planChange } from "./change-plan.ts";
 import { changeSurvives } from "./change-survival.ts";
 import type { ChangeMember } from "./change-types.ts";
 
-/** The members that take part, as planning wants them. */
-const readMembers = async (
-  verdict: AssemblyStart,
-  devices: readonly ChangeDevice[],
-): Promise<ChangeMember[]> => {
-  const members: ChangeMember[] = [];
-  for (const [index, { placement, superblock }] of verdict.members.entries()) {
-    const device = devices[index];
-    const takesPart = ["in-sync", "rebuilding", "spare"].includes(placement.type);
-    if (!takesPart || superblock === null || device === undefined) continue;
-    members.push(await readChangeMember(device, superblock, verdict.shape.freshest));
-  }
-  return members;
-};
+export interface ArrayChanged extends ChangeOutcome {
+  /** The array as it was. */
+  readonly before: AssemblyStart;
+  /** False when it was that way already: nothing was written. */
+  readonly isChanged: boolean;
+}
 
 /**
- * Makes the change. `now`: milliseconds since the epoch. Errors: what assembly refuses, what
- * planChange refuses (nothing is written then), RAID_CHANGE_INCOMPLETE.
+ * Makes the change. `now`: milliseconds since the epoch.
+ * Errors: what assembly, the rules and planChange refuse, and then nothing is written, with
+ * `details.members` where the devices are at fault; RAID_CHANGE_INCOMPLETE.
  */
 export const changeArray = async (
   open: readonly { readonly path: string; readonly device: BlockDevice }[],
   change: ArrayChange,
   now: number,
-): Promise<ChangeOutcome> => {
-  const devices = open.map(({ path, device }, id): ChangeDevice => ({ id, path, device }));
-  const candidates = [];
-  for (const { path, device } of devices) candidates.push(await readCandidate(path, device));
-  const verdict = assemble(candidates);
-  if (verdict.verdict === "refuse") {
-    const { code, message, remedy, members } = verdict;
-    const list = members.map(({ path, reason, text }) => ({ path, reason, text }));
-    throw new CodedError(code, message, { remedy, details: { members: list } });
+  rules: CandidateRules = { allowStale: true, allowMissing: true },
+): Promise<ArrayChanged> => {
+  const candidates: AssemblyCandidate[] = [];
+  for (const { path, device } of open) candidates.push(await readCandidate(path, device));
+  const chosen = chooseCandidates(candidates, change, rules);
+  if (!chosen.ok) {
+    const { code, message, remedy } = chosen;
+    const members = chosen.members.map(({ path, reason, text }) => ({ path, reason, text }));
+    throw new CodedError(code, message, { remedy, details: { members } });
   }
-  const context = { now, freshest: verdict.shape.freshest };
-  const members = await readMembers(verdict, devices);
+  const context = { now, freshest: chosen.start.shape.freshest };
+  const devices: ChangeDevice[] = [];
+  const members: ChangeMember[] = [];
+  for (const { index, superblock } of chosen.members) {
+    const entry = open[index];
+    assert(entry !== undefined, "assembly answers for the devices it was given");
+    const device: ChangeDevice = { id: index, path: entry.path, device: entry.device };
+    devices.push(device);
+    members.push(await readChangeMember(device, superblock, context.freshest));
+  }
   const plan = planChange(members, change, context);
   if (!plan.ok) throw new CodedError(plan.code, plan.message, { remedy: plan.remedy });
-  const survives = (failed: ReadonlySet<number>) => changeSurvives(members, context, failed);
-  return runChange(plan.phases, devices, survives);
+  const survives = (failed: ReadonlySet<number>): boolean =>
+    changeSurvives(members, context, failed);
+  const outcome = await runChange(plan, devices, survives);
+  return { ...outcome, before: chosen.start, isChanged: plan.phases.length > 0 };
 };

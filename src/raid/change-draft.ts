@@ -47,7 +47,7 @@ export interface MemberDraft {
 }
 
 export interface ArrayDraft {
-  /** What all members share: name, sizes, roles, resync_offset … Its own-member fields say nothing. */
+  /** What all members share: name, sizes, roles …; its fields of a single member say nothing. */
   readonly template: Superblock;
   readonly bitmap: BitmapDraft | null;
   readonly members: readonly MemberDraft[];
@@ -130,11 +130,11 @@ function findBitmap(members: readonly MemberDraft[], freshest: Superblock): Bitm
     const slots = Math.max(nodes, 1);
     const isWhole = area.length >= slots * bitmapSlotBytes(bitmapChunks(syncSize, chunkBytes));
     const fits = isWhole && bitmapFits(own, decoded.value, syncSize);
-    if (lags || (state & BITMAP_STALE) !== 0 || !fits) return [];
-    return [{ area, superblock: decoded.value, leads: isInSync(draft) }];
+    if (lags || (state & BITMAP_STALE) !== 0) return [];
+    return [{ area, superblock: decoded.value, leads: isInSync(draft), fits }];
   });
   const lead = sound.find(({ leads }) => leads);
-  if (lead === undefined) return null;
+  if (lead === undefined || !sound.every(({ fits }) => fits)) return null;
   const { chunkBytes, nodes } = lead.superblock;
   const areas = sound
     .filter(({ superblock: sb }) => sb.chunkBytes === chunkBytes && sb.nodes === nodes)

@@ -9,7 +9,7 @@ import type { BlockDevice } from "../hal/block-device.ts";
 import type { MemberOp } from "./array-messages.ts";
 import { syncSizeOf } from "./assembly-bitmap.ts";
 import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-superblock.ts";
-import type { ChangeMember, ChangePhase } from "./change-types.ts";
+import type { ChangeMember, ChangePhase, ChangePlan } from "./change-types.ts";
 import { readRange } from "./content-driver.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
 import { SECTOR_BYTES, type Superblock } from "./superblock-fields.ts";
@@ -68,25 +68,33 @@ const readBitmapSlots = async (
 };
 
 /**
- * Runs the phases. `survives`: whether the array can do without the members that failed so far.
+ * Runs a plan. `survives`: whether the array can do without the members that failed so far.
  * Errors: RAID_CHANGE_INCOMPLETE when it cannot; what was done so far is safe, and the change may
  * be asked for again once the members work.
  */
 export const runChange = async (
-  phases: readonly ChangePhase[],
+  { phases, seal }: ChangePlan,
   devices: readonly ChangeDevice[],
   survives: (failed: ReadonlySet<number>) => boolean,
 ): Promise<ChangeOutcome> => {
   const failures = new Map<number, MemberFailure>();
-  for (const { ops } of phases) {
-    const working = devices.filter(({ id }) => ops.has(id) && !failures.has(id));
-    const results = await Promise.all(
-      working.map((entry) => runOps(entry, ops.get(entry.id) ?? [])),
-    );
-    for (const failure of results) if (failure !== null) failures.set(failure.id, failure);
-    if (failures.size > 0 && !survives(new Set(failures.keys()))) throw incomplete(failures);
+  for (const phase of phases) await runPhase(phase, devices, failures, survives);
+  if (failures.size > 0) {
+    for (const phase of seal) await runPhase(phase, devices, failures, survives);
   }
   return { failed: [...failures.values()] };
+};
+
+const runPhase = async (
+  { ops }: ChangePhase,
+  devices: readonly ChangeDevice[],
+  failures: Map<number, MemberFailure>,
+  survives: (failed: ReadonlySet<number>) => boolean,
+): Promise<void> => {
+  const working = devices.filter(({ id }) => ops.has(id) && !failures.has(id));
+  const results = await Promise.all(working.map((entry) => runOps(entry, ops.get(entry.id) ?? [])));
+  for (const failure of results) if (failure !== null) failures.set(failure.id, failure);
+  if (failures.size > 0 && !survives(new Set(failures.keys()))) throw incomplete(failures);
 };
 
 const runOps = async (

@@ -4,7 +4,7 @@ import { equalBytes } from "../common/bytes.ts";
 import { bitmapClusterName } from "./bitmap-superblock.ts";
 import { checkCluster, nodesFit, withNodes } from "./change-bitmap.ts";
 import { allBits } from "./change-bits.ts";
-import type { ArrayDraft } from "./change-draft.ts";
+import type { ArrayDraft, MemberDraft } from "./change-draft.ts";
 import { type ChangeRefusal, refuseChange } from "./change-types.ts";
 import { clusterNameBytes, setNameBytes } from "./create-plan.ts";
 import { superblockName } from "./superblock.ts";
@@ -30,7 +30,9 @@ export function rename(draft: ArrayDraft, name: string): Changed {
 
 /** Another UUID, in the bitmap too. Source: mdadm super1.c update_super1, "uuid". */
 export function changeUuid(draft: ArrayDraft, setUuid: Uint8Array): Changed {
-  if (equalBytes(setUuid, draft.template.setUuid)) return null;
+  // A change that was cut short: the freshest have the new one, the others follow.
+  const have = ({ superblock }: MemberDraft): boolean => equalBytes(superblock.setUuid, setUuid);
+  if (draft.members.every(have)) return null;
   const { bitmap } = draft;
   const slots = bitmap?.slots.map(({ superblock, bits }) => ({
     superblock: { ...superblock, uuid: setUuid },

@@ -28,7 +28,7 @@ import {
   isInSync,
   type MemberDraft,
 } from "./change-draft.ts";
-import type { ChangePhase } from "./change-types.ts";
+import type { ChangePhase, ChangePlan } from "./change-types.ts";
 import { encodeSuperblock } from "./superblock.ts";
 import {
   MD_FEATURE_BAD_BLOCKS,
@@ -49,13 +49,12 @@ const OWN_FEATURES =
   MD_FEATURE_REPLACEMENT;
 
 /** The steps that turn the array as found into `next`. `now` in milliseconds since the epoch. */
-export function planPhases(found: FoundArray, next: ArrayDraft, now: number): ChangePhase[] {
+export function planPhases(found: FoundArray, next: ArrayDraft, now: number): ChangePlan {
   const writer = new PhaseWriter(found.events, now);
   const ground = withRoom(found.draft, next);
   if (next.bitmap === null) {
     if (ground !== found.draft) writer.claim(withoutBitmap(ground, found.bitmap));
-    writer.claim(withoutBitmap({ ...next, bitmap: ground.bitmap }, found.bitmap));
-    return writer.phases;
+    return writer.finish(withoutBitmap({ ...next, bitmap: ground.bitmap }, found.bitmap));
   }
   if (ground.bitmap === null || !isSamePlace(ground.bitmap, next.bitmap)) {
     const isClaimed = found.bitmap !== "none";
@@ -64,8 +63,7 @@ export function planPhases(found: FoundArray, next: ArrayDraft, now: number): Ch
     if (ground !== found.draft) writer.claim(ground);
     if (!haveSameBits(ground.bitmap, next.bitmap)) writer.bits(ground.bitmap, next);
   }
-  writer.claim(next);
-  return writer.phases;
+  return writer.finish(next);
 }
 
 /** Sectors behind which everything is in sync, or "none" for all, when the bitmap is gone. */
@@ -138,7 +136,7 @@ function slotBytesOf({ syncSize, chunkBytes }: BitmapSuperblock): number {
 
 /** Collects steps and counts events. */
 class PhaseWriter {
-  readonly phases: ChangePhase[] = [];
+  readonly #phases: ChangePhase[] = [];
   readonly #now: number;
   #events: number;
 
@@ -173,13 +171,21 @@ class PhaseWriter {
     );
   }
 
+  /** The last claim, and the same once more for the case that a member failed. */
+  finish(draft: ArrayDraft): ChangePlan {
+    this.claim(draft);
+    const phases = this.#phases.splice(0);
+    this.claim(draft);
+    return { phases, seal: this.#phases.splice(0) };
+  }
+
   #write(members: readonly MemberDraft[], offset: number, data: Uint8Array): void {
     const ops = new Map<number, readonly MemberOp[]>();
     for (const { member, superblock } of members) {
       const at = (superblock.superOffset + offset) * SECTOR_BYTES;
       ops.set(member.id, [{ type: "write", offset: at, data }, { type: "flush" }]);
     }
-    this.phases.push({ ops });
+    this.#phases.push({ ops });
   }
 
   #superblocks(draft: ArrayDraft, members: readonly MemberDraft[]): void {
@@ -191,7 +197,7 @@ class PhaseWriter {
       const offset = superblock.superOffset * SECTOR_BYTES;
       ops.set(member.member.id, [{ type: "write", offset, data }, { type: "flush" }]);
     }
-    this.phases.push({ ops });
+    this.#phases.push({ ops });
   }
 
   #superblock({ template, bitmap }: ArrayDraft, { superblock: own }: MemberDraft): Superblock {

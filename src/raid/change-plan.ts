@@ -49,9 +49,9 @@ export function planChange(
     );
   }
   const next = changed(found, change);
-  if (next === null) return { ok: true, phases: [] };
+  if (next === null) return { ok: true, phases: [], seal: [] };
   if (isRefusal(next)) return next;
-  return { ok: true, phases: planPhases(found, next, context.now) };
+  return { ok: true, ...planPhases(found, next, context.now) };
 }
 
 /** The array with the change made; null when it is that way already. */

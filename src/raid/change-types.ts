@@ -57,10 +57,17 @@ export interface ChangeRefusal {
   readonly remedy: string;
 }
 
-/** No phases: the array is that way already. */
-export type ChangePlanned =
-  | { readonly ok: true; readonly phases: readonly ChangePhase[] }
-  | ChangeRefusal;
+/** What a change writes. No phases: the array is that way already. */
+export interface ChangePlan {
+  readonly phases: readonly ChangePhase[];
+  /**
+   * AFTER the phases, and only when a member failed on the way: one more update of the others, so
+   * that the failed one is too old to be taken for a member that is up to date.
+   */
+  readonly seal: readonly ChangePhase[];
+}
+
+export type ChangePlanned = ({ readonly ok: true } & ChangePlan) | ChangeRefusal;
 
 /** A refusal from its parts. */
 export function refuseChange(
