@@ -74,10 +74,14 @@ function placeActive(member: Sound, freshest: Sound): Judgement {
   );
 }
 
-/** True when no device holds the freshest member's raid slot in this superblock's view. */
+/**
+ * True when no device holds the freshest member's raid slot in this superblock's view, and the
+ * freshest no other one: raid slots move when a raid1 gets fewer of them.
+ */
 function believesFailed(sb: Superblock, freshest: Superblock): boolean {
   const role = ownRole(freshest);
   if (sb === freshest || role.type !== "slot") return false;
+  if (memberRole(sb, freshest.devNumber).type === "slot") return false;
   return !sb.devRoles.some((held) => held === role.raidSlot);
 }
 
