@@ -13,7 +13,8 @@ import { ArrayDriver, type ArrayHost } from "../../src/raid/array-driver.ts";
 import type { ArrayEvent, CommandOutcome } from "../../src/raid/array-messages.ts";
 import type { ArrayHappening } from "../../src/raid/array-status.ts";
 import { type AssembledArray, assembleDevices } from "../../src/raid/assemble-driver.ts";
-import { ArrayIo, type IoLink } from "../../src/raid/io-driver.ts";
+import { ArrayIo } from "../../src/raid/io-driver.ts";
+import type { IoLink } from "../../src/raid/leg-reports.ts";
 import { RUN_ACTIVE, type SharedArrayState } from "../../src/raid/shared-state.ts";
 import { readNewcomer } from "../../src/workers/newcomer.ts";
 import { Channel, type Scheduler, settle } from "./scheduler.ts";
@@ -65,8 +66,8 @@ export class SimArray {
     const { machine, shared, members } = assembled;
     this.driver = new ArrayDriver(machine, shared, members, this.#host());
     this.#workers = Array.from({ length: options.workers }, (_, worker) => this.#worker(worker));
-    for (const { slot, path, dataOffset } of assembled.legs) {
-      for (const { io } of this.#workers) io.openLeg(slot, this.#open(path), dataOffset);
+    for (const { leg, path, dataOffset } of assembled.legs) {
+      for (const { io } of this.#workers) io.openLeg(leg, this.#open(path), dataOffset);
     }
     this.shared.run = RUN_ACTIVE;
   }
@@ -106,7 +107,12 @@ export class SimArray {
     const member = this.#nextMember++;
     this.driver.addMember(member, { path: leg.path, device });
     this.#legs.set(leg.path, leg);
-    const found = await readNewcomer(device, { force: true, setUuid: this.#setUuid });
+    const found = await readNewcomer(device, {
+      force: true,
+      setUuid: this.#setUuid,
+      writeMostly: false,
+      failfast: false,
+    });
     const freshUuid = this.#options.prng.bytes(16);
     const newcomer = { ...found, member, path: leg.path, freshUuid };
     const outcome = await this.driver.command({ type, newcomer });
@@ -126,10 +132,10 @@ export class SimArray {
     const tell = (event: ArrayEvent) => toArray.post(() => this.driver.dispatch(event));
     const link: IoLink = {
       intent: (ranges) => tell({ type: "intent", worker, ranges }),
-      legError: (request, slot, op, message) =>
-        tell({ type: "leg-error", worker, request, slot, op, message }),
-      readError: (slot, offset, length, message) =>
-        tell({ type: "read-error", slot, offset, length, message }),
+      legReport: (request, leg, kind, message, ranges) =>
+        tell({ type: "leg-report", worker, request, leg, kind, message, ranges }),
+      readError: (leg, offset, length, message) =>
+        tell({ type: "read-error", leg, offset, length, message }),
     };
     const io = new ArrayIo({
       state: this.shared,
@@ -141,14 +147,14 @@ export class SimArray {
     return { io, toArray, fromArray: new Channel(scheduler.turn) };
   }
 
-  /** Every worker lets go of the leg that had the raid slot before, then opens the new one. */
-  async #openLegs(slot: number, path: string, dataOffset: number): Promise<null> {
+  /** Every worker lets go of the member that had the leg before, then opens the new one. */
+  async #openLegs(leg: number, path: string, dataOffset: number): Promise<null> {
     const opened = this.#workers.map(
       ({ io, fromArray, toArray }) =>
         new Promise<void>((resolve) => {
           fromArray.post(() => {
-            void io.dropLeg(slot).then(() => {
-              io.openLeg(slot, this.#open(path), dataOffset);
+            void io.dropLeg(leg).then(() => {
+              io.openLeg(leg, this.#open(path), dataOffset);
               toArray.post(() => resolve());
             });
           });
@@ -167,12 +173,13 @@ export class SimArray {
     return {
       now: () => scheduler.now,
       waitForRegion: scheduler.turn,
-      openLeg: (slot, path, dataOffset) => this.#openLegs(slot, path, dataOffset),
-      dropLeg: (slot) => {
-        for (const worker of this.#workers.keys()) toWorker(worker, (io) => void io.dropLeg(slot));
+      openLeg: (leg, path, dataOffset) => this.#openLegs(leg, path, dataOffset),
+      dropLeg: (leg) => {
+        for (const worker of this.#workers.keys()) toWorker(worker, (io) => void io.dropLeg(leg));
       },
       intentReady: (worker) => toWorker(worker, (io) => io.onIntentReady()),
-      legResolved: (worker, request) => toWorker(worker, (io) => io.onLegResolved(request)),
+      legResolved: (worker, request, isRecorded) =>
+        toWorker(worker, (io) => io.onLegResolved(request, isRecorded)),
       status: () => undefined,
       happening: (happening) => void this.happenings.push(happening),
       stopped: () => {

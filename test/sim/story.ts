@@ -184,8 +184,8 @@ class Story {
     let left = prng.below(12);
     const isBlocked = () => {
       const { shared } = this.#world.array;
-      for (let slot = 0; slot < shared.shape.raidSlots; slot++)
-        if (shared.leg(slot) === LEG_BLOCKED) return true;
+      for (let leg = 0; leg < shared.legs; leg++)
+        if (shared.leg(leg) === LEG_BLOCKED) return true;
       return false;
     };
     const at = writes() + 1 + prng.below(24);
