@@ -7,7 +7,7 @@ import { assert } from "../../src/common/assert.ts";
 import type { CommandOutcome } from "../../src/raid/array-messages.ts";
 import type { MemberStatus } from "../../src/raid/array-status.ts";
 import { SYNCED_ALL } from "../../src/raid/shared-state.ts";
-import { contentBytes, GEOMETRY } from "./media.ts";
+import { GEOMETRY } from "./media.ts";
 import type { SimLeg } from "./sim-array.ts";
 import type { World } from "./world.ts";
 
@@ -42,7 +42,7 @@ export class AdminMoves {
 
   #range() {
     const { prng } = this.#world;
-    const offset = 32 * 1024 + prng.below(contentBytes() / 512) * 512;
+    const offset = 32 * 1024 + prng.below(6144) * 512;
     return { offset, length: Math.min(4096, GEOMETRY.mediumBytes - offset) };
   }
 
@@ -91,6 +91,16 @@ export class AdminMoves {
     const leg = prng.pick(others.length > 0 && prng.below(8) > 0 ? others : legs);
     if (prng.below(2) === 0) leg.faults.disarmAll();
     this.#command(type, array.join(type, leg));
+  }
+
+  /** A member is to be replaced by a spare, now or when there is one. */
+  replace(): void {
+    const { prng, array } = this.#world;
+    const inSync = this.#members(({ states }) => states.includes("in_sync"));
+    const spares = this.#members(({ states }) => states[0] === "spare");
+    const path = prng.pick(inSync.length > 0 ? inSync : this.#members(() => true));
+    const withPath = spares.length > 0 && prng.below(2) === 0 ? prng.pick(spares) : null;
+    this.#command("replace", array.driver.command({ type: "replace", path, withPath }));
   }
 
   sync(action: "check" | "repair" | "idle"): void {

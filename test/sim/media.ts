@@ -3,11 +3,16 @@
 import { assert } from "../../src/common/assert.ts";
 import type { Prng } from "../../src/common/prng.ts";
 import type { SimMedium } from "../../src/hal/sim/crash-device.ts";
+import { ArrayMap } from "../../src/raid/array-map.ts";
+import { rangesFromRuns } from "../../src/raid/bad-block-list.ts";
+import type { BadRange } from "../../src/raid/bad-block-table.ts";
+import { badBlockRange, decodeBadBlocks } from "../../src/raid/bad-blocks.ts";
 import {
   bitmapChunks,
   decodeBitmapSuperblock,
   encodeBitmapSuperblock,
 } from "../../src/raid/bitmap-superblock.ts";
+import { parseRaid10Layout } from "../../src/raid/raid10-layout.ts";
 import { decodeSuperblock, encodeSuperblock, memberRole } from "../../src/raid/superblock.ts";
 import type { Superblock } from "../../src/raid/superblock-fields.ts";
 import {
@@ -21,40 +26,66 @@ const BITMAP_AT = 16 * SECTOR;
 const DATA_OFFSET = 64;
 const SIZE = 6144;
 const BITMAP_CHUNK = 64 * 1024;
-const CHUNKS = bitmapChunks(SIZE, BITMAP_CHUNK);
 const EVENTS = 5;
+/** The bad-block list lies behind the bitmap, as mdadm puts it. */
+const BBLOG = { bblogSize: 8, bblogOffset: 16 };
 
 export const GEOMETRY = {
   mediumBytes: (DATA_OFFSET + SIZE) * SECTOR,
   bitmapAt: BITMAP_AT,
   dataAt: DATA_OFFSET * SECTOR,
   chunkBytes: BITMAP_CHUNK,
-  chunks: CHUNKS,
 } as const;
-export const contentBytes = (): number => SIZE * SECTOR;
 
-/** A fresh raid1 array, legs equal and in sync, made by hand so that it stays small. */
-export const createOnMedia = (
-  media: readonly SimMedium[],
-  withBitmap: boolean,
-  prng: Prng,
-): void => {
+/** What kind of array a story is about. */
+export interface SimShape {
+  readonly map: ArrayMap;
+  readonly raidSlots: number;
+  /** Null for raid1. */
+  readonly raid10: { readonly layout: number; readonly chunkSectors: number } | null;
+  readonly hasBitmap: boolean;
+  readonly hasBadBlockLog: boolean;
+  /** Bitmap chunks. */
+  readonly chunks: number;
+}
+
+export interface SimShapeWords {
+  readonly raidSlots: number;
+  /** `n2`, `f2` …; null for raid1. */
+  readonly layout: string | null;
+  readonly chunkSectors: number;
+  readonly hasBitmap: boolean;
+  readonly hasBadBlockLog: boolean;
+}
+
+export const simShape = (words: SimShapeWords): SimShape => {
+  const layout = words.layout === null ? null : parseRaid10Layout(words.layout);
+  const raid10 = layout === null ? null : { layout, chunkSectors: words.chunkSectors };
+  const { raidSlots, hasBitmap, hasBadBlockLog } = words;
+  const map = new ArrayMap({ raidSlots, componentSectors: SIZE, raid10 });
+  const chunks = bitmapChunks(map.sizeBytes / SECTOR, BITMAP_CHUNK);
+  return { map, raidSlots, raid10, hasBitmap, hasBadBlockLog, chunks };
+};
+
+/** A fresh array, copies equal and in sync, made by hand so that it stays small. */
+export const createOnMedia = (media: readonly SimMedium[], shape: SimShape, prng: Prng): void => {
   const setUuid = prng.bytes(16);
   const roles = new Uint16Array(128).fill(0xffff);
   for (let index = 0; index < media.length; index++) roles[index] = index;
   const created = { seconds: 1_700_000_000, microseconds: 0 };
+  const { hasBitmap, hasBadBlockLog, raid10 } = shape;
   for (const [index, medium] of media.entries()) {
     const superblock: Superblock = {
-      featureMap: withBitmap ? 1 : 0,
+      featureMap: hasBitmap ? 1 : 0,
       setUuid,
       setName: new TextEncoder().encode("sim:md0".padEnd(32, "\0")),
       ctime: created,
-      level: 1,
-      layout: 0,
+      level: raid10 === null ? 1 : 10,
+      layout: raid10?.layout ?? 0,
       size: SIZE,
-      chunkSize: 0,
+      chunkSize: raid10?.chunkSectors ?? 0,
       raidDisks: media.length,
-      bitmapOffset: withBitmap ? 8 : 0,
+      bitmapOffset: hasBitmap ? 8 : 0,
       reshapeArea: new Uint8Array(24),
       newOffset: 0,
       dataOffset: DATA_OFFSET,
@@ -66,8 +97,7 @@ export const createOnMedia = (
       deviceUuid: prng.bytes(16),
       devFlags: 0,
       bblogShift: 0,
-      bblogSize: 0,
-      bblogOffset: 0,
+      ...(hasBadBlockLog ? BBLOG : { bblogSize: 0, bblogOffset: 0 }),
       utime: created,
       events: EVENTS,
       resyncOffset: "none",
@@ -75,17 +105,17 @@ export const createOnMedia = (
       devRoles: roles,
     };
     medium.preset(SUPER_OFFSET * SECTOR, encodeSuperblock(superblock));
-    if (withBitmap) medium.preset(BITMAP_AT, firstBitmap(setUuid));
+    if (hasBitmap) medium.preset(BITMAP_AT, firstBitmap(setUuid, shape.map.sizeBytes / SECTOR));
   }
 };
 
-const firstBitmap = (setUuid: Uint8Array): Uint8Array =>
+const firstBitmap = (setUuid: Uint8Array, syncSize: number): Uint8Array =>
   encodeBitmapSuperblock({
     version: 4,
     uuid: setUuid,
     events: EVENTS,
     eventsCleared: EVENTS,
-    syncSize: SIZE,
+    syncSize,
     state: 0,
     chunkBytes: BITMAP_CHUNK,
     daemonSleepSeconds: 5,
@@ -99,9 +129,13 @@ const firstBitmap = (setUuid: Uint8Array): Uint8Array =>
 /** A medium that claims a place in the array. */
 interface Leg {
   readonly medium: SimMedium;
+  /** Its role; -1 without one. */
+  readonly raidSlot: number;
   readonly superblock: Superblock;
   /** Chunks whose bit is set on it; null without a bitmap. */
   readonly bits: ReadonlySet<number> | null;
+  /** Ranges that nobody may read on it, bytes behind the data offset. */
+  readonly bad: readonly BadRange[];
 }
 
 /** What the media say after a stop. */
@@ -120,7 +154,20 @@ const legOf = (medium: SimMedium): Leg | null => {
     assert(decoded.reason === "no-magic", `a superblock became unreadable: ${decoded.reason}`);
     return null;
   }
-  return { medium, superblock: decoded.value, bits: bitsOf(medium, decoded.value) };
+  const superblock = decoded.value;
+  const role = memberRole(superblock, superblock.devNumber);
+  const raidSlot = role.type === "slot" ? role.raidSlot : -1;
+  const bad = badOf(medium, superblock);
+  return { medium, raidSlot, superblock, bits: bitsOf(medium, superblock), bad };
+};
+
+const badOf = (medium: SimMedium, superblock: Superblock): readonly BadRange[] => {
+  const range = badBlockRange(superblock);
+  if (range === null) return [];
+  const page = medium.durable.subarray(range.offset, range.offset + range.length);
+  const runs = decodeBadBlocks(page, superblock.bblogShift);
+  assert(runs !== null, "a bad-block list became unreadable");
+  return rangesFromRuns(runs, superblock.dataOffset);
 };
 
 const bitsOf = (medium: SimMedium, superblock: Superblock): Set<number> | null => {
@@ -131,7 +178,8 @@ const bitsOf = (medium: SimMedium, superblock: Superblock): Set<number> | null =
   if (!decoded.ok && memberRole(superblock, superblock.devNumber).type !== "slot") return null;
   assert(decoded.ok, "every leg keeps a readable bitmap");
   const bits = new Set<number>();
-  for (let chunk = 0; chunk < CHUNKS; chunk++) {
+  const chunks = bitmapChunks(decoded.value.syncSize, BITMAP_CHUNK);
+  for (let chunk = 0; chunk < chunks; chunk++) {
     if (((area[256 + (chunk >> 3)] ?? 0) & (1 << (chunk & 7))) !== 0) bits.add(chunk);
   }
   return bits;
@@ -164,61 +212,101 @@ export const viewMedia = (media: readonly SimMedium[]): MediaView => {
   };
 };
 
-const differ = (a: SimMedium, b: SimMedium, from: number, to: number): boolean => {
-  const lo = DATA_OFFSET * SECTOR + from;
-  const hi = DATA_OFFSET * SECTOR + Math.min(to, contentBytes());
-  return lo < hi && Buffer.compare(a.durable.subarray(lo, hi), b.durable.subarray(lo, hi)) !== 0;
+/** Bytes of two members that must be equal: `[from, to)` of the one against the other's place. */
+interface Pair {
+  readonly a: Leg;
+  readonly aAt: number;
+  readonly b: Leg;
+  readonly bAt: number;
+  readonly length: number;
+}
+
+const dataAt = (leg: Leg, at: number, length: number): Uint8Array =>
+  leg.medium.durable.subarray(
+    DATA_OFFSET * SECTOR + at,
+    DATA_OFFSET * SECTOR + at + Math.max(length, 0),
+  );
+
+const isBad = ({ bad }: Leg, at: number): boolean =>
+  bad.some(([from, to]) => from < at + SECTOR && at < to);
+
+const differ = ({ a, aAt, b, bAt, length }: Pair): boolean => {
+  if (Buffer.compare(dataAt(a, aAt, length), dataAt(b, bAt, length)) === 0) return false;
+  for (let at = 0; at < length; at += SECTOR) {
+    if (isBad(a, aAt + at) || isBad(b, bAt + at)) continue;
+    if (Buffer.compare(dataAt(a, aAt + at, SECTOR), dataAt(b, bAt + at, SECTOR)) !== 0) return true;
+  }
+  return false;
 };
 
 /**
- * Legs in sync are equal wherever they must be: everywhere when the superblocks say clean and
+ * In-sync copies are equal wherever they must be: everywhere when the superblocks say clean and
  * nothing is to be resynced, else in every chunk whose bit is missing on a leg. Legs under rebuild
  * hold what their superblock claims.
  */
-export const checkLegsOnMedia = (media: readonly SimMedium[]): void => {
+export const checkLegsOnMedia = (media: readonly SimMedium[], shape: SimShape): void => {
   const view = viewMedia(media);
-  const [first, ...others] = view.inSync;
-  assert(first !== undefined, "a leg in sync is left");
-  for (const leg of others) checkEqual(view, first, leg, resyncedUpTo(view));
-  for (const leg of view.rebuilding) checkEqual(view, first, leg, rebuiltUpTo(view, leg));
+  const { map } = shape;
+  const slots = new Set(view.inSync.map(({ raidSlot }) => raidSlot));
+  assert(map.copiesLeft((slot) => slots.has(slot)) > 0, "a copy of everything is left");
+  const step = Math.min(BITMAP_CHUNK, map.chunkBytes);
+  const resynced = resyncedUpTo(view, map.sizeBytes);
+  for (let offset = 0; offset < map.sizeBytes; offset += step) {
+    const [extent] = map.extents(offset, Math.min(step, map.sizeBytes - offset));
+    assert(extent !== undefined, "an extent of the array");
+    const legs = (wanted: readonly Leg[]) =>
+      extent.places.flatMap(({ slot, position }) =>
+        wanted.flatMap((leg) => (leg.raidSlot === slot ? [{ leg, position }] : [])),
+      );
+    const [first, ...others] = legs(view.inSync);
+    if (first === undefined) continue;
+    const chunk = Math.floor(offset / BITMAP_CHUNK);
+    for (const { leg, position } of others) {
+      const equal = hasBit(first.leg, leg, chunk)
+        ? Math.min(resynced - offset, extent.length)
+        : extent.length;
+      const pair = { a: first.leg, aAt: first.position, b: leg, bAt: position, length: equal };
+      if (differ(pair)) complain("legs", pair, offset);
+    }
+    for (const { leg, position } of legs(view.rebuilding)) {
+      const upTo = hasBit(first.leg, leg, chunk) ? rebuiltUpTo(view, leg) : claimOf(leg);
+      const equal = Math.min(upTo - position, extent.length);
+      const pair = { a: first.leg, aAt: first.position, b: leg, bAt: position, length: equal };
+      if (differ(pair)) complain("a leg under rebuild", pair, offset);
+    }
+  }
 };
 
-/** How far in-sync legs must be equal whatever the bits say, bytes. */
-const resyncedUpTo = (view: MediaView): number => {
+/** The chunk may differ between the two: its bit is on both, or there is no bitmap. */
+const hasBit = (a: Leg, b: Leg, chunk: number): boolean =>
+  a.bits === null || (a.bits.has(chunk) && b.bits?.has(chunk) === true);
+
+/** How far in-sync legs must be equal whatever the bits say, bytes of the array. */
+const resyncedUpTo = (view: MediaView, sizeBytes: number): number => {
   if (!view.clean) return 0;
   const claims = view.inSync.map(({ superblock: { resyncOffset } }) =>
-    resyncOffset === "none" ? contentBytes() : resyncOffset * SECTOR,
+    resyncOffset === "none" ? sizeBytes : resyncOffset * SECTOR,
   );
   // With a bitmap a checkpoint counts for nothing: the set bits say what is to be done.
   const claim = Math.min(...claims);
-  return view.dirty !== null && claim < contentBytes() ? 0 : claim;
+  return view.dirty !== null && claim < sizeBytes ? 0 : claim;
 };
 
+/** How far a leg under rebuild is equal whatever the bits say, bytes of the member. */
 const rebuiltUpTo = (view: MediaView, { superblock }: Leg): number => {
   const { recoveryOffset } = superblock;
   return view.clean && recoveryOffset !== "none" ? recoveryOffset * SECTOR : 0;
 };
 
-const checkEqual = (view: MediaView, first: Leg, leg: Leg, upTo: number): void => {
-  const { superblock } = leg;
-  const rebuilding = view.rebuilding.includes(leg);
+/** How far it is equal where no bit is set. */
+const claimOf = ({ superblock }: Leg): number => {
   const guided = (superblock.featureMap & MD_FEATURE_RECOVERY_BITMAP) !== 0;
-  const claimed =
-    rebuilding && !guided && superblock.recoveryOffset !== "none"
-      ? superblock.recoveryOffset * SECTOR
-      : contentBytes();
-  for (let chunk = 0; chunk < CHUNKS; chunk++) {
-    const from = chunk * BITMAP_CHUNK;
-    const to = Math.min(from + BITMAP_CHUNK, claimed);
-    const bitSet = first.bits === null || (first.bits.has(chunk) && leg.bits?.has(chunk) === true);
-    if (bitSet && upTo < to) {
-      if (upTo <= from || !differ(first.medium, leg.medium, from, upTo)) continue;
-    } else if (!differ(first.medium, leg.medium, from, to)) continue;
-    const what = rebuilding ? "a leg under rebuild" : "legs";
-    const why = bitSet ? "claimed equal" : "not dirty";
-    assert(false, `${what} differ in chunk ${chunk}, ${why}: ${describe(first)}; ${describe(leg)}`);
-  }
+  const { recoveryOffset } = superblock;
+  return guided || recoveryOffset === "none" ? SIZE * SECTOR : recoveryOffset * SECTOR;
 };
+
+const complain = (what: string, { a, b }: Pair, offset: number): void =>
+  assert(false, `${what} differ at ${offset} of the array: ${describe(a)}; ${describe(b)}`);
 
 const describe = ({ superblock: sb, bits }: Leg): string =>
   `number ${sb.devNumber} events ${sb.events} resync ${sb.resyncOffset} features ` +

@@ -16,10 +16,11 @@ import { ClientLoad } from "./client-load.ts";
 import { ContentModel } from "./content-model.ts";
 import {
   checkLegsOnMedia,
-  contentBytes,
   createOnMedia,
   GEOMETRY,
   type MediaView,
+  type SimShape,
+  simShape,
   viewMedia,
 } from "./media.ts";
 import { Scheduler, settle } from "./scheduler.ts";
@@ -38,6 +39,18 @@ export interface StoryWatch {
   readonly onTrace?: (line: string) => void;
 }
 
+/** An array of one of the story's layouts, with or without a bitmap and bad-block lists. */
+const drawShape = (plan: StoryPlan, prng: Prng): SimShape => {
+  const hasBitmap = prng.below(4) !== 0;
+  const word = prng.pick(plan.layouts);
+  const layout = word === "raid1" ? null : word;
+  const copies = layout === null ? 2 : Number(layout.slice(1));
+  const raidSlots = prng.between(copies, Math.max(plan.legsMax, copies) + 1);
+  const chunkSectors = layout === null ? 0 : prng.pick([8, 128]);
+  const hasBadBlockLog = plan.layouts.length > 1 && prng.below(2) === 0;
+  return simShape({ raidSlots, layout, chunkSectors, hasBitmap, hasBadBlockLog });
+};
+
 class Story {
   readonly #plan: StoryPlan;
   readonly #world: World;
@@ -54,8 +67,8 @@ class Story {
 
   constructor(plan: StoryPlan, seed: number, watch: StoryWatch) {
     const prng = new Prng(seed);
-    const hasBitmap = prng.below(4) !== 0;
-    const count = prng.between(2, plan.legsMax + 1);
+    const shape = drawShape(plan, prng);
+    const count = shape.raidSlots;
     const blank = plan.blankMax === 0 ? 0 : prng.below(plan.blankMax + 1);
     const { mediumBytes, dataAt } = GEOMETRY;
     const blanks = Array.from({ length: count + blank });
@@ -65,11 +78,11 @@ class Story {
       medium,
       faults: new FaultSwitch(),
     }));
-    createOnMedia(this.#media.slice(0, count), hasBitmap, prng);
-    const model = new ContentModel(contentBytes() / SECTOR);
+    createOnMedia(this.#media.slice(0, count), shape, prng);
+    const model = new ContentModel(shape.map.sizeBytes / SECTOR);
     this.#plan = plan;
     this.#watch = watch;
-    this.#world = new World(prng, new Scheduler(prng), legs, model, hasBitmap);
+    this.#world = new World(prng, new Scheduler(prng), legs, model, shape);
     this.#clients = new ClientLoad(this.#world);
     this.#admin = new AdminMoves(this.#world);
   }
@@ -116,13 +129,19 @@ class Story {
 
   // --- lives ------------------------------------------------------------------------------------
 
-  /** The media that are there at the next start: at least one that holds the newest data. */
+  /** The media that are there at the next start: enough that hold the newest data. */
   #present(): readonly SimLeg[] {
-    const { prng, legs, media } = this.#world;
+    const { prng, legs, media, shape } = this.#world;
     if (!this.#plan.mediaGoAway) return legs;
-    const current = new Set(viewMedia(media).inSync.map(({ medium }) => medium));
-    const needed = prng.pick(legs.filter((leg) => current.has(leg.medium)));
-    const present = legs.filter((leg) => leg === needed || prng.below(4) > 0);
+    const { inSync } = viewMedia(media);
+    const slotOf = new Map(inSync.map(({ medium, raidSlot }) => [medium, raidSlot]));
+    let present = [...legs];
+    for (const leg of legs) {
+      if (prng.below(4) > 0) continue;
+      const left = present.filter((other) => other !== leg);
+      const slots = new Set(left.map(({ medium }) => slotOf.get(medium)));
+      if (shape.map.copiesLeft((slot) => slots.has(slot)) > 0) present = left;
+    }
     if (present.length < legs.length) this.#world.loseLeg(false);
     return present;
   }
@@ -184,8 +203,7 @@ class Story {
     let left = prng.below(12);
     const isBlocked = () => {
       const { shared } = this.#world.array;
-      for (let leg = 0; leg < shared.legs; leg++)
-        if (shared.leg(leg) === LEG_BLOCKED) return true;
+      for (let leg = 0; leg < shared.legs; leg++) if (shared.leg(leg) === LEG_BLOCKED) return true;
       return false;
     };
     const at = writes() + 1 + prng.below(24);
@@ -237,6 +255,7 @@ class Story {
       case "heal":
       case "fail":
       case "remove":
+      case "replace":
         return this.#admin[name]();
       case "add":
       case "re-add":
@@ -336,7 +355,7 @@ class Story {
 
   #checkMedia(): void {
     this.#watch.onStop?.(this.#world.media);
-    checkLegsOnMedia(this.#world.media);
+    checkLegsOnMedia(this.#world.media, this.#world.shape);
   }
 
   /** A resync copies the chunks that were dirty and nothing else; a check finds no difference. */
@@ -354,9 +373,12 @@ class Story {
     if (found === null || found.dirty === null || lenient || resyncs.length !== 1) return;
     if (only?.details["outcome"] !== "done") return;
     const copied = Number(only.details["copied_bytes"]);
-    const { size } = found.dirty;
-    const due = size * GEOMETRY.chunkBytes;
-    assert(copied === due, `a resync copied ${copied} bytes, ${size} chunks were dirty`);
+    const { sizeBytes } = this.#world.shape.map;
+    const { chunkBytes } = GEOMETRY;
+    let due = 0;
+    for (const chunk of found.dirty)
+      due += Math.min((chunk + 1) * chunkBytes, sizeBytes) - chunk * chunkBytes;
+    assert(copied === due, `a resync copied ${copied} bytes, ${due} bytes were dirty`);
   }
 
   /** All legs are in sync and nothing is to be done, unless no metadata can be written any more. */

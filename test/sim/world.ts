@@ -3,6 +3,7 @@
 import { assert } from "../../src/common/assert.ts";
 import type { Prng } from "../../src/common/prng.ts";
 import type { ContentModel } from "./content-model.ts";
+import type { SimShape } from "./media.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimArray, SimLeg } from "./sim-array.ts";
 
@@ -10,7 +11,7 @@ export class World {
   readonly prng: Prng;
   readonly legs: readonly SimLeg[];
   readonly model: ContentModel;
-  readonly hasBitmap: boolean;
+  readonly shape: SimShape;
   scheduler: Scheduler;
   #array: SimArray | null = null;
   /** A leg was lost since all legs were last known equal. */
@@ -25,13 +26,13 @@ export class World {
     scheduler: Scheduler,
     legs: readonly SimLeg[],
     model: ContentModel,
-    hasBitmap: boolean,
+    shape: SimShape,
   ) {
     this.prng = prng;
     this.scheduler = scheduler;
     this.legs = legs;
     this.model = model;
-    this.hasBitmap = hasBitmap;
+    this.shape = shape;
   }
 
   get array(): SimArray {
