@@ -2,8 +2,10 @@
 
 import type { ArrayView } from "../control/array-view.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
+import { copiesNow } from "../control/survival.ts";
 import type { ArrayStatus, MemberStatus } from "../raid/array-status.ts";
 import type { Family, Sample } from "./metrics-family.ts";
+import { memberFamilies } from "./metrics-members.ts";
 
 const KIB = 1024;
 const MS_PER_SECOND = 1000;
@@ -158,12 +160,7 @@ const healthFamilies = (control: ControlPlane): Family[] => {
           })),
         ),
     },
-    gauge(
-      "satsuma_array_in_sync_copies",
-      "Copies that hold the content.",
-      "gauge",
-      (status) => status.inSyncCopies,
-    ),
+    gauge("satsuma_array_in_sync_copies", "Copies that hold the content.", "gauge", copiesNow),
     gauge(
       "satsuma_array_events_total",
       "Event count of the superblocks.",
@@ -269,6 +266,7 @@ export function arrayFamilies(control: ControlPlane): Family[] {
     ...healthFamilies(control),
     ...bitmapFamilies(control),
     ...syncFamilies(control),
+    ...memberFamilies(control),
     {
       name: "satsuma_device_up",
       help: "1 while the device is there and usable; the series stays when it is not.",

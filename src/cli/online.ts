@@ -3,14 +3,16 @@
 import type { Command } from "commander";
 import type { ArrayResource } from "../api/schemas/array.ts";
 import type { DeviceResource } from "../api/schemas/device.ts";
-import type { JobResource } from "../api/schemas/job.ts";
 import type { SyncActionResource } from "../api/schemas/sync-action.ts";
 import type { SystemResource } from "../api/schemas/system.ts";
 import { CodedError } from "../common/errors.ts";
 import type { ApiClient } from "./api-client.ts";
+import { registerChangeVerbs } from "./change-verbs.ts";
 import { registerEventsCommand } from "./events-command.ts";
 import { registerExportCommands } from "./export-commands.ts";
-import { followJob, followSync } from "./job-follow.ts";
+import { registerImportVerbs } from "./import-verbs.ts";
+import { followSync } from "./job-follow.ts";
+import { registerMemberVerbs } from "./member-verbs.ts";
 import {
   arrayPath,
   clientOf,
@@ -20,20 +22,12 @@ import {
   type OnlineFlags,
   withAccess,
 } from "./online-access.ts";
+import { printLines, reportArray, runJob, type VerbFlags } from "./online-verb.ts";
 import { outputIsTerminal, printJson, printText } from "./output.ts";
 import { detailLines, sizeText, statusLines } from "./status-text.ts";
 
-/** Seconds a verb waits for its job before it tells that the job goes on. */
-const VERB_WAIT_SECONDS = 60;
 const WATCH_MS = 1000;
 const CLEAR_SCREEN = "\u001b[H\u001b[2J";
-
-interface VerbFlags extends OnlineFlags {
-  readonly force?: boolean;
-  readonly wait?: boolean;
-}
-
-const printLines = (lines: readonly string[]): void => printText(`${lines.join("\n")}\n`);
 
 const statusText = async (client: ApiClient, names: readonly string[]): Promise<string> => {
   const system = await client.request<SystemResource>("GET", "/api/v1/system");
@@ -97,85 +91,6 @@ const registerReading = (program: Command): void => {
   );
 };
 
-/** Prints what a verb on an array led to. */
-const report = (flags: OnlineFlags, array: ArrayResource): void => {
-  if (flags.json) {
-    printJson(array);
-  } else {
-    printLines(statusLines(array));
-  }
-};
-
-/** Runs a verb that answers with a job or the final resource, and waits for the job. */
-const runJob = async (
-  client: ApiClient,
-  method: string,
-  path: string,
-  body?: unknown,
-): Promise<void> => {
-  const reply = await client.request<Partial<JobResource>>(method, path, {
-    wait: VERB_WAIT_SECONDS,
-    ...(body === undefined ? {} : { body }),
-  });
-  if (reply.kind !== undefined && reply.id !== undefined && reply.state !== "succeeded") {
-    await followJob(client, reply.id);
-  }
-};
-
-const registerMembers = (program: Command): void => {
-  const verb = (name: string, description: string): Command =>
-    withAccess(program.command(name).description(description))
-      .argument("<array>", "uuid or name")
-      .argument("<device...>", "ids or paths");
-  const each = async (
-    name: string,
-    devices: readonly string[],
-    flags: VerbFlags,
-    act: (client: ApiClient, device: string) => Promise<void>,
-  ): Promise<void> => {
-    const client = clientOf(flags);
-    for (const device of devices) {
-      await act(client, await deviceId(client, device));
-    }
-    if (flags.wait) {
-      await followSync(client, await fetchArray(client, name));
-    }
-    report(flags, await fetchArray(client, name));
-  };
-  const memberPath = (name: string, device: string): string =>
-    `${arrayPath(name)}/members/${encodeURIComponent(device)}`;
-
-  verb("add", "add devices: rebuilt into an empty raid slot, else spares")
-    .option("--force", "take devices that hold something else")
-    .option("--wait", "wait until the recovery is done")
-    .action((name: string, devices: string[], flags: VerbFlags) =>
-      each(name, devices, flags, (client, device) =>
-        runJob(client, "POST", `${arrayPath(name)}/members`, {
-          device_id: device,
-          force: flags.force ?? false,
-        }),
-      ),
-    );
-  verb("re-add", "take back members that were here before, by the bitmap")
-    .option("--wait", "wait until the recovery is done")
-    .action((name: string, devices: string[], flags: VerbFlags) =>
-      each(name, devices, flags, (client, device) =>
-        runJob(client, "POST", `${memberPath(name, device)}/actions/re-add`),
-      ),
-    );
-  verb("fail", "mark members faulty").action((name: string, devices: string[], flags: VerbFlags) =>
-    each(name, devices, flags, (client, device) =>
-      client.request("POST", `${memberPath(name, device)}/actions/fail`),
-    ),
-  );
-  verb("remove", "take faulty members or spares out").action(
-    (name: string, devices: string[], flags: VerbFlags) =>
-      each(name, devices, flags, (client, device) =>
-        client.request("DELETE", memberPath(name, device)),
-      ),
-  );
-};
-
 const registerSync = (program: Command): void => {
   for (const [action, description] of [
     ["check", "compare all copies"],
@@ -192,7 +107,7 @@ const registerSync = (program: Command): void => {
         if (flags.wait) {
           await followSync(client, await fetchArray(client, name));
         }
-        report(flags, await fetchArray(client, name));
+        reportArray(flags, await fetchArray(client, name));
       });
   }
 };
@@ -211,7 +126,7 @@ const registerStarting = (program: Command): void => {
       if (forget) {
         printText(flags.json ? "{}\n" : `${array.name} stopped and forgotten\n`);
       } else {
-        report(flags, await fetchArray(client, array.id));
+        reportArray(flags, await fetchArray(client, array.id));
       }
     });
 
@@ -236,16 +151,8 @@ const registerStarting = (program: Command): void => {
         );
         const body =
           name === undefined ? { import: ids, read_only } : { assemble: name, read_only };
-        const started = await client.request<ArrayResource | JobResource>(
-          "POST",
-          "/api/v1/arrays",
-          { body, wait: VERB_WAIT_SECONDS },
-        );
-        if ("kind" in started) {
-          await followJob(client, started.id);
-        }
-        const id = "kind" in started ? (started.subject.split("/").at(-1) ?? "") : started.id;
-        report(flags, await fetchArray(client, id));
+        const id = await runJob(client, "POST", "/api/v1/arrays", body);
+        reportArray(flags, await fetchArray(client, id));
       },
     );
 };
@@ -253,7 +160,9 @@ const registerStarting = (program: Command): void => {
 /** Registers every online verb. */
 export function registerOnlineCommands(program: Command): void {
   registerReading(program);
-  registerMembers(program);
+  registerMemberVerbs(program);
+  registerChangeVerbs(program);
+  registerImportVerbs(program);
   registerSync(program);
   registerStarting(program);
   registerExportCommands(program);

@@ -5,6 +5,7 @@
  */
 
 import type { ArrayResource, SyncResource } from "../api/schemas/array.ts";
+import type { ArrayCandidateResource } from "../api/schemas/array-candidate.ts";
 import type { MemberResource } from "../api/schemas/member.ts";
 
 const KIB = 1024;
@@ -55,19 +56,38 @@ export function syncLine(sync: SyncResource): string {
   return `${barText(sync.percent)}  ${word} = ${percent}% (${done}) finish=${left} speed=${speed}`;
 }
 
-const flagOf = (member: MemberResource): string => {
-  if (member.states.includes("faulty")) {
-    return "(F)";
+const flagOf = ({ states }: MemberResource): string => {
+  const mostly = states.includes("writemostly") ? "(W)" : "";
+  if (states.includes("faulty")) {
+    return `${mostly}(F)`;
   }
-  return member.states.includes("spare") && !member.states.includes("rebuilding") ? "(S)" : "";
+  if (states.includes("replacement")) {
+    return `${mostly}(R)`;
+  }
+  return states.includes("spare") && !states.includes("rebuilding") ? `${mostly}(S)` : mostly;
+};
+
+const LAYOUT_NAMES = { n: "near", f: "far", o: "offset" } as const;
+
+/** ` 512K chunks 2 near-copies`, as mdstat; empty for raid1. */
+const geometryText = ({ layout, chunk_size }: ArrayResource["config"]): string => {
+  if (layout === null || chunk_size === null) {
+    return "";
+  }
+  const word = LAYOUT_NAMES[layout.charAt(0) as keyof typeof LAYOUT_NAMES];
+  const copies = /^[nfo][0-9]+$/.test(layout) ? `${layout.slice(1)} ${word}-copies` : layout;
+  return ` ${Math.floor(chunk_size / KIB)}K chunks ${copies}`;
 };
 
 const slotsText = (array: ArrayResource): string => {
   const slots = Array.from({ length: array.config.raid_devices }, (_, slot) => {
-    const member = array.status.members.find((candidate) => candidate.slot === slot);
-    return member?.states.includes("in_sync") ? "U" : "_";
+    const isInSync = array.status.members.some(
+      ({ slot: held, states }) => held === slot && states.includes("in_sync"),
+    );
+    return isInSync ? "U" : "_";
   });
-  return `[${array.config.raid_devices}/${array.status.in_sync_copies}] [${slots.join("")}]`;
+  const total = array.config.raid_devices;
+  return `[${total}/${total - array.status.degraded}] [${slots.join("")}]`;
 };
 
 const bitmapLine = (array: ArrayResource): string[] => {
@@ -95,7 +115,8 @@ export function statusLines(array: ArrayResource): string[] {
   if (!isRunning) {
     return [head.join(" "), health, ...reasons];
   }
-  const size = `${Math.floor(config.size / KIB)} blocks super ${config.metadata}`;
+  const blocks = `${Math.floor(config.size / KIB)} blocks super ${config.metadata}`;
+  const size = `${blocks}${geometryText(config)}`;
   return [
     head.join(" "),
     `      ${size} ${slotsText(array)}`,
@@ -122,15 +143,21 @@ export function detailLines(array: ArrayResource): string[] {
   const count = (state: MemberResource["states"][number]): number =>
     status.members.filter((member) => member.states.includes(state)).length;
   const row = (label: string, value: string): string => `${label.padStart(20)} : ${value}`;
-  const size = `${Math.floor(config.size / KIB)} (${sizeText(config.size)})`;
+  const size = (bytes: number): string => `${Math.floor(bytes / KIB)} (${sizeText(bytes)})`;
   return [
     `${array.name}:`,
     row("Version", config.metadata),
     row("Creation Time", array.created_at),
     row("Raid Level", config.level),
-    row("Array Size", size),
+    row("Array Size", size(config.size)),
+    row("Used Dev Size", size(config.member_size)),
     row("Raid Devices", String(config.raid_devices)),
     row("Intent Bitmap", config.bitmap.type),
+    ...(config.home_cluster === null
+      ? []
+      : [row("Cluster Name", `${config.home_cluster}, ${config.bitmap.nodes} nodes`)]),
+    ...(config.layout === null ? [] : [row("Layout", config.layout)]),
+    ...(config.chunk_size === null ? [] : [row("Chunk Size", sizeText(config.chunk_size))]),
     "",
     row("State", `${status.array_state}, ${status.health}`),
     row("Copies In Sync", String(status.in_sync_copies)),
@@ -143,10 +170,32 @@ export function detailLines(array: ArrayResource): string[] {
     "",
     row("UUID", array.id),
     row("Events", String(status.events)),
-    row("Mismatches", `${status.mismatch_count} sectors`),
+    row("Mismatches", `${status.mismatch_count} sectors in ${status.mismatch_ranges} ranges`),
     row("Exports", status.exports.length === 0 ? "none" : status.exports.join(", ")),
     "",
     "  Number   RaidDevice   State                    Member",
     ...status.members.map(memberRow),
+  ];
+}
+
+/** The lines of an array that was found and does not run. */
+export function candidateLines(found: ArrayCandidateResource): string[] {
+  const host = found.homehost === null ? "" : ` of host ${found.homehost}`;
+  const layout = found.layout === null ? "" : ` ${found.layout}`;
+  const verdict =
+    found.refusal !== null
+      ? `cannot start: ${found.refusal.message}; ${found.refusal.correction}`
+      : found.complete
+        ? `would start${found.degraded === 0 ? "" : `, degraded by ${found.degraded}`}`
+        : "would start with --run only: a working member is not here";
+  const known = found.registered ? " (known here)" : "";
+  return [
+    `${found.name}${host}: ${found.level}${layout}, ${found.raid_devices} raid devices, super ${found.metadata}${known}`,
+    `      UUID ${found.id}`,
+    `      ${verdict}`,
+    ...found.members.map(
+      ({ device_id, path, message }) => `      ${device_id} (${path}) ${message}`,
+    ),
+    "",
   ];
 }

@@ -6,6 +6,7 @@
 import type { ArrayHealth } from "../raid/array-status.ts";
 import type { ArrayView, HealthReason } from "./array-view.ts";
 import { subjectOf } from "./subject.ts";
+import { survivesNow } from "./survival.ts";
 
 /** One thing to attend to; `subject` is a resource's path. */
 export interface Attention {
@@ -44,7 +45,7 @@ const NUMBER_WORDS = ["no", "one", "two", "three", "four", "five"];
 
 /** What may still fail, over all arrays: the weakest one counts. */
 const survivalSentence = (views: readonly ArrayView[]): string => {
-  const spare = Math.min(...views.map((view) => Math.max(0, (view.status?.inSyncCopies ?? 0) - 1)));
+  const spare = Math.min(...views.map(({ status }) => (status === null ? 0 : survivesNow(status))));
   if (spare === 0) {
     return views.length === 1
       ? "Its last in-sync member must not fail."
@@ -69,7 +70,9 @@ const progressOf = (view: ArrayView): string => {
 
 const phrase = (view: ArrayView): string => {
   const { name } = view.record;
-  const copies = `${view.status?.inSyncCopies ?? 0} of ${view.status?.raidDevices ?? 0} copies`;
+  const { raidDevices = 0, degraded = 0, level = "raid1" } = view.status ?? {};
+  const word = level === "raid1" ? "copies" : "members";
+  const copies = `${raidDevices - degraded} of ${raidDevices} ${word}`;
   switch (view.health) {
     case "failed":
       return view.status?.arrayState === "broken"

@@ -8,12 +8,14 @@ export const JobKind = Type.Enum([
   "array.create",
   "array.assemble",
   "array.stop",
+  "array.grow",
   "array.resync",
   "array.recover",
   "array.check",
   "array.repair",
   "member.add",
   "member.re-add",
+  "member.replace",
 ]);
 export type JobKindWord = Static<typeof JobKind>;
 
@@ -47,6 +49,7 @@ export const JobObject = Closed(
     ),
     node: Type.String(),
     cancelable: Type.Boolean(),
+    pausable: Type.Boolean(),
     created_by: Type.String(),
     created_at: Time,
     started_at: Nullable(Time),
