@@ -241,8 +241,9 @@ export const startArray = (input: StartInput): StartedArray => {
     template: input.freshest,
     map: shared.map,
     logicalBlockBytes: input.logicalBlockBytes,
-    // One more than an update that a member now missing may hold and these members do not.
-    events: input.freshest.events + (dropsMembers ? 1 : 0),
+    events: input.freshest.events,
+    // A member now missing may hold one more update than these do.
+    mustOutrun: dropsMembers,
     resyncFrom,
     syncReason: reasonOf(input),
     claims: { resyncFrom, recovered },

@@ -180,6 +180,8 @@ export interface ArrayState {
   /** Largest logical block of the members, bytes: what clients may count on. */
   readonly logicalBlockBytes: number;
   events: number;
+  /** The next update must end two above these events: somebody may be one ahead. */
+  mustOutrun: boolean;
   /** Bytes known in sync, or "none" when there is nothing to resync. */
   resyncFrom: number | "none";
   /** Why a pending resync is needed. */

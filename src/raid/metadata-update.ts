@@ -254,7 +254,19 @@ const startUpdate = (state: ArrayState): void => {
   // A bitmap with fewer events than the superblocks counts as stale: it never has them, not even
   // between two steps.
   const steps = work.steppedBack ? [...superblocks, bitmapPhase] : [bitmapPhase, ...superblocks];
-  begin(state, "update", work, [...flush, ...steps]);
+  const again = state.mustOutrun ? [outrunPhase, bitmapPhase, ...superblocks] : [];
+  begin(state, "update", work, [...flush, ...steps, ...again]);
+};
+
+/**
+ * A member that takes no part may hold the events that all others have now: they go up once more.
+ * One at a time, for whoever is two behind when the power goes counts as stale.
+ */
+const outrunPhase = (state: ArrayState): Phase => {
+  state.mustOutrun = false;
+  state.events++;
+  state.bitmap?.setHeader(state.events, state.bitmap.superblock.eventsCleared);
+  return { ios: [] };
 };
 
 const promote = (state: ArrayState, id: number, work: Pending): void => {
@@ -425,7 +437,7 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
     steppedBack: false,
   };
   // A member may still hold the events from before the step back: the next update must exceed them.
-  if (work.steppedBack) state.events++;
+  if (work.steppedBack) state.mustOutrun = true;
   // Some members may say clean by now: the next update says dirty on all that are left. Writes
   // that were not allowed stay so until it is durable.
   state.clean = false;
