@@ -53,6 +53,8 @@ export class ScrubPasses {
   readonly #logger: Logger;
   /** The unfinished pass of each array. */
   readonly #open = new Map<string, ScrubPass>();
+  /** The pass of each array that ended last: its last numbers come after its end. */
+  readonly #ended = new Map<string, ScrubPass>();
   /** The latest run of the engine for each array; kept until its last numbers are in. */
   readonly #parts = new Map<string, Part>();
   readonly #storedAt = new Map<string, number>();
@@ -102,10 +104,10 @@ export class ScrubPasses {
 
   /** Passes of an array, newest first. */
   page(uuid: string, limit: number): ScrubPass[] {
-    const open = this.#open.get(uuid);
+    const known = [this.#open.get(uuid), this.#ended.get(uuid)];
     return this.#records.page(uuid, limit).map((document) => {
       const pass = JSON.parse(document) as ScrubPass;
-      return pass.id === open?.id ? open : pass;
+      return known.find((candidate) => candidate?.id === pass.id) ?? pass;
     });
   }
 
@@ -148,7 +150,7 @@ export class ScrubPasses {
 
   /** Forgets an array that the registry forgot. */
   forget(uuid: string): void {
-    for (const map of [this.#open, this.#parts, this.#storedAt, this.#lastWhole]) {
+    for (const map of [this.#open, this.#ended, this.#parts, this.#storedAt, this.#lastWhole]) {
       map.delete(uuid);
     }
   }
@@ -246,18 +248,14 @@ export class ScrubPasses {
 
   /** The first status after a run has its last numbers; the pass may have ended by then. */
   #settle({ before }: Part, status: ArrayStatus): void {
-    const open = this.#open.get(before.uuid);
-    const pass = open?.id === before.id ? open : this.#stored(before);
-    if (pass === null) {
+    const known = [this.#open.get(before.uuid), this.#ended.get(before.uuid)];
+    const pass = known.find((candidate) => candidate?.id === before.id);
+    if (pass === undefined) {
       return;
     }
     const end = pass.to ?? status.sizeBytes;
     const all = { position: end, comparedBytes: end - pass.from };
     this.#put({ ...pass, ...found(before, status), ...(pass.state === "succeeded" ? all : {}) });
-  }
-
-  #stored({ uuid, id }: ScrubPass): ScrubPass | null {
-    return this.page(uuid, 2).find((pass) => pass.id === id) ?? null;
   }
 
   /** Keeps and stores a pass. A database that refuses leaves an unfinished one in memory. */
@@ -267,6 +265,7 @@ export class ScrubPasses {
     const { id, uuid, startedAt, endedAt } = pass;
     if (isEnded) {
       this.#open.delete(uuid);
+      this.#ended.set(uuid, pass);
     } else {
       this.#open.set(uuid, pass);
     }

@@ -40,6 +40,9 @@ export class SpareGroupService {
   /** Moves that failed, with how the array looked then: tried again once it looks different. */
   readonly #refused = new Map<string, string>();
 
+  /** Spares that are in no array now, told once each. */
+  readonly #stranded = new Set<string>();
+
   constructor(options: SpareGroupServiceOptions) {
     this.#options = options;
   }
@@ -133,14 +136,15 @@ export class SpareGroupService {
         );
       }
       records.endMove(path);
+      this.#stranded.delete(path);
       const message = `spare ${path} of ${names.from} stays there, ${names.to} cannot take it: ${why}`;
       this.#record(to, "spare.move-failed", "warning", message, { path, from, to });
     } catch (error) {
       // Its record stays: the next round tries again to bring it back.
       logger.error({ path, error }, "spare-put-back-failed");
       const message = `spare ${path} could neither go to ${names.to} (${why}) nor back to ${names.from}`;
-      if (this.#refused.get(path) !== message) {
-        this.#refused.set(path, message);
+      if (!this.#stranded.has(path)) {
+        this.#stranded.add(path);
         this.#record(from, "spare.move-failed", "critical", message, { path, from, to });
       }
     }

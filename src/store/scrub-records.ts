@@ -31,9 +31,9 @@ ON CONFLICT (id) DO UPDATE SET is_ended = excluded.is_ended,
   document = excluded.document`;
 
 const PRUNE = `
-DELETE FROM scrubs WHERE array_uuid = ?1 AND is_ended = 1
-  AND id NOT IN (SELECT id FROM scrubs WHERE array_uuid = ?1 ORDER BY id DESC LIMIT ?2)
-  AND id IS NOT (SELECT max(id) FROM scrubs WHERE array_uuid = ?1 AND is_whole_success = 1)`;
+DELETE FROM scrubs WHERE array_uuid = ? AND is_ended = 1
+  AND id NOT IN (SELECT id FROM scrubs WHERE array_uuid = ? ORDER BY id DESC LIMIT ?)
+  AND id IS NOT (SELECT max(id) FROM scrubs WHERE array_uuid = ? AND is_whole_success = 1)`;
 
 /** The tables of schedules and scrubs. */
 export class ScrubRecords {
@@ -117,7 +117,8 @@ export class ScrubRecords {
         row.document,
       );
       if (row.isEnded) {
-        this.#database.run(PRUNE, row.arrayUuid, SCRUBS_KEPT);
+        const { arrayUuid } = row;
+        this.#database.run(PRUNE, arrayUuid, arrayUuid, SCRUBS_KEPT, arrayUuid);
       }
     });
   }

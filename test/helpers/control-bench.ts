@@ -28,6 +28,8 @@ export interface BenchOptions {
   readonly devicePaths?: readonly string[];
   /** Takes part in what control asks of the filesystem. */
   readonly files?: DeviceFiles;
+  /** Wall time to begin with, milliseconds. */
+  readonly now?: number;
   /** Called with the store before control starts, to let it fail. */
   readonly onStore?: (store: Store) => void;
 }
@@ -54,7 +56,7 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
   const store = openStore({ path: join(folder, "satsuma.db") });
   const token = issueToken(store.tokens, "admin", 0);
   options.onStore?.(store);
-  const clock = { now: 1_700_000_000_000 };
+  const clock = { now: options.now ?? 1_700_000_000_000 };
   let ids = 0;
   const control = new ControlPlane({
     store,
@@ -73,8 +75,9 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
     logger: silentLogger,
   });
   await control.start();
-  // Tests tick the watch themselves.
+  // Tests tick the watch and make the rounds themselves.
   await control.monitor.stop();
+  await control.rounds.stop();
   return {
     control,
     engine,
@@ -84,6 +87,7 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
     image: (name) => join(disks, `${name}.img`),
     kill: async () => {
       await control.monitor.stop();
+      await control.rounds.stop();
       store.close();
     },
     [Symbol.asyncDispose]: async () => {

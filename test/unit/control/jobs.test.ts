@@ -245,14 +245,46 @@ test(
 );
 
 test(
-  "an interrupted job whose array does something else instead is cancelled",
+  "an interrupted recovery whose array does something else instead is cancelled",
   withJobs(async (bench, restart) => {
-    observe(bench, { action: "check" });
+    observe(bench, { action: "recover" });
     const id = bench.syncJobs.jobOf(ARRAY_UUID) as string;
     const again = restart();
     observe(again, { action: "resync", startedAt: 9 });
     assert.is(again.jobs.get(id).state, "cancelled");
     assert.is(again.jobs.get(again.syncJobs.jobOf(ARRAY_UUID) as string).kind, "array.resync");
+  }),
+);
+
+test(
+  "an interrupted check waits for its turn while the array resyncs",
+  withJobs(async (bench, restart) => {
+    observe(bench, { action: "check" });
+    const id = bench.syncJobs.jobOf(ARRAY_UUID) as string;
+    const again = restart();
+    observe(again, { action: "resync", startedAt: 9 });
+    assert.is(again.jobs.get(id).state, "interrupted");
+    again.syncJobs.finished(ARRAY_UUID, "done");
+    observe(again, { action: "check", startedAt: 12 });
+    assert.is(again.syncJobs.jobOf(ARRAY_UUID), id);
+  }),
+);
+
+test(
+  "a job that is held at its action's early end goes on with it, over a restart too",
+  withJobs(async (bench, restart) => {
+    bench.syncJobs.onEnd((_uuid, _action, outcome) =>
+      outcome === "done" ? null : { state: "paused", line: "paused by the user" },
+    );
+    observe(bench, { action: "check", startedAt: 5, completedBytes: 300 });
+    const id = bench.syncJobs.jobOf(ARRAY_UUID) as string;
+    bench.syncJobs.finished(ARRAY_UUID, "cancelled");
+    observe(bench, null);
+    assert.is(bench.jobs.get(id).state, "paused");
+    const again = restart();
+    assert.is(again.jobs.get(id).state, "paused");
+    observe(again, { action: "check", startedAt: 9, completedBytes: 300 });
+    assert.equal([again.syncJobs.jobOf(ARRAY_UUID), again.jobs.get(id).state], [id, "running"]);
   }),
 );
 
