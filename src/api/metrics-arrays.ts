@@ -173,6 +173,12 @@ const healthFamilies = (control: ControlPlane): Family[] => {
       "gauge",
       (status) => status.mismatchCount,
     ),
+    gauge(
+      "satsuma_array_mismatch_ranges",
+      "Ranges that the last check or repair found different.",
+      "gauge",
+      (status) => status.mismatches.ranges.length,
+    ),
     {
       name: "satsuma_array_last_check_timestamp_seconds",
       help: "End of the last check or repair of the whole array; absent when there was none.",

@@ -66,6 +66,11 @@ export function createOptionsOf(
       "use 1 to 31 bytes",
     );
   }
+  const { bitmapChunkBytes } = words;
+  if (bitmapChunkBytes !== null && !isBitmapChunk(bitmapChunkBytes)) {
+    const message = `a bitmap chunk of ${bitmapChunkBytes} bytes is no power of two`;
+    return refuse("RAID_BAD_BITMAP_CHUNK", message, "use a power of two from 4K to 2G");
+  }
   const decided = shapeOf(words);
   if (!decided.ok) return decided;
   return {
@@ -76,7 +81,7 @@ export function createOptionsOf(
       spareDevices: memberCount - words.raidDevices,
       minor: MINORS[words.metadata],
       bitmap: words.bitmap,
-      bitmapChunkBytes: words.bitmapChunkBytes,
+      bitmapChunkBytes,
       bitmapDelaySeconds: BITMAP_DELAY_SECONDS,
       nodes: words.bitmap === "clustered" ? words.nodes : 0,
       clusterName: words.bitmap === "clustered" ? words.clusterName : "",
@@ -88,6 +93,10 @@ export function createOptionsOf(
     },
   };
 }
+
+/** Source: mdadm.8 --bitmap-chunk: a power of two; super1.c add_internal_bitmap1: 4 KiB at least. */
+const isBitmapChunk = (bytes: number): boolean =>
+  Number.isInteger(Math.log2(bytes)) && bytes >= 4096 && bytes <= 2 ** 31;
 
 interface Shape {
   readonly ok: true;

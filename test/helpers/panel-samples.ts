@@ -163,6 +163,7 @@ export function jobSample(id: string, changes: Partial<JobResource> = {}): JobRe
     progress: null,
     node: "board",
     cancelable: false,
+    pausable: false,
     created_by: "token:admin",
     created_at: TIME,
     started_at: TIME,

@@ -49,6 +49,7 @@ const REFUSALS: readonly (readonly [string, Partial<CreateWords>, string, RegExp
   ["a raid1 with a chunk", { chunkBytes: 65536 }, "RAID_BAD_LAYOUT", /neither a layout/],
   ["an unknown layout", { level: "raid10", layout: "x2" }, "RAID_BAD_LAYOUT", /x2 is not a layout/],
   ["half a sector", { level: "raid10", chunkBytes: 4100 }, "RAID_BAD_LAYOUT", /4100 bytes/],
+  ["an odd bitmap chunk", { bitmapChunkBytes: 5000 }, "RAID_BAD_BITMAP_CHUNK", /no power of two/],
   ["a name too long", { name: "a".repeat(32) }, "RAID_BAD_NAME", /cannot be an array's name/],
 ];
 
