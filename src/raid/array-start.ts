@@ -244,6 +244,10 @@ export const startArray = (input: StartInput): StartedArray => {
     events: input.freshest.events,
     // A member now missing may hold one more update than these do.
     mustOutrun: dropsMembers,
+    isUneven: input.members.some(
+      ({ placement, superblock }) =>
+        placement.type === "in_sync" && superblock.events < input.freshest.events,
+    ),
     resyncFrom,
     syncReason: reasonOf(input),
     claims: { resyncFrom, recovered },

@@ -182,6 +182,8 @@ export interface ArrayState {
   events: number;
   /** The next update must end two above these events: somebody may be one ahead. */
   mustOutrun: boolean;
+  /** An in-sync member was started with fewer events: the next update brings it level first. */
+  isUneven: boolean;
   /** Bytes known in sync, or "none" when there is nothing to resync. */
   resyncFrom: number | "none";
   /** Why a pending resync is needed. */

@@ -219,6 +219,10 @@ const begin = (
 
 /** Events go up by one; a write burst's dirty -> clean steps back. Source: md.c md_update_sb. */
 const bumpEvents = (state: ArrayState, work: Pending): void => {
+  if (state.isUneven) {
+    state.canStepBack = false;
+    return;
+  }
   const onlyCleanness =
     !work.rolesChanged &&
     !work.flushFirst &&
@@ -254,16 +258,20 @@ const startUpdate = (state: ArrayState): void => {
   // A bitmap with fewer events than the superblocks counts as stale: it never has them, not even
   // between two steps.
   const steps = work.steppedBack ? [...superblocks, bitmapPhase] : [bitmapPhase, ...superblocks];
-  const again = state.mustOutrun ? [outrunPhase, bitmapPhase, ...superblocks] : [];
-  begin(state, "update", work, [...flush, ...steps, ...again]);
+  const raise = [raisePhase, bitmapPhase, ...superblocks];
+  const level = state.isUneven ? raise : [];
+  const outrun = state.mustOutrun ? raise : [];
+  begin(state, "update", work, [...flush, ...steps, ...level, ...outrun]);
 };
 
 /**
- * A member that takes no part may hold the events that all others have now: they go up once more.
- * One at a time, for whoever is two behind when the power goes counts as stale.
+ * Events go up once more: the step before brought all members to the same count, or a member that
+ * takes no part may hold that count. Never by two at a time: whoever is two behind when the power
+ * goes counts as stale, and may be needed.
  */
-const outrunPhase = (state: ArrayState): Phase => {
-  state.mustOutrun = false;
+const raisePhase = (state: ArrayState): Phase => {
+  if (state.isUneven) state.isUneven = false;
+  else state.mustOutrun = false;
   state.events++;
   state.bitmap?.setHeader(state.events, state.bitmap.superblock.eventsCleared);
   return { ios: [] };
