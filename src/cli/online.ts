@@ -3,7 +3,6 @@
 import type { Command } from "commander";
 import type { ArrayResource } from "../api/schemas/array.ts";
 import type { DeviceResource } from "../api/schemas/device.ts";
-import type { SyncActionResource } from "../api/schemas/sync-action.ts";
 import type { SystemResource } from "../api/schemas/system.ts";
 import { CodedError } from "../common/errors.ts";
 import type { ApiClient } from "./api-client.ts";
@@ -11,7 +10,6 @@ import { registerChangeVerbs } from "./change-verbs.ts";
 import { registerEventsCommand } from "./events-command.ts";
 import { registerExportCommands } from "./export-commands.ts";
 import { registerImportVerbs } from "./import-verbs.ts";
-import { followSync } from "./job-follow.ts";
 import { registerMemberVerbs } from "./member-verbs.ts";
 import {
   arrayPath,
@@ -24,6 +22,7 @@ import {
 } from "./online-access.ts";
 import { printLines, reportArray, runJob, type VerbFlags } from "./online-verb.ts";
 import { outputIsTerminal, printJson, printText } from "./output.ts";
+import { registerScrubCommands } from "./scrub-command.ts";
 import { detailLines, sizeText, statusLines } from "./status-text.ts";
 
 const WATCH_MS = 1000;
@@ -91,27 +90,6 @@ const registerReading = (program: Command): void => {
   );
 };
 
-const registerSync = (program: Command): void => {
-  for (const [action, description] of [
-    ["check", "compare all copies"],
-    ["repair", "compare all copies and make them equal"],
-  ] as const) {
-    withAccess(program.command(action).description(description))
-      .argument("<array>", "uuid or name")
-      .option("--wait", "wait until it is done")
-      .action(async (name: string, flags: VerbFlags) => {
-        const client = clientOf(flags);
-        await client.request<SyncActionResource>("PUT", `${arrayPath(name)}/sync-action`, {
-          body: { action },
-        });
-        if (flags.wait) {
-          await followSync(client, await fetchArray(client, name));
-        }
-        reportArray(flags, await fetchArray(client, name));
-      });
-  }
-};
-
 const registerStarting = (program: Command): void => {
   withAccess(program.command("stop").description("stop an array, as mdadm --stop"))
     .argument("<array>", "uuid or name")
@@ -163,7 +141,7 @@ export function registerOnlineCommands(program: Command): void {
   registerMemberVerbs(program);
   registerChangeVerbs(program);
   registerImportVerbs(program);
-  registerSync(program);
+  registerScrubCommands(program);
   registerStarting(program);
   registerExportCommands(program);
   registerEventsCommand(program);
