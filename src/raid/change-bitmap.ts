@@ -15,7 +15,7 @@ import {
   bitmapClusterName,
   bitmapSlotBytes,
 } from "./bitmap-superblock.ts";
-import { allBits, type BitGeometry, carryBits, noBits } from "./change-bits.ts";
+import { allBits, carryBits, noBits } from "./change-bits.ts";
 import type {
   ArrayDraft,
   BitmapDraft,
@@ -144,11 +144,13 @@ function badName(): ChangeRefusal {
 }
 
 /** From which event on a member that was away is brought back by the bitmap alone. */
-function eventsCleared({ draft, events }: FoundArray): readonly number[] {
-  return draft.bitmap?.slots.map(({ superblock }) => superblock.eventsCleared) ?? [events];
+function eventsCleared({ draft, freshest }: FoundArray): readonly number[] {
+  const { slots } = draft.bitmap ?? { slots: [] };
+  if (slots.length === 0) return [freshest.events];
+  return slots.map(({ superblock }) => superblock.eventsCleared);
 }
 
-/** Slot 0 takes what all old slots knew together; slots of the same number keep theirs. */
+/** The old slots' bits under a new header; slot 0 takes those of slots that are given up. */
 function fillSlots(old: BitmapDraft | null, header: BitmapSuperblock): readonly SlotDraft[] {
   const from = old?.slots[0]?.superblock ?? null;
   const count = Math.max(header.nodes, 1);
@@ -156,8 +158,9 @@ function fillSlots(old: BitmapDraft | null, header: BitmapSuperblock): readonly 
     if (old === null || from === null) {
       return { superblock: header, bits: slot === 0 ? allBits(header) : noBits(header) };
     }
-    const carry = (bits: Uint8Array): Uint8Array => carryBits(bits, from, header, "set");
-    return { superblock: header, bits: slot === 0 ? carry(unionOf(old)) : noBits(header) };
+    const isHeir = slot === 0 && count < old.slots.length;
+    const bits = isHeir ? unionOf(old) : (old.slots[slot]?.bits ?? noBits(from));
+    return { superblock: header, bits: carryBits(bits, from, header, "set") };
   });
 }
 
@@ -230,20 +233,14 @@ function offsetFor(members: readonly MemberDraft[], sectors: number): number {
   return Math.min(0, ...logs) - sectors;
 }
 
-/** Bits of other numbers of slots: those of slots given up go to the first. */
+/** The bitmap with another number of slots. */
 export function withNodes(bitmap: BitmapDraft, nodes: number): BitmapDraft {
   const [first] = bitmap.slots;
   if (first === undefined) return bitmap;
-  const geometry: BitGeometry = first.superblock;
-  const isFewer = nodes < bitmap.slots.length;
-  const slots = Array.from({ length: nodes }, (_, slot): SlotDraft => {
-    const own = bitmap.slots[slot];
-    if (own === undefined) {
-      const superblock = { ...first.superblock, events: 0, nodes };
-      return { superblock, bits: noBits(geometry) };
-    }
-    const bits = slot === 0 && isFewer ? unionOf(bitmap) : own.bits;
-    return { superblock: { ...own.superblock, nodes }, bits };
+  const filled = fillSlots(bitmap, { ...first.superblock, nodes });
+  const slots = filled.map(({ bits }, slot): SlotDraft => {
+    const own = bitmap.slots[slot]?.superblock ?? { ...first.superblock, events: 0 };
+    return { superblock: { ...own, nodes }, bits };
   });
   return { ...bitmap, slots };
 }

@@ -61,8 +61,9 @@ export interface FoundArray {
    * draft then has none, and nothing is known about which chunks differ.
    */
   readonly bitmap: "none" | "usable" | "unusable";
-  /** Events from which the updates of the change count on. */
-  readonly events: number;
+  readonly freshest: Superblock;
+  /** Somebody holds a raid slot, says the freshest superblock, and is not given. */
+  readonly hasAbsent: boolean;
 }
 
 /** Reads members into a draft. Members are those that take part, see ChangeMember. */
@@ -83,8 +84,8 @@ export function findArray(
   return {
     draft: { template, bitmap, members: drafts },
     bitmap: bitmap === null ? (isPromised ? "unusable" : "none") : "usable",
-    // One more than an update that an absent member may hold and these members do not.
-    events: freshest.events + (hasAbsent ? 1 : 0),
+    freshest,
+    hasAbsent,
   };
 }
 

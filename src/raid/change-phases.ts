@@ -50,29 +50,30 @@ const OWN_FEATURES =
 
 /** The steps that turn the array as found into `next`. `now` in milliseconds since the epoch. */
 export function planPhases(found: FoundArray, next: ArrayDraft, now: number): ChangePlan {
-  const writer = new PhaseWriter(found.events, now);
+  const writer = new PhaseWriter(found.freshest.events, now);
+  writer.level(found);
+  const asFound = found.bitmap === "unusable" ? withoutBitmap(found.draft, found) : found.draft;
+  // One more than an update that an absent member may hold and these members do not.
+  if (found.hasAbsent) writer.claim(asFound);
   const ground = withRoom(found.draft, next);
+  const hasMoreRoom = ground !== found.draft;
   if (next.bitmap === null) {
-    if (ground !== found.draft) writer.claim(withoutBitmap(ground, found.bitmap));
-    return writer.finish(withoutBitmap({ ...next, bitmap: ground.bitmap }, found.bitmap));
+    if (hasMoreRoom) writer.claim(withoutBitmap(ground, found));
+    return writer.finish(withoutBitmap({ ...next, bitmap: ground.bitmap }, found));
   }
-  if (ground.bitmap === null || !isSamePlace(ground.bitmap, next.bitmap)) {
-    const isClaimed = found.bitmap !== "none";
-    if (isClaimed || ground !== found.draft) writer.claim(withoutBitmap(ground, found.bitmap));
-  } else {
-    if (ground !== found.draft) writer.claim(ground);
+  if (ground.bitmap !== null && isSamePlace(ground.bitmap, next.bitmap)) {
+    if (hasMoreRoom) writer.claim(ground);
     if (!haveSameBits(ground.bitmap, next.bitmap)) writer.bits(ground.bitmap, next);
+  } else if (found.bitmap !== "none" || hasMoreRoom) {
+    writer.claim(withoutBitmap(ground, found));
   }
   return writer.finish(next);
 }
 
 /** Sectors behind which everything is in sync, or "none" for all, when the bitmap is gone. */
-export function resyncWithoutBitmap(
-  draft: ArrayDraft,
-  bitmap: FoundArray["bitmap"],
-): number | "none" {
+function resyncWithoutBitmap(draft: ArrayDraft, found: FoundArray): number | "none" {
   const { resyncOffset } = draft.template;
-  if (bitmap === "unusable") return 0;
+  if (found.bitmap === "unusable") return 0;
   if (draft.bitmap === null || resyncOffset === "none") return resyncOffset;
   const [first] = draft.bitmap.slots;
   if (first === undefined) return 0;
@@ -92,8 +93,8 @@ export function unionOf(bitmap: BitmapDraft): Uint8Array {
   );
 }
 
-function withoutBitmap(draft: ArrayDraft, bitmap: FoundArray["bitmap"]): ArrayDraft {
-  const resyncOffset = resyncWithoutBitmap(draft, bitmap);
+function withoutBitmap(draft: ArrayDraft, found: FoundArray): ArrayDraft {
+  const resyncOffset = resyncWithoutBitmap(draft, found);
   return { ...draft, bitmap: null, template: { ...draft.template, resyncOffset } };
 }
 
@@ -146,6 +147,25 @@ class PhaseWriter {
   }
 
   /**
+   * Members one update behind become equal to the freshest: the next update must not leave them two
+   * behind.
+   */
+  level({ draft, bitmap, freshest }: FoundArray): void {
+    const behind = draft.members.filter(
+      ({ raidSlot, superblock }) => raidSlot !== null && superblock.events < freshest.events,
+    );
+    if (behind.length === 0) return;
+    if (draft.bitmap !== null) {
+      this.#write(behind, draft.bitmap.offset, areaBytes(draft.bitmap, freshest.events));
+    }
+    const { featureMap, bitmapOffset, devRoles } = freshest;
+    const features = featureMap & (MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_CLUSTERED);
+    const template = { ...draft.template, devRoles };
+    const claim = { features, offset: bitmapOffset, isUsable: bitmap === "usable" };
+    this.#superblocks(template, claim, behind);
+  }
+
+  /**
    * The bits of `next`, still under the headers of `now`, which knows the same slots by another
    * number or fewer bits; slots that are new get their own headers.
    */
@@ -162,13 +182,12 @@ class PhaseWriter {
   /** All members say `draft` from here on. */
   claim(draft: ArrayDraft): void {
     this.#events += 1;
-    const { bitmap, members } = draft;
+    const { bitmap, members, template } = draft;
     if (bitmap !== null) this.#write(members, bitmap.offset, areaBytes(bitmap, this.#events));
-    this.#superblocks(draft, members.filter(isInSync));
-    this.#superblocks(
-      draft,
-      members.filter((member) => !isInSync(member)),
-    );
+    const claim = claimOf(bitmap);
+    this.#superblocks(template, claim, members.filter(isInSync));
+    const others = members.filter((member) => !isInSync(member));
+    this.#superblocks(template, claim, others);
   }
 
   /** The last claim, and the same once more for the case that a member failed. */
@@ -188,28 +207,28 @@ class PhaseWriter {
     this.#phases.push({ ops });
   }
 
-  #superblocks(draft: ArrayDraft, members: readonly MemberDraft[]): void {
+  #superblocks(template: Superblock, claim: BitmapClaim, members: readonly MemberDraft[]): void {
     if (members.length === 0) return;
     const ops = new Map<number, readonly MemberOp[]>();
-    for (const member of members) {
-      const superblock = this.#superblock(draft, member);
+    for (const { member, superblock: own } of members) {
+      const superblock = this.#superblock(template, claim, own);
       const data = encodeSuperblock(superblock);
       const offset = superblock.superOffset * SECTOR_BYTES;
-      ops.set(member.member.id, [{ type: "write", offset, data }, { type: "flush" }]);
+      ops.set(member.id, [{ type: "write", offset, data }, { type: "flush" }]);
     }
     this.#phases.push({ ops });
   }
 
-  #superblock({ template, bitmap }: ArrayDraft, { superblock: own }: MemberDraft): Superblock {
-    const featureMap = (own.featureMap & OWN_FEATURES) | bitmapFeatures(bitmap);
-    const isRebuilding = (featureMap & MD_FEATURE_RECOVERY_OFFSET) !== 0;
+  #superblock(template: Superblock, claim: BitmapClaim, own: Superblock): Superblock {
+    const features = (own.featureMap & OWN_FEATURES) | claim.features;
+    const isRebuilding = (features & MD_FEATURE_RECOVERY_OFFSET) !== 0;
     // While the array was not clean a write may have missed the part already rebuilt, and without
     // a bitmap nothing tells where.
-    const isRebuiltKnown = bitmap !== null || template.resyncOffset === "none";
+    const isRebuiltKnown = claim.isUsable || template.resyncOffset === "none";
     return {
       ...template,
-      featureMap: bitmap === null ? featureMap & ~MD_FEATURE_RECOVERY_BITMAP : featureMap,
-      bitmapOffset: bitmap?.offset ?? 0,
+      featureMap: claim.isUsable ? features : features & ~MD_FEATURE_RECOVERY_BITMAP,
+      bitmapOffset: claim.offset,
       reshapeArea: own.reshapeArea,
       newOffset: own.newOffset,
       dataOffset: own.dataOffset,
@@ -230,10 +249,19 @@ class PhaseWriter {
   }
 }
 
-function bitmapFeatures(bitmap: BitmapDraft | null): number {
-  if (bitmap === null) return 0;
+/** What superblocks say of a bitmap. */
+interface BitmapClaim {
+  readonly features: number;
+  readonly offset: number;
+  /** Its bits can be believed. */
+  readonly isUsable: boolean;
+}
+
+function claimOf(bitmap: BitmapDraft | null): BitmapClaim {
+  if (bitmap === null) return { features: 0, offset: 0, isUsable: false };
   const isClustered = (bitmap.slots[0]?.superblock.nodes ?? 0) > 0;
-  return MD_FEATURE_BITMAP_OFFSET | (isClustered ? MD_FEATURE_CLUSTERED : 0);
+  const features = MD_FEATURE_BITMAP_OFFSET | (isClustered ? MD_FEATURE_CLUSTERED : 0);
+  return { features, offset: bitmap.offset, isUsable: true };
 }
 
 /** All slots as they lie on a member; `events`: at least so many in every header. */

@@ -49,8 +49,15 @@ export function planChange(
     );
   }
   const next = changed(found, change);
-  if (next === null) return { ok: true, phases: [], seal: [] };
-  if (isRefusal(next)) return next;
+  if (next !== null && isRefusal(next)) return next;
+  if (next === null) {
+    // Cut short the last time: the freshest have it, the others follow.
+    const { events } = context.freshest;
+    if (members.every(({ superblock }) => superblock.events === events)) {
+      return { ok: true, phases: [], seal: [] };
+    }
+    return { ok: true, ...planPhases(found, found.draft, context.now) };
+  }
   return { ok: true, ...planPhases(found, next, context.now) };
 }
 
