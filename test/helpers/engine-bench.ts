@@ -66,6 +66,8 @@ export class EngineBench {
     const array = await this.engine.create({
       name: "md0",
       level: "raid1",
+      layout: null,
+      chunkBytes: null,
       members,
       raidDevices: members.length,
       bitmap: "internal",
@@ -74,6 +76,10 @@ export class EngineBench {
       assumeClean: false,
       force: true,
       sizeBytes: null,
+      nodes: 0,
+      clusterName: "",
+      writeMostly: [],
+      failfast: [],
       ...over,
     });
     await this.export(array);

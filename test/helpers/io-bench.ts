@@ -6,8 +6,11 @@ import { assert } from "../../src/common/assert.ts";
 import type { BlockDevice } from "../../src/hal/block-device.ts";
 import { FaultDevice, type FaultKind, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
+import { ArrayMap, type ArrayMapShape } from "../../src/raid/array-map.ts";
 import type { BadRange } from "../../src/raid/bad-block-table.ts";
 import { ArrayIo } from "../../src/raid/io-driver.ts";
+import type { LegReportKind } from "../../src/raid/leg-reports.ts";
+import { parseRaid10Layout } from "../../src/raid/raid10-layout.ts";
 import { RegionLocks } from "../../src/raid/region-lock.ts";
 import { waitForRegion } from "../../src/raid/region-wait-driver.ts";
 import {
@@ -24,10 +27,19 @@ export const CHUNK = MIB;
 export const DATA_AT = 4096;
 
 export interface IoBenchOptions {
+  /** Raid slots, each with one leg. */
   readonly legs?: number;
+  /** Raid slots with a second leg, `slot + legs`. */
+  readonly beside?: readonly number[];
+  /** MiB of each member. */
   readonly chunks?: number;
+  /** `n2`, `f2` … in chunks of `stripeBytes`; null for raid1. */
+  readonly layout?: string | null;
+  readonly stripeBytes?: number;
   /** Legs without synchronous calls. */
   readonly slow?: readonly number[];
+  /** Flags of every leg. */
+  readonly flags?: number;
 }
 
 /** A request's answer, once there is one. */
@@ -36,6 +48,7 @@ export interface Answer {
 }
 
 interface BenchLeg {
+  readonly leg: number;
   readonly bytes: Uint8Array;
   readonly faults: FaultSwitch;
   readonly device: BlockDevice;
@@ -50,7 +63,7 @@ export class IoBench {
   readonly legReports: {
     readonly request: number;
     readonly leg: number;
-    readonly kind: string;
+    readonly kind: LegReportKind;
     readonly ranges: readonly BadRange[] | null;
   }[] = [];
   readonly readErrors: { readonly leg: number; readonly offset: number }[] = [];
@@ -60,11 +73,12 @@ export class IoBench {
 
   /** A dirty, whole array whose bits are durable; legs differ from nobody. */
   constructor(options: IoBenchOptions = {}) {
-    const { legs = 2, chunks = 4, slow = [] } = options;
-    const sizes = { chunks, chunkBytes: CHUNK, sizeBytes: chunks * CHUNK };
-    const map = { raidSlots: legs, componentSectors: sizes.sizeBytes / 512, raid10: null };
-    const shape = createSharedArray({ workers: 2, chunks, chunkBytes: CHUNK, map });
-    this.state = new SharedArrayState(shape);
+    const { legs = 2, beside = [], chunks = 4, slow = [], flags = 0 } = options;
+    const map = mapOf(legs, (chunks * CHUNK) / 512, options);
+    const bits = Math.ceil(new ArrayMap(map).sizeBytes / CHUNK);
+    this.state = new SharedArrayState(
+      createSharedArray({ workers: 2, chunks: bits, chunkBytes: CHUNK, map }),
+    );
     this.others = new RegionLocks(this.state.lockWords, 1, false);
     this.io = new ArrayIo({
       state: this.state,
@@ -78,28 +92,36 @@ export class IoBench {
         readError: (leg, offset) => void this.readErrors.push({ leg, offset }),
       },
     });
-    this.legs = Array.from({ length: legs }, (_, slot) => {
-      const bytes = new Uint8Array(DATA_AT + sizes.sizeBytes);
+    const numbers = Array.from({ length: legs }, (_, slot) => slot);
+    this.legs = [...numbers, ...beside.map((slot) => slot + legs)].map((leg) => {
+      const bytes = new Uint8Array(DATA_AT + chunks * CHUNK);
       const faults = new FaultSwitch();
-      const memory = new MemoryDevice(`leg${slot}`, bytes, { isSlow: slow.includes(slot) });
+      const memory = new MemoryDevice(`leg${leg}`, bytes, { isSlow: slow.includes(leg) });
       const device = new FaultDevice(memory, faults, () => Promise.resolve());
-      this.io.openLeg(slot, device, DATA_AT);
-      this.state.setLeg(slot, LEG_IN_SYNC);
-      return { bytes, faults, device };
+      this.io.openLeg(leg, device, DATA_AT);
+      this.state.setLeg(leg, LEG_IN_SYNC);
+      this.state.setFlags(leg, flags);
+      return { leg, bytes, faults, device };
     });
-    for (let chunk = 0; chunk < chunks; chunk++) this.state.setBit(chunk, BIT_DURABLE);
+    for (let chunk = 0; chunk < bits; chunk++) this.state.setBit(chunk, BIT_DURABLE);
     this.state.syncedMib = SYNCED_ALL;
     this.state.run = RUN_ACTIVE;
   }
 
-  leg(slot: number): BenchLeg {
-    const leg = this.legs[slot];
-    assert(leg !== undefined, "a leg of the bench");
-    return leg;
+  leg(number: number): BenchLeg {
+    const found = this.legs.find(({ leg }) => leg === number);
+    assert(found !== undefined, "a leg of the bench");
+    return found;
   }
 
-  fault(slot: number, kind: FaultKind, count: number | null = null): void {
-    this.leg(slot).faults.arm({ kind, after: 0, count, range: null, stallMs: 0 });
+  fault(leg: number, kind: FaultKind, count: number | null = null): void {
+    this.leg(leg).faults.arm({ kind, after: 0, count, range: null, stallMs: 0 });
+  }
+
+  /** From now on `[from, to)` of the leg's data fails. */
+  spoil(leg: number, kind: FaultKind, [from, to]: BadRange): void {
+    const range = { offset: DATA_AT + from, length: to - from };
+    this.leg(leg).faults.arm({ kind, after: 0, count: null, range, stallMs: 0 });
   }
 
   write(offset: number, value: number, length = 512, fua = false): Answer {
@@ -129,16 +151,24 @@ export class IoBench {
     return answer;
   }
 
-  /** The byte of the array's content on a leg. */
-  on(slot: number, offset: number): number {
-    return this.leg(slot).bytes[DATA_AT + offset] ?? -1;
+  /** The byte behind a leg's data offset. */
+  on(leg: number, position: number): number {
+    return this.leg(leg).bytes[DATA_AT + position] ?? -1;
   }
 
-  /** The array thread has recorded the failures asked for: the legs are out, the writes go on. */
-  resolve(leg: number | null = null): void {
-    for (const { request, slot } of this.legErrors.splice(0)) {
-      if (leg !== null) this.state.setLeg(slot, leg);
-      this.io.onLegResolved(request);
+  /** What was reported of which leg. */
+  get reported(): (readonly [leg: number, kind: LegReportKind])[] {
+    return this.legReports.map(({ leg, kind }) => [leg, kind]);
+  }
+
+  /**
+   * The array thread has dealt with what was reported: the legs are in this state now (null: as
+   * before), and the requests go on.
+   */
+  resolve(legState: number | null, isRecorded: boolean): void {
+    for (const { request, leg } of this.legReports.splice(0)) {
+      if (legState !== null) this.state.setLeg(leg, legState);
+      this.io.onLegResolved(request, isRecorded);
     }
   }
 
@@ -147,3 +177,18 @@ export class IoBench {
     for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
   }
 }
+
+const mapOf = (
+  raidSlots: number,
+  componentSectors: number,
+  { layout = null, stripeBytes = 64 * 1024 }: IoBenchOptions,
+): ArrayMapShape => {
+  if (layout === null) return { raidSlots, componentSectors, raid10: null };
+  const parsed = parseRaid10Layout(layout);
+  assert(parsed !== null, "a layout that md accepts");
+  return {
+    raidSlots,
+    componentSectors,
+    raid10: { layout: parsed, chunkSectors: stripeBytes / 512 },
+  };
+};

@@ -4,6 +4,7 @@
  */
 import { assert } from "../../src/common/assert.ts";
 import type { ArrayMachine } from "../../src/raid/array-machine.ts";
+import { ArrayMap, type ArrayMapShape } from "../../src/raid/array-map.ts";
 import type {
   ArrayCommand,
   ArrayEffect,
@@ -15,12 +16,16 @@ import type {
   Newcomer,
 } from "../../src/raid/array-messages.ts";
 import { type Placement, startArray } from "../../src/raid/array-start.ts";
-import type { ArrayStatus } from "../../src/raid/array-status.ts";
+import type { ArrayStatus, MemberStatus } from "../../src/raid/array-status.ts";
+import type { BadRange } from "../../src/raid/bad-block-table.ts";
+import { decodeBadBlocks } from "../../src/raid/bad-blocks.ts";
 import {
   bitmapSlotBytes,
   decodeBitmapSuperblock,
   encodeBitmapSuperblock,
 } from "../../src/raid/bitmap-superblock.ts";
+import type { LegReportKind } from "../../src/raid/leg-reports.ts";
+import { parseRaid10Layout } from "../../src/raid/raid10-layout.ts";
 import { RUN_ACTIVE, type SharedArrayState } from "../../src/raid/shared-state.ts";
 import { decodeSuperblock } from "../../src/raid/superblock.ts";
 import type { Superblock } from "../../src/raid/superblock-fields.ts";
@@ -30,6 +35,9 @@ const SECTOR = 512;
 export const MIB = 1024 * 1024;
 const SUPER_AT = 8 * SECTOR;
 const BITMAP_AT = 16 * SECTOR;
+/** Where sample superblocks have their bad-block list, one page. */
+const BAD_BLOCKS_AT = 24 * SECTOR;
+const BAD_BLOCKS_BYTES = 8 * SECTOR;
 export const SAFE_MODE_MS = 200;
 
 export interface BenchOptions {
@@ -37,7 +45,15 @@ export interface BenchOptions {
   readonly slots?: number;
   /** Where each member stands, in order of device numbers. */
   readonly placements?: readonly Placement[];
+  /** MiB of each member, and of the array when it is a raid1. */
   readonly chunks?: number;
+  /** `n2`, `f2` … in chunks of `stripeBytes`; null for raid1. */
+  readonly layout?: string | null;
+  readonly stripeBytes?: number;
+  /** Whether members have room for a bad-block list; true by default, as mdadm creates them. */
+  readonly hasBadBlockLog?: boolean;
+  /** What a member's list holds at the start, by device number. */
+  readonly badBlocks?: Readonly<Record<number, readonly BadRange[]>>;
   readonly hasBitmap?: boolean;
   /** Chunks whose bit is set on every member. */
   readonly dirty?: readonly number[];
@@ -49,6 +65,24 @@ export interface BenchOptions {
   readonly syncSpeed?: number;
   readonly superblock?: Partial<Superblock>;
 }
+
+/** Placements of members, for `BenchOptions.placements`. */
+export const inSync = (raidSlot: number): Placement => ({ type: "in_sync", raidSlot });
+export const rebuilding = (raidSlot: number, recoveredBytes = 0, guided = false): Placement => ({
+  type: "rebuilding",
+  raidSlot,
+  recoveredBytes,
+  guided,
+  isReplacement: false,
+});
+/** Written beside the member of its raid slot. */
+export const replacing = (raidSlot: number, recoveredBytes = 0): Placement => ({
+  type: "rebuilding",
+  raidSlot,
+  recoveredBytes,
+  guided: false,
+  isReplacement: true,
+});
 
 type MemberIo = Extract<ArrayEffect, { type: "member-io" }>;
 
@@ -64,7 +98,7 @@ export const GOOD_COPY: CopyResult = {
 export class MachineBench {
   readonly machine: ArrayMachine;
   readonly shared: SharedArrayState;
-  /** `0 flush`, `1 super e21 dirty roles 0,1`, `0 bitmap e21 c20 bits 3` …, as they were asked. */
+  /** `0 flush`, `1 super e21 dirty roles 0=0`, `0 bitmap e21 c20 bits 3`, `1 bad 64+8` …, in order. */
   readonly log: string[] = [];
   readonly io: MemberIo[] = [];
   readonly copies: { readonly token: number; readonly plan: CopyPlan }[] = [];
@@ -82,16 +116,22 @@ export class MachineBench {
   constructor(options: BenchOptions = {}) {
     const { chunks = 8, hasBitmap = true, dirty = [], slots = 2 } = options;
     const placements =
-      options.placements ??
-      Array.from({ length: slots }, (_, raidSlot) => ({ type: "in_sync", raidSlot }) as const);
+      options.placements ?? Array.from({ length: slots }, (_, raidSlot) => inSync(raidSlot));
     const size = (chunks * MIB) / SECTOR;
+    const raid10 = raid10Of(options);
+    const { sizeBytes } = new ArrayMap({ raidSlots: slots, componentSectors: size, raid10 });
     const { events = 20, eventsCleared = events, resyncOffset = "none" } = options;
-    const bitmap = sampleBitmap({ events, eventsCleared, syncSize: size, chunkBytes: MIB });
-    this.#blankArea = new Uint8Array(bitmapSlotBytes(chunks));
+    const syncSize = sizeBytes / SECTOR;
+    const bitmap = sampleBitmap({ events, eventsCleared, syncSize, chunkBytes: MIB });
+    this.#blankArea = new Uint8Array(bitmapSlotBytes(Math.ceil(sizeBytes / MIB)));
     this.#blankArea.set(encodeBitmapSuperblock(bitmap));
     const bySlot = placements.map((place) => (place.type === "spare" ? 0xffff : place.raidSlot));
     const freshest = sampleSuperblock({
       featureMap: hasBitmap ? 1 : 0,
+      ...(raid10 === null
+        ? {}
+        : { level: 10, layout: raid10.layout, chunkSize: raid10.chunkSectors }),
+      ...(options.hasBadBlockLog === false ? { bblogSize: 0, bblogOffset: 0 } : {}),
       size,
       dataSize: size,
       raidDisks: slots,
@@ -106,7 +146,7 @@ export class MachineBench {
       superblock: { ...freshest, devNumber: id, deviceUuid: new Uint8Array(16).fill(id + 1) },
       placement,
       bitmapArea: hasBitmap && placement.type !== "spare" ? this.area(...dirty) : null,
-      badBlocks: [],
+      badBlocks: options.badBlocks?.[id] ?? [],
     }));
     this.#nextMember = members.length;
     for (const { id, superblock } of members) this.superblocks.set(id, superblock);
@@ -245,6 +285,28 @@ export class MachineBench {
     this.shared.endWrite(0, first, last);
   }
 
+  /** Worker 0 reports its leg; `ranges`: what was not stored, null: the leg as a whole. */
+  report(
+    leg: number,
+    kind: LegReportKind,
+    ranges: readonly BadRange[] | null = null,
+    request = 1,
+  ): void {
+    this.send({ type: "leg-report", worker: 0, request, leg, kind, message: "EIO", ranges });
+  }
+
+  /** What the workers were answered: `[request, isRecorded]`, in order. */
+  get resolved(): (readonly [request: number, isRecorded: boolean])[] {
+    return this.told.flatMap((effect) =>
+      effect.type === "leg-resolved" ? [[effect.request, effect.isRecorded] as const] : [],
+    );
+  }
+
+  /** What the status says of a member; null when it is none. */
+  memberStatus(path: string): MemberStatus | null {
+    return this.status.members.find((member) => member.path === path) ?? null;
+  }
+
   /** Lines of the log that contain every word (a number: of that member), and empties it. */
   takeLog(...words: readonly string[]): string[] {
     const has = (line: string, word: string): boolean =>
@@ -300,6 +362,7 @@ export class MachineBench {
 const describeOp = (op: MemberOp): string => {
   if (op.type === "flush") return "flush";
   if (op.offset === SUPER_AT) return describeSuperblock(op.data);
+  if (op.offset === BAD_BLOCKS_AT) return describeBadBlocks(op.data);
   assert(op.offset >= BITMAP_AT, "metadata lies where it should");
   const page = (op.offset - BITMAP_AT) / 4096;
   const head = page === 0 ? decodeBitmapSuperblock(op.data, SAMPLE_UUID) : null;
@@ -309,6 +372,21 @@ const describeOp = (op: MemberOp): string => {
     (chunk) => ((op.data[256 + (chunk >> 3)] ?? 0) & (1 << (chunk & 7))) !== 0,
   );
   return `bitmap e${head.value.events} c${head.value.eventsCleared} bits ${bits.join()}`;
+};
+
+/** `bad 0+8,16+1`: sectors from the start of the member. */
+const describeBadBlocks = (data: Uint8Array): string => {
+  assert(data.length === BAD_BLOCKS_BYTES, "the list fills its page");
+  const runs = decodeBadBlocks(data, 0);
+  assert(runs !== null, "a list that md accepts");
+  return `bad ${runs.map(({ sector, sectors }) => `${sector}+${sectors}`).join()}`;
+};
+
+const raid10Of = ({ layout = null, stripeBytes = MIB }: BenchOptions): ArrayMapShape["raid10"] => {
+  if (layout === null) return null;
+  const parsed = parseRaid10Layout(layout);
+  assert(parsed !== null, "a layout that md accepts");
+  return { layout: parsed, chunkSectors: stripeBytes / SECTOR };
 };
 
 const superblockIn = (data: Uint8Array): Superblock => {
@@ -322,9 +400,14 @@ const describeSuperblock = (data: Uint8Array): string => {
   const state =
     resyncOffset === "none" ? "clean" : resyncOffset === 0 ? "dirty" : `at ${resyncOffset}`;
   const rebuild = (featureMap & 2) === 0 ? "" : ` rebuilt ${recoveryOffset}`;
-  const guided = (featureMap & 0x80) === 0 ? "" : " guided";
+  const flags = [
+    [0x80, " guided"],
+    [0x10, " replacement"],
+    [0x8, " bad"],
+  ] as const;
+  const words = flags.map(([flag, word]) => ((featureMap & flag) === 0 ? "" : word)).join("");
   const named = [...devRoles].flatMap((role, number) =>
     role === 0xffff ? [] : [`${number}=${role === 0xfffe ? "faulty" : role}`],
   );
-  return `super e${events} ${state}${rebuild}${guided} roles ${named.join()}`;
+  return `super e${events} ${state}${rebuild}${words} roles ${named.join()}`;
 };

@@ -1,4 +1,4 @@
-/** A running raid1 array on simulated media as a block device: the product's engine, no threads. */
+/** A running array on simulated media as a block device: the product's engine, no threads. */
 import { CodedError } from "../../src/common/errors.ts";
 import { Prng } from "../../src/common/prng.ts";
 import { allData } from "../../src/hal/allocation-runs.ts";
@@ -6,7 +6,7 @@ import type { AllocationRun, BlockDevice } from "../../src/hal/block-device.ts";
 import { checkRange } from "../../src/hal/device-range.ts";
 import { FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import { SimMedium } from "../../src/hal/sim/crash-device.ts";
-import { createOnMedia, GEOMETRY } from "../sim/media.ts";
+import { createOnMedia, GEOMETRY, simShape } from "../sim/media.ts";
 import { Scheduler } from "../sim/scheduler.ts";
 import { drive, SimArray, type SimLeg } from "../sim/sim-array.ts";
 
@@ -14,9 +14,12 @@ const SYNC_SPEED = 2 ** 40;
 /** Steps of the scheduler between two ticks of the array's clock, and the milliseconds of one. */
 const STEPS_PER_TICK = 16;
 const TICK_MS = 20;
+const RAID10_CHUNK_SECTORS = 128;
 
 export interface MemoryArrayOptions {
   readonly legs: number;
+  /** `n2`, `f2` … in chunks of 64 KiB; raid1 when absent. */
+  readonly layout?: string;
   readonly seed: number;
   /** Of 8 looks at a leg, how many find it answering at once. */
   readonly quickness: number;
@@ -32,7 +35,14 @@ export async function startMemoryArray(options: MemoryArrayOptions) {
     faults: new FaultSwitch(),
   }));
   const media = legs.map((leg) => leg.medium);
-  createOnMedia(media, true, prng);
+  const shape = simShape({
+    raidSlots: options.legs,
+    layout: options.layout ?? null,
+    chunkSectors: RAID10_CHUNK_SECTORS,
+    hasBitmap: true,
+    hasBadBlockLog: true,
+  });
+  createOnMedia(media, shape, prng);
   const { quickness } = options;
   const array = await SimArray.start({
     legs,
@@ -80,7 +90,7 @@ class ArrayDevice implements BlockDevice {
   }
 
   get sizeBytes(): number {
-    return this.#array.shared.shape.sizeBytes;
+    return this.#array.shared.map.sizeBytes;
   }
 
   async read(target: Uint8Array, offset: number): Promise<void> {

@@ -2,7 +2,13 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RUN_BROKEN, RUN_STOPPED } from "../../../src/raid/shared-state.ts";
-import { type BenchOptions, MachineBench, SAFE_MODE_MS } from "../../helpers/machine-bench.ts";
+import {
+  type BenchOptions,
+  inSync,
+  MachineBench,
+  rebuilding,
+  SAFE_MODE_MS,
+} from "../../helpers/machine-bench.ts";
 
 const STOP = { type: "stop" } as const;
 
@@ -46,14 +52,10 @@ const cases: readonly (readonly [string, BenchOptions, (bench: MachineBench) => 
   [
     "while a read is repaired",
     {},
-    (b) => b.send({ type: "read-error", slot: 1, offset: 0, length: 512, message: "EIO" }),
+    (b) => b.send({ type: "read-error", leg: 1, offset: 0, length: 512, message: "EIO" }),
   ],
   ["before its first tick", { resyncOffset: 0 }, () => undefined],
-  [
-    "when it is degraded",
-    { placements: [{ type: "in_sync", raidSlot: 0 }], dirty: [2] },
-    (b) => b.tick(1),
-  ],
+  ["when it is degraded", { placements: [inSync(0)], dirty: [2] }, (b) => b.tick(1)],
   ["when it is read-only", { readOnly: true, resyncOffset: 0 }, () => undefined],
   [
     "when it is frozen",
@@ -82,10 +84,7 @@ for (const [what, options, prepare] of cases) {
 
 test("it stops when it is broken, also in the middle of a rebuild", () => {
   const bench = new MachineBench({
-    placements: [
-      { type: "in_sync", raidSlot: 0 },
-      { type: "rebuilding", raidSlot: 1, recoveredBytes: 0, guided: false },
-    ],
+    placements: [inSync(0), rebuilding(1)],
   });
   bench.startSync();
   bench.send({ type: "intent", worker: 0, ranges: [[1, 1]] });
@@ -176,7 +175,7 @@ test("a write that begins while the array goes clean is asked to wait, then make
 });
 
 test("a degraded array goes clean too, and keeps its bits", () => {
-  const bench = new MachineBench({ placements: [{ type: "in_sync", raidSlot: 0 }], dirty: [5] });
+  const bench = new MachineBench({ placements: [inSync(0)], dirty: [5] });
   bench.tick(1);
   bench.settle();
   bench.write(1);

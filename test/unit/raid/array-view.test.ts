@@ -1,17 +1,15 @@
 /** The words an array uses for itself: state, health, members, sync. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Placement } from "../../../src/raid/array-start.ts";
-import { type BenchOptions, MachineBench, MIB } from "../../helpers/machine-bench.ts";
+import {
+  type BenchOptions,
+  inSync,
+  MachineBench,
+  MIB,
+  rebuilding,
+} from "../../helpers/machine-bench.ts";
 import { roles } from "../../helpers/md-samples.ts";
 
-const inSync = (raidSlot: number): Placement => ({ type: "in_sync", raidSlot });
-const rebuilding = (raidSlot: number): Placement => ({
-  type: "rebuilding",
-  raidSlot,
-  recoveredBytes: 0,
-  guided: false,
-});
 const sync = (bench: MachineBench) => bench.startSync();
 const none = () => undefined;
 
@@ -99,7 +97,7 @@ test("members are listed by raid slot, empty ones too, the others behind", () =>
 test("a member that is failing is blocked until its turn, then faulty with its reason", () => {
   const bench = new MachineBench();
   bench.send({ type: "intent", worker: 0, ranges: [[1, 1]] });
-  bench.send({ type: "leg-error", worker: 0, request: 1, slot: 1, op: "flush", message: "EIO" });
+  bench.report(1, "flush");
   assert.equal(bench.status.members[1]?.states, ["in_sync", "blocked"]);
   bench.settle();
   const faulty = bench.status.members.find(({ path }) => path === "/m1");
@@ -132,6 +130,8 @@ test("name, uuid, level, sizes and bitmap come from the superblocks", () => {
     dirtyChunks: 2,
     totalChunks: 8,
     delaySeconds: 5,
+    nodes: 0,
+    clusterName: "",
   });
 });
 

@@ -71,8 +71,8 @@ test("a clean array starts with its legs, its bits and nothing written", async (
   const before = members.map(({ bytes }) => bytes.slice());
   const array = await assembleDevices(members, OPTIONS);
   assert.equal(array.legs, [
-    { slot: 0, path: "/m0", dataOffset: MIB },
-    { slot: 1, path: "/m1", dataOffset: MIB },
+    { leg: 0, path: "/m0", dataOffset: MIB },
+    { leg: 1, path: "/m1", dataOffset: MIB },
   ]);
   assert.equal(
     [0, 1].map((slot) => array.shared.leg(slot)),
@@ -138,11 +138,6 @@ test("a member that cannot be read is named, the others start", async () => {
 const all = (spec: MemberSpec) => [member(0, spec), member(1, spec)];
 for (const [what, members, code] of [
   ["no devices", [], "RAID_NO_MEMBERS"],
-  [
-    "raid10",
-    all({ superblock: { level: 10, layout: 0x102, chunkSize: 128 } }),
-    "RAID_LEVEL_NOT_RUNNABLE",
-  ],
   ["more slots than can be run", all({ superblock: { raidDisks: 33 } }), "RAID_BAD_MEMBER_COUNT"],
   ["a promised bitmap that is not there", all({ bitmap: null }), "RAID_BITMAP_UNUSABLE"],
   ["a clustered array", all({ bitmap: { version: 5, nodes: 4 } }), "RAID_CLUSTERED_ARRAY"],
@@ -165,6 +160,26 @@ for (const [what, members, code] of [
     assert.ok(Array.isArray(listed) && listed.length === members.length);
   });
 }
+
+test("a raid10 starts with the size its layout gives", async () => {
+  const spec: MemberSpec = {
+    superblock: {
+      level: 10,
+      layout: 0x102,
+      chunkSize: 128,
+      raidDisks: 3,
+      devRoles: roles(0, 1, 2),
+    },
+    bitmap: { syncSize: SIZE + SIZE / 2 },
+  };
+  const { machine, shared } = await assembleDevices(
+    [0, 1, 2].map((number) => member(number, spec)),
+    OPTIONS,
+  );
+  const { level, layout, chunkBytes, sizeBytes, degraded } = machine.status;
+  assert.equal([level, layout, chunkBytes, degraded], ["raid10", "near=2", 64 * 1024, 0]);
+  assert.equal([sizeBytes, shared.map.sizeBytes], [9 * MIB, 9 * MIB]);
+});
 
 test("as many slots as can be run do start", async () => {
   const members = [member(0, { superblock: { raidDisks: 32, devRoles: roles(0) } })];

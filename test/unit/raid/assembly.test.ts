@@ -138,13 +138,13 @@ const STARTS: readonly StartRow[] = [
     words: ["in-sync 0", "duplicate-slot", "in-sync 1"],
   },
   {
-    name: "a replacement waits while the original is in use",
+    name: "a replacement goes on being written beside the member it replaces",
     given: candidates(
       [0, { devRoles: roles(0, 1, 1) }],
       [1, { devRoles: roles(0, 1, 1) }],
       [2, { featureMap: 0x13, devRoles: roles(0, 1, 1) }],
     ),
-    words: ["in-sync 0", "in-sync 1", "replacement-idle"],
+    words: ["in-sync 0", "in-sync 1", "rebuilding 1"],
   },
   {
     name: "a finished replacement takes over from an absent original",
@@ -281,7 +281,13 @@ test("of equals the first that needs no recovery is the freshest", () => {
 test("a re-added member is rebuilt by bitmap", () => {
   const given = candidates([0, {}], [1, { featureMap: 0x83, recoveryOffset: 8 }]);
   const placement = started(assemble(given)).members[1]?.placement;
-  assert.equal(placement, { type: "rebuilding", raidSlot: 1, recoveryOffset: 8, guided: true });
+  assert.equal(placement, {
+    type: "rebuilding",
+    raidSlot: 1,
+    recoveryOffset: 8,
+    guided: true,
+    isReplacement: false,
+  });
 });
 
 test("every reason comes with a sentence", () => {

@@ -36,8 +36,17 @@ const setUp = (legs: number) => {
     },
   };
   const all = Array.from({ length: legs }, (_, id) => id);
-  const run = (mode: CopyMode, sources = all, targets = all, offset = 0, length = SIZE) =>
-    runCopy({ mode, offset, length, sources, targets }, context);
+  const run = (
+    mode: CopyMode,
+    sources = all,
+    targets: readonly number[] = [],
+    offset = 0,
+    length = SIZE,
+  ) => {
+    const place = (member: number) => ({ member, position: offset });
+    const extent = { offset, length, sources: sources.map(place), targets: targets.map(place) };
+    return runCopy({ mode, from: offset, end: offset + length, extents: [extent] }, context);
+  };
   const fault = (id: number, kind: FaultKind, count: number | null = null) =>
     members[id]?.faults.arm({ kind, after: 0, count, range: null, stallMs: 0 });
   /** The value each leg has everywhere, -1 when it is not one. */
@@ -53,15 +62,15 @@ const test = suite("raid/copy-driver");
 
 for (const [mode, sources, targets, values, mismatched, written] of [
   ["copy", [1], [0, 2], [2, 2, 2], 0, 2 * SIZE],
-  ["sync", [0, 1, 2], [0, 1, 2], [1, 1, 1], 2 * SIZE, 2 * SIZE],
-  ["check", [0, 1, 2], [0, 1, 2], [1, 2, 3], 2 * SIZE, 0],
-  ["repair", [0, 1, 2], [0, 1, 2], [1, 1, 1], 2 * SIZE, 2 * SIZE],
+  ["sync", [0, 1, 2], [], [1, 1, 1], 0, 2 * SIZE],
+  ["check", [0, 1, 2], [], [1, 2, 3], 2 * SIZE, 0],
+  ["repair", [0, 1, 2], [], [1, 1, 1], 2 * SIZE, 2 * SIZE],
   ["rewrite", [2, 1], [0], [3, 2, 3], 0, SIZE],
 ] as const) {
   test(`${mode}: legs 1, 2, 3 become ${values.join()}`, async () => {
     const bench = setUp(3);
     const result = await bench.run(mode, [...sources], [...targets]);
-    assert.is(result.readable, true);
+    assert.equal(result.unreadable, []);
     assert.equal([result.readFailed, result.writeFailed], [[], []]);
     assert.equal(bench.values(), values);
     assert.equal([result.mismatchedBytes, result.writtenBytes], [mismatched, written]);
@@ -93,7 +102,7 @@ test("differences are counted in units of 64 KiB, and only the leg that differs 
 
 test("only the plan's range is touched", async () => {
   const bench = setUp(2);
-  await bench.run("sync", [0, 1], [0, 1], 4096, 8192);
+  await bench.run("sync", [0, 1], [], 4096, 8192);
   const bytes = bench.members[1]?.bytes.subarray(DATA_AT);
   assert.equal(
     [4095, 4096, 12287, 12288].map((at) => bytes?.[at]),
@@ -120,10 +129,11 @@ for (const mode of ["copy", "sync", "check", "repair", "rewrite"] as const) {
   test(`${mode}: when nobody can be read nothing is written`, async () => {
     const bench = setUp(2);
     for (const id of [0, 1]) bench.fault(id, "read-error");
-    const result = await bench.run(mode);
-    assert.is(result.readable, false);
+    const result = await bench.run(mode, [0, 1], mode === "copy" || mode === "rewrite" ? [1] : []);
+    const lost = result.unreadable.reduce((sum, { length }) => sum + length, 0);
+    assert.equal([result.unreadable[0]?.offset, lost], [0, SIZE]);
     assert.equal(bench.values(), [1, 2]);
-    assert.equal(result.readFailed.length, 2);
+    assert.equal([...new Set(result.readFailed.map(({ member }) => member))], [0, 1]);
   });
 }
 
@@ -143,7 +153,7 @@ test("a copy asks the next source when one cannot be read or is gone", async () 
   bench.gone.add(0);
   bench.fault(1, "read-error");
   const result = await bench.run("copy", [0, 1, 2], [3]);
-  assert.is(result.readable, true);
+  assert.equal(result.unreadable, []);
   assert.is(bench.values()[3], 3);
 });
 
@@ -151,7 +161,7 @@ test("a member that is gone is neither read nor written, and that is no failure"
   const bench = setUp(2);
   bench.gone.add(1);
   const result = await bench.run("repair");
-  assert.equal([result.readable, result.readFailed, result.writeFailed], [true, [], []]);
+  assert.equal([result.unreadable, result.readFailed, result.writeFailed], [[], [], []]);
   assert.equal(bench.values(), [1, 2]);
 });
 
@@ -171,7 +181,8 @@ test("a rewrite that reads back something else has failed", async () => {
   assert.ok(device !== undefined);
   device.write = async () => undefined;
   const result = await bench.run("rewrite", [1], [0]);
-  assert.equal(result.writeFailed, [{ member: 0, message: "could not be read back" }]);
+  const ranges = [[0, SIZE]];
+  assert.equal(result.writeFailed, [{ member: 0, message: "could not be read back", ranges }]);
 });
 
 test("a copy waits for a write's regions, reads after it, and two copies wait for each other", async () => {

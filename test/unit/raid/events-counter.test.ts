@@ -90,7 +90,7 @@ test("a step back that a member failed is not held by anybody: the next update e
   bench.finishIo("EIO", 1);
   bench.settle();
   const events = eventsOf(bench);
-  assert.equal(new Set(events), new Set([22]), "members hold 20 or 21");
+  assert.equal(events, [21, 21, 22, 22], "members hold 20 or 21; nobody is ever two behind");
 });
 
 test("a start without a member that the superblocks name goes two up before any write", () => {
@@ -103,7 +103,10 @@ test("a start without a member that the superblocks name goes two up before any 
   assert.is(bench.shared.clean, true, "writes ask first, though the array is dirty");
   bench.tick(1);
   bench.settle();
-  assert.equal(bench.takeLog("super"), ["0 super e22 dirty roles 0=0"]);
+  assert.equal(bench.takeLog("super"), [
+    "0 super e21 dirty roles 0=0",
+    "0 super e22 dirty roles 0=0",
+  ]);
   assert.is(bench.shared.clean, false);
 });
 

@@ -14,13 +14,10 @@ for (const slow of [[], [1], [0, 1]]) {
     const answer = bench.write(0, 3);
     await bench.rest();
     assert.is(answer.errno, null);
-    assert.equal(
-      bench.legErrors.map(({ slot, op }) => [slot, op]),
-      [[1, "write"]],
-    );
+    assert.equal(bench.reported, [[1, "write"]]);
     assert.is(bench.others.tryAcquire(0, 1), 0, "no copy takes the old content meanwhile");
     assert.is(bench.state.chunkWrites(0).underWay, true, "its bit stays");
-    bench.resolve(LEG_NONE);
+    bench.resolve(LEG_NONE, true);
     assert.is(answer.errno, 0);
     assert.is(bench.state.chunkWrites(0).underWay, false);
   });
@@ -34,7 +31,7 @@ test("an overlapping write waits for the failed one, another does not", async ()
   const apart = bench.write(5000, 3);
   await bench.rest();
   assert.equal([failed.errno, overlapping.errno, apart.errno], [null, null, 0]);
-  bench.resolve(LEG_NONE);
+  bench.resolve(LEG_NONE, true);
   await bench.rest();
   assert.equal([failed.errno, overlapping.errno], [0, 0]);
   assert.is(bench.on(0, 700), 2);
@@ -45,24 +42,25 @@ test("failures on several legs are all recorded before the answer", async () => 
   bench.fault(1, "write-error");
   bench.fault(2, "write-error");
   const answer = bench.write(0, 3);
-  const [first, second] = bench.legErrors.splice(0);
+  const [first, second] = bench.legReports.splice(0);
   assert.ok(first !== undefined && second !== undefined);
   bench.state.setLeg(1, LEG_NONE);
-  bench.io.onLegResolved(first.request);
+  bench.io.onLegResolved(first.request, true);
   assert.is(answer.errno, null);
   bench.state.setLeg(2, LEG_NONE);
-  bench.io.onLegResolved(second.request);
+  bench.io.onLegResolved(second.request, true);
   assert.is(answer.errno, 0);
 });
 
-for (const [what, legs, expected] of [
-  ["it is recorded faulty", [LEG_IN_SYNC, LEG_NONE], 0],
+for (const [what, legs, isRecorded, expected] of [
+  ["it is recorded faulty", [LEG_IN_SYNC, LEG_NONE], true, 0],
   [
     "it is kept as the last, the one that took the write failed meanwhile",
     [LEG_NONE, LEG_IN_SYNC],
+    false,
     IO_EIO,
   ],
-  ["it is kept though the other is not gone", [LEG_BLOCKED, LEG_IN_SYNC], IO_EIO],
+  ["it is kept though the other is not gone", [LEG_BLOCKED, LEG_IN_SYNC], false, IO_EIO],
 ] as const) {
   for (const op of ["write", "flush"] as const) {
     test(`a leg failed a ${op} and ${what}: errno ${expected}`, async () => {
@@ -72,7 +70,7 @@ for (const [what, legs, expected] of [
       await bench.rest();
       assert.is(answer.errno, null);
       for (const [slot, leg] of legs.entries()) bench.state.setLeg(slot, leg);
-      bench.resolve();
+      bench.resolve(null, isRecorded);
       assert.is(answer.errno, expected);
     });
   }
@@ -86,7 +84,7 @@ for (const op of ["write", "flush"] as const) {
     await bench.rest();
     bench.state.run = RUN_BROKEN;
     bench.state.setLeg(1, LEG_BLOCKED);
-    bench.resolve();
+    bench.resolve(null, true);
     assert.is(answer.errno, IO_EIO);
   });
 
@@ -95,9 +93,10 @@ for (const op of ["write", "flush"] as const) {
     for (const slot of [0, 1]) bench.fault(slot, `${op}-error`);
     const answer = op === "write" ? bench.write(0, 3) : bench.flush();
     await bench.rest();
-    assert.is(bench.legErrors.length, 2);
+    assert.is(bench.legReports.length, 2);
     bench.state.setLeg(0, LEG_NONE);
-    bench.resolve();
+    for (const { request, leg } of bench.legReports.splice(0))
+      bench.io.onLegResolved(request, leg === 0);
     assert.is(answer.errno, IO_EIO);
   });
 }
@@ -107,11 +106,8 @@ test("a leg in sync that this thread has no handle of fails the write, it is not
   void bench.io.dropLeg(1);
   const answer = bench.write(0, 3);
   assert.is(answer.errno, null);
-  assert.equal(
-    bench.legErrors.map(({ slot, op }) => [slot, op]),
-    [[1, "write"]],
-  );
-  bench.resolve(LEG_NONE);
+  assert.equal(bench.reported, [[1, "write"]]);
+  bench.resolve(LEG_NONE, true);
   assert.is(answer.errno, 0);
 });
 
@@ -123,7 +119,7 @@ test("a flush round that waits for a record lets no later flush overtake it", as
   const second = bench.flush();
   await bench.rest();
   assert.equal([first.errno, second.errno], [null, null]);
-  bench.resolve(LEG_NONE);
+  bench.resolve(LEG_NONE, true);
   await bench.rest();
   assert.equal([first.errno, second.errno], [0, 0]);
 });

@@ -4,14 +4,19 @@ import * as assert from "uvu/assert";
 import type { Placement } from "../../../src/raid/array-start.ts";
 import { LEG_IN_SYNC, LEG_NONE, LEG_REBUILDING } from "../../../src/raid/shared-state.ts";
 import type { Superblock } from "../../../src/raid/superblock-fields.ts";
-import { type BenchOptions, MachineBench, MIB } from "../../helpers/machine-bench.ts";
+import {
+  type BenchOptions,
+  inSync,
+  MachineBench,
+  MIB,
+  rebuilding,
+} from "../../helpers/machine-bench.ts";
 
-const inSync = (raidSlot: number): Placement => ({ type: "in_sync", raidSlot });
 const fail = (path: string) => ({ type: "fail", path, reason: "test" }) as const;
 const remove = (path: string) => ({ type: "remove", path }) as const;
 
 const statesOf = (bench: MachineBench, path: string): readonly string[] =>
-  bench.status.members.find((member) => member.path === path)?.states ?? ["absent"];
+  bench.memberStatus(path)?.states ?? ["absent"];
 
 /** A bench whose member 1 was failed and removed, and the superblock it kept. */
 const withoutOne = (options: BenchOptions = {}) => {
@@ -62,19 +67,20 @@ test("the last member in sync is never failed, by nobody", () => {
   assert.is(bench.run(fail("/m1")), "RAID_LAST_IN_SYNC_MEMBER", "the other one is on its way out");
   assert.is(bench.run(fail("/m1")), "RAID_LAST_IN_SYNC_MEMBER");
   bench.send({ type: "member-vanished", path: "/m1", reason: "gone" });
-  for (const op of ["write", "flush"] as const)
-    bench.send({ type: "leg-error", worker: 0, request: 1, slot: 1, op, message: "EIO" });
+  for (const kind of ["write", "flush"] as const) bench.report(1, kind);
+  bench.report(1, "write", [[0, 4096]]);
   bench.settle();
   assert.is(bench.shared.leg(1), LEG_IN_SYNC);
-  assert.is(bench.toldOf("leg-resolved").length, 2);
+  assert.equal(
+    bench.resolved.map(([, isRecorded]) => isRecorded),
+    [false, false, false],
+  );
 });
 
 test("a leg that fails while another one is being recorded is kept as the last, never blocked", () => {
   const bench = new MachineBench();
-  const error = (slot: number) =>
-    bench.send({ type: "leg-error", worker: 0, request: slot, slot, op: "write", message: "EIO" });
-  error(0);
-  error(1);
+  bench.report(0, "write");
+  bench.report(1, "write");
   assert.is(bench.shared.leg(1), LEG_IN_SYNC, "reads go on");
   bench.settle();
   assert.equal(
@@ -85,11 +91,7 @@ test("a leg that fails while another one is being recorded is kept as the last, 
 });
 
 test("a spare and a member under rebuild may be failed", () => {
-  const placements: Placement[] = [
-    inSync(0),
-    { type: "rebuilding", raidSlot: 1, recoveredBytes: 0, guided: false },
-    { type: "spare" },
-  ];
+  const placements: Placement[] = [inSync(0), rebuilding(1), { type: "spare" }];
   const bench = new MachineBench({ placements, syncSpeed: 1 });
   assert.is(bench.run(fail("/m2")), "ok");
   assert.is(bench.run(fail("/m1")), "ok");
@@ -230,7 +232,7 @@ test("a member that comes back is rebuilt by the bits that were set meanwhile", 
   while (bench.io.length > 0) bench.finishIo();
   bench.startSync();
   assert.equal(
-    bench.copies.map(({ plan }) => plan.offset / MIB),
+    bench.copies.map(({ plan }) => plan.from / MIB),
     [3, 6],
   );
   bench.finishSync();
@@ -249,7 +251,7 @@ test("bits that only the returning member has are copied too", () => {
   while (bench.io.length > 0) bench.finishIo();
   bench.startSync();
   assert.equal(
-    bench.copies.map(({ plan }) => plan.offset / MIB),
+    bench.copies.map(({ plan }) => plan.from / MIB),
     [3, 7],
   );
 });
@@ -321,7 +323,7 @@ test("without a bitmap only a member that missed nothing is re-added, and copied
   bench.finishOpening();
   while (bench.io.length > 0) bench.finishIo();
   bench.startSync();
-  assert.is(bench.copies[0]?.plan.offset, 0);
+  assert.is(bench.copies[0]?.plan.from, 0);
   bench.finishSync();
   assert.is(bench.outcome(id), "ok");
 });

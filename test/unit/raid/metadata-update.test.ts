@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { BIT_DURABLE, LEG_BLOCKED, LEG_IN_SYNC, LEG_NONE } from "../../../src/raid/shared-state.ts";
-import { MachineBench, SAFE_MODE_MS } from "../../helpers/machine-bench.ts";
+import { inSync, MachineBench, SAFE_MODE_MS } from "../../helpers/machine-bench.ts";
 
 const ROLES = "roles 0=0,1=1";
 const intent = (worker: number, first: number, last = first) =>
@@ -94,7 +94,7 @@ test("a failure is recorded before the failed write is answered, and blocks writ
   const bench = new MachineBench();
   bench.write(3);
   bench.takeLog();
-  bench.send({ type: "leg-error", worker: 1, request: 7, slot: 1, op: "write", message: "EIO" });
+  bench.report(1, "write", null, 7);
   assert.is(bench.shared.leg(1), LEG_BLOCKED);
   assert.equal(bench.takeLog("bitmap"), ["0 bitmap e22 c20 bits 3"], "a faulty leg is not written");
   finishPhase(bench);
@@ -102,15 +102,16 @@ test("a failure is recorded before the failed write is answered, and blocks writ
   assert.equal(bench.toldOf("leg-resolved"), []);
   assert.is(bench.shared.leg(1), LEG_BLOCKED);
   bench.settle();
-  assert.equal(bench.toldOf("leg-resolved"), [{ type: "leg-resolved", worker: 1, request: 7 }]);
+  const answer = { type: "leg-resolved", worker: 0, request: 7, isRecorded: true };
+  assert.equal(bench.toldOf("leg-resolved"), [answer]);
   assert.is(bench.shared.leg(1), LEG_NONE);
-  assert.equal(bench.toldOf("drop-leg"), [{ type: "drop-leg", slot: 1 }]);
+  assert.equal(bench.toldOf("drop-leg"), [{ type: "drop-leg", leg: 1 }]);
   assert.is(bench.status.degraded, 1);
 });
 
 test("members in sync have a new role before the member that got it", () => {
   const bench = new MachineBench({
-    placements: [{ type: "in_sync", raidSlot: 0 }, { type: "spare" }],
+    placements: [inSync(0), { type: "spare" }],
   });
   bench.tick(1);
   bench.settle();
@@ -159,12 +160,13 @@ test("a member that fails the flush before clean: the array stays dirty until th
   bench.finishIo("EIO", 2);
   bench.finishIo(null, 0);
   bench.finishIo(null, 1);
-  finishPhase(bench);
+  bench.settle();
   assert.equal(bench.takeLog("super"), [
+    "0 super e21 dirty roles 0=0,1=1,2=faulty",
+    "1 super e21 dirty roles 0=0,1=1,2=faulty",
     "0 super e22 dirty roles 0=0,1=1,2=faulty",
     "1 super e22 dirty roles 0=0,1=1,2=faulty",
   ]);
-  bench.settle();
   assert.is(bench.shared.clean, false);
 });
 
@@ -252,7 +254,7 @@ test("the last member's metadata fails: the array is broken, readable, and answe
 
 test("a member of a read-only array that fails is out of use, and nothing is written", () => {
   const bench = new MachineBench({ readOnly: true, slots: 3 });
-  bench.send({ type: "leg-error", worker: 0, request: 4, slot: 1, op: "flush", message: "EIO" });
+  bench.report(1, "flush", null, 4);
   bench.send({ type: "member-vanished", path: "/m2", reason: "gone" });
   bench.send({ type: "member-vanished", path: "/m0", reason: "gone" });
   assert.equal([bench.io, bench.takeLog()], [[], []]);
@@ -260,7 +262,7 @@ test("a member of a read-only array that fails is out of use, and nothing is wri
     [0, 1, 2].map((slot) => bench.shared.leg(slot)),
     [LEG_IN_SYNC, LEG_NONE, LEG_NONE],
   );
-  assert.equal(bench.toldOf("leg-resolved").length, 1);
+  assert.equal(bench.resolved, [[4, true]]);
   assert.equal([bench.status.arrayState, bench.status.degraded], ["readonly", 2]);
   assert.is(bench.run({ type: "stop" }), "ok");
 });
@@ -268,7 +270,7 @@ test("a member of a read-only array that fails is out of use, and nothing is wri
 test("an array that broke leaves members that were failing out of use", () => {
   const bench = new MachineBench();
   bench.send(intent(0, 2));
-  bench.send({ type: "leg-error", worker: 0, request: 1, slot: 1, op: "write", message: "EIO" });
+  bench.report(1, "write");
   bench.finishIo("EIO", 0);
   bench.finishIo();
   assert.is(bench.status.arrayState, "broken");

@@ -31,8 +31,8 @@ const withdraw = (state: SharedArrayState, by: "clean" | "bit"): boolean => {
 test(
   "no write runs while its permission is withdrawn, and overlapping writes keep legs equal",
   withTimeout(60_000, async () => {
-    const sizes = { chunkBytes: 4096, sizeBytes: 4096, chunks: 1, raidSlots: 2 };
-    const shape = createSharedArray({ workers: WRITERS, ...sizes });
+    const map = { raidSlots: 2, componentSectors: 8, raid10: null };
+    const shape = createSharedArray({ workers: WRITERS, chunkBytes: 4096, chunks: 1, map });
     const state = new SharedArrayState(shape);
     const words = new Int32Array(new SharedArrayBuffer(16));
     const done = new Int32Array(new SharedArrayBuffer(4));

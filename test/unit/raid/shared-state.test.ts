@@ -17,8 +17,10 @@ import {
 
 const MIB = 1024 * 1024;
 
-const shapeOf = (workers = 3, chunks = 10) =>
-  createSharedArray({ workers, chunks, chunkBytes: MIB, sizeBytes: chunks * MIB, raidSlots: 4 });
+const shapeOf = (workers = 3, chunks = 10) => {
+  const map = { raidSlots: RAID_SLOTS_MAX, componentSectors: (chunks * MIB) / 512, raid10: null };
+  return createSharedArray({ workers, chunks, chunkBytes: MIB, map });
+};
 
 const test = suite("raid/shared-state");
 

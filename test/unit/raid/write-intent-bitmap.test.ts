@@ -17,8 +17,9 @@ const FIRST_PAGE = (4096 - 256) * 8;
 
 const setUp = (chunks = 16) => {
   const sizeBytes = chunks * CHUNK;
-  const sizes = { workers: 2, chunks, chunkBytes: CHUNK, sizeBytes, raidSlots: 2 };
-  const shared = new SharedArrayState(createSharedArray(sizes));
+  const map = { raidSlots: 2, componentSectors: sizeBytes / 512, raid10: null };
+  const shape = createSharedArray({ workers: 2, chunks, chunkBytes: CHUNK, map });
+  const shared = new SharedArrayState(shape);
   const head = sampleBitmap({ chunkBytes: CHUNK, syncSize: sizeBytes / 512 });
   const bitmap = new WriteIntentBitmap(head, shared);
   const area = (...set: readonly number[]): Uint8Array => {
