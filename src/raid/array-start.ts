@@ -252,6 +252,8 @@ export const startArray = (input: StartInput): StartedArray => {
     syncReason: reasonOf(input),
     claims: { resyncFrom, recovered },
     devRoles,
+    durableRoles: input.freshest.devRoles,
+    heldRoles: null,
     clean,
     readOnly: input.readOnly,
     pending: { ...emptyPending(), rolesChanged: dropsMembers },

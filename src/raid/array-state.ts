@@ -117,6 +117,8 @@ export interface Transaction {
   /** What had been copied when it began: true once its first phase has flushed the members. */
   readonly claims: Claims;
   writes: BitmapWrite[];
+  /** dev_roles as its superblocks have them; null while it has written none. */
+  roles: Uint16Array | null;
   failed: boolean;
 }
 
@@ -192,6 +194,9 @@ export interface ArrayState {
   resyncStuck: boolean;
   claims: Claims;
   devRoles: Uint16Array;
+  /** dev_roles as every member has them, and what an update writes while they are held back. */
+  durableRoles: Uint16Array;
+  heldRoles: Uint16Array | null;
   clean: boolean;
   /** The last update was only clean -> dirty: the next dirty -> clean may step events back. */
   canStepBack: boolean;

@@ -161,7 +161,7 @@ export const memberSuperblock = (state: ArrayState, member: Member): Superblock 
     utime: { seconds, microseconds: (state.now % 1000) * 1000 },
     events: state.events,
     resyncOffset: storedResyncOffset(state),
-    devRoles: state.devRoles,
+    devRoles: state.heldRoles ?? state.devRoles,
   };
 };
 
@@ -179,7 +179,12 @@ const inSyncSuperblockPhase = (state: ArrayState): Phase =>
 const otherSuperblockPhase = (state: ArrayState): Phase =>
   superblockPhase(state, (member) => member.state === "rebuilding" || member.state === "spare");
 
-const superblockPhase = (state: ArrayState, wanted: (member: Member) => boolean): Phase => ({
+const superblockPhase = (state: ArrayState, wanted: (member: Member) => boolean): Phase => {
+  if (state.transaction !== null) state.transaction.roles = state.heldRoles ?? state.devRoles;
+  return superblocks(state, wanted);
+};
+
+const superblocks = (state: ArrayState, wanted: (member: Member) => boolean): Phase => ({
   ios: [...state.members.values()].filter(wanted).map((member) => {
     const superblock = memberSuperblock(state, member);
     const data = encodeSuperblock(superblock);
@@ -212,6 +217,7 @@ const begin = (
     waiting: new Map(),
     claims: currentClaims(state),
     writes: [],
+    roles: null,
     failed: false,
   };
   nextPhase(state);
@@ -254,13 +260,15 @@ const startUpdate = (state: ArrayState): void => {
   }
   const flushes = work.goClean || work.flushFirst || work.promoted.length > 0;
   const flush = flushes ? [flushPhase, claimPhase] : [];
-  const superblocks = [inSyncSuperblockPhase, otherSuperblockPhase];
+  const supers = [inSyncSuperblockPhase, otherSuperblockPhase];
   // A bitmap with fewer events than the superblocks counts as stale: it never has them, not even
   // between two steps.
-  const steps = work.steppedBack ? [...superblocks, bitmapPhase] : [bitmapPhase, ...superblocks];
-  const raise = [raisePhase, bitmapPhase, ...superblocks];
+  const steps = work.steppedBack ? [...supers, bitmapPhase] : [bitmapPhase, ...supers];
+  const raise = [raisePhase, bitmapPhase, ...supers];
   const level = state.isUneven ? raise : [];
   const outrun = state.mustOutrun ? raise : [];
+  // Who leaves is named by the last step only: before it, members that tie must agree.
+  state.heldRoles = level.length + outrun.length > 0 ? state.durableRoles : null;
   begin(state, "update", work, [...flush, ...steps, ...level, ...outrun]);
 };
 
@@ -272,6 +280,7 @@ const startUpdate = (state: ArrayState): void => {
 const raisePhase = (state: ArrayState): Phase => {
   if (state.isUneven) state.isUneven = false;
   else state.mustOutrun = false;
+  if (!state.mustOutrun) state.heldRoles = null;
   state.events++;
   state.bitmap?.setHeader(state.events, state.bitmap.superblock.eventsCleared);
   return { ios: [] };
@@ -426,6 +435,7 @@ export const failMember = (state: ArrayState, member: Member, reason: string): v
 /** A member failed meanwhile: the next transaction does this one's work on the others. */
 const abort = (state: ArrayState, transaction: Transaction): void => {
   state.transaction = null;
+  state.heldRoles = null;
   state.bitmap?.markPagesDirty(transaction.writes);
   if (transaction.kind === "sweep") return;
   const { work } = transaction;
@@ -453,6 +463,7 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
 
 const finish = (state: ArrayState, transaction: Transaction): void => {
   state.transaction = null;
+  state.durableRoles = transaction.roles ?? state.durableRoles;
   complete(state, transaction.work);
 };
 
