@@ -131,6 +131,19 @@ const mdFamilies = (control: ControlPlane): Family[] => {
   ];
 };
 
+const lastCheckFamily = (control: ControlPlane): Family => ({
+  name: "satsuma_array_last_check_timestamp_seconds",
+  help: "End of the last check or repair of the whole array; absent when there was none.",
+  type: "gauge",
+  values: () =>
+    control.arrays.list().flatMap(({ record }) => {
+      const last = control.scrubs.passes.lastWhole(record.uuid);
+      return last === null
+        ? []
+        : [{ labels: { array: record.name }, value: last.endedAt / MS_PER_SECOND }];
+    }),
+});
+
 const healthFamilies = (control: ControlPlane): Family[] => {
   const gauge = (
     name: string,
@@ -179,18 +192,7 @@ const healthFamilies = (control: ControlPlane): Family[] => {
       "gauge",
       (status) => status.mismatches.ranges.length,
     ),
-    {
-      name: "satsuma_array_last_check_timestamp_seconds",
-      help: "End of the last check or repair of the whole array; absent when there was none.",
-      type: "gauge",
-      values: () =>
-        control.arrays.list().flatMap(({ record }) => {
-          const last = control.scrubs.passes.lastWhole(record.uuid);
-          return last === null
-            ? []
-            : [{ labels: { array: record.name }, value: last.endedAt / MS_PER_SECOND }];
-        }),
-    },
+    lastCheckFamily(control),
   ];
 };
 

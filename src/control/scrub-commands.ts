@@ -2,7 +2,7 @@
  * What a user may ask of sync actions: start, end, freeze; pause, resume and cancel the job of one.
  *
  * Pausing a check or repair keeps its position, over restarts and kills too. Pausing a resync or
- * recovery is sysfs' `frozen`, resuming it `idle`: the whole array is frozen, a spare takes nobody's
+ * recovery is sysfs' `frozen`, resuming it `idle`: the whole array is frozen, no spare takes a
  * place meanwhile, and a restart of the daemon ends the pause, as it does with md.
  */
 

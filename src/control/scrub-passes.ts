@@ -111,7 +111,7 @@ export class ScrubPasses {
     });
   }
 
-  /** Opens a pass in state `running`, BEFORE the engine is asked. An unfinished one is cancelled. */
+  /** Opens a pass, `running`, BEFORE the engine is asked. An unfinished one is cancelled. */
   begin(fresh: NewScrub): ScrubPass {
     this.end(fresh.uuid, "cancelled", `another ${fresh.action} was started instead`);
     const pass: ScrubPass = {

@@ -302,7 +302,7 @@ export class ScrubService {
     return isPaused ? { state: "paused", line: "its sync actions are frozen" } : null;
   }
 
-  /** After a scheduled scrub that took long, due times that passed meanwhile are not made up for. */
+  /** Due times that passed while a scheduled scrub took long are not made up for. */
   #scrubEnded(uuid: string, hold: JobHold | null): JobHold | null {
     const schedule = this.#schedules.get(uuid);
     const isServed = hold === null && schedule !== undefined && schedule.cron !== null;
@@ -365,7 +365,7 @@ export class ScrubService {
     }
   }
 
-  /** Notes that due times up to now have been served. A mark that is lost leads to one scrub more. */
+  /** Notes that due times up to now have been served. A lost mark leads to one scrub more. */
   #serve(uuid: string, schedule: ScrubSchedule): void {
     const served = { ...schedule, servedUntil: this.#options.now() };
     this.#schedules.set(uuid, served);

@@ -201,7 +201,7 @@ export class SpareGroupService {
       : { path, sizeBytes: probe.sizeBytes, logicalBlockBytes: probe.logicalBlockSize };
   }
 
-  /** How the array that needs a spare looks: a move that failed is not tried again until it changes. */
+  /** How the array in need looks: a move that failed is not tried again until it changes. */
   #look({ to }: SpareMove): string {
     const members = this.#options.arrays.get(to)?.status?.members ?? [];
     return JSON.stringify(members.map(({ path, states }) => [path, states]));

@@ -1,7 +1,7 @@
 /**
  * The jobs of sync actions: one per resync, recovery, check or repair, opened when an array's
- * status shows the action, fed with its progress, ended with it. A job whose action is to go on later
- * is kept (`paused`, or `interrupted` after a restart) and taken up again with its action.
+ * status shows the action, fed with its progress, ended with it. A job whose action is to go on
+ * later is kept (`paused`, or `interrupted` after a restart) and taken up again with its action.
  */
 
 import type { ArrayStatus, SyncActionWord, SyncStatus } from "../raid/array-status.ts";

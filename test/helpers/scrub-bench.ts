@@ -1,4 +1,4 @@
-/** A board with md0 on two disks of the fake engine, for tests of scrubs: the test is the engine. */
+/** A board with md0 on two disks of the fake engine, for tests of scrubs, which play the engine. */
 import * as assert from "uvu/assert";
 import type { Job } from "../../src/control/job.ts";
 import type { ScrubPass } from "../../src/control/scrub-pass.ts";

@@ -47,7 +47,9 @@ const registerSchedule = (app: ApiServer, { control }: RouteContext): void => {
       return scheduleResource(control, control.arrays.find(params.array));
     },
   );
+};
 
+const registerScrubs = (app: ApiServer, { control }: RouteContext): void => {
   app.delete(
     "/api/v1/arrays/:array/schedule",
     {
@@ -128,5 +130,6 @@ const registerSpareGroup = (app: ApiServer, { control }: RouteContext): void => 
 /** Registers the routes. */
 export function registerScheduleRoutes(app: ApiServer, context: RouteContext): void {
   registerSchedule(app, context);
+  registerScrubs(app, context);
   registerSpareGroup(app, context);
 }
