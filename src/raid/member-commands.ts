@@ -22,7 +22,8 @@ import {
   replacementAt,
   SECTOR,
 } from "./array-state.ts";
-import { bitmapOps, failMember, memberSuperblock, withRole } from "./metadata-update.ts";
+import { bitmapOps, memberSuperblock } from "./metadata-phases.ts";
+import { failMember, withRole } from "./metadata-update.ts";
 import { encodeSuperblock, memberRole, superblockIsAtStart } from "./superblock.ts";
 import {
   FAIL_FAST,

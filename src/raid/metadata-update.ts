@@ -13,7 +13,6 @@
  */
 
 import { assert } from "../common/assert.ts";
-import type { MemberOp } from "./array-messages.ts";
 import {
   type ArrayState,
   blockLeg,
@@ -30,23 +29,17 @@ import {
   type Pending,
   type Phase,
   replacementAt,
-  SECTOR,
   type Transaction,
 } from "./array-state.ts";
-import { badBlockPage } from "./bad-block-list.ts";
-import { LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
-import { encodeSuperblock } from "./superblock.ts";
 import {
-  MD_DISK_ROLE_FAULTY,
-  MD_DISK_ROLE_SPARE,
-  MD_FEATURE_BAD_BLOCKS,
-  MD_FEATURE_BITMAP_OFFSET,
-  MD_FEATURE_RECOVERY_BITMAP,
-  MD_FEATURE_RECOVERY_OFFSET,
-  MD_FEATURE_REPLACEMENT,
-  type Superblock,
-} from "./superblock-fields.ts";
-import type { BitmapWrite } from "./write-intent-bitmap.ts";
+  bitmapPhase,
+  claimPhase,
+  flushPhase,
+  inSyncSuperblockPhase,
+  otherSuperblockPhase,
+} from "./metadata-phases.ts";
+import { LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
+import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE } from "./superblock-fields.ts";
 
 /** Starts the next transaction if work waits and none is under way. */
 export const pumpMetadata = (state: ArrayState): void => {
@@ -84,121 +77,6 @@ const takePending = (state: ArrayState): Pending => {
   const work = state.pending;
   state.pending = emptyPending();
   return work;
-};
-
-// --- building ---------------------------------------------------------------------------------
-
-/** Members whose bitmap must be right: in sync or rebuilding. Source: md-bitmap.c write_sb_page. */
-const bitmapMembers = (state: ArrayState): Member[] =>
-  [...state.members.values()].filter((m) => m.state === "in_sync" || m.state === "rebuilding");
-
-/** One offset holds for all members. Source: drivers/md/md.c mddev.bitmap_info.offset. */
-const bitmapBase = (state: ArrayState, member: Member): number =>
-  (member.superblock.superOffset + state.template.bitmapOffset) * SECTOR;
-
-/** The ops that put these bitmap writes on a member, and make them durable. */
-export const bitmapOps = (
-  state: ArrayState,
-  member: Member,
-  writes: readonly BitmapWrite[],
-): MemberOp[] => {
-  const base = bitmapBase(state, member);
-  const ops = writes.map(
-    ({ offset, data }): MemberOp => ({ type: "write", offset: base + offset, data }),
-  );
-  return [...ops, { type: "flush" }];
-};
-
-const flushPhase = (state: ArrayState): Phase => ({
-  ios: bitmapMembers(state).map((member) => ({ member: member.id, ops: [{ type: "flush" }] })),
-});
-
-/** The flush before this phase is done: its claims hold from now on. */
-const claimPhase = (state: ArrayState): Phase => {
-  state.claims = state.transaction?.claims ?? state.claims;
-  return { ios: [] };
-};
-
-const bitmapPhase = (state: ArrayState): Phase => {
-  const writes = state.bitmap?.takeDirtyPages() ?? [];
-  if (state.transaction !== null)
-    state.transaction.writes = [...state.transaction.writes, ...writes];
-  if (writes.length === 0) return { ios: [] };
-  return {
-    ios: bitmapMembers(state).map((member) => ({
-      member: member.id,
-      ops: bitmapOps(state, member, writes),
-    })),
-  };
-};
-
-/** The superblock of one member as the array stands. Source: drivers/md/md.c super_1_sync. */
-export const memberSuperblock = (state: ArrayState, member: Member): Superblock => {
-  const rebuilding = member.state === "rebuilding";
-  let featureMap = state.bitmap === null ? 0 : MD_FEATURE_BITMAP_OFFSET;
-  if (rebuilding) featureMap |= MD_FEATURE_RECOVERY_OFFSET;
-  if (rebuilding && member.guided && state.bitmap !== null)
-    featureMap |= MD_FEATURE_RECOVERY_BITMAP;
-  if (member.isReplacement) featureMap |= MD_FEATURE_REPLACEMENT;
-  if (member.badBlocks.length > 0) featureMap |= MD_FEATURE_BAD_BLOCKS;
-  const seconds = Math.floor(state.now / 1000);
-  return {
-    ...member.superblock,
-    featureMap,
-    setUuid: state.template.setUuid,
-    setName: state.template.setName,
-    ctime: state.template.ctime,
-    level: state.template.level,
-    layout: state.template.layout,
-    size: state.template.size,
-    chunkSize: state.template.chunkSize,
-    raidDisks: state.template.raidDisks,
-    bitmapOffset: (state.bitmap === null ? member.superblock : state.template).bitmapOffset,
-    recoveryOffset: rebuilding
-      ? Math.floor((state.claims.recovered.get(member.id) ?? 0) / SECTOR)
-      : 0,
-    cntCorrectedRead: member.superblock.cntCorrectedRead + member.correctedSectors,
-    utime: { seconds, microseconds: (state.now % 1000) * 1000 },
-    events: state.events,
-    resyncOffset: storedResyncOffset(state),
-    devRoles: state.heldRoles ?? state.devRoles,
-  };
-};
-
-/** 0 while dirty, else the checkpoint. Source: drivers/md/md.c super_1_sync. */
-const storedResyncOffset = (state: ArrayState): number | "none" => {
-  if (!state.clean) return 0;
-  const { resyncFrom } = state.claims;
-  return resyncFrom === "none" ? "none" : Math.floor(resyncFrom / SECTOR);
-};
-
-/** In-sync members have the update BEFORE the others: whoever is freshest can be believed alone. */
-const inSyncSuperblockPhase = (state: ArrayState): Phase =>
-  superblockPhase(state, (member) => member.state === "in_sync");
-
-const otherSuperblockPhase = (state: ArrayState): Phase =>
-  superblockPhase(state, (member) => member.state === "rebuilding" || member.state === "spare");
-
-const superblockPhase = (state: ArrayState, wanted: (member: Member) => boolean): Phase => {
-  if (state.transaction !== null) state.transaction.roles = state.heldRoles ?? state.devRoles;
-  return superblocks(state, wanted);
-};
-
-const superblocks = (state: ArrayState, wanted: (member: Member) => boolean): Phase => ({
-  ios: [...state.members.values()].filter(wanted).map((member) => {
-    const superblock = memberSuperblock(state, member);
-    const data = encodeSuperblock(superblock);
-    const offset = superblock.superOffset * SECTOR;
-    const ops: MemberOp[] = [{ type: "write", offset, data }, { type: "flush" }];
-    return { member: member.id, ops: [...badBlockOps(state, member), ...ops] };
-  }),
-});
-
-/** A list that changed is on the member BEFORE the superblock that says there is one. */
-const badBlockOps = (state: ArrayState, member: Member): MemberOp[] => {
-  if (state.transaction?.work.badBlocks.has(member.id) !== true) return [];
-  const page = badBlockPage(member.badBlocks, member.superblock);
-  return page === null ? [] : [{ type: "write", ...page }, { type: "flush" }];
 };
 
 // --- starting ---------------------------------------------------------------------------------
