@@ -15,6 +15,8 @@ export interface GrowFlags extends VerbFlags {
   readonly bitmapChunk?: string;
   readonly nodes?: string;
   readonly homeCluster?: string;
+  /** Undefined when neither --bbl nor --no-bbl is given. */
+  readonly bbl?: boolean;
   readonly add?: string[];
 }
 
@@ -40,7 +42,7 @@ const bitmapBody = (flags: GrowFlags): Readonly<Record<string, unknown>> => {
 
 /** The body of the change. Sizes without a suffix are KiB, as in mdadm. Errors: CLI_BAD_USAGE. */
 export function growBody(flags: GrowFlags): Readonly<Record<string, unknown>> {
-  const { size, raidDevices, homeCluster } = flags;
+  const { size, raidDevices, homeCluster, bbl } = flags;
   const bitmap = bitmapBody(flags);
   return {
     ...(size === undefined
@@ -51,6 +53,7 @@ export function growBody(flags: GrowFlags): Readonly<Record<string, unknown>> {
       : { raid_devices: parseCount(raidDevices, "--raid-devices", 1, RAID_DEVICES_MAX) }),
     ...(Object.keys(bitmap).length === 0 ? {} : { bitmap }),
     ...(homeCluster === undefined ? {} : { home_cluster: homeCluster }),
+    ...(bbl === undefined ? {} : { bad_block_list: bbl, force: flags.force ?? false }),
   };
 }
 
@@ -88,8 +91,10 @@ export function registerChangeVerbs(program: Command): void {
     .option("--bitmap-chunk <size>", "bytes per bit of the bitmap")
     .option("--nodes <n>", "slots of a clustered bitmap")
     .option("--home-cluster <name>", "cluster of a clustered bitmap")
+    .option("--bbl", "a bad-block list for every member")
+    .option("--no-bbl", "no bad-block lists; clustered arrays have none")
     .option("--add <device...>", "devices to add afterwards")
-    .option("--force", "add devices that hold something else")
+    .option("--force", "add devices that hold something else; drop lists that have entries")
     .option("--wait", "wait for the resync or recovery that follows")
     .action(grow);
 

@@ -25,6 +25,8 @@ export interface ArrayPatch {
     readonly nodes?: number;
   };
   readonly clusterName?: string;
+  /** `force`: also where lists have entries; such a member is recovered whole. */
+  readonly badBlockList?: { readonly enabled: boolean; readonly force: boolean };
   readonly speedMin?: number;
   readonly speedMax?: number;
 }
@@ -89,10 +91,12 @@ const clusterChange = (status: ArrayStatus, patch: ArrayPatch): ArrayChange | nu
 
 /** The changes from `status` to what `patch` wants, in the order in which they are made. */
 export function changesOf(status: ArrayStatus, patch: ArrayPatch): ArrayChange[] {
-  const { name, sizeBytes, raidDevices } = patch;
+  const { name, sizeBytes, raidDevices, badBlockList } = patch;
   const changes: (ArrayChange | null)[] = [
     name === undefined || name === status.name ? null : { type: "name", name },
     clusterChange(status, patch),
+    // A clustered array has no such lists: they go before its bitmap comes.
+    badBlockList === undefined ? null : { type: "bad-block-list", ...badBlockList },
     patch.bitmap === undefined ? null : bitmapChange(status, patch),
     sizeBytes === undefined || sizeBytes === status.memberBytes
       ? null
@@ -119,6 +123,8 @@ const changeWord = (change: ArrayChange): string => {
       return `home cluster ${change.clusterName}`;
     case "nodes":
       return `nodes ${change.nodes}`;
+    case "bad-block-list":
+      return `bad-block list ${change.enabled ? "on" : "off"}`;
     default:
       return change.type;
   }

@@ -22,6 +22,7 @@ export class FakeArray implements RunningArray {
   status: ArrayStatus;
   readonly calls: string[] = [];
   readonly #engine: FakeHost;
+  #hasBadBlockLists = true;
 
   constructor(engine: FakeHost, status: ArrayStatus) {
     this.#engine = engine;
@@ -161,6 +162,9 @@ export class FakeArray implements RunningArray {
         return this.show({ name: change.name });
       case "home-cluster":
         return this.show({ bitmap: { ...this.status.bitmap, clusterName: change.clusterName } });
+      case "bad-block-list":
+        this.#hasBadBlockLists = change.enabled;
+        return;
       case "nodes":
         return this.show({ bitmap: { ...this.status.bitmap, nodes: change.nodes } });
       default:
@@ -245,6 +249,9 @@ export class FakeArray implements RunningArray {
     const { level, layout, bitmap } = this.status;
     if (change.bitmap === "clustered" && level === "raid10" && !/^near=/.test(layout ?? "")) {
       throw refuse("RAID_BAD_CLUSTER", `a clustered raid10 has near copies only`, "use no cluster");
+    }
+    if (change.bitmap === "clustered" && this.#hasBadBlockLists) {
+      throw refuse("RAID_BAD_CLUSTER", "a clustered array keeps no bad-block lists", "drop them");
     }
     this.show({
       consistencyPolicy: change.bitmap === "none" ? "resync" : "bitmap",

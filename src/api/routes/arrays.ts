@@ -57,6 +57,9 @@ const patchOf = (body: ArrayPatchRequest): ArrayPatchOrder => ({
   ...(body.raid_devices === undefined ? {} : { raidDevices: body.raid_devices }),
   ...(body.bitmap === undefined ? {} : { bitmap: bitmapOf(body.bitmap) }),
   ...(body.home_cluster === undefined ? {} : { clusterName: body.home_cluster }),
+  ...(body.bad_block_list === undefined
+    ? {}
+    : { badBlockList: { enabled: body.bad_block_list, force: body.force ?? false } }),
   ...(body.sync_speed_min === undefined ? {} : { speedMin: body.sync_speed_min }),
   ...(body.sync_speed_max === undefined ? {} : { speedMax: body.sync_speed_max }),
 });

@@ -125,6 +125,15 @@ export const ArrayPatch = Closed(
       }),
     ),
     home_cluster: Type.Optional(ClusterName),
+    bad_block_list: Type.Optional(
+      Type.Boolean({ description: "one for every member, or none; clustered arrays have none" }),
+    ),
+    force: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: "drop lists that have entries: those members are recovered whole",
+      }),
+    ),
     sync_speed_min: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 40 })),
     sync_speed_max: Type.Optional(Type.Integer({ minimum: 1024, maximum: 2 ** 40 })),
   },

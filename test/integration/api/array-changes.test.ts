@@ -34,7 +34,9 @@ test(
     assert.equal(job.result, { array_id: id, done: ["raid devices 3"] });
 
     const body = { name: "media", bitmap: { type: "clustered", nodes: 2 }, home_cluster: "attic" };
-    const changed = await change(api, body);
+    const early = await change(api, { bitmap: { type: "clustered" } });
+    assert.equal([early.status, early.body.code], [422, "RAID_BAD_CLUSTER"]);
+    const changed = await change(api, { ...body, bad_block_list: false });
     assert.equal([changed.status, changed.body.name], [200, "media"]);
     const { bitmap, home_cluster } = changed.body.config;
     assert.equal([bitmap.type, bitmap.nodes, home_cluster], ["clustered", 2, "attic"]);
@@ -153,7 +155,7 @@ test(
     const added = { device_id: "disk3", write_mostly: true };
     await api.do("POST", `${MD0}/members`, added);
     assert.ok((await states(api)).includes("disk3 null spare+writemostly"));
-    await change(api, { bitmap: { type: "clustered" } });
+    await change(api, { bitmap: { type: "clustered" }, bad_block_list: false });
     const refused = await api.ask("PATCH", disk2, { body: { write_mostly: true } });
     assert.equal([refused.status, refused.body.code], [422, "RAID_UNSUPPORTED_ON_CLUSTERED"]);
     const unknown = await api.ask("PATCH", disk2, { body: { blocked: true } });
