@@ -52,7 +52,7 @@ export function scheduleResource(control: ControlPlane, view: ArrayView): Schedu
   const schedule = scrubs.schedule(uuid);
   const last = scrubs.passes.lastWhole(uuid);
   const pass = scrubs.passes.open(uuid);
-  const isWaited = schedule !== null && schedule.isEnabled && pass === null;
+  const isWaited = schedule?.isEnabled === true && pass === null;
   const wait = scrubs.waitOf(uuid);
   const array = subjectOf("array", uuid);
   return {

@@ -195,6 +195,21 @@ test(
 );
 
 test(
+  "an array that was stopped and starts without its spare is told of",
+  withBoard(async (bench) => {
+    const { control, engine } = bench;
+    const order = { confirm: "md1", force: false, forget: false };
+    const stop = control.arrayCommands.stop("md1", order, "test");
+    await control.jobs.waitFor(stop.id, AbortSignal.timeout(5000));
+    engine.contents.delete(bench.image("disk5"));
+    const job = await control.arrayCommands.assemble("md1", false, "test");
+    const started = await control.jobs.waitFor(job.id, AbortSignal.timeout(5000));
+    assert.is(started.state, "succeeded");
+    assert.is(events(bench, "spare.missing").length, 1);
+  }),
+);
+
+test(
   "a name that cannot be one of a group is refused",
   withBoard(async (bench) => {
     for (const name of ["", "a b", "-x", "x".repeat(32)]) {
