@@ -7,6 +7,7 @@ import { type Stats, statSync } from "node:fs";
 import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
+import { findWriter } from "./file-users.ts";
 import { listLoopDevices } from "./loop-device.ts";
 
 /** An open member. */
@@ -46,7 +47,8 @@ export function identityOf(stat: Stats): string {
 
 /**
  * Opens a member to read it, or to write it; a block device opened for writing is claimed.
- * Errors: as identifyMember; HAL_READ_ONLY for a file without any write permission.
+ * Errors: as identifyMember, also for one that is in use; HAL_READ_ONLY for a file without any
+ * write permission.
  */
 export async function openMember(path: string, mode: "read" | "write"): Promise<MemberFile> {
   const { identity, stat } = identifyMember(path);
@@ -56,7 +58,10 @@ export async function openMember(path: string, mode: "read" | "write"): Promise<
       remedy: "make it writable (chmod u+w) or choose another member",
     });
   }
-  if (mode === "write") refuseLooped(path, identity);
+  if (mode === "write") {
+    refuseLooped(path, identity);
+    refuseServed(path, stat);
+  }
   const device = await FileBlockDevice.open(path, { mode, exclusive: mode === "write" });
   return { path, identity, device };
 }
@@ -69,6 +74,16 @@ function refuseLooped(path: string, identity: string): void {
   if (loop === undefined) return;
   throw new CodedError("HAL_OPEN_FAILED", `${path}: is in use under ${loop.path}`, {
     remedy: `detach it (losetup -d ${loop.path}) or use the loop device itself`,
+  });
+}
+
+/** A daemon that runs the array has its members open to write them. */
+function refuseServed(path: string, stat: Stats): void {
+  const writer = stat.isFile() ? findWriter(stat) : null;
+  if (writer === null) return;
+  const { command, pid } = writer;
+  throw new CodedError("HAL_OPEN_FAILED", `${path}: is in use by ${command} (process ${pid})`, {
+    remedy: "stop the array or the program that uses it first",
   });
 }
 

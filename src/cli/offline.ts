@@ -1,6 +1,6 @@
 /**
- * The verbs that need no daemon: create, examine, examine-bitmap, read. They work on files and
- * block devices, with mdadm's words.
+ * The verbs that need no daemon: create, examine, examine-bitmap, read, update. They work on files
+ * and block devices, with mdadm's words.
  */
 
 import { hostname } from "node:os";
@@ -16,12 +16,14 @@ import { type Examined, examineBitmapOf, examineMember } from "./examine-command
 import { EXIT_FAILED, outputIsTerminal, printError, printJson, printText } from "./output.ts";
 import { type ReadOutcome, readArray } from "./read-command.ts";
 import { parseSize } from "./size-syntax.ts";
+import { registerUpdate } from "./update-command.ts";
 
 /** Adds the offline verbs to the program. */
 export function registerOfflineCommands(program: Command): void {
   registerCreate(program);
   registerExamine(program);
   registerRead(program);
+  registerUpdate(program);
 }
 
 function registerCreate(program: Command): void {

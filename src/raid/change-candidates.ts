@@ -68,7 +68,7 @@ export function chooseCandidates(
       ok: false,
       code: "RAID_STALE_MEMBER",
       message: `${stale.path} ${stale.text}`,
-      remedy: "leave it out, and bring it back after the start",
+      remedy: "leave it out",
       members,
     };
   }

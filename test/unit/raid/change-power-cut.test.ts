@@ -83,6 +83,11 @@ const SHAPES: Readonly<Record<string, (prng: Prng) => BenchShape>> = {
     alter: (_, index) => (index === 0 ? { events: 19 } : { setName: new Uint8Array(32).fill(65) }),
     alterBitmap: () => ({ set: randomChunks(prng, CHUNKS, 2), header: { events: 20 } }),
   }),
+  "members that became larger": (prng) => ({
+    options: SMALL,
+    alter: () => ({ dataSize: 2048, resyncOffset: 512 }),
+    alterBitmap: () => ({ set: randomChunks(prng, CHUNKS, 2) }),
+  }),
   "metadata 1.0": (prng) => ({
     options: { ...SMALL, minor: 0 },
     alter: () => ({ resyncOffset: 0 }),
