@@ -190,7 +190,7 @@ export class ArrayMachine {
   #onCommand(id: number, command: ArrayCommand): void {
     const state = this.#state;
     if (state.stopping !== null && command.type !== "stop") {
-      const message = "The array is being stopped.";
+      const message = "the array is being stopped";
       return this.#answer(id, { ok: false, code: "RAID_ARRAY_STOPPING", message });
     }
     switch (command.type) {
@@ -224,18 +224,18 @@ export class ArrayMachine {
       return { ok: true };
     }
     if (state.readOnly) {
-      return { ok: false, code: "RAID_READ_ONLY", message: "The array is read-only." };
+      return { ok: false, code: "RAID_READ_ONLY", message: "the array is read-only" };
     }
     if (run !== null || state.userAction !== null) {
       const name = run?.action ?? state.userAction?.action ?? "";
-      const message = `Sync action ${name} is running; wait for it or set idle.`;
+      const message = `sync action ${name} is running`;
       return { ok: false, code: "RAID_SYNC_IN_PROGRESS", message };
     }
     const { sizeBytes } = state.map;
     const { from = 0 } = command;
     const to = Math.min(command.to ?? sizeBytes, sizeBytes);
     if (from < 0 || from >= to) {
-      const message = `The range ${from}-${to} holds nothing of the array's ${sizeBytes} bytes.`;
+      const message = `the range ${from}-${to} holds nothing of the array's ${sizeBytes} bytes`;
       return { ok: false, code: "RAID_BAD_RANGE", message };
     }
     state.frozen = false;

@@ -48,8 +48,7 @@ export const runMemberCommand = (
   id: number,
   command: MemberCommand,
 ): CommandOutcome | null => {
-  if (state.readOnly)
-    return refuse("RAID_READ_ONLY", "The array is read-only; assemble it read-write first.");
+  if (state.readOnly) return refuse("RAID_READ_ONLY", "the array is read-only");
   switch (command.type) {
     case "fail":
       return failCommand(state, id, command.path, command.reason);
@@ -66,7 +65,7 @@ export const runMemberCommand = (
 };
 
 const notAMember = (path: string): CommandOutcome =>
-  refuse("RAID_NOT_A_MEMBER", `${path} is not a member of this array; see its member list.`);
+  refuse("RAID_NOT_A_MEMBER", `${path} is not a member of this array`);
 
 const failCommand = (
   state: ArrayState,
@@ -78,7 +77,7 @@ const failCommand = (
   if (member === null) return notAMember(path);
   if (member.state === "faulty") return { ok: true };
   if (isLastInSync(state, member)) {
-    const text = `${path} is the last in-sync member; failing it would lose the array. Add and rebuild another member first.`;
+    const text = `${path} is the last in-sync member: failing it would lose the array`;
     return refuse("RAID_LAST_IN_SYNC_MEMBER", text);
   }
   failMember(state, member, reason);
@@ -93,13 +92,13 @@ const isComing = (state: ArrayState, member: Member): boolean =>
   );
 
 const busy = (path: string): CommandOutcome =>
-  refuse("RAID_MEMBER_BUSY", `${path} is being activated; try again in a moment.`);
+  refuse("RAID_MEMBER_BUSY", `${path} is being activated`);
 
 const removeCommand = (state: ArrayState, id: number, path: string): CommandOutcome | null => {
   const member = memberByPath(state, path);
   if (member === null) return notAMember(path);
   if (member.state !== "faulty" && member.state !== "spare") {
-    return refuse("RAID_MEMBER_NOT_FAULTY", `${path} is in use; fail it first, then remove it.`);
+    return refuse("RAID_MEMBER_NOT_FAULTY", `${path} is in use`);
   }
   if (isComing(state, member)) return busy(path);
   const number = member.superblock.devNumber;
@@ -133,15 +132,15 @@ const replaceCommand = (
   const member = memberByPath(state, path);
   if (member === null) return notAMember(path);
   if (member.state !== "in_sync" || member.raidSlot === null) {
-    const text = `${path} is not in sync: there is nothing to replace; add a spare instead.`;
+    const text = `${path} is not in sync: there is nothing to replace`;
     return refuse("RAID_MEMBER_NOT_IN_SYNC", text);
   }
   const under = replacementAt(state, member.raidSlot);
   if (under !== null)
-    return refuse("RAID_MEMBER_BUSY", `${under.path} is being written to replace ${path} already.`);
+    return refuse("RAID_MEMBER_BUSY", `${under.path} is being written to replace ${path} already`);
   const spare = withPath === null ? null : memberByPath(state, withPath);
   if (withPath !== null && spare?.state !== "spare") {
-    const text = `${withPath} is not a spare of this array; add it first, then name it.`;
+    const text = `${withPath} is not a spare of this array`;
     return refuse("RAID_NOT_A_SPARE", text);
   }
   member.wantReplacement = true;
@@ -160,9 +159,9 @@ const flagsCommand = (
   const member = memberByPath(state, command.path);
   if (member === null) return notAMember(command.path);
   if (member.state === "faulty")
-    return refuse("RAID_MEMBER_FAULTY", `${command.path} is faulty; its flags are not kept.`);
+    return refuse("RAID_MEMBER_FAULTY", `${command.path} is faulty: its flags are not kept`);
   if (command.writeMostly === true && (state.bitmap?.superblock.nodes ?? 0) > 0) {
-    const text = "A clustered array has no write-mostly members.";
+    const text = "a clustered array has no write-mostly members";
     return refuse("RAID_UNSUPPORTED_ON_CLUSTERED", text);
   }
   const before = member.superblock.devFlags;
@@ -233,7 +232,7 @@ const unfitReason = (
   template: Superblock,
 ): CommandOutcome | null => {
   if (newcomer.logicalBlockBytes > state.logicalBlockBytes) {
-    const text = `${newcomer.path} has logical blocks of ${newcomer.logicalBlockBytes} bytes, the array was made for ${state.logicalBlockBytes}; use a device with blocks of that size.`;
+    const text = `${newcomer.path} has logical blocks of ${newcomer.logicalBlockBytes} bytes, the array was made for ${state.logicalBlockBytes}`;
     return refuse("RAID_SECTOR_SIZE_MISMATCH", text);
   }
   return roomProblem(newcomer, template);
@@ -249,7 +248,7 @@ const roomProblem = (newcomer: Newcomer, template: Superblock): CommandOutcome |
   const need = newcomer.sizeBytes + (template.size - room) * SECTOR;
   return refuse(
     "RAID_DEVICE_TOO_SMALL",
-    `${newcomer.path} has ${newcomer.sizeBytes} bytes; the array needs ${need}.`,
+    `${newcomer.path} has ${newcomer.sizeBytes} bytes, the array needs ${need}`,
   );
 };
 
@@ -273,28 +272,25 @@ const joinCommand = (
 ): CommandOutcome | null => {
   const known = memberByPath(state, newcomer.path);
   if (known !== null && known.state !== "faulty") {
-    return refuse("RAID_ALREADY_A_MEMBER", `${newcomer.path} is a member of this array already.`);
+    return refuse("RAID_ALREADY_A_MEMBER", `${newcomer.path} is a member of this array already`);
   }
   const twin = twinOf(state, newcomer);
   if (twin !== null) {
-    const text = `${newcomer.path} carries the device UUID of ${twin.path}: it is that member, or a copy.`;
+    const text = `${newcomer.path} carries the device UUID of ${twin.path}: it is that member, or a copy`;
     return refuse("RAID_ALREADY_A_MEMBER", text);
   }
   if (known !== null && isComing(state, known)) return busy(newcomer.path);
   if (state.lostLegs.length > 0) {
-    const text = "A failed member is just being recorded; try again in a moment.";
+    const text = "a failed member is just being recorded";
     return refuse("RAID_MEMBER_BUSY", text);
   }
   const problem = reAddProblem(state, newcomer);
   if (verb === "re-add" && problem !== null) {
-    return refuse(
-      "RAID_RE_ADD_REFUSED",
-      `${newcomer.path} cannot be re-added: ${problem}. Add it as a new member instead.`,
-    );
+    return refuse("RAID_RE_ADD_REFUSED", `${newcomer.path} cannot be re-added: ${problem}`);
   }
   const reference = [...state.members.values()].find((member) => member.state === "in_sync");
   if (reference === undefined)
-    return refuse("RAID_ARRAY_BROKEN", "The array has no in-sync member.");
+    return refuse("RAID_ARRAY_BROKEN", "the array has no in-sync member");
   const unfit = unfitReason(state, newcomer, reference.superblock);
   if (unfit !== null) return unfit;
   if (known !== null) {
@@ -376,7 +372,7 @@ const addFresh = (
   if (number >= state.devRoles.length) {
     return refuse(
       "RAID_TOO_MANY_DEVICES",
-      `The superblock has room for ${state.devRoles.length} device numbers; remove faulty members first.`,
+      `the superblock has room for ${state.devRoles.length} device numbers`,
     );
   }
   const sectors = Math.floor(newcomer.sizeBytes / SECTOR);

@@ -15,6 +15,7 @@ import {
   assembleDevices,
 } from "../raid/assemble-driver.ts";
 import { changeArray } from "../raid/change-array-driver.ts";
+import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
 import type {
@@ -219,7 +220,10 @@ class ArrayThread {
     this.#answering++;
     try {
       const outcome = await this.#run(command);
-      if (!outcome.ok) error = new CodedError(outcome.code, outcome.message);
+      if (!outcome.ok) {
+        const remedy = remedyFor(outcome.code);
+        error = new CodedError(outcome.code, outcome.message, { remedy });
+      }
     } catch (cause) {
       if (!(cause instanceof CodedError)) throw cause;
       error = cause;
@@ -231,7 +235,7 @@ class ArrayThread {
 
   #run(command: ArrayThreadCommand): Promise<CommandOutcome> {
     if (this.#isChanging) {
-      const message = "The array is being changed; try again in a moment.";
+      const message = "the array is being changed";
       return Promise.resolve({ ok: false, code: "RAID_ARRAY_CHANGING", message });
     }
     if (command.type === "add" || command.type === "re-add") return this.#join(command);
@@ -246,7 +250,7 @@ class ArrayThread {
    */
   async #change(change: ArrayChange): Promise<CommandOutcome> {
     if (this.#data.readOnly)
-      return { ok: false, code: "RAID_READ_ONLY", message: "The array is read-only." };
+      return { ok: false, code: "RAID_READ_ONLY", message: "the array is read-only" };
     this.#isChanging = true;
     try {
       await this.#hold();
