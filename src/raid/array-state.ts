@@ -350,7 +350,7 @@ export const blockLeg = (state: ArrayState, member: Member): void => {
   if (member.leg !== null) state.shared.setLeg(member.leg, LEG_BLOCKED);
 };
 
-/** Tells the workers a leg's flags and bad blocks. BEFORE anything that counts on them is answered. */
+/** Tells the workers a leg's flags and bad blocks. BEFORE what counts on them is answered. */
 export const publishLeg = (state: ArrayState, member: Member): void => {
   const { leg, superblock } = member;
   if (leg === null) return;

@@ -6,7 +6,7 @@
 
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayRange, CopyExtent, CopyPlace, CopyPlan, CopyResult } from "./array-messages.ts";
-import { differingBytes, differingRanges, majority } from "./copy-compare.ts";
+import { CopyComparison } from "./copy-compare.ts";
 import { narrowWrite } from "./narrow-write-driver.ts";
 import { REGION_BYTES, type RegionLocks } from "./region-lock.ts";
 import type { WaitForRegion } from "./region-wait-driver.ts";
@@ -37,6 +37,7 @@ export class CopyBuffers {
   readonly #free: Uint8Array[] = [];
 
   take(length: number): Uint8Array {
+    if (length < REGION_BYTES / 8) return new Uint8Array(length);
     const buffer = this.#free.pop() ?? new Uint8Array(REGION_BYTES);
     return buffer.length >= length ? buffer.subarray(0, length) : new Uint8Array(length);
   }
@@ -176,14 +177,17 @@ class Copy {
   /** Reads every copy, twice where they differ; what stands is written over the others. */
   async #compare(extent: CopyExtent): Promise<boolean> {
     const { sources } = extent;
-    let contents = await Promise.all(sources.map((source) => this.#read(source, extent)));
-    if (this.#mode !== "sync" && contents.every((c) => c !== null) && isDiffering(contents))
-      contents = await Promise.all(sources.map((source) => this.#read(source, extent)));
+    const readAll = () => Promise.all(sources.map((source) => this.#read(source, extent)));
+    let contents = await readAll();
+    if (this.#mode !== "sync" && contents.every((c) => c !== null)) {
+      if (comparisonOf(contents).isDiffering) contents = await readAll();
+    }
     const readable = contents.filter((content) => content !== null);
     const [first] = readable;
     if (first === undefined) return false;
-    if (this.#mode !== "sync") this.#count(extent, readable);
-    const winner = this.#mode === "repair" ? majority(readable) : first;
+    const comparison = comparisonOf(contents);
+    if (this.#mode !== "sync") this.#count(extent, comparison);
+    const winner = this.#mode === "repair" ? comparison.majority() : first;
     const writes: Promise<void>[] = [];
     for (const [index, place] of sources.entries()) {
       const content = contents[index] ?? null;
@@ -194,21 +198,21 @@ class Copy {
     return true;
   }
 
-  #count(extent: CopyExtent, contents: readonly Uint8Array[]): void {
-    const [first, ...others] = contents;
-    if (first === undefined) return;
-    for (const other of others) this.#mismatchedBytes += differingBytes(first, other);
-    for (const { offset, length } of differingRanges(contents))
+  #count(extent: CopyExtent, comparison: CopyComparison): void {
+    if (!comparison.isDiffering) return;
+    this.#mismatchedBytes += comparison.differingBytes;
+    for (const { offset, length } of comparison.differingRanges)
       this.#mismatches.push({ offset: extent.offset + offset, length });
   }
 }
 
 const isEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
-const isDiffering = (contents: readonly (Uint8Array | null)[]): boolean => {
-  const [first, ...others] = contents.filter((content) => content !== null);
-  return first !== undefined && others.some((other) => !isEqual(first, other));
-};
+const comparisonOf = (contents: readonly (Uint8Array | null)[]): CopyComparison =>
+  new CopyComparison(
+    contents.filter((content) => content !== null),
+    isEqual,
+  );
 
 const partOf = (extent: CopyExtent, from: number, length: number): CopyExtent => {
   const shift = (place: CopyPlace): CopyPlace => ({

@@ -36,7 +36,7 @@ export class LegReports {
     this.#link = link;
   }
 
-  /** `then(isRecorded)`: false when nothing was recorded, as the last in-sync leg stays as it is. */
+  /** `then(isRecorded)`: false when nothing was recorded, for the last in-sync leg stays. */
   send(
     leg: number,
     kind: LegReportKind,

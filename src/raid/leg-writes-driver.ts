@@ -92,7 +92,7 @@ export class LegWrites {
     );
   }
 
-  /** AFTER all legs have answered; `then` runs once every failure is recorded, or known not to be. */
+  /** AFTER all legs have answered; `then` runs once every failure is dealt with. */
   settle(request: WriteRequest, then: () => void): void {
     const reports = [...request.failures, ...request.healed];
     let open = reports.length;

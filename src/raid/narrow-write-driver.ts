@@ -23,7 +23,7 @@ export interface NarrowWrite {
   readonly pieces: readonly Uint8Array[];
 }
 
-/** Writes again; the ranges that failed again (behind the data offset), null = the member is gone. */
+/** Writes again; the ranges that failed again, behind the data offset; null: it is gone. */
 export const narrowWrite = async (write: NarrowWrite): Promise<readonly BadRange[] | null> => {
   const failed: [number, number][] = [];
   const end = write.position + write.length;

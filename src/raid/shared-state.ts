@@ -261,7 +261,7 @@ export class SharedArrayState {
     if (lane !== undefined) Atomics.store(lane, LANE_STALLS + leg, seconds);
   }
 
-  /** The oldest I/O under way on the leg, in seconds as the workers' clock counts them; 0 = none. */
+  /** The oldest I/O under way on the leg, in seconds of the workers' clock; 0 = none. */
   stall(leg: number): number {
     let oldest = 0;
     for (const lane of this.#lanes) {

@@ -194,7 +194,7 @@ class LegWritePlan {
     }
   }
 
-  /** Appends the extent to the leg's last write when it follows it. */
+  /** Appends the extent to the write of the leg that ends where it begins, if there is one. */
   #extend(
     leg: number,
     index: number,
@@ -202,19 +202,15 @@ class LegWritePlan {
     length: number,
     slice: (at: number, bytes: number) => Uint8Array[],
   ): boolean {
-    const last = this.#request.extents.length > 1 ? this.#lastOf(leg) : undefined;
-    if (last === undefined || last.heals || last.extents.length === 0) return false;
-    if (last.position + last.length !== position) return false;
-    last.length += length;
-    last.pieces.push(...slice(0, length));
-    last.extents.push(index);
+    if (this.#request.extents.length === 1) return false;
+    const before = this.writes.findLast(
+      (write) => write.leg === leg && write.position + write.length === position,
+    );
+    if (before === undefined || before.heals || before.extents.length === 0) return false;
+    before.length += length;
+    before.pieces.push(...slice(0, length));
+    before.extents.push(index);
     return true;
-  }
-
-  #lastOf(leg: number): LegWrite | undefined {
-    for (let at = this.writes.length - 1; at >= 0; at--)
-      if (this.writes[at]?.leg === leg) return this.writes[at];
-    return undefined;
   }
 }
 

@@ -30,7 +30,7 @@ export class WorkerArray {
   #io: ArrayIo;
   #hasBitmap: boolean;
   #isClosed = false;
-  /** Requests that came while the array was being changed; null while it is not. NBD bounds them. */
+  /** Requests that came while the array is being changed, else null. NBD bounds them. */
   #held: HeldRequest[] | null = null;
 
   constructor(options: WorkerArrayOptions) {

@@ -248,7 +248,7 @@ export const checkLegsOnMedia = (media: readonly SimMedium[], shape: SimShape): 
   const view = viewMedia(media);
   const { map } = shape;
   const slots = new Set(view.inSync.map(({ raidSlot }) => raidSlot));
-  assert(map.copiesLeft((slot) => slots.has(slot)) > 0, `a copy of everything is left: ${media.map(legOf).filter((leg) => leg !== null).map(describe).join("; ")}`);
+  assert(map.copiesLeft((slot) => slots.has(slot)) > 0, "a copy of everything is left");
   const step = Math.min(BITMAP_CHUNK, map.chunkBytes);
   const resynced = resyncedUpTo(view, map.sizeBytes);
   for (let offset = 0; offset < map.sizeBytes; offset += step) {
