@@ -104,7 +104,7 @@ test("a start without a member that the superblocks name goes two up before any 
   bench.tick(1);
   bench.settle();
   assert.equal(bench.takeLog("super"), [
-    "0 super e21 dirty roles 0=0",
+    "0 super e21 dirty roles 0=0,1=1",
     "0 super e22 dirty roles 0=0",
   ]);
   assert.is(bench.shared.clean, false);

@@ -162,8 +162,8 @@ test("a member that fails the flush before clean: the array stays dirty until th
   bench.finishIo(null, 1);
   bench.settle();
   assert.equal(bench.takeLog("super"), [
-    "0 super e21 dirty roles 0=0,1=1,2=faulty",
-    "1 super e21 dirty roles 0=0,1=1,2=faulty",
+    "0 super e21 dirty roles 0=0,1=1,2=2",
+    "1 super e21 dirty roles 0=0,1=1,2=2",
     "0 super e22 dirty roles 0=0,1=1,2=faulty",
     "1 super e22 dirty roles 0=0,1=1,2=faulty",
   ]);
