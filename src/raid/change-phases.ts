@@ -190,10 +190,14 @@ class PhaseWriter {
     this.#superblocks(template, claim, others);
   }
 
-  /** The last claim, and the same once more for the case that a member failed. */
+  /**
+   * The last claim, and the same twice more for the case that a member failed: it may have stored
+   * the last one all the same.
+   */
   finish(draft: ArrayDraft): ChangePlan {
     this.claim(draft);
     const phases = this.#phases.splice(0);
+    this.claim(draft);
     this.claim(draft);
     return { phases, seal: this.#phases.splice(0) };
   }

@@ -61,7 +61,7 @@ export interface ChangeRefusal {
 export interface ChangePlan {
   readonly phases: readonly ChangePhase[];
   /**
-   * AFTER the phases, and only when a member failed on the way: one more update of the others, so
+   * AFTER the phases, and only when a member failed on the way: more updates of the others, so
    * that the failed one is too old to be taken for a member that is up to date.
    */
   readonly seal: readonly ChangePhase[];
