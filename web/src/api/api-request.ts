@@ -89,6 +89,31 @@ export const requests = {
     method: "DELETE",
     path: `${ROOT}/exports/${segment(name)}${force ? "?force=true" : ""}`,
   }),
+  schedule: (array: string): ApiRequest => ({
+    method: "GET",
+    path: `${arrayPath(array)}/schedule`,
+  }),
+  latestScrub: (array: string): ApiRequest => ({
+    method: "GET",
+    path: `${arrayPath(array)}/scrubs?limit=1`,
+  }),
+  setSchedule: (array: string, body: unknown): ApiRequest => ({
+    method: "PUT",
+    path: `${arrayPath(array)}/schedule`,
+    body,
+  }),
+  removeSchedule: (array: string): ApiRequest => ({
+    method: "DELETE",
+    path: `${arrayPath(array)}/schedule`,
+  }),
+  pauseJob: (job: string): ApiRequest => ({
+    method: "POST",
+    path: `${ROOT}/jobs/${segment(job)}/actions/pause`,
+  }),
+  resumeJob: (job: string): ApiRequest => ({
+    method: "POST",
+    path: `${ROOT}/jobs/${segment(job)}/actions/resume`,
+  }),
   cancelJob: (job: string): ApiRequest => ({
     method: "POST",
     path: `${ROOT}/jobs/${segment(job)}/actions/cancel`,

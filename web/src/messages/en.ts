@@ -8,6 +8,7 @@ import { ARRAY_MESSAGES } from "./en/arrays.ts";
 import { COMMON_MESSAGES } from "./en/common.ts";
 import { DEVICE_MESSAGES } from "./en/devices.ts";
 import { EXPORT_MESSAGES } from "./en/exports.ts";
+import { SCRUB_MESSAGES } from "./en/scrubs.ts";
 import type { Message } from "./message.ts";
 
 /** Every message. */
@@ -17,4 +18,5 @@ export const EN = {
   ...ACTION_MESSAGES,
   ...DEVICE_MESSAGES,
   ...EXPORT_MESSAGES,
+  ...SCRUB_MESSAGES,
 } as const satisfies Readonly<Record<string, Message>>;

@@ -9,7 +9,7 @@ import { Badge, jobTone } from "../parts/badge.tsx";
 import { BoardText } from "../parts/board-text.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { SeverityIcon } from "../parts/event-list.tsx";
-import { CancelJob, JobProgress, jobTitle } from "../parts/job-line.tsx";
+import { CancelJob, JobProgress, jobTitle, PauseJob } from "../parts/job-line.tsx";
 import { ProblemBox } from "../parts/problem-box.tsx";
 import { TimeAgo } from "../parts/quantities.tsx";
 import { PageHead, Section } from "../parts/section.tsx";
@@ -62,7 +62,12 @@ const jobColumns = (board: Board): readonly Column<JobResource>[] => [
     key: "actions",
     title: t("common.actions"),
     kind: "actions",
-    cell: (job) => <CancelJob job={job} title={jobTitle(job, board)} />,
+    cell: (job) => (
+      <>
+        <PauseJob job={job} title={jobTitle(job, board)} />
+        <CancelJob job={job} title={jobTitle(job, board)} />
+      </>
+    ),
   },
 ];
 

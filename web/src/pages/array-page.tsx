@@ -16,6 +16,7 @@ import { ArrayFacts, BitmapFacts } from "./array-sections.tsx";
 import { CreateExport } from "./create-export.tsx";
 import { ExportCard } from "./export-card.tsx";
 import { MemberSection } from "./member-section.tsx";
+import { ScrubSection } from "./scrub-section.tsx";
 import { SyncSection } from "./sync-section.tsx";
 
 const EVENTS_SHOWN = 8;
@@ -94,11 +95,12 @@ export function ArrayPage({ board, id }: { board: Board; id: string }) {
       <ArrayVerdict array={array} />
       <div class="columns">
         <div class="column-main">
-          {runs && <SyncSection array={array} />}
+          {runs && <SyncSection array={array} board={board} />}
           <MemberSection array={array} board={board} />
           <ArrayExports array={array} board={board} />
         </div>
         <div class="column-side">
+          <ScrubSection array={array} />
           <BitmapFacts array={array} />
           <ArrayFacts array={array} />
           <Section title={t("array.recent")}>

@@ -1,10 +1,13 @@
 /** The sync of an array: bar, speed, time left, scope, and what the bitmap saved. */
 
 import type { ArrayResource, SyncResource } from "../../../src/api/schemas/array.ts";
+import type { JobResource } from "../../../src/api/schemas/job.ts";
 import { requests } from "../api/api-request.ts";
+import type { Board } from "../board/board.ts";
 import { formatBytes, formatPercent, formatRate } from "../format/quantity.ts";
 import { t } from "../messages/translate.ts";
 import { ActionButton } from "../parts/action-button.tsx";
+import { CancelJob, jobTitle, PauseJob } from "../parts/job-line.tsx";
 import { Meter } from "../parts/meter.tsx";
 import { Bytes, TimeAgo } from "../parts/quantities.tsx";
 import { Section } from "../parts/section.tsx";
@@ -58,11 +61,43 @@ function SyncFacts({ sync }: { sync: SyncResource }) {
   );
 }
 
+/** The job of a sync action that stands still and will go on, if there is one. */
+const heldJob = (array: ArrayResource, board: Board): JobResource | undefined =>
+  [...board.jobs.values()].find(
+    ({ subject, state }) =>
+      subject.endsWith(`/arrays/${array.id}`) && (state === "paused" || state === "interrupted"),
+  );
+
+function HeldSync({ array, board, job }: { array: ArrayResource; board: Board; job: JobResource }) {
+  const title = jobTitle(job, board);
+  const percent = formatPercent(job.progress?.percent ?? 0);
+  return (
+    <Section
+      title={t("sync.title")}
+      actions={
+        <>
+          <SpeedLimit array={array} />
+          <PauseJob job={job} title={title} />
+          <CancelJob job={job} title={title} />
+        </>
+      }
+    >
+      <div class="sync" data-held={job.kind}>
+        <p class="sync-line">{t("sync.held", { action: t(`job.${job.kind}`), percent })}</p>
+        <p class="faint">{job.log.at(-1)?.message}</p>
+      </div>
+    </Section>
+  );
+}
+
 /** The section; says so when nothing runs. */
-export function SyncSection({ array }: { array: ArrayResource }) {
+export function SyncSection({ array, board }: { array: ArrayResource; board: Board }) {
   const { sync } = array.status;
   if (sync === null) {
-    return (
+    const held = heldJob(array, board);
+    return held !== undefined ? (
+      <HeldSync array={array} board={board} job={held} />
+    ) : (
       <Section
         title={t("sync.title")}
         lead={t("sync.nothing")}
@@ -72,12 +107,14 @@ export function SyncSection({ array }: { array: ArrayResource }) {
   }
   const action = t(`sync.action.${sync.action}`);
   const percent = formatPercent(sync.percent);
+  const job = board.jobs.get(sync.job_id ?? "");
   return (
     <Section
       title={t("sync.title")}
       actions={
         <>
           <SpeedLimit array={array} />
+          {job !== undefined && <PauseJob job={job} title={jobTitle(job, board)} />}
           <StopSync array={array} sync={sync} />
         </>
       }

@@ -34,6 +34,28 @@ export function JobProgress({ job, title }: { job: JobResource; title: string })
   );
 }
 
+/** The button that pauses a job, or lets a paused one go on. */
+export function PauseJob({ job, title }: { job: JobResource; title: string }) {
+  if (job.state === "paused") {
+    return (
+      <ActionButton
+        label={t("action.resume-job")}
+        name={t("action.resume-job-of", { job: title })}
+        request={requests.resumeJob(job.id)}
+        done={t("done.resume-job", { job: title })}
+      />
+    );
+  }
+  return job.pausable ? (
+    <ActionButton
+      label={t("action.pause-job")}
+      name={t("action.pause-job-of", { job: title })}
+      request={requests.pauseJob(job.id)}
+      done={t("done.pause-job", { job: title })}
+    />
+  ) : null;
+}
+
 /** The button that cancels a job, if it can be cancelled. */
 export function CancelJob({ job, title }: { job: JobResource; title: string }) {
   return job.cancelable ? (
