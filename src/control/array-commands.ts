@@ -95,13 +95,7 @@ export class ArrayCommands {
       key === MISSING ? MISSING : devices.find(key).record.path,
     );
     const paths = positions.filter((path) => path !== MISSING);
-    const reserved = paths.find((path) => this.#reserved.has(path));
-    if (reserved !== undefined) {
-      throw new CodedError("CONTROL_DEVICE_IN_USE", `${reserved} is being taken by another job`, {
-        remedy: "choose another device",
-        details: { path: reserved },
-      });
-    }
+    this.#refuseReserved(paths);
     await devices.readAll(paths);
     return planCreate(
       order,
@@ -114,6 +108,8 @@ export class ArrayCommands {
     const plan = await this.plan(order);
     const paths = plan.devices.map(({ view }) => view.record.path);
     const { engine, arrays, exports, events, jobs } = this.#options;
+    // Another order may have come while the devices were read.
+    this.#refuseReserved(paths);
     for (const path of paths) {
       this.#reserved.add(path);
     }
@@ -136,7 +132,20 @@ export class ArrayCommands {
         }
       }
     };
-    return jobs.run({ kind: "array.create", subject: "/api/v1/arrays", createdBy: actor }, work);
+    const fresh = {
+      kind: "array.create" as const,
+      subject: "/api/v1/arrays",
+      createdBy: actor,
+    };
+    try {
+      return jobs.run(fresh, work);
+    } catch (error) {
+      // No job, no work: nobody else gives them free.
+      for (const path of paths) {
+        this.#reserved.delete(path);
+      }
+      throw error;
+    }
   }
 
   /** Starts an array by uuid or name, known or found on devices. */
@@ -227,6 +236,16 @@ export class ArrayCommands {
     if (view?.isRunning) {
       throw new CodedError("CONTROL_ARRAY_RUNNING", `array ${view.record.name} runs already`, {
         remedy: "nothing to do",
+      });
+    }
+  }
+
+  #refuseReserved(paths: readonly string[]): void {
+    const reserved = paths.find((path) => this.#reserved.has(path));
+    if (reserved !== undefined) {
+      throw new CodedError("CONTROL_DEVICE_IN_USE", `${reserved} is being taken by another job`, {
+        remedy: "choose another device",
+        details: { path: reserved },
       });
     }
   }

@@ -213,7 +213,12 @@ export class DeviceService {
     return true;
   }
 
+  /** The entry of a path, made when it is new: a file is found while it is being made, too. */
   #register(path: string): Entry | null {
+    const known = this.#entries.get(path);
+    if (known !== undefined) {
+      return known;
+    }
     if (this.#entries.size >= DEVICES_MAX) {
       return null;
     }

@@ -127,6 +127,18 @@ test(
 );
 
 test(
+  "of two orders for the same devices at once, one is refused and the other is carried out",
+  inFolder(async (folder) => {
+    await using api = await openApiBench({ folder, images: ["disk1", "disk2"] });
+    const replies = await Promise.all(
+      ["md1", "md2"].map((name) => api.do("POST", ARRAYS, create({ name }))),
+    );
+    assert.equal(replies.map(({ status }) => status).sort(), [201, 409]);
+    assert.is(api.engine.arrays.size, 1);
+  }),
+);
+
+test(
   "stops only when confirmed by name, refuses under clients, starts again by name",
   inFolder(async (folder) => {
     await using api = await openApiBoard(folder);
