@@ -144,10 +144,10 @@ test("a second try that succeeds on a leg under rebuild stores nothing for the c
   bench.spoil(1, "write-error", [0, 8 * KIB]);
   const answer = bench.write(0, 3, 8 * KIB);
   await bench.rest();
-  assert.equal(
-    bench.legReports.map(({ ranges }) => ranges),
-    [[], [[0, 8 * KIB]]],
-  );
+  assert.equal(bench.legReports.map(({ leg, ranges }) => [leg, ranges?.length]).sort(), [
+    [0, 0],
+    [1, 1],
+  ]);
   bench.resolve(null, true);
   assert.is(answer.errno, IO_EIO);
 });
