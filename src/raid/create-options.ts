@@ -94,7 +94,7 @@ export function createOptionsOf(
   };
 }
 
-/** Source: mdadm.8 --bitmap-chunk: a power of two; super1.c add_internal_bitmap1: 4 KiB at least. */
+/** Source: mdadm.8 --bitmap-chunk: a power of two; super1.c: 4 KiB at least. */
 const isBitmapChunk = (bytes: number): boolean =>
   Number.isInteger(Math.log2(bytes)) && bytes >= 4096 && bytes <= 2 ** 31;
 

@@ -1,4 +1,4 @@
-/** Orders for raid10, clustered and degraded arrays: what would be made, what is refused and why. */
+/** Orders for raid10, clustered and degraded arrays: what would be made, what is refused, why. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Answer, type ApiBench, openApiBench } from "../../helpers/api-bench.ts";

@@ -46,7 +46,11 @@ export function memberVerbs(array: ArrayResource, member: MemberResource): Membe
   }
   const isFaulty = states.includes("faulty");
   const isIdleSpare = states.includes("spare") && !states.includes("rebuilding");
-  const isLast = states.includes("in_sync") && array.status.in_sync_copies <= 1;
+  // Of a degraded raid10 some members may still fail: the board knows which.
+  const isLast =
+    array.config.level === "raid1" &&
+    states.includes("in_sync") &&
+    array.status.in_sync_copies <= 1;
   return { fail: !isFaulty && !isLast, remove: isFaulty || isIdleSpare };
 }
 

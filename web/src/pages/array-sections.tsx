@@ -25,6 +25,10 @@ export function Fact({ name, hint, children }: FactProperties) {
   );
 }
 
+/** The level, and the layout where there is one: `raid10 f2`. */
+const levelText = ({ level, layout }: ArrayResource["config"]): string =>
+  layout === null ? level : `${level} ${layout}`;
+
 /** What the superblock and the settings say. */
 export function ArrayFacts({ array }: { array: ArrayResource }) {
   const { config, status } = array;
@@ -35,7 +39,13 @@ export function ArrayFacts({ array }: { array: ArrayResource }) {
   return (
     <Section title={t("array.facts")}>
       <dl class="facts">
-        <Fact name={t("array.level")}>{config.level}</Fact>
+        <Fact name={t("array.level")}>{levelText(config)}</Fact>
+        {config.chunk_size !== null && (
+          <Fact name={t("array.chunk")}>{formatBytes(config.chunk_size)}</Fact>
+        )}
+        {config.home_cluster !== null && (
+          <Fact name={t("array.cluster")}>{config.home_cluster}</Fact>
+        )}
         <Fact name={t("array.size")}>
           <Bytes value={config.size} />
         </Fact>

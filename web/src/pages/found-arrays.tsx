@@ -42,7 +42,7 @@ export function FoundArrays({ board }: { board: Board }) {
   return (
     <Section title={t("overview.found")}>
       <ul class="line-list">
-        {candidates.map(({ id, name, level, raid_devices, members }) => (
+        {candidates.map(({ id, name, level, raid_devices, members, refusal }) => (
           <li key={id}>
             <span>
               {t("overview.found-what", {
@@ -52,11 +52,17 @@ export function FoundArrays({ board }: { board: Board }) {
                 total: raid_devices,
               })}
             </span>
-            <ActionButton
-              label={t("action.assemble")}
-              request={requests.assembleArray(id)}
-              done={t("done.assemble", { array: name || id })}
-            />
+            {refusal === null ? (
+              <ActionButton
+                label={t("action.assemble")}
+                request={requests.assembleArray(id)}
+                done={t("done.assemble", { array: name || id })}
+              />
+            ) : (
+              <span class="faint">
+                {refusal.message}: {refusal.correction}
+              </span>
+            )}
           </li>
         ))}
       </ul>

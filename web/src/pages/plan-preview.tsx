@@ -60,9 +60,7 @@ export function PlanPreview({ plan }: { plan: ArrayPlanResource | null }) {
     <div data-part="plan">
       <dl class="facts">
         <Fact name={t("array.level")}>{plan.level}</Fact>
-        <Fact name={t("create.usable")}>
-          {t("create.preview-size", { size: formatBytes(plan.smallest_device) })}
-        </Fact>
+        <Fact name={t("create.usable")}>{formatBytes(plan.size)}</Fact>
         {plan.devices.map(({ device_id, role }) => (
           <Fact key={device_id} name={role}>
             <span class="device-name">{device_id}</span>
