@@ -3,7 +3,6 @@
  * what is due, stops it when its window closes, lets it go on in the next one.
  */
 
-import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { SyncActionWord } from "../raid/array-status.ts";
 import type { ScrubRecords } from "../store/scrub-records.ts";
@@ -23,8 +22,8 @@ import {
   type ScrubTarget,
   type ScrubWait,
 } from "./scrub-schedule.ts";
+import { type ScheduleOrder, ScrubSchedules } from "./scrub-schedules.ts";
 import { ScrubSpeeds } from "./scrub-speeds.ts";
-import { timingFault } from "./scrub-time.ts";
 import { subjectOf } from "./subject.ts";
 import type { JobHold, SyncJobs, SyncOutcome } from "./sync-jobs.ts";
 
@@ -39,9 +38,6 @@ export interface ScrubServiceOptions {
   readonly logger: Logger;
 }
 
-/** A schedule as the user gives it. */
-export type ScheduleOrder = Omit<ScrubSchedule, "since" | "servedUntil">;
-
 /** Who the jobs of due scrubs name as their creator. */
 export const SCHEDULE_ACTOR = "schedule";
 
@@ -50,7 +46,7 @@ export class ScrubService {
   readonly passes: ScrubPasses;
   readonly #options: ScrubServiceOptions;
   readonly #speeds: ScrubSpeeds;
-  readonly #schedules = new Map<string, ScrubSchedule>();
+  readonly #schedules: ScrubSchedules;
   /** Arrays whose sync actions the user froze; neither the engine nor this outlives a restart. */
   readonly #frozen = new Set<string>();
   /** Arrays with something under way between decision and outcome. */
@@ -62,15 +58,14 @@ export class ScrubService {
     this.#options = options;
     const { records, now, logger } = options;
     this.passes = new ScrubPasses({ records, now, logger });
+    this.#schedules = new ScrubSchedules({ records, now, logger });
     this.#speeds = new ScrubSpeeds(options.arrays);
   }
 
   /** Reads what the last run left and follows the arrays. AFTER the jobs and arrays are loaded. */
   load(): void {
-    const { records, arrays, syncJobs, events } = this.#options;
-    for (const { arrayUuid, document } of records.schedules()) {
-      this.#schedules.set(arrayUuid, JSON.parse(document) as ScrubSchedule);
-    }
+    const { arrays, syncJobs, events } = this.#options;
+    this.#schedules.load();
     this.passes.load();
     for (const { record } of arrays.list()) {
       this.#matchJobs(record.uuid);
@@ -85,28 +80,14 @@ export class ScrubService {
 
   /** The schedule of an array, or null: none is set unless somebody asks for it. */
   schedule(uuid: string): ScrubSchedule | null {
-    return this.#schedules.get(uuid) ?? null;
+    return this.#schedules.get(uuid);
   }
 
   /** Sets a schedule. Errors: CONTROL_ARRAY_NOT_FOUND, CONTROL_SCHEDULE_INVALID. */
   async setSchedule(key: string, order: ScheduleOrder): Promise<void> {
-    const { record } = this.#options.arrays.find(key);
-    const now = this.#options.now();
-    const fault = timingFault(order, now) ?? speedFault(order);
-    if (fault !== null) {
-      throw new CodedError("CONTROL_SCHEDULE_INVALID", fault, {
-        remedy: "correct the schedule; docs/scrub.md shows examples",
-      });
-    }
-    const before = this.#schedules.get(record.uuid);
-    const isSame = before?.isEnabled === order.isEnabled && sameTiming(before, order);
-    // Due times from before the change are not made up for.
-    const since = isSame ? before.since : now;
-    const schedule = { ...order, since, servedUntil: before?.servedUntil ?? null };
-    const { uuid } = record;
-    this.#options.records.putSchedule({ arrayUuid: uuid, document: JSON.stringify(schedule) });
-    this.#schedules.set(uuid, schedule);
-    this.#announce(uuid, "schedule.changed", `${record.name}: scrub schedule set`);
+    const { uuid, name } = this.#options.arrays.find(key).record;
+    this.#schedules.set(uuid, order);
+    this.#announce(uuid, "schedule.changed", `${name}: scrub schedule set`);
     const pass = this.passes.open(uuid);
     if (pass?.isScheduled && pass.action !== order.action) {
       await this.#drop(uuid, "its schedule asks for another action now");
@@ -117,11 +98,10 @@ export class ScrubService {
   async removeSchedule(key: string): Promise<void> {
     const { record } = this.#options.arrays.find(key);
     const { uuid } = record;
-    if (!this.#schedules.has(uuid)) {
+    if (this.schedule(uuid) === null) {
       return;
     }
-    this.#options.records.removeSchedule(uuid);
-    this.#schedules.delete(uuid);
+    this.#schedules.remove(uuid);
     this.#announce(uuid, "schedule.changed", `${record.name}: scrub schedule removed`);
     if (this.passes.open(uuid)?.isScheduled) {
       await this.#drop(uuid, "its schedule was removed");
@@ -194,7 +174,7 @@ export class ScrubService {
   /** Begins the scrub that is due. The due times up to now have been served with it. */
   async #start(uuid: string): Promise<void> {
     const schedule = this.#schedules.get(uuid);
-    if (schedule === undefined) {
+    if (schedule === null) {
       return;
     }
     this.dropJobs(uuid, "another scrub was started instead");
@@ -207,7 +187,7 @@ export class ScrubService {
       from: 0,
       to: null,
     });
-    this.#serve(uuid, schedule);
+    this.#schedules.serve(uuid);
     await this.#run(uuid);
   }
 
@@ -224,8 +204,8 @@ export class ScrubService {
     if (pass === null) {
       return;
     }
-    const schedule = pass.isScheduled ? this.#schedules.get(uuid) : undefined;
-    if (schedule !== undefined) {
+    const schedule = pass.isScheduled ? this.schedule(uuid) : null;
+    if (schedule !== null) {
       await this.#speeds.limit(uuid, schedule);
     }
     syncJobs.requestedBy(uuid, pass.createdBy);
@@ -257,7 +237,7 @@ export class ScrubService {
     const { uuid, name } = record;
     const schedule = this.#schedules.get(uuid);
     const isTold = wait !== null && TOLD.includes(wait.code);
-    if (schedule === undefined || !isTold || !isRunning || this.passes.open(uuid) !== null) {
+    if (schedule === null || !isTold || !isRunning || this.passes.open(uuid) !== null) {
       return;
     }
     const key = `${dueTime(schedule, this.#lastWholeAt(uuid))} ${wait.code}`;
@@ -305,9 +285,9 @@ export class ScrubService {
   /** Due times that passed while a scheduled scrub took long are not made up for. */
   #scrubEnded(uuid: string, hold: JobHold | null): JobHold | null {
     const schedule = this.#schedules.get(uuid);
-    const isServed = hold === null && schedule !== undefined && schedule.cron !== null;
-    if (isServed && schedule.servedUntil !== null) {
-      this.#serve(uuid, schedule);
+    const isServed = schedule !== null && schedule.cron !== null && schedule.servedUntil !== null;
+    if (hold === null && isServed) {
+      this.#schedules.serve(uuid);
     }
     return hold;
   }
@@ -342,7 +322,8 @@ export class ScrubService {
 
   #arrayChanged(uuid: string, isDeleted: boolean): void {
     if (isDeleted) {
-      this.#schedules.delete(uuid);
+      this.dropJobs(uuid, "its array was forgotten");
+      this.#schedules.forget(uuid);
       this.passes.forget(uuid);
       return;
     }
@@ -365,17 +346,6 @@ export class ScrubService {
     }
   }
 
-  /** Notes that due times up to now have been served. A lost mark leads to one scrub more. */
-  #serve(uuid: string, schedule: ScrubSchedule): void {
-    const served = { ...schedule, servedUntil: this.#options.now() };
-    this.#schedules.set(uuid, served);
-    try {
-      this.#options.records.putSchedule({ arrayUuid: uuid, document: JSON.stringify(served) });
-    } catch (error) {
-      this.#options.logger.error({ array: uuid, error }, "schedule-write-failed");
-    }
-  }
-
   #announce(
     uuid: string,
     type: string,
@@ -391,13 +361,3 @@ export class ScrubService {
 
 /** Reasons that a person may have to do something about. */
 const TOLD: readonly ScrubWait["code"][] = ["degraded", "failed", "read-only", "frozen"];
-
-const sameTiming = (before: ScrubSchedule | undefined, order: ScheduleOrder): boolean =>
-  before?.cron === order.cron &&
-  before?.everyDays === order.everyDays &&
-  before?.timeZone === order.timeZone;
-
-const speedFault = ({ speedMin, speedMax }: ScheduleOrder): string | null =>
-  speedMin !== null && speedMax !== null && speedMin > speedMax
-    ? "min_speed is above max_speed"
-    : null;

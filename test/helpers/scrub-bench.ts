@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import type { Job } from "../../src/control/job.ts";
 import type { ScrubPass } from "../../src/control/scrub-pass.ts";
-import type { ScheduleOrder } from "../../src/control/scrub-service.ts";
+import type { ScheduleOrder } from "../../src/control/scrub-schedules.ts";
 import type { SyncStatus } from "../../src/raid/array-status.ts";
 import { createOrder } from "./array-values.ts";
 import { type ControlBench, openBench } from "./control-bench.ts";

@@ -4,7 +4,7 @@ import type { ArrayView } from "../../control/array-view.ts";
 import type { ControlPlane } from "../../control/control-plane.ts";
 import type { ScrubPass } from "../../control/scrub-pass.ts";
 import { dueTime, type ScrubSchedule, startTime } from "../../control/scrub-schedule.ts";
-import type { ScheduleOrder } from "../../control/scrub-service.ts";
+import type { ScheduleOrder } from "../../control/scrub-schedules.ts";
 import { windowAt } from "../../control/scrub-time.ts";
 import { subjectOf } from "../../control/subject.ts";
 import type { SchedulePutRequest, ScheduleResource, ScrubResource } from "../schemas/schedule.ts";

@@ -1,4 +1,4 @@
-/** Regular checks in the panel, over a real board: schedule, pause and resume, where members differ. */
+/** Regular checks in the panel, over a real board: schedule, pause, resume, mismatches. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { suite } from "uvu";

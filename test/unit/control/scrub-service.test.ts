@@ -291,6 +291,37 @@ test(
 );
 
 test(
+  "a check under way waits while its array is stopped, and ends when the array is forgotten",
+  withBoard(async (board) => {
+    await underWay(board);
+    const { uuid, control, bench } = board;
+    const { id } = board.job;
+    const stop = async (forget: boolean): Promise<void> => {
+      const job = control.arrayCommands.stop(
+        "md0",
+        { confirm: "md0", force: false, forget },
+        "test",
+      );
+      await control.jobs.waitFor(job.id, AbortSignal.timeout(5000));
+    };
+    await stop(false);
+    await board.round("2026-11-22T02:10:00Z");
+    const { passes } = control.scrubs;
+    assert.equal(
+      [control.jobs.get(id).state, passes.open(uuid)?.state],
+      ["interrupted", "waiting"],
+    );
+    const started = await control.arrayCommands.assemble("md0", false, "test");
+    await control.jobs.waitFor(started.id, AbortSignal.timeout(5000));
+    await board.round("2026-11-22T02:20:00Z");
+    assert.equal(bench.engine.array("md0").calls, ["action check 3000-null"]);
+    assert.is(control.jobs.get(id).state, "running");
+    await stop(true);
+    assert.equal([control.jobs.get(id).state, passes.open(uuid)], ["cancelled", null]);
+  }),
+);
+
+test(
   "an impossible schedule is refused and changes nothing",
   withBoard(async (board) => {
     for (const wrong of [
