@@ -117,8 +117,9 @@ const memberWords = (state: ArrayState, member: Member): MemberStateWord[] => {
   if (member.state === "rebuilding") words.push("rebuilding");
   if (member.leg !== null && state.shared.leg(member.leg) === LEG_BLOCKED) words.push("blocked");
   if (member.isReplacement) words.push("replacement");
+  if (member.state === "faulty") return words;
   if (member.hasWriteError) words.push("write_error");
-  if (member.wantReplacement && member.state !== "faulty") words.push("want_replacement");
+  if (member.wantReplacement) words.push("want_replacement");
   if ((member.superblock.devFlags & WRITE_MOSTLY) !== 0) words.push("writemostly");
   if ((member.superblock.devFlags & FAIL_FAST) !== 0) words.push("failfast");
   return words;

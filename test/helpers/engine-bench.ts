@@ -101,8 +101,13 @@ export class EngineBench {
     await array.stop();
   }
 
-  fault(path: string, kind: "read-error" | "write-error" | "flush-error", count: number | null) {
-    return this.engine.setFault({ path, kind, after: 0, count, range: null, stallMs: 0 });
+  fault(
+    path: string,
+    kind: "read-error" | "write-error" | "flush-error",
+    count: number | null,
+    range: { readonly offset: number; readonly length: number } | null = null,
+  ) {
+    return this.engine.setFault({ path, kind, after: 0, count, range, stallMs: 0 });
   }
 
   /** Waits until every raid slot is in sync and nothing runs. */

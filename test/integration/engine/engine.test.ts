@@ -158,12 +158,13 @@ test(
     await client.write(0, new Uint8Array(4096).fill(1));
     await array.fail(second);
     assert.is(await codeOf(() => array.fail(first)), "RAID_LAST_IN_SYNC_MEMBER");
-    await bench.fault(first, "write-error", 1);
+    await bench.fault(first, "write-error", null, { offset: MIB, length: 4096 });
     const failed = await client.write(0, new Uint8Array(4096).fill(2)).then(
       () => "written",
       () => "error",
     );
     assert.is(failed, "error");
+    await bench.engine.clearFaults(first);
     assert.ok((await client.read(0, 4096)).every((byte) => byte === 1));
     await client.write(0, new Uint8Array(4096).fill(3));
     assert.is(array.status.inSyncCopies, 1);

@@ -22,6 +22,7 @@ interface MemberView {
   readonly path: string | null;
   readonly states: readonly string[];
   readonly errors_corrected: number;
+  readonly bad_blocks: number;
   readonly stalled_since: string | null;
 }
 
@@ -54,6 +55,9 @@ const deviceId = async (board: Board, disk: number): Promise<string> => {
   if (id === null) throw new Error("the member has no device");
   return id;
 };
+
+/** Where a member's content lies; its metadata lies before. */
+const DATA = { offset: 1024 * 1024, length: 2 ** 30 };
 
 const inject = async (board: Board, disk: number, fault: object): Promise<void> => {
   const body = { device_id: await deviceId(board, disk), ...fault };
@@ -147,6 +151,22 @@ test(
 );
 
 test(
+  "what a member cannot write is noted in its bad-block list, and written elsewhere",
+  withBoard(async (board, client) => {
+    const range = { offset: DATA.offset + 16 * CELL, length: 4096 };
+    await inject(board, 1, { kind: "write-error", range });
+    await writeCells(client, 0, 64);
+    await eventually("the bad block is told", SEEN_MS, async () => {
+      const member = await memberOn(board, 1);
+      return member.bad_blocks > 0 && member.states.includes("write_error");
+    });
+    const member = await memberOn(board, 1);
+    assert.ok(member.states.includes("in_sync"), "it stays in its place");
+    await checkCells(client, 0, 64);
+  }),
+);
+
+test(
   "a read error is answered from the other member and corrected by rewriting",
   withBoard(async (board, client) => {
     // Reads of the first stripe go to the first member, unless it is slow at the moment.
@@ -202,7 +222,7 @@ test(
     const { id } = await arrayOf(board);
     const device = await deviceId(board, 1);
     await board.request("POST", `/arrays/${id}/members/${device}/actions/fail`);
-    await inject(board, 0, { kind: "write-error", count: 1 });
+    await inject(board, 0, { kind: "write-error", range: DATA });
     let refused = "";
     await client.write(0, cell(7)).catch((error: Error) => {
       refused = error.message;
@@ -210,6 +230,8 @@ test(
     assert.match(refused, /NBD error 5/);
     const member = await memberOn(board, 0);
     assert.equal(member.states, ["in_sync"]);
+    assert.is(member.bad_blocks, 0, "the last copy of a place is not given up");
+    await board.request("DELETE", "/lab/faults");
     await client.write(0, cell(1));
     await checkCells(client, 0, 64);
     const last = await deviceId(board, 0);
