@@ -63,7 +63,7 @@ export class FaultSwitch {
       RANGE_HI,
       fault.range === null
         ? FOREVER
-        : Math.ceil((fault.range.offset + fault.range.length) / SECTOR),
+        : wordOf(Math.ceil((fault.range.offset + fault.range.length) / SECTOR)),
     );
     put(ARMED, 1);
   }
@@ -172,6 +172,9 @@ export class FaultDevice extends DeviceLayer {
     throw new CodedError("HAL_IO_ERROR", `${this.name}: ${verb} failed (EIO, injected fault)`);
   }
 }
+
+/** A sector as one word; what is beyond 1 TiB is as far as a word goes. */
+const wordOf = (sector: number): number => Math.min(sector, 0x7fff_ffff);
 
 const lengthOf = (pieces: readonly Uint8Array[]): number =>
   pieces.reduce((total, piece) => total + piece.length, 0);
