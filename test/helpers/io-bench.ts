@@ -66,7 +66,11 @@ export class IoBench {
     readonly kind: LegReportKind;
     readonly ranges: readonly BadRange[] | null;
   }[] = [];
-  readonly readErrors: { readonly leg: number; readonly offset: number }[] = [];
+  readonly readErrors: {
+    readonly leg: number;
+    readonly offset: number;
+    readonly length: number;
+  }[] = [];
   /** Locks as another thread holds them. */
   readonly others: RegionLocks;
   now = 1000;
@@ -89,7 +93,7 @@ export class IoBench {
         intent: (ranges) => void this.intents.push(ranges),
         legReport: (request, leg, kind, _message, ranges) =>
           void this.legReports.push({ request, leg, kind, ranges }),
-        readError: (leg, offset) => void this.readErrors.push({ leg, offset }),
+        readError: (leg, offset, length) => void this.readErrors.push({ leg, offset, length }),
       },
     });
     const numbers = Array.from({ length: legs }, (_, slot) => slot);

@@ -179,7 +179,7 @@ test("a read falls back to another leg and reports the one that failed", async (
     await bench.rest();
     assert.is(answer.errno, 0);
     assert.is(answer.target[0], 8);
-    assert.equal(bench.readErrors, [{ leg: 0, offset: 100 }]);
+    assert.equal(bench.readErrors, [{ leg: 0, offset: 100, length: 1 }]);
   }
 });
 

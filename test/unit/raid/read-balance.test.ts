@@ -59,6 +59,7 @@ const ROWS: readonly (readonly [
   ["three legs take turns", [I, I, I], SYNCED_ALL, 5 * STRIPE, 512, 0, 0, 2],
   ["only legs in sync count", [R, I, B, N, I], SYNCED_ALL, STRIPE, 512, 0, 0, 4],
   ["a slow leg is avoided", [I, I], SYNCED_ALL, 0, 512, 0, 0b01, 1],
+  ["the others take turns then", [I, I, I], SYNCED_ALL, 2 * STRIPE, 512, 0, 0b001, 1],
   ["when all are slow the stripe picks again", [I, I], SYNCED_ALL, STRIPE, 512, 0, 0b11, 1],
   ["a leg that failed this read is not asked again", [I, I], SYNCED_ALL, 0, 512, 0b01, 0, 1],
   ["a slow leg is better than one that failed", [I, I], SYNCED_ALL, 0, 512, 0b01, 0b10, 1],
