@@ -204,12 +204,25 @@ export class ScrubService {
     if (pass === null) {
       return;
     }
+    if (pass.position >= Math.min(pass.to ?? Number.POSITIVE_INFINITY, running.status.sizeBytes)) {
+      return this.#complete(uuid);
+    }
     const schedule = pass.isScheduled ? this.schedule(uuid) : null;
     if (schedule !== null) {
       await this.#speeds.limit(uuid, schedule);
     }
     syncJobs.requestedBy(uuid, pass.createdBy);
     await running.setSyncAction(pass.action, rangeToRun(pass.position, pass.to));
+  }
+
+  /** All was compared when it was cut short: only the end had not been noted. */
+  #complete(uuid: string): void {
+    const { jobs } = this.#options;
+    this.passes.end(uuid, "succeeded", null);
+    for (const job of jobs.held(subjectOf("array", uuid)).filter(({ kind }) => isScrubJob(kind))) {
+      jobs.end(job, "succeeded", { result: { array_id: uuid } });
+    }
+    this.#scrubEnded(uuid, null);
   }
 
   /** Its window has closed: stops the run, keeps the position. The intent is stored BEFORE. */

@@ -100,6 +100,20 @@ test(
 );
 
 test(
+  "a kill right before the end of a check leaves nothing to compare: it has succeeded",
+  withBoard(async (board) => {
+    await underWay(board);
+    board.bench.clock.now += 5000;
+    board.advance({ completedBytes: SIZE, copiedBytes: SIZE });
+    const { id } = board.job;
+    await using again = await board.restart();
+    await again.round();
+    assert.equal([again.asked(), again.control.jobs.get(id).state], [[], "succeeded"]);
+    assert.ok(again.control.scrubs.passes.lastWhole(again.uuid));
+  }),
+);
+
+test(
   "a board that was off at the due time scrubs once, in the next window",
   withBoard(async (board) => {
     await board.control.scrubs.setSchedule("md0", WEEKLY);
