@@ -51,6 +51,11 @@ export interface BlockDevice {
    */
   readonly punches: boolean;
   /**
+   * True when `zero` without `mayUnmap` is known to write no data: the range keeps or gets its space
+   * and reads as zeroes. Ask again before each use: some stores have to show it first.
+   */
+  readonly zeroesFast: boolean;
+  /**
    * The synchronous calls, or null when a call may block for long just now (a peer's member, a
    * stalled device). Ask again before each use: the answer may change.
    */

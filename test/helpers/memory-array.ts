@@ -78,6 +78,7 @@ class ArrayDevice implements BlockDevice {
   readonly logicalBlockSize = 512;
   readonly readOnly = false;
   readonly punches = false;
+  readonly zeroesFast = false;
   readonly sync = null;
   readonly #array: SimArray;
   readonly #scheduler: Scheduler;

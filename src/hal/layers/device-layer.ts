@@ -29,6 +29,10 @@ export class DeviceLayer implements BlockDevice {
     return this.inner.punches;
   }
 
+  get zeroesFast(): boolean {
+    return this.inner.zeroesFast;
+  }
+
   get sync(): SyncCalls | null {
     return this.inner.sync;
   }

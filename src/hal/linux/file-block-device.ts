@@ -98,6 +98,10 @@ export class FileBlockDevice implements BlockDevice {
     return this.#space.punches;
   }
 
+  get zeroesFast(): boolean {
+    return this.#space.zeroesFast;
+  }
+
   async read(target: Uint8Array, offset: number): Promise<void> {
     this.#check(target.length, offset, false);
     await this.#turnstile.run(() => this.#readAll(target, offset));

@@ -46,6 +46,7 @@ export class FileSpace {
   #native: NativeCalls | null = null;
   #punches = false;
   #zeroesRanges = false;
+  #zeroesFast = false;
 
   /** `queue`: of a block device; null for a file. Knows nothing BEFORE the first `learn`. */
   constructor(
@@ -79,15 +80,24 @@ export class FileSpace {
     this.#native = native;
     this.#punches = punches;
     this.#zeroesRanges = true;
+    this.#zeroesFast = this.#queue?.hasWriteZeroes ?? false;
   }
 
   get punches(): boolean {
     return this.#punches;
   }
 
-  /** Bytes of the next piece of `[at, end)` to zero. */
+  /** A file shows it by the first range that it zeroes: asking it beforehand would take space. */
+  get zeroesFast(): boolean {
+    return this.#zeroesFast;
+  }
+
+  /**
+   * Bytes of the next piece of `[at, end)` to zero. Pieces meet at multiples of their size: a page
+   * that is zeroed in two parts keeps its space.
+   */
   pieceLength(at: number, end: number): number {
-    const most = Math.min(PIECE_BYTES, end - at);
+    const most = Math.min(PIECE_BYTES - (at % PIECE_BYTES), end - at);
     const edge = at % this.#unit;
     if (edge !== 0) return Math.min(most, this.#unit - edge);
     return most < this.#unit ? most : most - (most % this.#unit);
@@ -102,8 +112,12 @@ export class FileSpace {
       this.#punches = false;
     }
     if (this.#zeroesRanges) {
-      if (await isDone(native.zeroRange(this.#fd, offset, length))) return true;
+      if (await isDone(native.zeroRange(this.#fd, offset, length))) {
+        this.#zeroesFast = this.#queue?.hasWriteZeroes ?? true;
+        return true;
+      }
       this.#zeroesRanges = false;
+      this.#zeroesFast = false;
     }
     return false;
   }

@@ -78,7 +78,7 @@ async function bindCalls(): Promise<NativeCalls> {
     punchHole: async (fd, offset, length) =>
       void (await fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length)),
     zeroRange: async (fd, offset, length) =>
-      void (await fallocate(fd, FALLOC_FL_ZERO_RANGE, offset, length)),
+      void (await fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length)),
     seekData: (fd, offset) => seek(fd, offset, SEEK_DATA),
     seekHole: (fd, offset) => seek(fd, offset, SEEK_HOLE),
   };

@@ -90,6 +90,7 @@ export class SimDevice implements BlockDevice {
   readonly logicalBlockSize = SECTOR;
   readonly readOnly = false;
   readonly punches = true;
+  readonly zeroesFast = true;
   readonly #medium: SimMedium;
   readonly #turn: Turn;
   readonly #quick: () => boolean;

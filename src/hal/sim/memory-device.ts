@@ -13,6 +13,8 @@ export interface MemoryDeviceOptions {
   readonly isSlow?: boolean;
   /** What `punches` says; true unless told otherwise. */
   readonly punches?: boolean;
+  /** What `zeroesFast` says; true unless told otherwise. */
+  readonly zeroesFast?: boolean;
 }
 
 export class MemoryDevice implements BlockDevice {
@@ -20,6 +22,7 @@ export class MemoryDevice implements BlockDevice {
   readonly logicalBlockSize = LOGICAL_BLOCK;
   readonly readOnly: boolean;
   readonly punches: boolean;
+  readonly zeroesFast: boolean;
   readonly sync: SyncCalls | null;
   /** The content; several handles may share it. */
   readonly bytes: Uint8Array;
@@ -30,6 +33,7 @@ export class MemoryDevice implements BlockDevice {
     this.bytes = bytes;
     this.readOnly = options.readOnly ?? false;
     this.punches = !this.readOnly && (options.punches ?? true);
+    this.zeroesFast = !this.readOnly && (options.zeroesFast ?? true);
     const calls: SyncCalls = {
       read: (target, offset) => this.#read(target, offset),
       write: (source, offset) => this.#write(source, offset),

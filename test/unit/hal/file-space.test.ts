@@ -155,18 +155,23 @@ test(
 );
 
 test(
-  "long ranges go in pieces of at most 16 MiB",
+  "long ranges go in pieces of at most 16 MiB, which meet at multiples of that",
   inFolder(async (folder) => {
     const path = makeSparse(folder, 100 * MIB);
-    const lengths: number[] = [];
+    const pieces: [number, number][] = [];
     const device = await openWith(path, (real) => ({
       punchHole: (fd, offset, length) => {
-        if (offset < 100 * MIB) lengths.push(length);
+        if (offset < 100 * MIB) pieces.push([offset, length]);
         return real.punchHole(fd, offset, length);
       },
     }));
-    await device.zero(1, 99 * MIB, true);
-    assert.equal(lengths, [16 * MIB, 16 * MIB, 16 * MIB, 16 * MIB, 16 * MIB, 16 * MIB, 3 * MIB]);
+    await device.zero(1, 50 * MIB, true);
+    assert.equal(pieces, [
+      [1, 16 * MIB - 1],
+      [16 * MIB, 16 * MIB],
+      [32 * MIB, 16 * MIB],
+      [48 * MIB, 2 * MIB + 1],
+    ]);
     await device.close();
   }),
 );
@@ -192,6 +197,46 @@ test(
     assert.is(device.punches, false);
     assert.equal(asked, ["punchHole", "punchHole", "zeroRange"], "the first one when opened");
     assert.ok(await isZeroed(device, 0, 4 * 4096));
+    await device.close();
+  }),
+);
+
+test(
+  "a file shows by its first zeroed range that it is quick, and a refusal ends it",
+  inFolder(async (folder) => {
+    const path = makeFull(folder);
+    let refuses = false;
+    const device = await openWith(path, (real) => ({
+      zeroRange: (...args) => (refuses ? failWith("ENOTSUP")() : real.zeroRange(...args)),
+    }));
+    const space = bytesOf(path);
+    assert.is(device.zeroesFast, false, "not asked yet");
+    await device.zero(0, 4096, false);
+    assert.is(device.zeroesFast, true);
+    refuses = true;
+    await device.zero(4096, 4096, false);
+    assert.is(device.zeroesFast, false);
+    assert.ok(await isZeroed(device, 0, 8192));
+    await device.flush();
+    assert.is(bytesOf(path), space);
+    await device.close();
+  }),
+);
+
+test(
+  "a long range that begins inside a page gives back every whole page",
+  inFolder(async (folder) => {
+    const path = join(folder, "member.img");
+    writeFileSync(path, new Uint8Array(40 * MIB).fill(5));
+    const device = await FileBlockDevice.open(path, { mode: "write" });
+    await device.flush();
+    await device.zero(1000, 40 * MIB - 2000, true);
+    await device.flush();
+    assert.equal(await device.allocation(0, 40 * MIB), [
+      { length: 4096, isHole: false },
+      { length: 40 * MIB - 8192, isHole: true },
+      { length: 4096, isHole: false },
+    ]);
     await device.close();
   }),
 );
