@@ -1,7 +1,7 @@
 /**
  * Puts one write request on its legs, and settles what failed: a leg with a bad-block list is
- * tried again in small pieces and the ones that fail are noted in its list; any other leg is
- * recorded faulty. Nothing is acknowledged before the array thread has recorded it.
+ * tried again in small pieces (zeroes as data) and the ones that fail are noted in its list; any
+ * other leg is recorded faulty. Nothing is acknowledged before the array thread has recorded it.
  * Source: drivers/md/raid1.c narrow_write_error, handle_write_finished.
  */
 
@@ -116,9 +116,9 @@ export class LegWrites {
     const { write, message } = failure;
     const flags = this.#state.flags(write.leg);
     const mayNote = (flags & LEG_NOTES_BAD_BLOCKS) !== 0 && (flags & LEG_FAILFAST) === 0;
-    if (!mayNote || request.content.type === "zero" || this.#legs.device(write.leg) === null)
+    if (!mayNote || this.#legs.device(write.leg) === null)
       return this.#reports.send(write.leg, "write", message, null, settled);
-    void this.#retry(write).then((ranges) => {
+    void this.#retry(write, request.content).then((ranges) => {
       if (ranges !== null && write.isInSync) {
         for (const index of extentsOutside(this.#state.map, request, write, ranges))
           request.written[index] = (request.written[index] ?? 0) + 1;
@@ -127,8 +127,9 @@ export class LegWrites {
     });
   }
 
-  async #retry(write: LegWrite): Promise<readonly BadRange[] | null> {
-    const { leg, position, length, pieces } = write;
+  async #retry(write: LegWrite, content: WriteContent): Promise<readonly BadRange[] | null> {
+    const { leg, position, length } = write;
+    const pieces = content.type === "zero" ? null : write.pieces;
     this.#legs.use(leg);
     const dataOffset = this.#legs.position(leg, 0);
     const device = () => this.#legs.device(leg);

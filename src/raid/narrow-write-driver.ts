@@ -9,6 +9,7 @@ import { slicePieces } from "./write-request.ts";
 
 /** Pieces of a second try. Choice: a page, the unit of what lies above most often. */
 const PIECE_BYTES = 4096;
+const ZEROES = new Uint8Array(PIECE_BYTES);
 /** A member that refuses more pieces of one write than this is gone, not damaged. Choice. */
 const FAILED_PIECES_MAX = 64;
 
@@ -20,7 +21,8 @@ export interface NarrowWrite {
   /** Bytes behind the data offset. */
   readonly position: number;
   readonly length: number;
-  readonly pieces: readonly Uint8Array[];
+  /** The data; null: zeroes. */
+  readonly pieces: readonly Uint8Array[] | null;
 }
 
 /** Writes again; the ranges that failed again, behind the data offset; null: it is gone. */
@@ -32,7 +34,10 @@ export const narrowWrite = async (write: NarrowWrite): Promise<readonly BadRange
     const upTo = Math.min((Math.floor(at / PIECE_BYTES) + 1) * PIECE_BYTES, end);
     const device = write.device();
     if (device === null) return null;
-    const pieces = slicePieces(write.pieces, at - write.position, upTo - at);
+    const pieces =
+      write.pieces === null
+        ? [ZEROES.subarray(0, upTo - at)]
+        : slicePieces(write.pieces, at - write.position, upTo - at);
     if (!(await isStored(device, pieces, write.dataOffset + at))) {
       failedPieces++;
       const last = failed.at(-1);

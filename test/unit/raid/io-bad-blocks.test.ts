@@ -89,16 +89,33 @@ test("64 pages that fail are still told one by one", async () => {
   assert.equal(bench.legReports[0]?.ranges, [[0, 64 * 4 * KIB]]);
 });
 
-test("zeroes that fail are not tried in pieces: the leg fails", async () => {
+test("zeroes that fail are tried again as data, and the pages that fail again are noted", async () => {
   const bench = new IoBench(NOTES);
-  const { device } = bench.leg(1);
-  device.zero = () => Promise.reject(new Error("EIO"));
+  bench.write(0, 7, 16 * KIB);
+  bench.spoil(1, "write-error", [4 * KIB, 8 * KIB]);
+  let errno: number | null = null;
+  bench.io.zero(0, 16 * KIB, { mayUnmap: true, fua: false }, (answer) => {
+    errno = answer;
+  });
+  await bench.rest();
+  assert.is(errno, null);
+  assert.equal(bench.legReports[0]?.ranges, [[4 * KIB, 8 * KIB]]);
+  bench.resolve(null, true);
+  assert.is(errno, 0);
+  const content = [0, 4 * KIB, 8 * KIB, 16 * KIB - 1].map((at) => bench.on(1, at));
+  assert.equal(content, [0, 7, 0, 0]);
+});
+
+test("zeroes that a leg without a bad-block list could not store fail it", async () => {
+  const bench = new IoBench();
+  bench.spoil(1, "write-error", [4 * KIB, 8 * KIB]);
   let errno: number | null = null;
   bench.io.zero(0, 8 * KIB, { mayUnmap: true, fua: false }, (answer) => {
     errno = answer;
   });
   await bench.rest();
-  assert.equal(bench.legReports[0]?.ranges, null);
+  assert.is(bench.legReports[0]?.ranges, null);
+  assert.is(errno, null);
   bench.resolve(LEG_NONE, true);
   assert.is(errno, 0);
 });
