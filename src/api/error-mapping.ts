@@ -78,6 +78,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_EXPORT_IN_USE: kind(409, "export-in-use", "Clients are attached to the export"),
   CONTROL_NOT_ONE_ARRAY: NOT_ONE_ARRAY,
   CONTROL_NO_MEMBERS: NO_MEMBERS,
+  CONTROL_NO_CLUSTER: kind(409, "no-cluster", "The board is in no cluster"),
   CONTROL_ARRAY_INCOMPLETE: kind(409, "array-incomplete", "A working member is not given"),
   CONTROL_CONFIRMATION_REQUIRED: kind(428, "confirmation-required", "Confirm by name"),
   CONTROL_SPEED_ORDER: kind(422, "validation-failed", "The speed limits contradict each other"),

@@ -8,7 +8,8 @@ import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import type { ArrayService } from "./array-service.ts";
-import type { RunningArray } from "./engine.ts";
+import { refuseWithoutCluster } from "./cluster-check.ts";
+import type { RunningArray, StorageEngine } from "./engine.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService } from "./job-service.ts";
 import { subjectOf } from "./subject.ts";
@@ -33,6 +34,7 @@ export interface ArrayPatch {
 
 /** What the commands need. */
 export interface ArrayChangeCommandsOptions {
+  readonly engine: StorageEngine;
   readonly arrays: ArrayService;
   readonly jobs: JobService;
 }
@@ -140,11 +142,11 @@ export class ArrayChangeCommands {
 
   /**
    * Sets the speed limits at once, and makes the other changes as a job; null when there are none.
-   * Errors: CONTROL_NAME_TAKEN, CONTROL_SPEED_ORDER, RAID_BAD_CLUSTER, RAID_BAD_BITMAP_CHUNK; the
-   * job's: the engine's, with `details.done`: the changes made before the one that failed.
+   * Errors: CONTROL_NAME_TAKEN, CONTROL_SPEED_ORDER, CONTROL_NO_CLUSTER, RAID_BAD_CLUSTER,
+   * RAID_BAD_BITMAP_CHUNK; the job's: the engine's, with `details.done`: the changes made before the one that failed.
    */
   async change(arrayKey: string, patch: ArrayPatch, actor: string): Promise<Job | null> {
-    const { arrays, jobs } = this.#options;
+    const { arrays, jobs, engine } = this.#options;
     const { view, running } = arrays.findRunning(arrayKey);
     const { uuid } = view.record;
     const isTaken = arrays
@@ -156,6 +158,9 @@ export class ArrayChangeCommands {
       });
     }
     const changes = changesOf(running.status, patch);
+    if (changes.some((change) => change.type === "bitmap" && change.bitmap === "clustered")) {
+      refuseWithoutCluster(engine.cluster, view.record.name);
+    }
     const { speedMin, speedMax } = patch;
     if (speedMin !== undefined || speedMax !== undefined) {
       await arrays.setSyncSpeed(uuid, {

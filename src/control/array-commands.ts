@@ -14,6 +14,7 @@ import {
 } from "./array-plan.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { StartProblem } from "./array-view.ts";
+import { refuseWithoutCluster } from "./cluster-check.ts";
 import type { DeviceService } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
@@ -85,7 +86,7 @@ export class ArrayCommands {
 
   /** What `order` would make, on devices read anew. Errors: CONTROL_NAME_TAKEN, of planCreate. */
   async plan(order: CreateOrder): Promise<ArrayPlan> {
-    const { arrays, devices } = this.#options;
+    const { arrays, devices, engine } = this.#options;
     if (arrays.list().some((view) => view.record.name === order.name)) {
       throw new CodedError("CONTROL_NAME_TAKEN", `there is an array ${order.name} already`, {
         remedy: "choose another name",
@@ -97,10 +98,14 @@ export class ArrayCommands {
     const paths = positions.filter((path) => path !== MISSING);
     this.#refuseReserved(paths);
     await devices.readAll(paths);
-    return planCreate(
-      order,
+    const plan = planCreate(
+      { ...order, clusterName: order.clusterName ?? engine.cluster },
       positions.map((path): OrderedDevice => (path === MISSING ? MISSING : devices.find(path))),
     );
+    if (order.bitmap === "clustered") {
+      refuseWithoutCluster(engine.cluster, order.name);
+    }
+    return plan;
   }
 
   /** Creates the array, as a job. Errors: those of `plan`; the job's: the engine's. */

@@ -100,7 +100,7 @@ export class ControlPlane {
     this.arrayCommands = new ArrayCommands({ ...base, arrays, devices, exports, jobs });
     const commands = this.arrayCommands;
     this.arrayImport = new ArrayImport({ engine, arrays, devices, exports, commands });
-    this.arrayChanges = new ArrayChangeCommands({ arrays, jobs });
+    this.arrayChanges = new ArrayChangeCommands({ engine, arrays, jobs });
     this.scrubs = new ScrubService({ ...base, records: store.scrubs, arrays, jobs, syncJobs });
     const { scrubs } = this;
     this.scrubCommands = new ScrubCommands({ arrays, jobs, syncJobs, scrubs, now });

@@ -196,6 +196,8 @@ export interface MemberFault {
 }
 
 export interface StorageEngine {
+  /** Cluster that this board is in; null: clustered arrays are read here, never written. */
+  readonly cluster: string | null;
   /** Never rejects for what it finds: a path that is gone or unfit has a `problem`. */
   probe(path: string): Promise<DeviceProbe>;
   /**

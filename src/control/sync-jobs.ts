@@ -142,7 +142,9 @@ export class SyncJobs {
     if (hold !== null) {
       this.#jobs.move(job.id, hold.state, hold.line);
     } else if (outcome === "done") {
-      this.#jobs.end(job, "succeeded", { result: { array_id: uuid } });
+      const { copiedBytes: copied, skippedBytes } = follow;
+      const result = { array_id: uuid, copied, skipped_by_bitmap: skippedBytes };
+      this.#jobs.end(job, "succeeded", { result });
     } else {
       const line = `${follow.action} ended: ${outcome}`;
       this.#jobs.end(withLogLine(job, this.#now(), line), "cancelled", {});

@@ -33,6 +33,7 @@ export function refusalToRun(
   return {
     code: "RAID_CLUSTERED_ARRAY",
     message: "the array is clustered and this board is in no cluster",
-    remedy: "assemble it read-only, or in the cluster it belongs to",
+    remedy:
+      "assemble it read-only, or in its cluster, or make it plain first: satsuma update --bitmap internal",
   };
 }

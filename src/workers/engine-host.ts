@@ -38,6 +38,7 @@ const SYNC_SPEED_MIN = 1000 * 1024;
 const SYNC_SPEED_MAX = 200_000 * 1024;
 
 class EngineHost implements StorageEngine {
+  readonly cluster = null;
   readonly #options: EngineOptions;
   readonly #pool: IoPool;
   readonly #faults: FaultBoard;

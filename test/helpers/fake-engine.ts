@@ -27,6 +27,7 @@ import { emptySlot, type FakeContent, fakeMember, judged } from "./fake-status.t
 type FailingCall = "create" | "assemble" | "openExport" | "change";
 
 export class FakeEngine implements StorageEngine {
+  cluster: string | null = "attic";
   readonly arrays = new Map<string, FakeArray>();
   /** What devices hold, by path. */
   readonly contents = new Map<string, FakeContent>();

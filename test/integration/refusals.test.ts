@@ -132,6 +132,22 @@ const ROWS: readonly Row[] = [
     detail: /near copies only/,
   },
   {
+    what: "a clustered array on a board in no cluster",
+    request: ["POST", "/arrays", order({ bitmap: "clustered" })],
+    status: 409,
+    code: "CONTROL_NO_CLUSTER",
+    slug: "no-cluster",
+    detail: /could not run md1/,
+  },
+  {
+    what: "a clustered bitmap on a board in no cluster",
+    request: ["PATCH", MD0, { bitmap: { type: "clustered" }, bad_block_list: false }],
+    status: 409,
+    code: "CONTROL_NO_CLUSTER",
+    slug: "no-cluster",
+    detail: /could not run md0/,
+  },
+  {
     what: "a device of a running array",
     request: ["POST", "/arrays", order({ device_ids: ["disk1", "free1"], force: true })],
     status: 409,

@@ -90,6 +90,25 @@ test(
   }),
 );
 
+test(
+  "a board in no cluster makes no clustered array, and the cluster's name is its default",
+  inFolder(async (folder) => {
+    await using api = await openBoard(folder);
+    const made = await api.do("POST", ARRAYS, order({ bitmap: "clustered" }));
+    assert.is(made.body.config.home_cluster, "attic");
+    await api.do("DELETE", `${ARRAYS}/md1`, { confirm: "md1", forget: true });
+    api.engine.cluster = null;
+    const refused = await plan(api, { bitmap: "clustered", force: true });
+    assert.equal([refused.status, refused.body.code], [409, "CONTROL_NO_CLUSTER"]);
+    await api.do("POST", ARRAYS, order({ force: true }));
+    const change = await api.ask("PATCH", `${ARRAYS}/md1`, {
+      body: { bitmap: { type: "clustered" } },
+    });
+    assert.equal([change.status, change.body.code], [409, "CONTROL_NO_CLUSTER"]);
+    assert.is((await api.ask("GET", `${ARRAYS}/md1`)).body.config.bitmap.type, "internal");
+  }),
+);
+
 const REFUSALS: readonly (readonly [string, object, number, string, string, RegExp])[] = [
   [
     "a layout of a raid1",

@@ -316,4 +316,17 @@ test(
   }),
 );
 
+test(
+  "the job of a re-add by bitmap ends with the bytes copied and the bytes saved",
+  withJobs(async (bench) => {
+    const sync = { action: "recover", reason: "re-add", scope: "bitmap" } as const;
+    observe(bench, { ...sync, copiedBytes: 100 });
+    const id = bench.syncJobs.jobOf(ARRAY_UUID) ?? "";
+    observe(bench, { ...sync, completedBytes: 1000, copiedBytes: 200, skippedBytes: 800 });
+    bench.syncJobs.finished(ARRAY_UUID, "done");
+    const result = { array_id: ARRAY_UUID, copied: 200, skipped_by_bitmap: 800 };
+    assert.equal(bench.jobs.get(id).result, result);
+  }),
+);
+
 test.run();
