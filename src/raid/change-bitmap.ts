@@ -59,10 +59,14 @@ export function changeBitmap(
   const nodes = change.bitmap === "clustered" ? change.nodes : 0;
   const old = draft.bitmap?.slots[0]?.superblock ?? null;
   const isSameKind = old !== null && old.nodes > 0 === nodes > 0;
-  const place = placeBitmap(draft, {
-    chunkBytes: change.chunkBytes ?? (isSameKind ? old.chunkBytes : null),
-    slots: Math.max(nodes, 1),
+  const slots = Math.max(nodes, 1);
+  const asked = placeBitmap(draft, {
+    chunkBytes: change.chunkBytes ?? old?.chunkBytes ?? null,
+    slots,
   });
+  // The old chunk is kept where it fits; nobody asked for it.
+  const isFree = isRefusal(asked) && change.chunkBytes === null;
+  const place = isFree ? placeBitmap(draft, { chunkBytes: null, slots }) : asked;
   if (isRefusal(place)) return place;
   const isSame =
     isSameKind &&

@@ -198,15 +198,14 @@ test("the first slot of a clustered bitmap takes over from an internal one, and 
     alter: () => ({ bblogSize: 0, bblogOffset: 0 }),
     alterBitmap: () => ({ set: [7] }),
   };
-  const chunkBytes = 64 * 1024;
-  const media = await make(shape, bitmap("clustered", { chunkBytes, nodes: 3 }));
+  const media = await make(shape, bitmap("clustered", { nodes: 3 }));
   const { slots, version, nodes } = bitmapOn(media);
   assert.equal([slots, version, nodes], [[[7], [], []], 5, 3]);
   assert.is(bitmapClusterName(bitmapOn(media)), "attic");
   assert.is(first(media).featureMap, 0x101);
   const back = await make(
     { ...CLUSTERED, alterBitmap: (_, slot) => ({ set: [slot] }) },
-    bitmap("internal", { chunkBytes }),
+    bitmap("internal"),
   );
   assert.equal([bitmapOn(back).slots, bitmapOn(back).version], [[[0, 1, 2, 3]], 4]);
   assert.is(first(back).featureMap, 1);
