@@ -143,7 +143,8 @@ export class ArrayChangeCommands {
   /**
    * Sets the speed limits at once, and makes the other changes as a job; null when there are none.
    * Errors: CONTROL_NAME_TAKEN, CONTROL_SPEED_ORDER, CONTROL_NO_CLUSTER, RAID_BAD_CLUSTER,
-   * RAID_BAD_BITMAP_CHUNK; the job's: the engine's, with `details.done`: the changes made before the one that failed.
+   * RAID_BAD_BITMAP_CHUNK; the job's: the engine's, with `details.done`: the changes made before
+   * the one that failed.
    */
   async change(arrayKey: string, patch: ArrayPatch, actor: string): Promise<Job | null> {
     const { arrays, jobs, engine } = this.#options;

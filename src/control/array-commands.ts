@@ -77,8 +77,6 @@ const startProblemOf = (error: unknown): StartProblem =>
 /** Create, assemble, stop. */
 export class ArrayCommands {
   readonly #options: ArrayCommandsOptions;
-  /** Paths that a create under way has taken. */
-  readonly #reserved = new Set<string>();
 
   constructor(options: ArrayCommandsOptions) {
     this.#options = options;
@@ -96,7 +94,8 @@ export class ArrayCommands {
       key === MISSING ? MISSING : devices.find(key).record.path,
     );
     const paths = positions.filter((path) => path !== MISSING);
-    this.#refuseReserved(paths);
+    // Tells at once what another verb is taking; create itself takes them.
+    devices.reserve(paths)();
     await devices.readAll(paths);
     const plan = planCreate(
       { ...order, clusterName: order.clusterName ?? engine.cluster },
@@ -112,12 +111,9 @@ export class ArrayCommands {
   async create(order: CreateOrder, actor: string): Promise<Job> {
     const plan = await this.plan(order);
     const paths = plan.devices.map(({ view }) => view.record.path);
-    const { engine, arrays, exports, events, jobs } = this.#options;
-    // Another order may have come while the devices were read.
-    this.#refuseReserved(paths);
-    for (const path of paths) {
-      this.#reserved.add(path);
-    }
+    const { engine, arrays, devices, exports, events, jobs } = this.#options;
+    // Another verb may have come while the devices were read.
+    const release = devices.reserve(paths);
     const work = async (): Promise<JobOutcome> => {
       try {
         const running = await engine.create(plan.request);
@@ -132,9 +128,7 @@ export class ArrayCommands {
         });
         return outcomeOf(running.uuid);
       } finally {
-        for (const path of paths) {
-          this.#reserved.delete(path);
-        }
+        release();
       }
     };
     const fresh = {
@@ -146,9 +140,7 @@ export class ArrayCommands {
       return jobs.run(fresh, work);
     } catch (error) {
       // No job, no work: nobody else gives them free.
-      for (const path of paths) {
-        this.#reserved.delete(path);
-      }
+      release();
       throw error;
     }
   }
@@ -241,16 +233,6 @@ export class ArrayCommands {
     if (view?.isRunning) {
       throw new CodedError("CONTROL_ARRAY_RUNNING", `array ${view.record.name} runs already`, {
         remedy: "nothing to do",
-      });
-    }
-  }
-
-  #refuseReserved(paths: readonly string[]): void {
-    const reserved = paths.find((path) => this.#reserved.has(path));
-    if (reserved !== undefined) {
-      throw new CodedError("CONTROL_DEVICE_IN_USE", `${reserved} is being taken by another job`, {
-        remedy: "choose another device",
-        details: { path: reserved },
       });
     }
   }

@@ -55,6 +55,8 @@ const slug = (path: string): string => {
 export class DeviceService {
   readonly #options: DeviceServiceOptions;
   readonly #entries = new Map<string, Entry>();
+  /** Paths that a verb under way has taken. */
+  readonly #reserved = new Set<string>();
 
   constructor(options: DeviceServiceOptions) {
     this.#options = options;
@@ -139,6 +141,28 @@ export class DeviceService {
     for (let at = 0; at < paths.length; at += PROBES_AT_ONCE) {
       await Promise.all(paths.slice(at, at + PROBES_AT_ONCE).map((path) => this.read(path)));
     }
+  }
+
+  /**
+   * Takes devices for one verb, until the returned function is called: another verb that wants one
+   * of them is refused. Errors: CONTROL_DEVICE_IN_USE, and then none is taken.
+   */
+  reserve(paths: readonly string[]): () => void {
+    const taken = paths.find((path) => this.#reserved.has(path));
+    if (taken !== undefined) {
+      throw new CodedError("CONTROL_DEVICE_IN_USE", `${taken} is being taken by another job`, {
+        remedy: "choose another device",
+        details: { path: taken },
+      });
+    }
+    for (const path of paths) {
+      this.#reserved.add(path);
+    }
+    return () => {
+      for (const path of paths) {
+        this.#reserved.delete(path);
+      }
+    };
   }
 
   /** Devices whose superblock names the array, as last read. */

@@ -68,9 +68,17 @@ export class MemberCommands {
     const isOwn = device.probe?.md?.arrayUuid === view.record.uuid;
     refuseUnfit(device, order.force || isOwn);
     refuseSectors(device, running.status);
-    return this.#job("member.add", view.record.uuid, actor, () =>
-      running.add(device.record.path, order),
-    );
+    const { path } = device.record;
+    return this.#job("member.add", view.record.uuid, actor, async () => {
+      const release = devices.reserve([path]);
+      try {
+        // Another verb may have taken it for good since it was read.
+        refuseUnfit(devices.find(path), order.force || isOwn);
+        await running.add(path, order);
+      } finally {
+        release();
+      }
+    });
   }
 
   /** Takes back a member that was here before, as a job. The job's errors: the engine's. */

@@ -55,6 +55,21 @@ test(
   }),
 );
 
+test(
+  "a device that two arrays want at once goes to one of them",
+  inFolder(async (folder) => {
+    await using api = await openApiBoard(folder);
+    const order = { name: "md1", level: "raid1", device_ids: ["disk3", "missing"] };
+    const replies = await Promise.all([
+      api.do("POST", MEMBERS, { device_id: "disk3" }),
+      api.do("POST", "/api/v1/arrays", order),
+    ]);
+    assert.equal(replies.map(({ status }) => status).sort(), [201, 409]);
+    const refused = replies.find(({ status }) => status === 409);
+    assert.is(refused?.body.code, "CONTROL_DEVICE_IN_USE");
+  }),
+);
+
 const REFUSALS: readonly (readonly [
   "POST" | "DELETE" | "GET",
   string,
