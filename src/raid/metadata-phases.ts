@@ -102,9 +102,19 @@ const storedResyncOffset = (state: ArrayState): number | "none" => {
   return resyncFrom === "none" ? "none" : Math.floor(resyncFrom / SECTOR);
 };
 
+/**
+ * Who takes the place of another says so BEFORE anybody forgets that one: the two may hold what
+ * nobody else has.
+ */
+export const promotedSuperblockPhase = (state: ArrayState): Phase =>
+  superblockPhase(state, (member) => isPromoted(state, member));
+
 /** In-sync members have the update BEFORE the others: whoever is freshest can be believed alone. */
 export const inSyncSuperblockPhase = (state: ArrayState): Phase =>
-  superblockPhase(state, (member) => member.state === "in_sync");
+  superblockPhase(state, (member) => member.state === "in_sync" && !isPromoted(state, member));
+
+const isPromoted = (state: ArrayState, { id, state: word }: Member): boolean =>
+  word === "in_sync" && state.transaction?.work.promoted.includes(id) === true;
 
 export const otherSuperblockPhase = (state: ArrayState): Phase =>
   superblockPhase(state, (member) => member.state === "rebuilding" || member.state === "spare");

@@ -4,7 +4,8 @@
  *
  * Order on the members (Source: drivers/md/md.c md_update_sb, md-bitmap.c):
  *   update: [flush the data] -> bitmap pages with new events -> superblocks with new events,
- *           members in sync first (the bitmap last when events step back)
+ *           a member that takes another's place first, then the others in sync, then the rest
+ *           (the bitmap last when events step back)
  *   bits:   bitmap pages
  *   sweep:  flush the data -> bitmap superblock with events_cleared -> pages with cleared bits
  * Each step is flushed on every member it touches before the next one starts. A member that fails
@@ -37,6 +38,7 @@ import {
   flushPhase,
   inSyncSuperblockPhase,
   otherSuperblockPhase,
+  promotedSuperblockPhase,
 } from "./metadata-phases.ts";
 import { LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
 import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE } from "./superblock-fields.ts";
@@ -138,7 +140,7 @@ const startUpdate = (state: ArrayState): void => {
   }
   const flushes = work.goClean || work.flushFirst || work.promoted.length > 0;
   const flush = flushes ? [flushPhase, claimPhase] : [];
-  const supers = [inSyncSuperblockPhase, otherSuperblockPhase];
+  const supers = [promotedSuperblockPhase, inSyncSuperblockPhase, otherSuperblockPhase];
   // A bitmap with fewer events than the superblocks counts as stale: it never has them, not even
   // between two steps.
   const steps = work.steppedBack ? [...supers, bitmapPhase] : [bitmapPhase, ...supers];
@@ -325,7 +327,7 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
     badBlocks: new Set([...work.badBlocks, ...later.badBlocks]),
     commands: [...work.commands, ...later.commands],
     happenings: [...work.happenings, ...later.happenings],
-    promoted: later.promoted,
+    promoted: [...work.promoted, ...later.promoted],
     rolesChanged: true,
     goClean: false,
     activate: later.activate,

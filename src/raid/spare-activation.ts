@@ -4,7 +4,6 @@
  * Source: drivers/md/md.c remove_and_add_spares; raid1.c raid1_add_disk.
  */
 
-import { assert } from "../common/assert.ts";
 import {
   type ArrayState,
   emit,
@@ -41,7 +40,8 @@ export const activateSpare = (state: ArrayState): boolean => {
     if (!member.wantReplacement || member.state !== "in_sync" || member.raidSlot === null) continue;
     if (replacementAt(state, member.raidSlot) !== null) continue;
     const named = spares.find((spare) => spare.id === member.replaceWith);
-    const spare = named ?? (member.replaceWith === null ? any : undefined);
+    // A named spare that took an empty raid slot, failed or left is made up for by any other.
+    const spare = named ?? any;
     if (spare !== undefined) return openLeg(state, spare, member.raidSlot, true);
   }
   return false;
@@ -69,18 +69,18 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
   if (opening === undefined || member === undefined || member.state === "faulty") return;
   if (error !== null) return failMember(state, member, error);
   const { slot, leg } = opening;
+  // Looked up BEFORE the newcomer holds the raid slot itself; gone when it failed meanwhile.
+  const replaced = opening.isReplacement ? memberAt(state, slot) : null;
   member.raidSlot = slot;
   member.leg = leg;
-  if (member.state === "spare") becomeRebuilding(state, member, opening.isReplacement);
+  if (member.state === "spare") becomeRebuilding(state, member, replaced);
   state.devRoles = withRole(state.devRoles, member.superblock.devNumber, slot);
   publishLeg(state, member);
   state.shared.setLeg(leg, LEG_REBUILDING);
   state.pending.rolesChanged = true;
 };
 
-const becomeRebuilding = (state: ArrayState, member: Member, isReplacement: boolean): void => {
-  assert(member.raidSlot !== null, "it has its raid slot");
-  const replaced = isReplacement ? memberAt(state, member.raidSlot) : null;
+const becomeRebuilding = (state: ArrayState, member: Member, replaced: Member | null): void => {
   member.state = "rebuilding";
   member.recoveredBytes = 0;
   member.isReplacement = replaced !== null;

@@ -16,7 +16,7 @@ import type {
   Newcomer,
 } from "../../src/raid/array-messages.ts";
 import { type Placement, startArray } from "../../src/raid/array-start.ts";
-import type { ArrayStatus, MemberStatus } from "../../src/raid/array-status.ts";
+import type { ArrayHappening, ArrayStatus, MemberStatus } from "../../src/raid/array-status.ts";
 import type { BadRange } from "../../src/raid/bad-block-table.ts";
 import { decodeBadBlocks } from "../../src/raid/bad-blocks.ts";
 import {
@@ -110,6 +110,7 @@ export class MachineBench {
   readonly superblocks = new Map<number, Superblock>();
   now = 1_800_000_000_000;
   readonly #blankArea: Uint8Array;
+  readonly #hasBadBlockLog: boolean;
   #nextCommand = 1;
   #nextMember: number;
 
@@ -125,13 +126,14 @@ export class MachineBench {
     const bitmap = sampleBitmap({ events, eventsCleared, syncSize, chunkBytes: MIB });
     this.#blankArea = new Uint8Array(bitmapSlotBytes(Math.ceil(sizeBytes / MIB)));
     this.#blankArea.set(encodeBitmapSuperblock(bitmap));
+    this.#hasBadBlockLog = options.hasBadBlockLog ?? true;
     const bySlot = placements.map((place) => (place.type === "spare" ? 0xffff : place.raidSlot));
     const freshest = sampleSuperblock({
       featureMap: hasBitmap ? 1 : 0,
       ...(raid10 === null
         ? {}
         : { level: 10, layout: raid10.layout, chunkSize: raid10.chunkSectors }),
-      ...(options.hasBadBlockLog === false ? { bblogSize: 0, bblogOffset: 0 } : {}),
+      ...(this.#hasBadBlockLog ? {} : { bblogSize: 0, bblogOffset: 0 }),
       size,
       dataSize: size,
       raidDisks: slots,
@@ -333,12 +335,21 @@ export class MachineBench {
     );
   }
 
+  /** The details of every happening of this type, oldest first. */
+  detailsOf(type: ArrayHappening["type"]): ArrayHappening["details"][] {
+    return this.told.flatMap((effect) =>
+      effect.type === "happening" && effect.happening.type === type
+        ? [effect.happening.details]
+        : [],
+    );
+  }
+
   #take(effect: ArrayEffect): void {
     switch (effect.type) {
       case "member-io":
         this.io.push(effect);
         for (const op of effect.ops) {
-          this.log.push(`${effect.member} ${describeOp(op)}`);
+          this.log.push(`${effect.member} ${describeOp(op, this.#hasBadBlockLog)}`);
           if (op.type === "write" && op.offset === SUPER_AT)
             this.superblocks.set(effect.member, superblockIn(op.data));
         }
@@ -359,10 +370,10 @@ export class MachineBench {
   }
 }
 
-const describeOp = (op: MemberOp): string => {
+const describeOp = (op: MemberOp, hasBadBlockLog: boolean): string => {
   if (op.type === "flush") return "flush";
   if (op.offset === SUPER_AT) return describeSuperblock(op.data);
-  if (op.offset === BAD_BLOCKS_AT) return describeBadBlocks(op.data);
+  if (hasBadBlockLog && op.offset === BAD_BLOCKS_AT) return describeBadBlocks(op.data);
   assert(op.offset >= BITMAP_AT, "metadata lies where it should");
   const page = (op.offset - BITMAP_AT) / 4096;
   const head = page === 0 ? decodeBitmapSuperblock(op.data, SAMPLE_UUID) : null;
