@@ -55,7 +55,8 @@ export interface RunningArray {
   reAdd(path: string): Promise<void>;
   /**
    * mdadm --replace [--with]: a spare (`withPath`, or any) is written beside the member and takes
-   * its raid slot once it holds everything; redundancy never falls. RAID_NO_SPARE without one.
+   * its raid slot once it holds everything; redundancy never falls. Without a spare the wish stays
+   * until there is one (`want_replacement`). RAID_NOT_A_SPARE when `withPath` is none.
    */
   replace(path: string, withPath: string | null): Promise<void>;
   /** sysfs state words `writemostly` and `failfast` of a member. */

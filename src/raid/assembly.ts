@@ -275,10 +275,13 @@ function refuseWithoutMembers(
   const reasons = [...judgements.values()].map(({ reason }) => reason);
   const isForeign = (reason: AssemblyReason): boolean => reason.startsWith("metadata-");
   if (reasons.length > 0 && reasons.every(isForeign)) {
+    const convert = reasons.includes("metadata-0.90")
+      ? "convert them with mdadm --assemble --update=metadata, or "
+      : "";
     return refuse(
       "RAID_UNSUPPORTED_METADATA",
       "the members carry metadata other than 1.0, 1.1 or 1.2",
-      "assemble them with Linux md",
+      `${convert}assemble them with Linux md`,
     );
   }
   const message = membersOf(candidates, judgements)
