@@ -11,7 +11,7 @@ export type ArrayChange =
   | {
       readonly type: "bitmap";
       readonly bitmap: "none" | "internal" | "clustered";
-      /** Bytes per bit; null = as the old bitmap's where that fits, else what mdadm would choose. */
+      /** Bytes per bit; null = as the old bitmap has, where that fits, else as mdadm would. */
       readonly chunkBytes: number | null;
       /** Slots and cluster name, for `clustered`. */
       readonly nodes: number;

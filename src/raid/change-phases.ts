@@ -175,7 +175,8 @@ class PhaseWriter {
       bits,
       superblock: now.slots[slot]?.superblock ?? superblock,
     }));
-    const bytes = areaBytes({ ...next.bitmap, slots }, 0);
+    // Not fewer events than the superblocks have by now: the bitmap must not look stale.
+    const bytes = areaBytes({ ...next.bitmap, slots }, this.#events);
     this.#write(next.members, next.bitmap.offset, bytes);
   }
 

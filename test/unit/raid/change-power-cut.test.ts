@@ -5,6 +5,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { CodedError } from "../../../src/common/errors.ts";
 import type { Prng } from "../../../src/common/prng.ts";
 import type { SimMedium } from "../../../src/hal/sim/crash-device.ts";
 import type { ArrayChange } from "../../../src/raid/array-change.ts";
@@ -170,7 +171,7 @@ function outcomeOf(media: readonly SimMedium[], withBitmap: boolean): readonly s
       sb.dataSize,
       sb.raidDisks,
       sb.bblogOffset,
-      withBitmap ? [sb.bitmapOffset, sb.resyncOffset] : "",
+      withBitmap ? sb.bitmapOffset : "",
       sb.devRoles.slice(0, 6),
     ];
     return words.join(" ");
@@ -236,6 +237,7 @@ for (const [shapeName, shape] of Object.entries(SHAPES)) {
         try {
           calls += await cutEverywhere(shape(prng), change, prng);
         } catch (error) {
+          if (error instanceof CodedError) throw new Error(`${changeName}: ${error.message}`);
           if (error instanceof Error) error.message += `\n    in: ${changeName}`;
           throw error;
         }
