@@ -36,7 +36,10 @@ const settleReport = (
 ): boolean | null => {
   if (kind === "healed" && ranges !== null) {
     for (const range of ranges) healBadBlocks(state, member, range);
-    return true;
+    // What stays noted here can be read only elsewhere.
+    return ranges.every(
+      ([from, to]) => !touches(member, from, to - from) || isElsewhere(state, member, [from, to]),
+    );
   }
   if (kind === "write" && ranges !== null) {
     const isSafe = ranges.every((range) => isElsewhere(state, member, range));

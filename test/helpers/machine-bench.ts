@@ -59,6 +59,8 @@ export interface BenchOptions {
   readonly dirty?: readonly number[];
   readonly events?: number;
   readonly eventsCleared?: number;
+  /** Slots of a clustered bitmap; 0 for one of a single board. */
+  readonly nodes?: number;
   /** Sectors, 0 for dirty, "none" for clean. */
   readonly resyncOffset?: number | "none";
   readonly readOnly?: boolean;
@@ -123,7 +125,9 @@ export class MachineBench {
     const { sizeBytes } = new ArrayMap({ raidSlots: slots, componentSectors: size, raid10 });
     const { events = 20, eventsCleared = events, resyncOffset = "none" } = options;
     const syncSize = sizeBytes / SECTOR;
-    const bitmap = sampleBitmap({ events, eventsCleared, syncSize, chunkBytes: MIB });
+    const { nodes = 0 } = options;
+    const kind = { version: nodes > 0 ? 5 : 4, nodes };
+    const bitmap = sampleBitmap({ ...kind, events, eventsCleared, syncSize, chunkBytes: MIB });
     this.#blankArea = new Uint8Array(bitmapSlotBytes(Math.ceil(sizeBytes / MIB)));
     this.#blankArea.set(encodeBitmapSuperblock(bitmap));
     this.#hasBadBlockLog = options.hasBadBlockLog ?? true;
