@@ -296,6 +296,8 @@ class Story {
     this.#trace("power cut");
     this.#checkSyncs();
     this.#world.scheduler.kill();
+    // What had begun begins before the cut, not in the next life.
+    await settle();
     for (const leg of this.#world.legs) leg.medium.crash(this.#world.prng);
     this.#world.model.cut();
     this.#world.array = null;
