@@ -78,6 +78,7 @@ export class ArrayMachine {
     state.now = Math.max(state.now, now);
     if (!state.stopped) this.#dispatch(event);
     else if (event.type === "command") this.#onCommand(event.id, event.command);
+    this.#takeOpenedLegs();
     pumpMetadata(state);
     pumpSync(state);
     pumpMetadata(state);
@@ -85,6 +86,16 @@ export class ArrayMachine {
     const { effects } = state;
     state.effects = [];
     return effects;
+  }
+
+  /**
+   * Legs count from the end of a transaction on: within one, a superblock could name a member that
+   * its bitmap step has passed over.
+   */
+  #takeOpenedLegs(): void {
+    const state = this.#state;
+    if (state.transaction !== null || state.stopped) return;
+    for (const { token, error } of state.opened.splice(0)) onLegsOpened(state, token, error);
   }
 
   #dispatch(event: ArrayEvent): void {
@@ -101,7 +112,8 @@ export class ArrayMachine {
           onRepairDone(state, event.token, event.result);
         return;
       case "legs-opened":
-        return onLegsOpened(state, event.token, event.error);
+        state.opened.push({ token: event.token, error: event.error });
+        return;
       case "intent":
         state.pending.intents.push({ worker: event.worker, ranges: event.ranges });
         return;

@@ -201,6 +201,7 @@ const idleState = (input: StartInput) => ({
   userAction: null,
   frozen: false,
   opening: new Map(),
+  opened: [],
   joining: new Map(),
   repairs: new Map(),
   lostLegs: [],

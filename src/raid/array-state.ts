@@ -184,7 +184,7 @@ export interface ArrayState {
   events: number;
   /** The next update must end two above these events: somebody may be one ahead. */
   mustOutrun: boolean;
-  /** An in-sync member was started with fewer events: the next update brings it level first. */
+  /** An in-sync member may have one update less: the next one brings all level, then goes up. */
   isUneven: boolean;
   /** Bytes known in sync, or "none" when there is nothing to resync. */
   resyncFrom: number | "none";
@@ -215,6 +215,8 @@ export interface ArrayState {
   frozen: boolean;
   /** Newcomers and legs being opened by the workers: token -> what to do then. */
   readonly opening: Map<number, Opening>;
+  /** Legs opened during a transaction: they count from its end on. */
+  opened: { readonly token: number; readonly error: string | null }[];
   /** Metadata written to a newcomer before it joins: token -> what to do then. */
   readonly joining: Map<
     number,
