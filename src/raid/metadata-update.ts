@@ -334,10 +334,10 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
     flushFirst: later.flushFirst || work.flushFirst || work.promoted.length > 0,
     steppedBack: false,
   };
-  // Not every member has these events yet: the next update brings them level before it raises them.
+  // Members hold these events or one less: the next update brings them level, then goes up. After a
+  // step back some may still hold the events from before it.
   if (transaction.kind === "update") state.isUneven = true;
-  // A member may still hold the events from before the step back: the next update must exceed them.
-  if (work.steppedBack) state.mustOutrun = true;
+  if (work.steppedBack) state.events++;
   // Some members may say clean by now: the next update says dirty on all that are left. Writes
   // that were not allowed stay so until it is durable.
   state.clean = false;

@@ -138,10 +138,12 @@ for (const [phase, after] of [
     bench.finishIo(null, 2);
     assert.equal(
       bench.takeLog("bitmap").map((line) => line.slice(0, 12)),
-      ["0 bitmap e22", "2 bitmap e22"],
+      ["0 bitmap e21", "2 bitmap e21"],
     );
     bench.settle();
     assert.equal(bench.takeLog("super"), [
+      "0 super e21 dirty roles 0=0,1=1,2=2",
+      "2 super e21 dirty roles 0=0,1=1,2=2",
       "0 super e22 dirty roles 0=0,1=faulty,2=2",
       "2 super e22 dirty roles 0=0,1=faulty,2=2",
     ]);
