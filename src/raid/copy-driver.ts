@@ -6,6 +6,7 @@
 
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayRange, CopyExtent, CopyPlace, CopyPlan, CopyResult } from "./array-messages.ts";
+import type { BadRange } from "./bad-block-table.ts";
 import { CopyComparison } from "./copy-compare.ts";
 import { narrowWrite } from "./narrow-write-driver.ts";
 import { REGION_BYTES, type RegionLocks } from "./region-lock.ts";
@@ -139,6 +140,7 @@ class Copy {
         pieces: [source],
       });
       this.#writeFailed.push({ member: place.member, message: messageOf(error), ranges });
+      if (ranges !== null) this.#writtenBytes += source.length - lengthOf(ranges);
     }
   }
 
@@ -205,6 +207,9 @@ class Copy {
       this.#mismatches.push({ offset: extent.offset + offset, length });
   }
 }
+
+const lengthOf = (ranges: readonly BadRange[]): number =>
+  ranges.reduce((sum, [from, to]) => sum + to - from, 0);
 
 const isEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 

@@ -88,7 +88,9 @@ export const onRepairDone = (state: ArrayState, token: number, result: CopyResul
   state.repairs.delete(token);
   const member = state.members.get(repair.member);
   if (member === undefined || member.state === "faulty") return true;
-  if (result.writeFailed.length > 0) onRewriteFailed(state, member, result.writeFailed);
+  // No ranges: the second try stored everything.
+  const failures = result.writeFailed.filter(({ ranges }) => ranges?.length !== 0);
+  if (failures.length > 0) onRewriteFailed(state, member, failures);
   else if (result.writtenBytes > 0) countCorrected(state, member, repair.length / SECTOR);
   return true;
 };

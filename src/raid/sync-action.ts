@@ -15,6 +15,7 @@ import {
   inSyncMembers,
   type Member,
   nextToken,
+  publishLeg,
   rebuildingMembers,
   type SyncRun,
   type UserAction,
@@ -195,10 +196,10 @@ export const onSyncPiece = (state: ArrayState, token: number, result: CopyResult
   const plan = run?.inFlight.get(token);
   if (run === null || plan === undefined) return false;
   run.inFlight.delete(token);
-  onWriteFailures(state, result);
+  const isStored = settleWriteFailures(state, result);
   onReadFailures(state, run, result);
   if (result.unreadable.length > 0) onUnreadable(state, run, plan, result.unreadable);
-  if (result.unreadable.length === 0 && result.writeFailed.length === 0) {
+  if (result.unreadable.length === 0 && isStored) {
     run.copiedBytes += plan.end - plan.from;
     run.mismatchedBytes += result.mismatchedBytes;
     if (run.action !== "resync") state.mismatchCount = Math.ceil(run.mismatchedBytes / 512);
@@ -212,16 +213,26 @@ export const onSyncPiece = (state: ArrayState, token: number, result: CopyResult
   return true;
 };
 
-/** A member with a bad-block list keeps its place; any other fails. Source: md.c, sync writes. */
-const onWriteFailures = (state: ArrayState, result: CopyResult): void => {
+/**
+ * A member with a bad-block list keeps its place; any other fails. False when one failed.
+ * Source: drivers/md/raid1.c end_sync_write, r1_sync_page_io.
+ */
+const settleWriteFailures = (state: ArrayState, result: CopyResult): boolean => {
+  let isStored = true;
   for (const { member: id, message, ranges } of result.writeFailed) {
     const member = state.members.get(id);
     if (member === undefined) continue;
     member.hasWriteError = true;
+    member.wantReplacement = true;
     const text = `sync write: ${message}`;
-    const isNoted = ranges !== null && noteBadBlocks(state, member, ranges, text);
-    if (!isNoted) failMember(state, member, text);
+    // No ranges: the second try stored everything.
+    if (ranges?.length === 0) publishLeg(state, member);
+    else if (ranges === null || !noteBadBlocks(state, member, ranges, text)) {
+      failMember(state, member, text);
+      isStored = false;
+    }
   }
+  return isStored;
 };
 
 /** What a source could not give: rewritten there already (check, repair, resync), or now. */

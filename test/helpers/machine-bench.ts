@@ -126,7 +126,7 @@ export class MachineBench {
     const { events = 20, eventsCleared = events, resyncOffset = "none" } = options;
     const syncSize = sizeBytes / SECTOR;
     const { nodes = 0 } = options;
-    const kind = { version: nodes > 0 ? 5 : 4, nodes };
+    const kind = { version: nodes > 0 ? 5 : 4, nodes } as const;
     const bitmap = sampleBitmap({ ...kind, events, eventsCleared, syncSize, chunkBytes: MIB });
     this.#blankArea = new Uint8Array(bitmapSlotBytes(Math.ceil(sizeBytes / MIB)));
     this.#blankArea.set(encodeBitmapSuperblock(bitmap));
