@@ -21,6 +21,7 @@ import {
   type UserAction,
 } from "./array-state.ts";
 import type { SyncReason } from "./array-status.ts";
+import { joinRanges } from "./bad-block-list.ts";
 import { noteBadBlocks } from "./bad-block-notes.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import { copyExtents, rebuildExtents } from "./copy-planning.ts";
@@ -202,8 +203,10 @@ export const onSyncPiece = (state: ArrayState, token: number, result: CopyResult
   if (result.unreadable.length === 0 && isStored) {
     run.copiedBytes += plan.end - plan.from;
     run.mismatchedBytes += result.mismatchedBytes;
-    if (run.action !== "resync") state.mismatchCount = Math.ceil(run.mismatchedBytes / 512);
-    if (run.action === "check" || run.action === "repair") noteMismatches(state, result.mismatches);
+    if (run.action === "check" || run.action === "repair") {
+      state.mismatchCount = Math.ceil(run.mismatchedBytes / 512);
+      noteMismatches(state, result.mismatches);
+    }
   } else {
     markUnsettled(state, run, plan);
   }
@@ -281,17 +284,17 @@ const placesOf = (plan: CopyPlan, member: Member, range: ArrayRange): BadRange[]
       .map(({ position }): BadRange => [position + from - offset, position + end - offset]);
   });
 
+/** Pieces end in any order: the ranges are sorted and joined anew, the first ones are kept. */
 const noteMismatches = (state: ArrayState, ranges: readonly ArrayRange[]): void => {
-  for (const range of ranges) {
-    const last = state.mismatches.at(-1);
-    if (last !== undefined && last.offset + last.length === range.offset) {
-      state.mismatches[state.mismatches.length - 1] = {
-        offset: last.offset,
-        length: last.length + range.length,
-      };
-    } else if (state.mismatches.length < MISMATCH_RANGES_MAX) state.mismatches.push(range);
-    else state.mismatchesTruncated = true;
-  }
+  if (ranges.length === 0) return;
+  const bounds = [...state.mismatches, ...ranges].map(
+    ({ offset, length }): BadRange => [offset, offset + length],
+  );
+  const joined = joinRanges(bounds);
+  state.mismatches = joined
+    .slice(0, MISMATCH_RANGES_MAX)
+    .map(([from, to]) => ({ offset: from, length: to - from }));
+  if (joined.length > MISMATCH_RANGES_MAX) state.mismatchesTruncated = true;
 };
 
 /** Chunks of a piece that failed keep their need: their bits stay set. */
