@@ -25,6 +25,9 @@ export interface BlockExtent {
   readonly flags: number;
 }
 
+/** Ends a block status request; extents only when `errno` is 0. */
+export type ExtentsCompletion = (errno: number, extents: readonly BlockExtent[]) => void;
+
 /** Metadata contexts an export may answer: allocation, and "the write-intent bit is set". */
 export type MetadataContext = "base:allocation" | "satsuma:dirty";
 
@@ -47,13 +50,17 @@ export interface ExportBackend {
   ): void;
   /** Prefetch hint (NBD_CMD_CACHE). */
   cache(offset: number, lengthBytes: number, complete: Completion): void;
-  /** Extents from `offset` on, at least one, at most `extentsMax`, never beyond the range. */
+  /**
+   * Extents from `offset` on, at least one, at most `extentsMax`, never beyond the range; they may
+   * end before it does. What completed before the call shows; what is under way may or may not.
+   */
   blockStatus(
     context: MetadataContext,
     offset: number,
     lengthBytes: number,
     extentsMax: number,
-  ): readonly BlockExtent[];
+    complete: ExtentsCompletion,
+  ): void;
 }
 
 /** One export as the server lists it; looked up anew at each NBD_OPT_GO or EXPORT_NAME. */

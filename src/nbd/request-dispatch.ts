@@ -14,6 +14,7 @@ import {
   NBD_CMD_WRITE,
   NBD_CMD_WRITE_ZEROES,
 } from "./constants.ts";
+import type { BlockExtent } from "./export-backend.ts";
 import type { Session } from "./negotiation.ts";
 import type { ReplyWriter } from "./reply-writer.ts";
 import type { NbdRequest } from "./request.ts";
@@ -48,18 +49,28 @@ export function dispatchRequest(request: NbdRequest, session: Session, writer: R
       return;
     case NBD_CMD_BLOCK_STATUS:
       collectExtents(request, session);
-      complete(0);
       return;
     default:
       assert(false, `command ${command} was let through`);
   }
 }
 
-/** The extents of every context that the client set. */
+/** Asks for every context that the client set, and completes the request with the last answer. */
 function collectExtents(request: NbdRequest, session: Session): void {
-  const { flags, offset, lengthBytes } = request;
+  const { flags, offset, lengthBytes, complete } = request;
+  const { contexts, entry } = session;
   const extentsMax = (flags & NBD_CMD_FLAG_REQ_ONE) === 0 ? EXTENTS_MAX : 1;
-  request.extents = session.contexts.map((context) =>
-    session.entry.backend.blockStatus(context, offset, lengthBytes, extentsMax),
-  );
+  const answers = new Array<readonly BlockExtent[]>(contexts.length).fill([]);
+  let open = contexts.length;
+  let failure = 0;
+  for (const [index, context] of contexts.entries()) {
+    entry.backend.blockStatus(context, offset, lengthBytes, extentsMax, (errno, extents) => {
+      if (errno !== 0) failure = errno;
+      answers[index] = extents;
+      open -= 1;
+      if (open > 0) return;
+      request.extents = answers;
+      complete(failure);
+    });
+  }
 }

@@ -9,7 +9,8 @@
  * 6. FUA: flush every leg, 7. count it as done, acknowledge.
  */
 
-import type { BlockDevice } from "../hal/block-device.ts";
+import type { AllocationRun, BlockDevice } from "../hal/block-device.ts";
+import { LegAllocation } from "./leg-allocation-driver.ts";
 import { LegFlushes } from "./leg-flush-driver.ts";
 import { LegHandles } from "./leg-handles-driver.ts";
 import { LegReads } from "./leg-reads-driver.ts";
@@ -59,6 +60,7 @@ export class ArrayIo {
   readonly #reads: LegReads;
   readonly #writes: LegWrites;
   readonly #flushes: LegFlushes;
+  readonly #allocation: LegAllocation;
   /** Leg states as `#permitted` saw them last: a write goes by what it was permitted on. */
   readonly #seenLegs: Int32Array;
   #seenEpoch = -1;
@@ -88,6 +90,7 @@ export class ArrayIo {
     this.#reads = new LegReads(options.state, this.#legs, options.link);
     this.#writes = new LegWrites(options.state, this.#legs, this.#reports);
     this.#flushes = new LegFlushes(options.state, this.#legs, this.#reports);
+    this.#allocation = new LegAllocation(options.state, this.#legs);
   }
 
   get sizeBytes(): number {
@@ -168,9 +171,37 @@ export class ArrayIo {
 
   /** True while every leg in use can free the space of what is zeroed without writing zeroes. */
   get punches(): boolean {
-    for (let leg = 0; leg < this.#legs.legs; leg++)
-      if (this.#legs.device(leg)?.punches === false) return false;
+    return this.#isEvery((device) => device.punches);
+  }
+
+  /** True while every leg in use is known to zero without writing data; `mayUnmap` as in `zero`. */
+  zeroesFast(mayUnmap: boolean): boolean {
+    return this.#isEvery((device) => device.zeroesFast || (mayUnmap && device.punches));
+  }
+
+  #isEvery(holds: (device: BlockDevice) => boolean): boolean {
+    for (let leg = 0; leg < this.#legs.legs; leg++) {
+      const device = this.#legs.device(leg);
+      if (device !== null && !holds(device)) return false;
+    }
     return true;
+  }
+
+  /**
+   * What the array holds from `offset` on, in order: at most ALLOCATION_RUNS_MAX runs of at least
+   * one byte and at most `length` together. A hole is told only where every read finds zeroes.
+   */
+  allocation(
+    offset: number,
+    length: number,
+    complete: (errno: number, runs: readonly AllocationRun[]) => void,
+  ): void {
+    if (this.#closed) return complete(IO_ESHUTDOWN, []);
+    this.#open++;
+    void this.#allocation.runs(offset, length).then((runs) => {
+      this.#leave();
+      complete(IO_OK, runs);
+    });
   }
 
   /** Makes every write acknowledged before this call durable on every leg. */

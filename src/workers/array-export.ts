@@ -1,9 +1,11 @@
 /** An array as the NBD server's back end: the I/O path of one worker, with NBD's words for it. */
 
+import { NBD_STATE_HOLE, NBD_STATE_ZERO, SATSUMA_STATE_DIRTY } from "../nbd/constants.ts";
 import {
   type BlockExtent,
   type Completion,
   type ExportBackend,
+  type ExtentsCompletion,
   type MetadataContext,
   NBD_ENOTSUP,
 } from "../nbd/export-backend.ts";
@@ -12,8 +14,16 @@ import { BIT_DURABLE } from "../raid/shared-state.ts";
 
 /** Ranges are prefetched in pieces of this size. */
 const PIECE_BYTES = 1024 * 1024;
-/** Ranges are zeroed in pieces of this size: they hold their regions no longer than a big write. */
+/**
+ * Ranges are zeroed in pieces that meet at multiples of this, so that every page in between gives
+ * its space back whole. A piece holds its regions no longer than a big write does.
+ */
 const ZERO_PIECE_BYTES = 32 * PIECE_BYTES;
+/**
+ * Questions to the array for one answer about its allocation, of up to 64 runs each. Choice: an
+ * answer is a few milliseconds away even when the members are shredded; the client asks on.
+ */
+const ALLOCATION_ASKS_MAX = 4;
 /** A prefetch hint reads at most this much. Choice: a hint must not flood the members. */
 const PREFETCH_MAX_BYTES = 8 * PIECE_BYTES;
 
@@ -56,10 +66,11 @@ export class ArrayExport implements ExportBackend {
    * hint is not taken, and the content stays.
    */
   trim(offset: number, lengthBytes: number, fua: boolean, complete: Completion): void {
-    if (this.#array.io.punches)
-      return this.#zero(offset, lengthBytes, { mayUnmap: true, fua }, complete);
-    if (fua) this.flush(complete);
-    else complete(0);
+    this.#array.submit((io) => {
+      if (io.punches) this.#zero(offset, lengthBytes, { mayUnmap: true, fua }, complete);
+      else if (fua) io.flush(complete);
+      else complete(0);
+    });
   }
 
   writeZeroes(
@@ -69,10 +80,13 @@ export class ArrayExport implements ExportBackend {
     complete: Completion,
   ): void {
     const { fua, mayPunch, fast } = options;
-    if (fast && !(mayPunch && this.#array.io.punches)) return complete(NBD_ENOTSUP);
-    this.#zero(offset, lengthBytes, { mayUnmap: mayPunch, fua }, complete);
+    this.#array.submit((io) => {
+      if (fast && !io.zeroesFast(mayPunch)) complete(NBD_ENOTSUP);
+      else this.#zero(offset, lengthBytes, { mayUnmap: mayPunch, fua }, complete);
+    });
   }
 
+  /** One piece after the other; the flush after the last one covers them all. */
   #zero(
     offset: number,
     lengthBytes: number,
@@ -81,11 +95,11 @@ export class ArrayExport implements ExportBackend {
   ): void {
     const end = offset + lengthBytes;
     const step = (at: number): void => {
-      const length = Math.min(ZERO_PIECE_BYTES, end - at);
-      const fua = options.fua && at + length >= end;
+      const length = Math.min(ZERO_PIECE_BYTES - (at % ZERO_PIECE_BYTES), end - at);
+      const fua = options.fua && at + length === end;
       this.#array.submit((io) =>
         io.zero(at, length, { mayUnmap: options.mayUnmap, fua }, (errno) => {
-          if (errno !== 0 || at + length >= end) complete(errno);
+          if (errno !== 0 || at + length === end) complete(errno);
           else queueMicrotask(() => step(at + length));
         }),
       );
@@ -112,34 +126,71 @@ export class ArrayExport implements ExportBackend {
     offset: number,
     lengthBytes: number,
     extentsMax: number,
-  ): readonly BlockExtent[] {
-    if (context === "base:allocation" || !this.#array.hasBitmap) {
-      // Every sector of a mirror is allocated; without a bitmap nothing is known to be dirty.
-      return [{ lengthBytes, flags: 0 }];
-    }
-    return this.#dirtyExtents(offset, lengthBytes, extentsMax);
+    complete: ExtentsCompletion,
+  ): void {
+    const end = offset + lengthBytes;
+    if (context === "base:allocation") this.#allocation(offset, end, extentsMax, complete);
+    else if (this.#array.hasBitmap) complete(0, this.#dirtyExtents(offset, end, extentsMax));
+    // Without a bitmap nothing is known to be dirty.
+    else complete(0, [{ lengthBytes, flags: 0 }]);
+  }
+
+  /** Asks on until the answer is full, the range ends or enough was asked. */
+  #allocation(offset: number, end: number, extentsMax: number, complete: ExtentsCompletion): void {
+    const extents = new ExtentList(extentsMax);
+    const ask = (at: number, asksLeft: number): void => {
+      this.#array.submit((io) =>
+        io.allocation(at, end - at, (errno, runs) => {
+          if (errno !== 0 && at === offset) return complete(errno, []);
+          let to = at;
+          for (const { length, isHole } of runs) {
+            const flags = isHole ? NBD_STATE_HOLE | NBD_STATE_ZERO : 0;
+            if (!extents.add(length, flags)) return complete(0, extents.list);
+            to += length;
+          }
+          if (to === at || to === end || asksLeft === 1) complete(0, extents.list);
+          else ask(to, asksLeft - 1);
+        }),
+      );
+    };
+    ask(offset, ALLOCATION_ASKS_MAX);
   }
 
   /** Runs of chunks whose write-intent bit is set (flag 1) or clear (0). */
-  #dirtyExtents(offset: number, lengthBytes: number, extentsMax: number): readonly BlockExtent[] {
+  #dirtyExtents(offset: number, end: number, extentsMax: number): readonly BlockExtent[] {
     const { state } = this.#array.io;
     const { chunkBytes } = state.shape;
-    const end = offset + lengthBytes;
-    const extents: BlockExtent[] = [];
-    let from = offset;
-    let flags = state.bit(Math.floor(from / chunkBytes)) === BIT_DURABLE ? 1 : 0;
-    for (let at = from; at < end; ) {
-      const next = Math.min((Math.floor(at / chunkBytes) + 1) * chunkBytes, end);
-      const following =
-        next < end && state.bit(Math.floor(next / chunkBytes)) === BIT_DURABLE ? 1 : 0;
-      if (next === end || following !== flags) {
-        extents.push({ lengthBytes: next - from, flags });
-        if (extents.length === extentsMax) return extents;
-        from = next;
-        flags = following;
-      }
+    const extents = new ExtentList(extentsMax);
+    for (let at = offset; at < end; ) {
+      const chunk = Math.floor(at / chunkBytes);
+      const next = Math.min((chunk + 1) * chunkBytes, end);
+      const flags = state.bit(chunk) === BIT_DURABLE ? SATSUMA_STATE_DIRTY : 0;
+      if (!extents.add(next - at, flags)) break;
       at = next;
     }
-    return extents;
+    return extents.list;
+  }
+}
+
+/** Extents one after the other, neighbours of the same flags made one, as many as are wanted. */
+class ExtentList {
+  readonly #extentsMax: number;
+  readonly #list: { lengthBytes: number; readonly flags: number }[] = [];
+
+  constructor(extentsMax: number) {
+    this.#extentsMax = extentsMax;
+  }
+
+  get list(): readonly BlockExtent[] {
+    return this.#list;
+  }
+
+  /** False when there is no room: the stretch was not added. */
+  add(lengthBytes: number, flags: number): boolean {
+    const last = this.#list.at(-1);
+    if (last?.flags === flags) last.lengthBytes += lengthBytes;
+    else if (this.#list.length < this.#extentsMax) this.#list.push({ lengthBytes, flags });
+    else return false;
+    return true;
   }
 }

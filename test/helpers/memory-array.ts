@@ -1,7 +1,6 @@
 /** A running array on simulated media as a block device: the product's engine, no threads. */
 import { CodedError } from "../../src/common/errors.ts";
 import { Prng } from "../../src/common/prng.ts";
-import { allData } from "../../src/hal/allocation-runs.ts";
 import type { AllocationRun, BlockDevice } from "../../src/hal/block-device.ts";
 import { checkRange } from "../../src/hal/device-range.ts";
 import { FaultSwitch } from "../../src/hal/layers/fault-device.ts";
@@ -77,8 +76,6 @@ class ArrayDevice implements BlockDevice {
   readonly name = "array";
   readonly logicalBlockSize = 512;
   readonly readOnly = false;
-  readonly punches = false;
-  readonly zeroesFast = false;
   readonly sync = null;
   readonly #array: SimArray;
   readonly #scheduler: Scheduler;
@@ -94,6 +91,14 @@ class ArrayDevice implements BlockDevice {
     return this.#array.shared.map.sizeBytes;
   }
 
+  get punches(): boolean {
+    return this.#array.workers.every((io) => io.punches);
+  }
+
+  get zeroesFast(): boolean {
+    return this.#array.workers.every((io) => io.zeroesFast(false));
+  }
+
   async read(target: Uint8Array, offset: number): Promise<void> {
     this.#check(offset, target.length);
     await this.#ask((io, complete) => io.read(target, offset, complete));
@@ -107,14 +112,21 @@ class ArrayDevice implements BlockDevice {
     await this.#ask((io, complete) => io.write(source, offset, false, complete));
   }
 
-  async zero(offset: number, length: number, _mayUnmap: boolean): Promise<void> {
+  async zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
     this.#check(offset, length);
-    await this.write([new Uint8Array(length)], offset);
+    await this.#ask((io, complete) => io.zero(offset, length, { mayUnmap, fua: false }, complete));
   }
 
   async allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
     this.#check(offset, length);
-    return allData(length);
+    let told: readonly AllocationRun[] = [];
+    await this.#ask((io, complete) =>
+      io.allocation(offset, length, (errno, runs) => {
+        told = runs;
+        complete(errno);
+      }),
+    );
+    return told;
   }
 
   async flush(): Promise<void> {

@@ -9,6 +9,7 @@ import type {
   ExportBackend,
   ExportDirectory,
   ExportEntry,
+  ExtentsCompletion,
   MetadataContext,
 } from "../../src/nbd/export-backend.ts";
 import { NBD_ENOTSUP } from "../../src/nbd/export-backend.ts";
@@ -113,6 +114,20 @@ export class MemoryBackend implements ExportBackend {
 
   /** Allocated grains are told as dirty too: the context's plumbing is what is tried here. */
   blockStatus(
+    context: MetadataContext,
+    offset: number,
+    lengthBytes: number,
+    extentsMax: number,
+    complete: ExtentsCompletion,
+  ): void {
+    let extents: readonly BlockExtent[] = [];
+    const finish: Completion = (errno) => complete(errno, extents);
+    this.#run(`status of ${context}`, offset, lengthBytes, "", finish, () => {
+      extents = this.#extents(context, offset, lengthBytes, extentsMax);
+    });
+  }
+
+  #extents(
     context: MetadataContext,
     offset: number,
     lengthBytes: number,
