@@ -139,6 +139,8 @@ export type ArrayEvent =
       readonly message: string;
       /** Bytes behind the leg's data offset; null: the leg as a whole. */
       readonly ranges: readonly BadRange[] | null;
+      /** All that was to be written there; null for a flush. */
+      readonly span?: BadRange | null;
     }
   | {
       readonly type: "read-error";

@@ -76,7 +76,7 @@ export class LegFlushes {
     let all = true;
     if (open === 0) return then(true);
     for (const { leg, message } of failures) {
-      this.#reports.send(leg, "flush", message, null, (isRecorded) => {
+      this.#reports.send(leg, "flush", message, null, null, (isRecorded) => {
         if (!isRecorded || this.#state.run === RUN_BROKEN) all = false;
         open--;
         if (open === 0) then(all);

@@ -17,7 +17,7 @@ import {
 import { healBadBlocks, noteBadBlocks } from "./bad-block-notes.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import { failMember } from "./metadata-update.ts";
-import { restartRecovery } from "./sync-action.ts";
+import { restartRecovery, resyncAgain } from "./sync-action.ts";
 
 type LegReportEvent = Extract<ArrayEvent, { type: "leg-report" }>;
 
@@ -32,7 +32,7 @@ export const onLegReport = (state: ArrayState, event: LegReportEvent): void => {
 const settleReport = (
   state: ArrayState,
   member: Member,
-  { kind, ranges, message }: LegReportEvent,
+  { kind, ranges, message, span }: LegReportEvent,
 ): boolean | null => {
   if (kind === "healed" && ranges !== null) {
     for (const range of ranges) healBadBlocks(state, member, range);
@@ -45,11 +45,33 @@ const settleReport = (
     const isSafe = ranges.every((range) => isElsewhere(state, member, range));
     if (isSafe) return noteWriteErrors(state, member, ranges, message);
     restartRecovery(state);
+    if (span != null) expectDifferences(state, member, span);
     return false;
   }
   if (kind === "write" && isLastInSync(state, member)) restartRecovery(state);
   failMember(state, member, `${kind} error: ${message}`);
+  const isKept = !state.pending.failing.has(member.id) && member.state === "in_sync";
+  if (kind === "write" && isKept && span != null) expectDifferences(state, member, span);
   return null;
+};
+
+/**
+ * A raid10 member keeps its place though a write failed on it, for it alone has other bytes; the
+ * write's other copies may have taken it. A resync makes them equal again, and reads keep to the
+ * first copy until then.
+ */
+const expectDifferences = (state: ArrayState, member: Member, [from, to]: BadRange): void => {
+  const slot = member.raidSlot;
+  if (slot === null) return;
+  const others = inSyncMembers(state).filter((other) => other !== member);
+  for (const { offset, length } of state.map.memberRuns(slot, from, to - from)) {
+    for (const extent of state.map.extents(offset, length)) {
+      const isCopied = extent.places.some((place) =>
+        others.some((other) => other.raidSlot === place.slot),
+      );
+      if (isCopied) resyncAgain(state, extent.offset, extent.length);
+    }
+  }
 };
 
 /** Every byte that the member holds there can be read on another in-sync member. */

@@ -14,7 +14,8 @@ export interface IoLink {
   intent(ranges: readonly (readonly [number, number])[]): void;
   /**
    * Record it, then answer with `onLegResolved(request)`. `ranges`: what could not be written (or
-   * was healed), in bytes behind the leg's data offset; null: the leg as a whole has failed.
+   * was healed), in bytes behind the leg's data offset; null: the leg as a whole has failed. `span`:
+   * all that was to be written there; null for a flush.
    */
   legReport(
     request: number,
@@ -22,6 +23,7 @@ export interface IoLink {
     kind: LegReportKind,
     message: string,
     ranges: readonly BadRange[] | null,
+    span: BadRange | null,
   ): void;
   /** A leg could not be read here though another could: rewrite it there. Array bytes. */
   readError(leg: number, offset: number, length: number, message: string): void;
@@ -42,11 +44,12 @@ export class LegReports {
     kind: LegReportKind,
     message: string,
     ranges: readonly BadRange[] | null,
+    span: BadRange | null,
     then: (isRecorded: boolean) => void,
   ): void {
     const id = this.#next++;
     this.#open.set(id, then);
-    this.#link.legReport(id, leg, kind, message, ranges);
+    this.#link.legReport(id, leg, kind, message, ranges, span);
   }
 
   /** The array thread has dealt with the report. */

@@ -103,7 +103,7 @@ export class LegWrites {
     };
     for (const { write, message } of request.healed) {
       const range: BadRange = [write.position, write.position + write.length];
-      this.#reports.send(write.leg, "healed", message, [range], settled);
+      this.#reports.send(write.leg, "healed", message, [range], range, settled);
     }
     for (const failure of request.failures) this.#settleFailure(request, failure, settled);
   }
@@ -115,15 +115,16 @@ export class LegWrites {
   ): void {
     const { write, message } = failure;
     const flags = this.#state.flags(write.leg);
+    const span: BadRange = [write.position, write.position + write.length];
     const mayNote = (flags & LEG_NOTES_BAD_BLOCKS) !== 0 && (flags & LEG_FAILFAST) === 0;
     if (!mayNote || this.#legs.device(write.leg) === null)
-      return this.#reports.send(write.leg, "write", message, null, settled);
+      return this.#reports.send(write.leg, "write", message, null, span, settled);
     void this.#retry(write, request.content).then((ranges) => {
       if (ranges !== null && write.isInSync) {
         for (const index of extentsOutside(this.#state.map, request, write, ranges))
           request.written[index] = (request.written[index] ?? 0) + 1;
       }
-      this.#reports.send(write.leg, "write", message, ranges, settled);
+      this.#reports.send(write.leg, "write", message, ranges, span, settled);
     });
   }
 

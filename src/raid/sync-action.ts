@@ -197,7 +197,7 @@ export const onSyncPiece = (state: ArrayState, token: number, result: CopyResult
   const plan = run?.inFlight.get(token);
   if (run === null || plan === undefined) return false;
   run.inFlight.delete(token);
-  const isStored = settleWriteFailures(state, result);
+  const isStored = settleWriteFailures(state, run, result);
   onReadFailures(state, run, result);
   if (result.unreadable.length > 0) onUnreadable(state, run, plan, result.unreadable);
   if (result.unreadable.length === 0 && isStored) {
@@ -220,7 +220,7 @@ export const onSyncPiece = (state: ArrayState, token: number, result: CopyResult
  * A member with a bad-block list keeps its place; any other fails. False when one failed.
  * Source: drivers/md/raid1.c end_sync_write, r1_sync_page_io.
  */
-const settleWriteFailures = (state: ArrayState, result: CopyResult): boolean => {
+const settleWriteFailures = (state: ArrayState, run: SyncRun, result: CopyResult): boolean => {
   let isStored = true;
   for (const { member: id, message, ranges } of result.writeFailed) {
     const member = state.members.get(id);
@@ -233,6 +233,9 @@ const settleWriteFailures = (state: ArrayState, result: CopyResult): boolean => 
     else if (ranges === null || !noteBadBlocks(state, member, ranges, text)) {
       failMember(state, member, text);
       isStored = false;
+      // A member that must be kept goes on differing here: the run has not done its work.
+      const isKept = member.state === "in_sync" && !state.pending.failing.has(id);
+      if (isKept && run.action !== "recover") run.unreadable = true;
     }
   }
   return isStored;
@@ -336,6 +339,22 @@ const settle = (state: ArrayState, run: SyncRun): void => {
 export const restartRecovery = (state: ArrayState): void => {
   for (const member of rebuildingMembers(state)) member.recoveredBytes = 0;
   if (state.sync?.action === "recover") state.sync.aborted = true;
+};
+
+/** The copies of these array bytes may differ: a resync is due, the one that runs starts again. */
+export const resyncAgain = (state: ArrayState, offset: number, length: number): void => {
+  const { bitmap } = state;
+  const { chunkBytes } = state.shared.shape;
+  const from = state.resyncFrom === "none" ? offset : Math.min(state.resyncFrom, offset);
+  if (bitmap !== null) {
+    const last = Math.floor((offset + length - 1) / chunkBytes);
+    for (let chunk = Math.floor(offset / chunkBytes); chunk <= last; chunk++) bitmap.need(chunk);
+  }
+  state.resyncFrom = bitmap === null ? from : 0;
+  state.resyncStuck = false;
+  state.shared.syncedMib = Math.min(state.shared.syncedMib, Math.floor(state.resyncFrom / MIB));
+  if (state.sync?.action === "resync") state.sync.aborted = true;
+  state.pending.flushFirst = true;
 };
 
 const estimateSpeed = (state: ArrayState, run: SyncRun, bytes: number): void => {

@@ -84,6 +84,7 @@ export type WorkerToArray =
       readonly kind: LegReportKind;
       readonly message: string;
       readonly ranges: readonly BadRange[] | null;
+      readonly span: BadRange | null;
     }
   | {
       readonly type: "read-error";

@@ -48,8 +48,8 @@ export class WorkerArray {
       waitForRegion,
       link: {
         intent: (ranges) => this.#post({ type: "intent", ranges }),
-        legReport: (request, leg, kind, message, ranges) =>
-          this.#post({ type: "leg-report", request, leg, kind, message, ranges }),
+        legReport: (request, leg, kind, message, ranges, span) =>
+          this.#post({ type: "leg-report", request, leg, kind, message, ranges, span }),
         readError: (leg, offset, length, message) =>
           this.#post({ type: "read-error", leg, offset, length, message }),
       },

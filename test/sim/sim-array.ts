@@ -132,8 +132,8 @@ export class SimArray {
     const tell = (event: ArrayEvent) => toArray.post(() => this.driver.dispatch(event));
     const link: IoLink = {
       intent: (ranges) => tell({ type: "intent", worker, ranges }),
-      legReport: (request, leg, kind, message, ranges) =>
-        tell({ type: "leg-report", worker, request, leg, kind, message, ranges }),
+      legReport: (request, leg, kind, message, ranges, span) =>
+        tell({ type: "leg-report", worker, request, leg, kind, message, ranges, span }),
       readError: (leg, offset, length, message) =>
         tell({ type: "read-error", leg, offset, length, message }),
     };
