@@ -6,15 +6,7 @@ import { once } from "node:events";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { withNbdServer } from "../../helpers/nbd-fixture.ts";
-import {
-  concat,
-  contextRequestBytes,
-  errorOf,
-  exportRequestBytes,
-  integers,
-  requestBytes,
-  statusOf,
-} from "../../helpers/nbd-messages.ts";
+import { concat, errorOf, integers, requestBytes } from "../../helpers/nbd-messages.ts";
 import { RawNbdClient } from "../../helpers/raw-nbd-client.ts";
 import { withSeeds } from "../../helpers/seed.ts";
 import { eventually } from "../../helpers/timeout.ts";
@@ -35,9 +27,6 @@ const DF = 4;
 const REQ_ONE = 8;
 const FAST_ZERO = 16;
 const MIB = 2 ** 20;
-const NBD_OPT_GO = 7;
-const NBD_OPT_STRUCTURED_REPLY = 8;
-const NBD_OPT_SET_META_CONTEXT = 10;
 
 const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
 
@@ -173,37 +162,6 @@ test(
     assert.is((await client.ask({ command: WRITE_ZEROES, length: 512 })).errno, 1);
     assert.equal(backend.calls, []);
     assert.is((await client.ask({ command: FLUSH })).errno, 0);
-  }),
-);
-
-test(
-  "answers block status per context, whole or one extent only",
-  withNbdServer({}, async ({ connect, backend }) => {
-    backend.write([filled(4096, 1)], 8192, false, () => undefined);
-    const client = await connect();
-    await client.greet();
-    await client.option(NBD_OPT_STRUCTURED_REPLY);
-    const queries = ["satsuma:dirty", "base:allocation"];
-    await client.option(NBD_OPT_SET_META_CONTEXT, contextRequestBytes("md0", queries));
-    await client.option(NBD_OPT_GO, exportRequestBytes("md0"));
-    client.request({ command: BLOCK_STATUS, offset: 4096, length: 16_384, cookie: 8 });
-    const [first, second] = [await client.chunk(), await client.chunk()];
-    assert.equal(
-      [first.isLast, first.type, first.cookie, second.isLast, second.type],
-      [false, 5, 8, true, 5],
-    );
-    const hole = [4096, 3];
-    const after = [8192, 3];
-    assert.equal(statusOf(first.payload), { context: 1, extents: [hole, [4096, 0], after] });
-    const dirty = [
-      [4096, 0],
-      [4096, 1],
-      [8192, 0],
-    ];
-    assert.equal(statusOf(second.payload), { context: 2, extents: dirty });
-    client.request({ command: BLOCK_STATUS, flags: REQ_ONE, offset: 8192, length: 16_384 });
-    assert.equal(statusOf((await client.chunk()).payload).extents, [[4096, 0]]);
-    assert.equal(statusOf((await client.chunk()).payload).extents, [[4096, 1]]);
   }),
 );
 
