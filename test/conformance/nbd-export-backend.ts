@@ -144,6 +144,28 @@ function registerDataTests(on: Register): void {
     }
   });
 
+  on("trims, zeroes and writes of one place leave what one of them made", async (backend) => {
+    await withSeeds({ fixed: [1], fresh: 1 }, async (prng) => {
+      for (let round = 1; round < 9; round += 1) {
+        const at = prng.below(20_000);
+        const fill = new Uint8Array(30_000).fill(round);
+        const zeroes = { fua: prng.below(2) === 0, mayPunch: prng.below(2) === 0, fast: false };
+        await writeAll(backend, at, fill);
+        const errors = await Promise.all([
+          ask((complete) => backend.trim(at, fill.length, prng.below(2) === 0, complete)),
+          ask((complete) => backend.write([fill], at, false, complete)),
+          ask((complete) => backend.writeZeroes(at, fill.length, zeroes, complete)),
+        ]);
+        assert.equal(errors, [0, 0, 0]);
+        const [first, ...rest] = await readAll(backend, at, fill.length);
+        assert.ok(first === 0 || first === round, `${first} was never written`);
+        assert.ok(rest.every((byte) => byte === first));
+        for (let again = 0; again < 3; again += 1)
+          assert.is((await readAll(backend, at, 1))[0], first, "every copy is the same");
+      }
+    });
+  });
+
   on("a trim leaves what is beside it", async (backend) => {
     await writeAll(backend, 0, new Uint8Array(40_000).fill(9));
     assert.is(await ask((complete) => backend.trim(5000, 20_000, false, complete)), 0);
