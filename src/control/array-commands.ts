@@ -177,6 +177,24 @@ export class ArrayCommands {
     });
   }
 
+  /**
+   * Starts a known array unless a member that the others believe working is not there yet: devices
+   * appear one by one, and the first one may be old. Errors: the engine's.
+   * Source: mdadm --incremental.
+   */
+  async startIfComplete(uuid: string, readOnly: boolean): Promise<void> {
+    const { engine, arrays } = this.#options;
+    const report = await engine.examine(await this.#pathsFor(uuid));
+    if (report.refusal !== null || report.isComplete) return await this.start(uuid, readOnly);
+    const here = report.members.filter(({ placement }) => placement === "in-sync").length;
+    arrays.startFailed(uuid, {
+      code: "CONTROL_ARRAY_INCOMPLETE",
+      message: `${here} of ${report.array?.raidDevices ?? 0} raid devices are there, it waits for the others`,
+      remedy: "bring the others, or assemble it without them",
+      members: report.members,
+    });
+  }
+
   /** Stops an array, as a job. Errors: CONTROL_CONFIRMATION_REQUIRED, CONTROL_ARRAY_EXPORTED. */
   stop(key: string, order: StopOrder, actor: string): Job {
     const { arrays, exports, jobs } = this.#options;

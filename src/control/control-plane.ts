@@ -170,10 +170,12 @@ export class ControlPlane {
     await this.arrays.close();
   }
 
-  async #startArray(uuid: string): Promise<void> {
+  async #startArray(uuid: string, onlyComplete = false): Promise<void> {
     const view = this.arrays.get(uuid);
+    const readOnly = view?.record.readOnly ?? false;
     try {
-      await this.arrayCommands.start(uuid, view?.record.readOnly ?? false);
+      if (onlyComplete) await this.arrayCommands.startIfComplete(uuid, readOnly);
+      else await this.arrayCommands.start(uuid, readOnly);
     } catch (error) {
       this.options.logger.error({ array: uuid, error }, "array-start-failed");
       this.events.record({
@@ -185,12 +187,12 @@ export class ControlPlane {
     }
   }
 
-  /** A device appeared: the wanted array it carries is started if it does not run yet. */
+  /** A device appeared: the wanted array it carries is started once it is complete. */
   async #startArrayOf(path: string): Promise<void> {
     const uuid = this.devices.find(path).probe?.md?.arrayUuid;
     const view = uuid === undefined ? null : this.arrays.get(uuid);
     if (view !== null && !view.isRunning && view.record.desiredState === "started") {
-      await this.#startArray(view.record.uuid);
+      await this.#startArray(view.record.uuid, true);
     }
   }
 }

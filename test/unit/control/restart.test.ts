@@ -110,7 +110,7 @@ test(
 );
 
 test(
-  "an array that could not start starts when a device that carries it appears",
+  "an array that could not start starts when the last device that carries it appears",
   inFolder(async (folder) => {
     const first = await openBoard(folder);
     const away = (name: string): string => `${first.folder}/${name}`;
@@ -119,8 +119,13 @@ test(
     await using second = await reopen(first);
     renameSync(away("disk2"), first.image("disk2"));
     await second.control.monitor.tick();
+    const waiting = second.control.arrays.find("md0");
+    assert.equal([waiting.isRunning, waiting.health], [false, "inactive"]);
+    assert.match(waiting.startProblem?.message ?? "", "1 of 2 raid devices are there");
+    renameSync(away("disk1"), first.image("disk1"));
+    await second.control.monitor.tick();
     const view = second.control.arrays.find("md0");
-    assert.equal([view.isRunning, view.health], [true, "degraded"]);
+    assert.equal([view.isRunning, view.health], [true, "optimal"]);
     assert.is(second.control.exports.find("md0").isOpen, true);
   }),
 );
