@@ -91,7 +91,8 @@ export const memberSuperblock = (state: ArrayState, member: Member): Superblock 
     utime: { seconds, microseconds: (state.now % 1000) * 1000 },
     events: state.events,
     resyncOffset: storedResyncOffset(state),
-    devRoles: state.heldRoles ?? state.devRoles,
+    // Roles are held back where members must agree; a spare never claims one that was meant for it.
+    devRoles: member.state === "in_sync" && state.heldRoles ? state.heldRoles : state.devRoles,
   };
 };
 

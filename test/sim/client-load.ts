@@ -42,6 +42,7 @@ export class ClientLoad {
       this.open--;
       if (errno !== 0) {
         model.fail(write);
+        this.#world.failedWrites++;
         this.#world.count(`write error ${errno}`);
       } else if (fua) model.ackedDurable(write);
       else model.ack(write);

@@ -18,6 +18,8 @@ export class World {
   lenient = false;
   /** A leg was lost in this life before the resync was done: reads may change once more. */
   shaky = false;
+  /** Writes that were answered with an error. */
+  failedWrites = 0;
   /** What happened, by name: shows what the seeds reach. */
   readonly counts = new Map<string, number>();
 
