@@ -73,8 +73,12 @@ test(
     await makeThree(md, members);
     const report = await md.bench.engine.examine([dev1, dev2]);
     assert.equal([report.refusal, report.isComplete, report.degraded], [null, false, 1]);
-    const expectSlots = async (given: readonly string[], slots: string): Promise<RunningArray> => {
-      const array = await md.assemble(given);
+    const expectSlots = async (
+      given: readonly string[],
+      slots: string,
+      readOnly = false,
+    ): Promise<RunningArray> => {
+      const array = await md.assemble(given, readOnly);
       assert.is(slotsOf(array), slots);
       await md.verify();
       return array;
@@ -85,8 +89,9 @@ test(
       [[dev2, dev0], "U_U"],
       [[dev1], "_U_"],
     ] as const) {
-      // Nothing is written, so the others stay as good as these.
-      await md.stop(await expectSlots(given, slots));
+      // Read-only, so the others stay as good as these. (A read-write start leaves them behind at
+      // once; md does with the first write.)
+      await md.stop(await expectSlots(given, slots, true));
     }
     const array = await expectSlots([dev0, dev1], "UU_");
     await md.write(0, 64 * KIB);
