@@ -1,62 +1,12 @@
 /** Copy plans on real bytes: every mode, legs that fail, regions held and given back. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { FaultDevice, type FaultKind, FaultSwitch } from "../../../src/hal/layers/fault-device.ts";
-import { MemoryDevice } from "../../../src/hal/sim/memory-device.ts";
-import type { CopyMode } from "../../../src/raid/array-messages.ts";
-import { CopyBuffers, runCopy } from "../../../src/raid/copy-driver.ts";
-import { REGION_SLOTS, RegionLocks } from "../../../src/raid/region-lock.ts";
-import { waitForRegion } from "../../../src/raid/region-wait-driver.ts";
+import { CopyBench, DATA_AT } from "../../helpers/copy-bench.ts";
 
 const SIZE = 256 * 1024;
-const DATA_AT = 4096;
 const KIB64 = 64 * 1024;
 
-const setUp = (legs: number) => {
-  const words = new Int32Array(new SharedArrayBuffer(REGION_SLOTS * 4));
-  const members = Array.from({ length: legs }, (_, id) => {
-    const bytes = new Uint8Array(DATA_AT + SIZE);
-    bytes.fill(id + 1, DATA_AT);
-    const faults = new FaultSwitch();
-    const device = new FaultDevice(
-      new MemoryDevice(`m${id}`, bytes),
-      faults,
-      async () => undefined,
-    );
-    return { bytes, faults, device };
-  });
-  const gone = new Set<number>();
-  const context = {
-    locks: new RegionLocks(words, 1, false),
-    waitForRegion,
-    buffers: new CopyBuffers(),
-    member: (id: number) => {
-      const device = gone.has(id) ? undefined : members[id]?.device;
-      return device === undefined ? null : { device, dataOffset: DATA_AT };
-    },
-  };
-  const all = Array.from({ length: legs }, (_, id) => id);
-  const run = (
-    mode: CopyMode,
-    sources = all,
-    targets: readonly number[] = [],
-    offset = 0,
-    length = SIZE,
-  ) => {
-    const place = (member: number) => ({ member, position: offset });
-    const extent = { offset, length, sources: sources.map(place), targets: targets.map(place) };
-    return runCopy({ mode, from: offset, end: offset + length, extents: [extent] }, context);
-  };
-  const fault = (id: number, kind: FaultKind, count: number | null = null) =>
-    members[id]?.faults.arm({ kind, after: 0, count, range: null, stallMs: 0 });
-  /** The value each leg has everywhere, -1 when it is not one. */
-  const values = () =>
-    members.map(({ bytes }) => {
-      const value = bytes[DATA_AT] ?? -1;
-      return bytes.subarray(DATA_AT).every((byte) => byte === value) ? value : -1;
-    });
-  return { words, members, gone, run, fault, values, other: new RegionLocks(words, 0, true) };
-};
+const setUp = (members: number): CopyBench => new CopyBench(members, SIZE);
 
 const test = suite("raid/copy-driver");
 
@@ -177,8 +127,7 @@ test("a rewrite that cannot be read back has failed", async () => {
 
 test("a rewrite that reads back something else has failed", async () => {
   const bench = setUp(2);
-  const device = bench.members[0]?.device;
-  assert.ok(device !== undefined);
+  const { device } = bench.member(0);
   device.write = async () => undefined;
   const result = await bench.run("rewrite", [1], [0]);
   const ranges = [[0, SIZE]];
@@ -187,12 +136,12 @@ test("a rewrite that reads back something else has failed", async () => {
 
 test("a copy waits for a write's regions, reads after it, and two copies wait for each other", async () => {
   const bench = setUp(2);
-  assert.is(bench.other.tryAcquire(0, 1), -1);
+  assert.is(bench.others.tryAcquire(0, 1), -1);
   const copies = [bench.run("copy", [0], [1]), bench.run("copy", [1], [0])];
   await new Promise(setImmediate);
   assert.equal(bench.values(), [1, 2]);
   for (const { bytes } of bench.members) bytes.fill(9, DATA_AT);
-  bench.other.release(0, 1);
+  bench.others.release(0, 1);
   await Promise.all(copies);
   assert.equal(bench.values(), [9, 9]);
 });
