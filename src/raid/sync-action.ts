@@ -155,9 +155,9 @@ const refillBudget = (state: ArrayState, run: SyncRun): void => {
 const issuePieces = (state: ArrayState, run: SyncRun): void => {
   refillBudget(state, run);
   while (run.inFlight.size < PIECES_IN_FLIGHT && run.cursor < run.total) {
-    const from = skipSettled(state, run);
-    if (from >= run.total) break;
+    if (!skipSettled(state, run) || run.cursor >= run.total) break;
     if (run.budget <= 0) return;
+    const from = run.cursor;
     const end = pieceEnd(state, run, from);
     const plan = planPiece(state, run, from, end);
     if (plan === null) {

@@ -111,6 +111,20 @@ test("a recovery that goes on in the middle of a bit's chunk misses nothing of t
   }
 });
 
+test("what a large array may skip is walked over several events, none of them long", () => {
+  const placements = but(2, 1, rebuilding(1, 0, true));
+  const options = { chunks: 70_000, hasBadBlockLog: false, dirty: [60_000] };
+  const bench = new MachineBench({ ...options, placements });
+  const walked: number[] = [];
+  while (bench.copies.length === 0) {
+    bench.tick(20);
+    walked.push(bench.status.sync?.completedBytes ?? 0);
+  }
+  assert.equal(walked.slice(0, 3), [20_000 * MIB, 40_000 * MIB, 60_000 * MIB]);
+  assert.equal(pieces(bench), [`${60_000 * 1024}+1024`]);
+  assert.is(bench.status.degraded, 0);
+});
+
 test("two members that come back together get what either needs", () => {
   const placements = [rebuilding(0, 0, true), inSync(1), rebuilding(2, 0, true), inSync(3)];
   const bench = new MachineBench({ ...NEAR, placements, dirty: [2, 5] });
