@@ -291,14 +291,19 @@ export class MachineBench {
     this.shared.endWrite(0, first, last);
   }
 
-  /** Worker 0 reports its leg; `ranges`: what was not stored, null: the leg as a whole. */
+  /**
+   * Worker 0 reports its leg; `ranges`: what was not stored, null: the leg as a whole; `span`: all
+   * that was to be.
+   */
   report(
     leg: number,
     kind: LegReportKind,
     ranges: readonly BadRange[] | null = null,
     request = 1,
+    span: BadRange | null = null,
   ): void {
-    this.send({ type: "leg-report", worker: 0, request, leg, kind, message: "EIO", ranges });
+    const message = "EIO";
+    this.send({ type: "leg-report", worker: 0, request, leg, kind, message, ranges, span });
   }
 
   /** What the workers were answered: `[request, isRecorded]`, in order. */
