@@ -127,6 +127,7 @@ const makeMember = (from: StartMember, input: StartInput): Member => {
     replaceWith: null,
     hasWriteError: false,
     badBlocks: from.badBlocks,
+    storedBadBlocks: from.badBlocks,
     readErrors: 0,
     readErrorsAt: input.now,
     state: placement.type,

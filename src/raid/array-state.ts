@@ -43,6 +43,8 @@ export interface Member {
   hasWriteError: boolean;
   /** Its bad-block list, bytes behind its data offset. */
   badBlocks: readonly BadRange[];
+  /** The list as it was last written: another object than `badBlocks` while that is newer. */
+  storedBadBlocks: readonly BadRange[];
   /** Read errors that count, halved every hour since `readErrorsAt`. */
   readErrors: number;
   readErrorsAt: number;

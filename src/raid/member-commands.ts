@@ -314,6 +314,7 @@ const newMember = (newcomer: Newcomer, superblock: Superblock, over: Partial<Mem
   replaceWith: null,
   hasWriteError: false,
   badBlocks: newcomer.badBlocks,
+  storedBadBlocks: newcomer.badBlocks,
   readErrors: 0,
   readErrorsAt: 0,
   state: "spare",
@@ -389,7 +390,7 @@ const addFresh = (
     devFlags: (newcomer.writeMostly ? WRITE_MOSTLY : 0) | (newcomer.failfast ? FAIL_FAST : 0),
   };
   // A device that joins as new has no list of its own yet: what it cannot take is noted anew.
-  const member = newMember(newcomer, superblock, { badBlocks: [] });
+  const member = newMember({ ...newcomer, badBlocks: [] }, superblock, {});
   state.members.set(member.id, member);
   state.devRoles = withRole(state.devRoles, number, MD_DISK_ROLE_SPARE);
   const writes = state.bitmap === null ? [] : [state.bitmap.wholeArea()];

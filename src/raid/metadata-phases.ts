@@ -131,13 +131,17 @@ const superblocks = (state: ArrayState, wanted: (member: Member) => boolean): Ph
     const data = encodeSuperblock(superblock);
     const offset = superblock.superOffset * SECTOR;
     const ops: MemberOp[] = [{ type: "write", offset, data }, { type: "flush" }];
-    return { member: member.id, ops: [...badBlockOps(state, member), ...ops] };
+    return { member: member.id, ops: [...badBlockOps(member), ...ops] };
   }),
 });
 
-/** A list that changed is on the member BEFORE the superblock that says there is one. */
-const badBlockOps = (state: ArrayState, member: Member): MemberOp[] => {
-  if (state.transaction?.work.badBlocks.has(member.id) !== true) return [];
+/**
+ * A list that changed is on the member BEFORE the superblock that says there is one; also when it
+ * changed after this update began.
+ */
+const badBlockOps = (member: Member): MemberOp[] => {
+  if (member.storedBadBlocks === member.badBlocks) return [];
+  member.storedBadBlocks = member.badBlocks;
   const page = badBlockPage(member.badBlocks, member.superblock);
   return page === null ? [] : [{ type: "write", ...page }, { type: "flush" }];
 };
