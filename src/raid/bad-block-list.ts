@@ -50,6 +50,13 @@ export const wholeSectors = (ranges: readonly BadRange[]): BadRange[] =>
     Math.ceil(to / SECTOR_BYTES) * SECTOR_BYTES,
   ]);
 
+/** The whole sectors of a range; null when it has none. */
+export const innerSectors = ([from, to]: BadRange): BadRange | null => {
+  const first = Math.ceil(from / SECTOR_BYTES) * SECTOR_BYTES;
+  const end = Math.floor(to / SECTOR_BYTES) * SECTOR_BYTES;
+  return first < end ? [first, end] : null;
+};
+
 /** The list as it goes on disk, or null when it has no room for it. */
 export const runsFromRanges = (
   ranges: readonly BadRange[],

@@ -5,7 +5,13 @@
  */
 
 import { type ArrayState, happen, type Member, notesBadBlocks, publishLeg } from "./array-state.ts";
-import { joinRanges, runsFromRanges, wholeSectors, withoutRange } from "./bad-block-list.ts";
+import {
+  innerSectors,
+  joinRanges,
+  runsFromRanges,
+  wholeSectors,
+  withoutRange,
+} from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
 
 /**
@@ -31,9 +37,13 @@ export const noteBadBlocks = (
   return true;
 };
 
-/** A write over bad blocks succeeded: they are good again once that is durable. */
+/**
+ * A write over bad blocks succeeded: the sectors it wrote whole are good again once that is durable.
+ */
 export const healBadBlocks = (state: ArrayState, member: Member, range: BadRange): void => {
-  const left = withoutRange(member.badBlocks, range);
+  const sectors = innerSectors(range);
+  if (sectors === null) return;
+  const left = withoutRange(member.badBlocks, sectors);
   if (runsFromRanges(left, member.superblock) === null) return;
   member.badBlocks = left;
   publishLeg(state, member);

@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import {
   badBlockPage,
   hasBadBlockLog,
+  innerSectors,
   joinRanges,
   rangesFromRuns,
   runsFromRanges,
@@ -92,6 +93,14 @@ test("a spot widens to the sectors it touches", () => {
       [512, 1536],
     ],
   );
+});
+
+test("a write makes good only the sectors that it wrote whole", () => {
+  assert.equal(innerSectors([512, 1536]), [512, 1536]);
+  assert.equal(innerSectors([511, 1537]), [512, 1536]);
+  assert.equal(innerSectors([513, 1535]), null);
+  assert.equal(innerSectors([513, 2047]), [1024, 1536]);
+  assert.equal(innerSectors([600, 700]), null);
 });
 
 test("on disk sectors count from the start of the member, in runs of at most 512", () => {
