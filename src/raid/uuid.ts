@@ -6,14 +6,20 @@
 
 const UUID_BYTES = 16;
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 /** mdadm's form: `00112233:44556677:8899aabb:ccddeeff`. `uuid` holds 16 bytes. */
 export function uuidToMdadmText(uuid: Uint8Array): string {
-  return (hex(uuid).match(/.{8}/g) ?? []).join(":");
+  const digits = hex(uuid);
+  const group = (index: number): string => digits.slice(8 * index, 8 * index + 8);
+  return `${group(0)}:${group(1)}:${group(2)}:${group(3)}`;
 }
 
 /** The kernel's form: `00112233-4455-6677-8899-aabbccddeeff`. `uuid` holds 16 bytes. */
 export function uuidToKernelText(uuid: Uint8Array): string {
-  return hex(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const digits = hex(uuid);
+  const part = (from: number, to: number): string => digits.slice(from, to);
+  return `${part(0, 8)}-${part(8, 12)}-${part(12, 16)}-${part(16, 20)}-${part(20, 32)}`;
 }
 
 /**
@@ -31,5 +37,7 @@ export function parseUuid(text: string): Uint8Array | null {
 }
 
 function hex(uuid: Uint8Array): string {
-  return Array.from(uuid, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  let text = "";
+  for (let index = 0; index < UUID_BYTES; index += 1) text += HEX[uuid[index] ?? 0];
+  return text;
 }
