@@ -251,6 +251,14 @@ class ArrayThread {
   async #change(change: ArrayChange): Promise<CommandOutcome> {
     if (this.#data.readOnly)
       return { ok: false, code: "RAID_READ_ONLY", message: "the array is read-only" };
+    if (CLUSTER_CHANGES.has(change.type) || ("bitmap" in change && change.bitmap === "clustered")) {
+      const message = "the array would belong to a cluster, and this board is in none";
+      return { ok: false, code: "RAID_CLUSTERED_ARRAY", message };
+    }
+    if (this.#answering > 1) {
+      const message = "another command of the array is under way";
+      return { ok: false, code: "RAID_MEMBER_BUSY", message };
+    }
     this.#isChanging = true;
     try {
       await this.#hold();
@@ -335,6 +343,9 @@ const changeProblem = async (
     throw error;
   }
 };
+
+/** What makes sense in a cluster only: the array could not be started here afterwards. */
+const CLUSTER_CHANGES = new Set<ArrayChange["type"]>(["nodes", "home-cluster"]);
 
 /** A member that returns keeps the flags of its superblock. */
 const RE_ADD_FLAGS = { force: true, writeMostly: false, failfast: false };
