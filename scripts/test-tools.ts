@@ -28,6 +28,7 @@ export const TEST_TOOLS: Readonly<Record<string, string>> = {
   chromium: "chromium",
   "linux.uml": "user-mode-linux",
   losetup: "mount",
+  fstrim: "util-linux",
   ...(readFileSync("/proc/cpuinfo", "latin1").includes(" amx_tile") ? { cc: "gcc" } : {}),
 };
 

@@ -3,10 +3,12 @@
  * makes the export a file, a loop device makes the file a block device.
  */
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { accessSync, constants, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
+import * as assert from "uvu/assert";
 import { type Board, startBoard } from "../../helpers/board.ts";
 import { runCommand, tryCommand } from "../../helpers/command.ts";
 import { skipUnless, skipWhen } from "../../helpers/skip.ts";
@@ -14,7 +16,8 @@ import { inFolder } from "../../helpers/temporary-folder.ts";
 import { eventually } from "../../helpers/timeout.ts";
 
 const test = suite<{ board: Board }>("clients: ext4");
-const TOOLS = ["nbdfuse", "fusermount3", "losetup", "mkfs.ext4", "e2fsck"];
+const MIB = 2 ** 20;
+const TOOLS = ["nbdfuse", "fusermount3", "losetup", "mkfs.ext4", "e2fsck", "fstrim"];
 const tooledTest = skipUnless(TOOLS, test);
 const ext4Test = tooledTest === test ? skipWhen(whyNoMount(), test) : tooledTest;
 
@@ -36,6 +39,11 @@ function whyNoMount(): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Bytes that the members take together. */
+function taken(board: Board): number {
+  return board.disks.reduce((sum, disk) => sum + statSync(disk).blocks * 512, 0);
 }
 
 /** Runs `body` with the export as a file. */
@@ -104,5 +112,31 @@ ext4Test(
     })();
   },
 );
+
+ext4Test("fstrim on an ext4 over the export gives space back on the members", async ({ board }) => {
+  await inFolder(async (folder) => {
+    const point = join(folder, "mnt");
+    mkdirSync(point);
+    await withFuse(folder, board, async (file) => {
+      await withLoop(file, async (device) => {
+        await runCommand("mkfs.ext4", ["-q", device]);
+        await withMount(device, point, async () => {
+          const old = join(point, "old");
+          writeFileSync(old, randomBytes(64 * MIB));
+          writeFileSync(join(point, "kept"), randomBytes(8 * MIB));
+          await runCommand("sync", ["--file-system", point]);
+          const full = taken(board);
+          await runCommand("rm", [old]);
+          await runCommand("sync", ["--file-system", point]);
+          assert.ok(taken(board) >= full, "nothing is given back before");
+          await runCommand("fstrim", [point]);
+          const freed = full - taken(board);
+          assert.ok(freed >= 2 * 60 * MIB, `${freed} bytes given back by both members`);
+        });
+        await runCommand("e2fsck", ["-fn", device]);
+      });
+    });
+  })();
+});
 
 test.run();

@@ -86,4 +86,22 @@ fioTest(
   },
 );
 
+fioTest(
+  "what was trimmed reads as zeroes, and takes writes that are verified",
+  async ({ board }) => {
+    const region = ["--offset=620m", "--size=16m", "--bs=16k", "--iodepth=8", "--verify_fatal=1"];
+    await fio(board.nbdUri, "--name=fill", "--rw=write", ...region);
+    await fio(board.nbdUri, "--name=trim", "--rw=randtrim", ...region);
+    const zeroes = ["--verify=pattern", "--verify_pattern=0x00"];
+    const [read] = await fio(board.nbdUri, "--name=zeroes", "--rw=read", ...zeroes, ...region);
+    assert.equal([read?.error, read?.read.total_ios], [0, 1024]);
+    const [both] = await fio(
+      board.nbdUri,
+      ...["--name=both", "--rw=trimwrite", "--verify=crc32c", ...region],
+    );
+    const { error, trim, write } = both ?? {};
+    assert.equal([error, trim?.total_ios, write?.total_ios], [0, 1024, 1024]);
+  },
+);
+
 test.run();
