@@ -100,7 +100,10 @@ export const GOOD_COPY: CopyResult = {
 export class MachineBench {
   readonly machine: ArrayMachine;
   readonly shared: SharedArrayState;
-  /** `0 flush`, `1 super e21 dirty roles 0=0`, `0 bitmap e21 c20 bits 3`, `1 bad 64+8` …, in order. */
+  /**
+   * What was asked of the members, in order: `0 flush`, `1 super e21 dirty roles 0=0`,
+   * `0 bitmap e21 c20 bits 3`, `1 bad 64+8` …
+   */
   readonly log: string[] = [];
   readonly io: MemberIo[] = [];
   readonly copies: { readonly token: number; readonly plan: CopyPlan }[] = [];

@@ -1,4 +1,4 @@
-/** Checks and repairs of a part of the array, their findings, and going on where one was stopped. */
+/** Checks and repairs of a part of the array: findings, and going on where one was stopped. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type BenchOptions, inSync, MachineBench, MIB } from "../../helpers/machine-bench.ts";
