@@ -10,6 +10,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   RAID_ARRAY_CHANGING: "try again in a moment",
   RAID_ARRAY_STOPPING: "wait until it has stopped, then assemble it again",
   RAID_BAD_RANGE: "choose a range within the array",
+  RAID_CLUSTERED_ARRAY: "stop the array and use satsuma update on its members",
   RAID_DEVICE_TOO_SMALL: "add a device at least as large as the other members",
   RAID_LAST_IN_SYNC_MEMBER: "add another member and let it be rebuilt first",
   RAID_MEMBER_BUSY: "try again in a moment",
