@@ -154,7 +154,7 @@ qemuTest(
     expectTaken(board, 56 * MIB);
     await qemuIo("write -z 40M 4M", "read -P 0 40M 4M", "flush");
     expectTaken(board, 56 * MIB);
-    await qemuIo("write -z -u 50M 4M", "read -P 0 50M 4M", "flush");
+    await qemuIo("write -z -u -n 50M 4M", "read -P 0 50M 4M", "flush");
     expectTaken(board, 52 * MIB);
     assert.equal(await dataOf(board), [
       [16 * MIB, 4 * MIB],
