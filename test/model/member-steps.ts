@@ -1,0 +1,289 @@
+/** What administrators and bad luck do to members; every answer must be one that fits the moment. */
+
+import { CodedError } from "../../src/common/errors.ts";
+import type { Prng } from "../../src/common/prng.ts";
+import type { CommandOutcome } from "../../src/raid/array-messages.ts";
+import type { MemberStatus } from "../../src/raid/array-status.ts";
+import { memberRole } from "../../src/raid/superblock.ts";
+import {
+  MD_FEATURE_RECOVERY_BITMAP,
+  MD_FEATURE_RECOVERY_OFFSET,
+} from "../../src/raid/superblock-fields.ts";
+import { mediumBytes } from "./array-shape.ts";
+import { bitmapOf, superblockOf } from "./media-view.ts";
+import { ModelMedium, SECTOR } from "./medium.ts";
+import type { Model } from "./model.ts";
+
+const KIB = 1024;
+const RECOVERY = MD_FEATURE_RECOVERY_OFFSET | MD_FEATURE_RECOVERY_BITMAP;
+const MEDIA_MAX = 14;
+
+const isWorking = ({ states }: MemberStatus): boolean => !states.includes("faulty");
+const isInSync = ({ states }: MemberStatus): boolean =>
+  states.includes("in_sync") && !states.includes("blocked");
+
+export class MemberSteps {
+  readonly #model: Model;
+
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  /** Checks an answer: `expected` is null where success is, or the code of the refusal. */
+  #answered(name: string, outcome: CommandOutcome, expected: string | null): boolean {
+    const model = this.#model;
+    const code = outcome.ok ? null : outcome.code;
+    model.count(`${name.split(" ")[0]} ${code ?? "ok"}`);
+    model.note(`${name}${code === null ? "" : ` → ${code}`}`);
+    if (model.isBroken) return outcome.ok;
+    model.expect(code === expected, () => {
+      const said = outcome.ok ? "done" : `refused: ${outcome.code} ${outcome.message}`;
+      return `${name} is ${said}; expected ${expected ?? "success"}`;
+    });
+    return outcome.ok;
+  }
+
+  #of(path: string): MemberStatus | undefined {
+    return this.#model.members().find((member) => member.path === path);
+  }
+
+  /** The array can do without this in-sync member. */
+  #isSpareable(path: string): boolean {
+    const slots = new Set(
+      this.#model.members((m) => isInSync(m) && m.path !== path).map((m) => m.raidSlot),
+    );
+    return this.#model.array.shared.map.copiesLeft((slot) => slots.has(slot)) > 0;
+  }
+
+  async fail(prng: Prng): Promise<void> {
+    const model = this.#model;
+    const inSync = model.members(isInSync);
+    const all = model.media.map(({ path }) => path);
+    const path = prng.chance(7, 8) && inSync.length > 0 ? prng.pick(inSync).path : prng.pick(all);
+    if (path === null) return;
+    const member = this.#of(path);
+    const isLast = member !== undefined && isInSync(member) && !this.#isSpareable(path);
+    if (prng.chance(1, 4)) {
+      model.note(`vanish ${path}`);
+      model.count("vanish");
+      if (!isLast) this.#lose(path);
+      model.array.driver.dispatch({ type: "member-vanished", path, reason: "gone" });
+      return;
+    }
+    const expected =
+      member === undefined ? "RAID_NOT_A_MEMBER" : isLast ? "RAID_LAST_IN_SYNC_MEMBER" : null;
+    if (expected === null) this.#lose(path);
+    const outcome = await model.array.command({ type: "fail", path, reason: "by the model" });
+    if (!this.#answered(`fail ${path}`, outcome, expected)) return;
+    const isFaulty = this.#of(path)?.states.includes("faulty") !== false;
+    model.expect(isFaulty, () => `${path} was failed and is not faulty`);
+  }
+
+  #lose(path: string): void {
+    this.#model.blamed.add(path);
+    this.#model.oracle.unpin();
+  }
+
+  async remove(prng: Prng): Promise<void> {
+    const model = this.#model;
+    const faulty = model.members((member) => !isWorking(member));
+    const any = model.media.map(({ path }) => path);
+    const path = prng.chance(5, 6) && faulty.length > 0 ? prng.pick(faulty).path : prng.pick(any);
+    if (path === null) return;
+    const member = this.#of(path);
+    const isFree = member?.states[0] === "faulty" || member?.states.join() === "spare";
+    // A spare that is about to be activated is busy; nobody outside can tell the moment.
+    const mayBeBusy = member?.states[0] === "spare" || (isFree && model.array.driver.restless);
+    const outcome = await model.array.command({ type: "remove", path });
+    const isBusy = !outcome.ok && outcome.code === "RAID_MEMBER_BUSY" && mayBeBusy;
+    const expected =
+      member === undefined
+        ? "RAID_NOT_A_MEMBER"
+        : isFree || this.#isRetired(path, outcome)
+          ? null
+          : "RAID_MEMBER_NOT_FAULTY";
+    this.#answered(`remove ${path}`, outcome, isBusy ? "RAID_MEMBER_BUSY" : expected);
+  }
+
+  /** It became free while the command was on its way. */
+  #isRetired(path: string, outcome: CommandOutcome): boolean {
+    return outcome.ok && this.#of(path) === undefined;
+  }
+
+  // --- joining ----------------------------------------------------------------------------------
+
+  /** A medium that is not working in the array; sometimes a new one, sometimes one that is. */
+  #newcomer(type: "add" | "re-add", prng: Prng): ModelMedium {
+    const model = this.#model;
+    const working = new Set(model.members(isWorking).map(({ path }) => path));
+    const others = model.media.filter(({ path }) => !working.has(path));
+    if (type === "re-add" && prng.chance(3, 4)) {
+      const fit = others.filter((medium) => this.#reAddProblem(medium) === null);
+      if (fit.length > 0) return prng.pick(fit);
+    }
+    const wantsNew = others.length === 0 || prng.chance(1, 4);
+    if (!wantsNew) return prng.pick(prng.chance(1, 12) ? model.media : others);
+    if (model.media.length >= MEDIA_MAX) return prng.pick(model.media);
+    const bytes = mediumBytes(model.shape, model.shape.dataBytes);
+    const size = bytes + prng.pick([0, 0, 0, 12, 64, 200, -8]) * KIB;
+    const block = prng.chance(1, 24) ? 4096 : 512;
+    const medium = new ModelMedium(`/new${model.media.length}`, size, block, model.power);
+    medium.pace = model.media[0]?.pace ?? medium.pace;
+    model.media.push(medium);
+    return medium;
+  }
+
+  /** Why the medium cannot be re-added, as md decides it, from what is on the media; else null. */
+  #reAddProblem(medium: ModelMedium): string | null {
+    const model = this.#model;
+    const { minor } = model.shape;
+    const [reference] = model.members(isInSync);
+    const now = superblockOf(model.medium(reference?.path ?? ""), minor);
+    const sb = superblockOf(medium, minor);
+    if (now === null || sb === null) return "no superblock";
+    if (Buffer.compare(sb.setUuid, now.setUuid) !== 0) return "another array's";
+    const role = memberRole(sb, sb.devNumber);
+    if (role.type !== "slot") return "no raid slot";
+    if (role.raidSlot >= now.raidDisks) return "its slot is gone";
+    const isTaken = model.members((m) => isWorking(m) && m.raidSlot === role.raidSlot).length > 0;
+    if (isTaken) return "its slot is taken";
+    if ((sb.featureMap & RECOVERY) === MD_FEATURE_RECOVERY_OFFSET) return "it was being rebuilt";
+    const numbers = model.members(isWorking).map(({ deviceNumber }) => deviceNumber);
+    if (numbers.includes(sb.devNumber)) return "its number is taken";
+    if (sb.dataSize < now.size) return "too small";
+    const { events, bitmap } = model.status;
+    if (bitmap.type === "none") return sb.events === events ? null : "no bitmap";
+    if (sb.events > events) return "ahead";
+    const own = bitmapOf(medium, sb)?.superblock;
+    if (own === undefined || own.chunkBytes !== bitmap.chunkBytes) return "its bitmap";
+    const cleared = bitmapOf(model.medium(reference?.path ?? ""), now)?.superblock.eventsCleared;
+    return sb.events >= (cleared ?? 0) ? null : "bits were cleared";
+  }
+
+  #isTooSmall(medium: ModelMedium): boolean {
+    const { minor } = this.#model.shape;
+    const [reference] = this.#model.members(isInSync);
+    const now = superblockOf(this.#model.medium(reference?.path ?? ""), minor);
+    if (now === null) return false;
+    const sectors = Math.floor(medium.sizeBytes / SECTOR);
+    if (minor !== 0) return sectors - now.dataOffset < now.size;
+    const behind = Math.min(now.bitmapOffset, now.bblogOffset, 0);
+    return ((sectors - 16) & ~7) + behind < now.size;
+  }
+
+  async join(type: "add" | "re-add", prng: Prng): Promise<void> {
+    const model = this.#model;
+    if (prng.chance(1, 2)) await model.array.pass(200);
+    const medium = this.#newcomer(type, prng);
+    const { path } = medium;
+    if (prng.chance(1, 2)) medium.heal();
+    let expected: string | null = null;
+    let problem: string | null = null;
+    let mayBeBusy = false;
+    const outcome = await model.array.join(type, medium, () => {
+      problem = this.#reAddProblem(medium);
+      mayBeBusy = model.array.driver.restless;
+      expected = this.#joinRefusal(type, medium, problem);
+    });
+    const why = problem === null ? "" : ` (${problem})`;
+    const isBusy = !outcome.ok && outcome.code === "RAID_MEMBER_BUSY" && mayBeBusy;
+    const name = `${type} ${path} of ${medium.sizeBytes}${why}`;
+    this.#answered(name, outcome, isBusy ? "RAID_MEMBER_BUSY" : expected);
+    if (outcome.ok) model.blamed.delete(path);
+  }
+
+  #joinRefusal(type: "add" | "re-add", medium: ModelMedium, problem: string | null): string | null {
+    const member = this.#of(medium.path);
+    if (member !== undefined && isWorking(member)) return "RAID_ALREADY_A_MEMBER";
+    if (type === "re-add" && (problem !== null || medium.isDead)) return "RAID_RE_ADD_REFUSED";
+    if (medium.logicalBlockSize > this.#model.status.logicalBlockBytes)
+      return "RAID_SECTOR_SIZE_MISMATCH";
+    if (this.#isTooSmall(medium)) return "RAID_DEVICE_TOO_SMALL";
+    return medium.isDead ? "RAID_MEMBER_IO_ERROR" : null;
+  }
+
+  // --- flags, replacing -------------------------------------------------------------------------
+
+  async replace(prng: Prng): Promise<void> {
+    const model = this.#model;
+    const members = model.members();
+    const path = prng.pick(members).path ?? "";
+    const spares = model.members(({ states }) => states.join() === "spare");
+    const others = model.media.map((medium) => medium.path);
+    const wanted =
+      spares.length > 0 && prng.chance(3, 4) ? prng.pick(spares).path : prng.pick(others);
+    const withPath = prng.chance(1, 2) ? wanted : null;
+    const member = this.#of(path);
+    const isUnder = model
+      .members(({ states }) => states.includes("replacement"))
+      .some(({ raidSlot }) => raidSlot === member?.raidSlot && raidSlot !== null);
+    const spare = withPath === null ? null : this.#of(withPath);
+    const isSpare =
+      spare === null || (spare?.states[0] === "spare" && !spare.states.includes("rebuilding"));
+    let expected: string | null = null;
+    if (member?.states[0] !== "in_sync") expected = "RAID_MEMBER_NOT_IN_SYNC";
+    else if (isUnder) expected = "RAID_MEMBER_BUSY";
+    else if (!isSpare) expected = "RAID_NOT_A_SPARE";
+    const outcome = await model.array.command({ type: "replace", path, withPath });
+    this.#answered(`replace ${path} with ${withPath ?? "any"}`, outcome, expected);
+  }
+
+  async flags(prng: Prng): Promise<void> {
+    const model = this.#model;
+    const path = prng.pick(model.media).path;
+    const member = this.#of(path);
+    const writeMostly = prng.pick([true, false, null]);
+    const failfast = prng.pick([true, false, null]);
+    const outcome = await model.array.command({
+      type: "member-flags",
+      path,
+      writeMostly,
+      failfast,
+    });
+    const expected =
+      member === undefined ? "RAID_NOT_A_MEMBER" : isWorking(member) ? null : "RAID_MEMBER_FAULTY";
+    this.#answered(`flags ${path} mostly ${writeMostly} failfast ${failfast}`, outcome, expected);
+    if (!outcome.ok || model.isBroken) return;
+    const states = this.#of(path)?.states ?? [];
+    const isSet = writeMostly === null || states.includes("writemostly") === writeMostly;
+    model.expect(isSet || states.includes("faulty"), () => `${path} has not its flag`);
+  }
+
+  // --- damage -----------------------------------------------------------------------------------
+
+  damage(prng: Prng): void {
+    const model = this.#model;
+    const [working] = [model.members(isWorking)];
+    if (working.length === 0) return;
+    const medium = model.medium(prng.pick(working).path ?? "");
+    model.oracle.unpin();
+    if (prng.chance(1, 8)) {
+      medium.isDead = true;
+      model.count("dead");
+      return model.note(`${medium.path} is dead`);
+    }
+    const kind = prng.pick(["read", "read", "write"] as const);
+    const dataAt = (superblockOf(medium, model.shape.minor)?.dataOffset ?? 0) * SECTOR;
+    const first = prng.below(Math.floor(model.shape.dataBytes / SECTOR));
+    const near = prng.chance(1, 2) ? prng.below(64) : first;
+    const from = dataAt + near * SECTOR;
+    const to = from + (1 + prng.below(12)) * SECTOR;
+    medium.damage({ kind, from, to });
+    model.count(`damage ${kind}`);
+    model.note(`${medium.path} fails ${kind}s in [${from - dataAt}, ${to - dataAt}) of its data`);
+  }
+
+  heal(prng: Prng): void {
+    const damaged = this.#model.media.filter((medium) => medium.isDamaged);
+    if (damaged.length === 0) return;
+    const medium = prng.pick(damaged);
+    medium.heal();
+    this.#model.note(`${medium.path} heals`);
+  }
+}
+
+/** The code of a refusal that was thrown. Errors: anything else. */
+export const codeOf = (error: unknown): string => {
+  if (error instanceof CodedError) return error.code;
+  throw error;
+};

@@ -1,0 +1,62 @@
+// wall-limit: 300 s
+/**
+ * A share of the model in every test run: random operation sequences over every layout, with seeds
+ * that once failed and fresh ones. `npm run model -- --sequences 100000` runs more.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { seedsOf } from "../helpers/seed.ts";
+import { withTimeout } from "../helpers/timeout.ts";
+import { LAYOUTS } from "./array-shape.ts";
+import { runSequence } from "./sequence.ts";
+import { describeFailure, shrinkSequence } from "./shrink.ts";
+
+const LIMIT_MS = 240_000;
+/** Of each layout, and of whatever the seed draws. */
+const FRESH = 100;
+const FRESH_OF_ANY = 800;
+
+/** Seeds that failed before a bug was fixed. */
+const REGRESSIONS: readonly (readonly [layout: string | null, seed: number])[] = [];
+
+const test = suite("model");
+
+const runFrom = async (layout: string | null, first: number, count: number): Promise<void> => {
+  for (let seed = first; seed < first + count; seed++) {
+    const result = await runSequence(seed, { layout });
+    if (result.problem === null) continue;
+    const least = await shrinkSequence(seed, layout, result);
+    const of = layout === null ? "" : ` --layout ${layout}`;
+    const again = `npm run model -- --sequences 1 --from ${seed}${of}`;
+    assert.unreachable(`${describeFailure(seed, least)}\n    again: ${again}`);
+  }
+};
+
+for (const layout of [null, ...LAYOUTS.keys()]) {
+  test(
+    `the array holds what the model says: ${layout ?? "any layout"}`,
+    withTimeout(LIMIT_MS, async () => {
+      const count = layout === null ? FRESH_OF_ANY : FRESH;
+      const [first = 0] = seedsOf({ fixed: [], fresh: 1 });
+      // The last seeds would not be integers of 32 bits.
+      const from = Math.min(first, 2 ** 32 - count);
+      process.stdout.write(
+        `model: ${layout ?? "any layout"}, seeds ${from} to ${from + count - 1}\n`,
+      );
+      await runFrom(layout, from, count);
+    }),
+  );
+}
+
+test("seeds that once failed pass", async () => {
+  for (const [layout, seed] of REGRESSIONS) await runFrom(layout, seed, 1);
+});
+
+test("a sequence is the same each time its seed is run", async () => {
+  const [one, two] = [await runSequence(7), await runSequence(7)];
+  assert.is(one.problem, null);
+  assert.ok(one.trace.length > 10);
+  assert.equal(one.trace, two.trace);
+});
+
+test.run();
