@@ -1,4 +1,4 @@
-/** Zeroing on the I/O path: every copy, in the order of writes, recorded and durable as they are. */
+/** Zeroing on the I/O path: every copy, in the order of writes, as recorded and durable as they. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { LEG_NONE, LEG_REBUILDING } from "../../../src/raid/shared-state.ts";
