@@ -51,8 +51,8 @@ export interface BlockDevice {
    */
   readonly punches: boolean;
   /**
-   * True when `zero` without `mayUnmap` is known to write no data: the range keeps or gets its space
-   * and reads as zeroes. Ask again before each use: some stores have to show it first.
+   * True when `zero` without `mayUnmap` is known to write no data: the range keeps or gets its
+   * space and reads as zeroes. Ask again before each use: some stores have to show it first.
    */
   readonly zeroesFast: boolean;
   /**
