@@ -2,7 +2,7 @@
  * What mdadm's own test scripts do with `mdadm`, `testdev` and `check`, over the real engine: real
  * threads, files and NBD connections. The volume's content is known byte by byte all the time.
  */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Callback } from "uvu";
 import * as assert from "uvu/assert";
@@ -78,6 +78,12 @@ export class MdScenario {
     return array;
   }
 
+  /** Forgets what was written: another array, or the same one after somebody else wrote to it. */
+  forget(): void {
+    this.detach();
+    this.#content = Buffer.alloc(0);
+  }
+
   /** `mdadm -A --run`, exported at once; what was written before is still expected of it. */
   async assemble(members: readonly string[], readOnly = false): Promise<RunningArray> {
     const array = await this.bench.engine.assemble(members, { readOnly });
@@ -133,6 +139,18 @@ export class MdScenario {
       const found = await client.read(at, expected.length);
       assert.is(Buffer.compare(expected, found), 0, `the content at ${at} is what was written`);
     }
+  }
+
+  /** Reads all of the volume, expects that of it from now on, and tells its SHA-256. */
+  async learn(): Promise<string> {
+    await this.#know(await this.client(), false);
+    await this.verify();
+    return this.sha256;
+  }
+
+  /** SHA-256 of what the volume must hold; everything must have been written or learned. */
+  get sha256(): string {
+    return createHash("sha256").update(this.#content).digest("hex");
   }
 
   /** mdadm's `testdev`: writes all of the volume and reads it back. */
