@@ -161,6 +161,8 @@ export class ArrayDriver {
     const context = {
       locks: this.#locks,
       member: (id: number) => this.#copyMember(id),
+      isBad: (id: number, position: number, length: number) =>
+        this.#machine.isBad(id, position, length),
       waitForRegion: this.#host.waitForRegion,
       buffers: this.#buffers,
     };

@@ -25,6 +25,11 @@ export interface CopyContext {
    * failing; asked anew each time, with the regions held.
    */
   member(id: number): { readonly device: BlockDevice; readonly dataOffset: number } | null;
+  /**
+   * The member has bad blocks in `[position, position + length)` of its data; asked with the
+   * regions held, for a write that had them before may have noted some AFTER the plan was made.
+   */
+  isBad(id: number, position: number, length: number): boolean;
   readonly locks: RegionLocks;
   readonly waitForRegion: WaitForRegion;
   readonly buffers: CopyBuffers;
@@ -55,7 +60,7 @@ class Copy {
   readonly #context: CopyContext;
   readonly #taken: Uint8Array[] = [];
   readonly #unreadable: ArrayRange[] = [];
-  readonly #readFailed: CopyResult["readFailed"][number][] = [];
+  #readFailed: CopyResult["readFailed"][number][] = [];
   readonly #writeFailed: CopyResult["writeFailed"][number][] = [];
   readonly #mismatches: ArrayRange[] = [];
   #mismatchedBytes = 0;
@@ -123,6 +128,12 @@ class Copy {
     }
   }
 
+  /** A source's bytes; null when it is gone, has bad blocks there by now, or cannot be read. */
+  async #source(place: CopyPlace, extent: CopyExtent): Promise<Uint8Array | null> {
+    const isBad = this.#context.isBad(place.member, place.position, extent.length);
+    return isBad ? null : this.#read(place, extent);
+  }
+
   /** Stores the bytes; what fails is tried again in small pieces. */
   async #write(place: CopyPlace, source: Uint8Array): Promise<void> {
     const member = this.#context.member(place.member);
@@ -146,7 +157,7 @@ class Copy {
 
   async #readAny(extent: CopyExtent): Promise<Uint8Array | null> {
     for (const source of extent.sources) {
-      const content = await this.#read(source, extent);
+      const content = await this.#source(source, extent);
       if (content !== null) return content;
     }
     return null;
@@ -176,13 +187,20 @@ class Copy {
     return true;
   }
 
-  /** Reads every copy, twice where they differ; what stands is written over the others. */
+  /**
+   * Reads every copy, twice where they differ; what stands is written over the others. A member that
+   * lacks a spot loses no more than that: the pieces around it are compared on their own.
+   */
   async #compare(extent: CopyExtent): Promise<boolean> {
     const { sources } = extent;
-    const readAll = () => Promise.all(sources.map((source) => this.#read(source, extent)));
+    const readAll = () => Promise.all(sources.map((source) => this.#source(source, extent)));
     let contents = await readAll();
     if (this.#mode !== "sync" && contents.every((c) => c !== null)) {
       if (comparisonOf(contents).isDiffering) contents = await readAll();
+    }
+    if (extent.length > PIECE_BYTES && this.#hasGap(extent, contents)) {
+      this.#readFailed = this.#readFailed.filter((failure) => !isOf(extent, failure));
+      return false;
     }
     const readable = contents.filter((content) => content !== null);
     const [first] = readable;
@@ -200,6 +218,14 @@ class Copy {
     return true;
   }
 
+  /** Some member that is there did not give the extent whole. */
+  #hasGap({ sources }: CopyExtent, contents: readonly (Uint8Array | null)[]): boolean {
+    return sources.some(
+      ({ member }, index) =>
+        (contents[index] ?? null) === null && this.#context.member(member) !== null,
+    );
+  }
+
   #count(extent: CopyExtent, comparison: CopyComparison): void {
     if (!comparison.isDiffering) return;
     this.#mismatchedBytes += comparison.differingBytes;
@@ -210,6 +236,9 @@ class Copy {
 
 const lengthOf = (ranges: readonly BadRange[]): number =>
   ranges.reduce((sum, [from, to]) => sum + to - from, 0);
+
+const isOf = (extent: CopyExtent, { offset, length }: ArrayRange): boolean =>
+  offset === extent.offset && length === extent.length;
 
 const isEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 

@@ -19,6 +19,8 @@ interface BenchMember {
 export class CopyBench {
   /** Member n is full of the value n + 1. */
   readonly members: readonly BenchMember[];
+  /** Bad blocks that are known by the time a copy runs. */
+  readonly bad = new Map<number, readonly BadRange[]>();
   /** Members that have left. */
   readonly gone = new Set<number>();
   readonly words = new Int32Array(new SharedArrayBuffer(REGION_SLOTS * 4));
@@ -71,6 +73,9 @@ export class CopyBench {
         buffers: this.#buffers,
         member: (id) =>
           this.gone.has(id) ? null : { device: this.member(id).device, dataOffset: DATA_AT },
+        isBad: (id, position, length) =>
+          this.bad.get(id)?.some(([from, to]) => from < position + length && position < to) ===
+          true,
       },
     );
   }

@@ -132,6 +132,35 @@ test("the same for members that are compared: the spot stays, the rest is brough
   }
 });
 
+test("a spot that one copy lacks costs it no more than that, and the first copy stands", async () => {
+  for (const mode of ["sync", "repair"] as const) {
+    const bench = new CopyBench(3, SIZE);
+    bench.spoil(0, "read-error", [2 * PAGE, 3 * PAGE]);
+    const result = await bench.run(mode);
+    assert.equal(
+      result.readFailed.map(({ offset, length }) => [offset, length]),
+      [[2 * PAGE, PAGE]],
+      mode,
+    );
+    assert.equal(bench.values(0, 2 * PAGE), [1, 1, 1]);
+    assert.equal(bench.values(2 * PAGE, 3 * PAGE), [2, 2, 2]);
+    assert.equal(bench.values(3 * PAGE), [1, 1, 1]);
+  }
+});
+
+test("bad blocks that are noted after the plan was made are read by nobody", async () => {
+  for (const mode of ["copy", "rewrite", "sync", "check", "repair"] as const) {
+    const isCopy = mode === "copy" || mode === "rewrite";
+    const bench = new CopyBench(3, SIZE);
+    bench.data(1).fill(9);
+    bench.data(2).fill(9);
+    bench.bad.set(0, [[2 * PAGE, 2 * PAGE + 512]]);
+    await (isCopy ? bench.run(mode, [0, 1], [2]) : bench.run(mode));
+    assert.equal(bench.data(1)[2 * PAGE], 9, `${mode} takes over what must not be read`);
+    assert.equal(bench.data(2)[2 * PAGE], 9, `${mode} takes over what must not be read`);
+  }
+});
+
 test("an extent without any source is unreadable as a whole", async () => {
   const bench = new CopyBench(2, SIZE);
   const targets = [{ member: 1, position: 0 }];
