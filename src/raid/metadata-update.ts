@@ -40,7 +40,7 @@ import {
   otherSuperblockPhase,
   promotedSuperblockPhase,
 } from "./metadata-phases.ts";
-import { LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
+import { LEG_IN_SYNC, LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
 import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE } from "./superblock-fields.ts";
 
 /** Starts the next transaction if work waits and none is under way. */
@@ -172,6 +172,8 @@ const promote = (state: ArrayState, id: number, work: Pending): void => {
   const replaced = member.isReplacement ? memberAt(state, member.raidSlot ?? -1) : null;
   member.state = "in_sync";
   member.isReplacement = false;
+  // Reads may use it from now on: the one that it stands in for may fail before this is durable.
+  if (member.leg !== null) state.shared.setLeg(member.leg, LEG_IN_SYNC);
   const details = { path: member.path, raid_slot: member.raidSlot };
   const text = `Member ${member.path} is in sync.`;
   work.happenings.push(happen(state, "spare.active", "info", text, details));
