@@ -1,7 +1,8 @@
 // wall-limit: 300 s
 /**
- * A share of the simulation in every test run: stories of power cuts, of members that come and go,
- * and of scrubbing, with seeds that once failed and fresh ones. `npm run sim` runs thousands.
+ * A share of the simulation in every test run: stories of power cuts, of raid10, of members that
+ * come, go and are replaced, and of scrubbing, with seeds that once failed and fresh ones.
+ * `npm run sim` runs thousands.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,6 +34,8 @@ const PLANS: readonly {
     fixed: [4, 6, 14, 30, 33, 37, 41, 46, 88, 91, 96, 293, 297, 879, 12773],
     fresh: 35,
   },
+  { name: "raid10", fixed: [1, 5, 40, 97, 188, 255, 60018, 81384, 81467], fresh: 20 },
+  { name: "replace", fixed: [20250, 21045, 21071, 40022, 50377, 50607], fresh: 20 },
   { name: "scrub", fixed: [149, 317, 473, 10585, 11093, 11135, 11511], fresh: 30 },
 ];
 
