@@ -72,16 +72,16 @@ const startDueAction = (state: ArrayState): void => {
     return startRun(state, "recover", rebuilding[0]?.reason ?? "device-added", { from, total });
   }
   if (activateSpare(state)) return;
-  if (state.userAction !== null && inSyncMembers(state).length > 1)
-    return startUserAction(state, state.userAction);
-  state.userAction = null;
+  if (state.userAction !== null) startUserAction(state, state.userAction);
 };
 
+/** One copy has nothing to be compared with: the action is over at once, and finds nothing. */
 const startUserAction = (state: ArrayState, { action, from, to }: UserAction): void => {
   state.mismatches = [];
   state.mismatchesTruncated = false;
   state.mismatchCount = 0;
-  startRun(state, action, "user", { from, total: to });
+  const isAlone = inSyncMembers(state).length < 2;
+  startRun(state, action, "user", { from: isAlone ? to : from, total: to });
 };
 
 const neededBytes = (state: ArrayState, guided: boolean): "full" | "bitmap" => {

@@ -305,10 +305,12 @@ test("idle does not end a resync that is due", () => {
   assert.is(actionOf(bench), "resync");
 });
 
-test("a check of an array with one copy ends at once", () => {
+test("a check of an array with one copy ends at once, and says so", () => {
   const bench = new MachineBench({ placements: [inSync(0)] });
   bench.run({ type: "sync-action", action: "check" });
   assert.is(actionOf(bench), null);
+  assert.equal(bench.happenings(), ["sync.started", "sync.finished"]);
+  assert.is(bench.status.mismatchCount, 0);
 });
 
 // --- speed ---------------------------------------------------------------------------------------
