@@ -65,7 +65,9 @@ export class ArrayMachine {
     );
   }
 
-  /** True when bad blocks of the member are noted in `[position, position + length)` of its data. */
+  /**
+   * True when bad blocks of the member are noted in `[position, position + length)` of its data.
+   */
   isBad(memberId: number, position: number, length: number): boolean {
     const badBlocks = this.#state.members.get(memberId)?.badBlocks ?? [];
     return badBlocks.some(([from, to]) => from < position + length && position < to);

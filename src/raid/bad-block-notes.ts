@@ -38,7 +38,8 @@ export const noteBadBlocks = (
 };
 
 /**
- * A write over bad blocks succeeded: the sectors it wrote whole are good again once that is durable.
+ * A write over bad blocks succeeded: the sectors it wrote whole are good again once that is
+ * durable.
  */
 export const healBadBlocks = (state: ArrayState, member: Member, range: BadRange): void => {
   const sectors = innerSectors(range);

@@ -188,8 +188,8 @@ class Copy {
   }
 
   /**
-   * Reads every copy, twice where they differ; what stands is written over the others. A member that
-   * lacks a spot loses no more than that: the pieces around it are compared on their own.
+   * Reads every copy, twice where they differ; what stands is written over the others. A member
+   * that lacks a spot loses no more than that: the pieces around it are compared on their own.
    */
   async #compare(extent: CopyExtent): Promise<boolean> {
     const { sources } = extent;

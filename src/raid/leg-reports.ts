@@ -14,8 +14,8 @@ export interface IoLink {
   intent(ranges: readonly (readonly [number, number])[]): void;
   /**
    * Record it, then answer with `onLegResolved(request)`. `ranges`: what could not be written (or
-   * was healed), in bytes behind the leg's data offset; null: the leg as a whole has failed. `span`:
-   * all that was to be written there; null for a flush.
+   * was healed), in bytes behind the leg's data offset; null: the leg as a whole has failed.
+   * `span`: all that was to be written there; null for a flush.
    */
   legReport(
     request: number,

@@ -1,5 +1,6 @@
 /**
- * Many arrays in one guest kernel: a boot costs more than an array. `makeArrays` has Linux make them,
+ * Many arrays in one guest kernel: a boot costs more than an array. `makeArrays` has Linux make
+ * them,
  * each on an md device of its own; `judgeArrays` has Linux take them over, one after the other.
  */
 import { spawnSync } from "node:child_process";
@@ -24,8 +25,8 @@ export interface LinuxStory {
   /** Device words; default: all disks, `$D0 $D1` …. */
   readonly devices?: string;
   /**
-   * Bash after the first sync: the array is `$MD`, its sysfs folder `$SYS`. `fill [MIB]` writes random
-   * content, `patch KIB KIB` some at a place, `slow` and `fast` set the speed of syncs.
+   * Bash after the first sync: the array is `$MD`, its sysfs folder `$SYS`. `fill [MIB]` writes
+   * random content, `patch KIB KIB` some at a place, `slow` and `fast` set the speed of syncs.
    */
   readonly steps?: string;
   /** Do not wait for the first sync. */

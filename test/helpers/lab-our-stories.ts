@@ -1,4 +1,6 @@
-/** Arrays that Satsuma's engine makes for Linux to take over, in every state it can leave one in. */
+/**
+ * Arrays that Satsuma's engine makes for Linux to take over, in every state it can leave one in.
+ */
 import type { RunningArray } from "../../src/control/engine.ts";
 import { CRAWL, KIB, type MdScenario, MIB } from "./md-scenario.ts";
 import { eventually } from "./timeout.ts";

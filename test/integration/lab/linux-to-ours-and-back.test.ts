@@ -1,8 +1,9 @@
 // wall-limit: 900 s
 /**
- * Arrays that Linux made, in every state md can leave one in: our engine takes them over, reads what
- * Linux wrote, ends the resync or recovery that was due, finds equal copies, writes, and Linux takes
- * them back: the same content, nothing to complain about, mismatch_cnt 0.
+ * Arrays that Linux made, in every state md can leave one in: our engine takes them over, reads
+ * what
+ * Linux wrote, ends the resync or recovery that was due, finds equal copies, writes, and Linux
+ * takes them back: the same content, nothing to complain about, mismatch_cnt 0.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,7 +1,7 @@
 /**
  * mdadm's tests/00raid10: raid10 of six members and a spare in the layouts n2, n3, f2 and f3: the
- * size is what the copies leave, the array resyncs, holds what is written, and its spare takes over.
- * We add o2 and o3, and let the array lose what its layout allows.
+ * size is what the copies leave, the array resyncs, holds what is written, and its spare takes
+ * over. We add o2 and o3, and let the array lose what its layout allows.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,6 @@
 /**
- * mdadm's tests/02r1grow: a mirror that uses a part of its members grows to all of them: what is new
- * is resynced, what was there stays. mdadm then makes it smaller again, which cuts off content
+ * mdadm's tests/02r1grow: a mirror that uses a part of its members grows to all of them: what is
+ * new is resynced, what was there stays. mdadm then makes it smaller again, which cuts off content
  * without a word; here that is refused with the reason.
  */
 import { suite } from "uvu";

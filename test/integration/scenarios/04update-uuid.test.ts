@@ -1,5 +1,6 @@
 /**
- * mdadm's tests/04update-uuid: a stopped array gets another UUID on all members and in their bitmaps;
+ * mdadm's tests/04update-uuid: a stopped array gets another UUID on all members and in their
+ * bitmaps;
  * it assembles under the new one, complete, and a member that was away is another array's now.
  */
 import { suite } from "uvu";

@@ -1,7 +1,8 @@
 /**
- * mdadm's tests/05r1-add-badblocks: a degraded mirror whose member has bad blocks on its list takes a
- * new member: the recovery passes over what nobody can read, and the new member notes it as bad too,
- * instead of failing. Writing there heals both.
+ * mdadm's tests/05r1-add-badblocks: a degraded mirror whose member has bad blocks on its list
+ * takes a
+ * new member: the recovery passes over what nobody can read, and the new member notes it as bad
+ * too, instead of failing. Writing there heals both.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,5 +1,6 @@
 /**
- * mdadm's tests/05r1-failfast: the failfast flag survives create, stop and assembly, add and grow, is
+ * mdadm's tests/05r1-failfast: the failfast flag survives create, stop and assembly, add and
+ * grow, is
  * kept per member, and mdadm finds it. A failfast member goes at its first read error when another
  * one holds the data; others are repaired.
  */

@@ -1,7 +1,8 @@
 /**
- * mdadm's tests/05r1-internalbitmap and its variants for 1.0, 1.1 and 1.2: bits are 0 once the array
- * is idle; degraded and fully written, all of them are set; after the missing member is rebuilt they
- * are 0 again. Read from the members' files, as `mdadm --examine-bitmap` does.
+ * mdadm's tests/05r1-internalbitmap and its variants for 1.0, 1.1 and 1.2: bits are 0 once the
+ * array
+ * is idle; degraded and fully written, all of them are set; after the missing member is rebuilt
+ * they are 0 again. Read from the members' files, as `mdadm --examine-bitmap` does.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

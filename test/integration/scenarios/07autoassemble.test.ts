@@ -1,7 +1,8 @@
 /**
- * mdadm's tests/07autoassemble: arrays come back by themselves when the host starts, cleanly stopped
- * or not, with their exports; arrays of another home host are shown, and wait to be asked for. (Arrays
- * on arrays, which mdadm's test also starts, are none of ours.)
+ * mdadm's tests/07autoassemble: arrays come back by themselves when the host starts, cleanly
+ * stopped
+ * or not, with their exports; arrays of another home host are shown, and wait to be asked for.
+ * (Arrays on arrays, which mdadm's test also starts, are none of ours.)
  */
 import { copyFileSync } from "node:fs";
 import { suite } from "uvu";

@@ -1,7 +1,8 @@
 /**
- * mdadm's tests/23rdev-lifetime: one device is added and removed over and over by several callers at
- * once, while the array is used. Every call ends, with success or a coded refusal; no member is lost
- * track of, no file stays open, and the array is whole and the same in the end.
+ * mdadm's tests/23rdev-lifetime: one device is added and removed over and over by several callers
+ * at
+ * once, while the array is used. Every call ends, with success or a coded refusal; no member is
+ * lost track of, no file stays open, and the array is whole and the same in the end.
  */
 import { readdirSync, readlinkSync } from "node:fs";
 import { suite } from "uvu";

@@ -1,8 +1,8 @@
 /**
  * mdadm's tests/24raid10deadlock: a raid10 of four under random writes from several connections,
  * members whose calls fail now and then, members that are failed and added again, and a sync action
- * that is frozen and thawed over and over. Nothing may ever wait for itself: every write is answered,
- * every command ends, and afterwards the array becomes whole with what was acknowledged.
+ * that is frozen and thawed over and over. Nothing may ever wait for itself: every write is
+ * answered, every command ends, and afterwards the array becomes whole with what was acknowledged.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -78,7 +78,8 @@ for (const layout of ["n2", "f2", "o2"]) {
         const load = new CrashLoad(client.sizeBytes, seed);
         const running = load.run(md.bench.peer, EXPORT);
         for (let round = 0; round < ROUNDS; round++) {
-          // One pair stays untouched, so that no write has to fail: 0 and 1 are copies of each other.
+          // One pair stays untouched, so that no write has to fail: 0 and 1 are copies of each
+          // other.
           const path = paths[prng.below(2) * 2] ?? "";
           if (statesOf(array, path).startsWith("in_sync")) {
             const kind = prng.below(2) === 0 ? "write-error" : "read-error";
