@@ -1,4 +1,7 @@
-/** What clients do: writes of any alignment, zeroes, flushes and reads, each held against the oracle. */
+/**
+ * What clients do: writes of any alignment, zeroes, flushes and reads, each held against the
+ * oracle.
+ */
 
 import type { Prng } from "../../src/common/prng.ts";
 import { LEG_IN_SYNC, SYNCED_ALL } from "../../src/raid/shared-state.ts";
@@ -137,11 +140,11 @@ export class ClientSteps {
     return new Map(this.#model.media.map((medium) => [medium, medium.hits]));
   }
 
-  /** Members in sync now: raid slot, medium, data offset. */
+  /** Members in sync that are not about to be recorded faulty: raid slot, medium, data offset. */
   #holders() {
     const { shape } = this.#model;
     return this.#model
-      .members(({ states }) => states.includes("in_sync"))
+      .members(({ states }) => states.includes("in_sync") && !states.includes("blocked"))
       .flatMap(({ path, raidSlot }) => {
         const medium = this.#model.medium(path ?? "");
         const superblock = superblockOf(medium, shape.minor);

@@ -31,6 +31,8 @@ export class ContentOracle {
   /** What each byte holds as far as is known. */
   content: Uint8Array;
   readonly #doubts = new Map<number, Doubt>();
+  /** What shows may change once more until the resync is done. */
+  #isShaky = false;
 
   constructor(sizeBytes: number) {
     this.content = new Uint8Array(sizeBytes);
@@ -116,19 +118,25 @@ export class ContentOracle {
 
   /** Power was lost: what was cached or just under way shows on some copies and not on others. */
   cut(): void {
+    this.#isShaky = false;
     for (const doubt of this.#doubts.values()) {
       doubt.isOpen = true;
       if (doubt.cause === "cached") doubt.cause = doubt.wasLoose ? "loose" : "apart";
     }
   }
 
-  /** A member that may have been the one that shows is lost. */
-  unpin(): void {
+  /**
+   * A member that may have been the one that shows is lost. `mayShowAgain`: a copy of what it held
+   * is under way, and will show once it is written.
+   */
+  unpin(mayShowAgain: boolean): void {
+    this.#isShaky ||= mayShowAgain;
     for (const doubt of this.#doubts.values()) if (doubt.cause === "apart") doubt.isOpen = true;
   }
 
   /** All copies are equal, durably. */
   settled(): void {
+    this.#isShaky = false;
     for (const [sector, doubt] of this.#doubts) {
       if (doubt.cause !== "apart") continue;
       if (doubt.isOpen) doubt.cause = "even";
@@ -201,6 +209,7 @@ export class ContentOracle {
 
   #pin(sector: number, doubt: Doubt): void {
     if (doubt.cause === "loose" || !doubt.isOpen) return;
+    if (doubt.cause === "apart" && this.#isShaky) return;
     doubt.isOpen = false;
     // All copies were equal by then: what was read is all there is.
     if (doubt.cause === "even") this.#doubts.delete(sector);

@@ -1,6 +1,6 @@
 /**
- * What must hold on the media after any stop: copies are equal wherever no bit says otherwise, every
- * in-sync copy holds what the oracle allows, and a clean stop leaves nothing to be done.
+ * What must hold on the media after any stop: copies are equal wherever no bit says otherwise,
+ * every in-sync copy holds what the oracle allows, and a clean stop leaves nothing to be done.
  */
 
 import { assert } from "../../src/common/assert.ts";

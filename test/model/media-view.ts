@@ -1,6 +1,6 @@
 /**
- * What the media of a stopped array say, read by md's rules and not by our assembly: who is in sync,
- * being rebuilt, spare or stale, and which chunks may differ.
+ * What the media of a stopped array say, read by md's rules and not by our assembly: who is in
+ * sync, being rebuilt, spare or stale, and which chunks may differ.
  * Source: drivers/md/md.c super_1_validate, analyze_sbs; mdadm Assemble.c.
  */
 

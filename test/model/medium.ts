@@ -2,7 +2,8 @@
  * A member of the model: bytes in memory that are fast to reset, with damaged places, and with a
  * cache that a power cut empties. Calls complete at once or after a few microtasks.
  *
- * Fault model: a completed write is in the cache until a flush; at a cut each 512-byte sector written
+ * Fault model: a completed write is in the cache until a flush; at a cut each 512-byte sector
+ * written
  * since then holds what it held before any of these writes or after one of them, by the dice. A
  * place may fail reads until it is written, or fail writes for good; a dead member fails all calls.
  */

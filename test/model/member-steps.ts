@@ -1,13 +1,15 @@
-/** What administrators and bad luck do to members; every answer must be one that fits the moment. */
+/**
+ * What administrators and bad luck do to members; every answer must be one that fits the moment.
+ */
 
-import { CodedError } from "../../src/common/errors.ts";
 import type { Prng } from "../../src/common/prng.ts";
 import type { CommandOutcome } from "../../src/raid/array-messages.ts";
 import type { MemberStatus } from "../../src/raid/array-status.ts";
-import { memberRole } from "../../src/raid/superblock.ts";
+import { memberRole, superblockIsAtStart } from "../../src/raid/superblock.ts";
 import {
   MD_FEATURE_RECOVERY_BITMAP,
   MD_FEATURE_RECOVERY_OFFSET,
+  type Superblock,
 } from "../../src/raid/superblock-fields.ts";
 import { mediumBytes } from "./array-shape.ts";
 import { bitmapOf, superblockOf } from "./media-view.ts";
@@ -19,6 +21,7 @@ const RECOVERY = MD_FEATURE_RECOVERY_OFFSET | MD_FEATURE_RECOVERY_BITMAP;
 const MEDIA_MAX = 14;
 
 const isWorking = ({ states }: MemberStatus): boolean => !states.includes("faulty");
+const isSpare = ({ states }: MemberStatus): boolean => states.join() === "spare";
 const isInSync = ({ states }: MemberStatus): boolean =>
   states.includes("in_sync") && !states.includes("blocked");
 
@@ -81,7 +84,7 @@ export class MemberSteps {
 
   #lose(path: string): void {
     this.#model.blamed.add(path);
-    this.#model.oracle.unpin();
+    this.#model.oracle.unpin(this.#model.status.sync !== null);
   }
 
   async remove(prng: Prng): Promise<void> {
@@ -160,15 +163,13 @@ export class MemberSteps {
     return sb.events >= (cleared ?? 0) ? null : "bits were cleared";
   }
 
-  #isTooSmall(medium: ModelMedium): boolean {
+  /** By which members in sync: they differ where a change of the lists was cut short. */
+  #tooSmallFor(medium: ModelMedium): boolean[] {
     const { minor } = this.#model.shape;
-    const [reference] = this.#model.members(isInSync);
-    const now = superblockOf(this.#model.medium(reference?.path ?? ""), minor);
-    if (now === null) return false;
-    const sectors = Math.floor(medium.sizeBytes / SECTOR);
-    if (minor !== 0) return sectors - now.dataOffset < now.size;
-    const behind = Math.min(now.bitmapOffset, now.bblogOffset, 0);
-    return ((sectors - 16) & ~7) + behind < now.size;
+    return this.#model.members(isInSync).flatMap(({ path }) => {
+      const now = superblockOf(this.#model.medium(path ?? ""), minor);
+      return now === null ? [] : [isTooSmall(medium, now)];
+    });
   }
 
   async join(type: "add" | "re-add", prng: Prng): Promise<void> {
@@ -180,13 +181,22 @@ export class MemberSteps {
     let expected: string | null = null;
     let problem: string | null = null;
     let mayBeBusy = false;
+    let mayBePromised = false;
+    let mayBeSmall = false;
     const outcome = await model.array.join(type, medium, () => {
       problem = this.#reAddProblem(medium);
       mayBeBusy = model.array.driver.restless;
+      mayBeSmall = this.#tooSmallFor(medium).includes(true);
+      // Its raid slot may be promised to a spare that is just being opened.
+      mayBePromised = type === "re-add" && model.members(isSpare).length > 0;
       expected = this.#joinRefusal(type, medium, problem);
     });
     const why = problem === null ? "" : ` (${problem})`;
     const isBusy = !outcome.ok && outcome.code === "RAID_MEMBER_BUSY" && mayBeBusy;
+    if (!outcome.ok && mayBePromised && outcome.message.includes("is taken by another"))
+      expected = outcome.code;
+    if (!outcome.ok && mayBeSmall && outcome.code === "RAID_DEVICE_TOO_SMALL")
+      expected = outcome.code;
     const name = `${type} ${path} of ${medium.sizeBytes}${why}`;
     this.#answered(name, outcome, isBusy ? "RAID_MEMBER_BUSY" : expected);
     if (outcome.ok) model.blamed.delete(path);
@@ -198,7 +208,7 @@ export class MemberSteps {
     if (type === "re-add" && (problem !== null || medium.isDead)) return "RAID_RE_ADD_REFUSED";
     if (medium.logicalBlockSize > this.#model.status.logicalBlockBytes)
       return "RAID_SECTOR_SIZE_MISMATCH";
-    if (this.#isTooSmall(medium)) return "RAID_DEVICE_TOO_SMALL";
+    if (this.#tooSmallFor(medium).every((is) => is)) return "RAID_DEVICE_TOO_SMALL";
     return medium.isDead ? "RAID_MEMBER_IO_ERROR" : null;
   }
 
@@ -208,7 +218,7 @@ export class MemberSteps {
     const model = this.#model;
     const members = model.members();
     const path = prng.pick(members).path ?? "";
-    const spares = model.members(({ states }) => states.join() === "spare");
+    const spares = model.members(isSpare);
     const others = model.media.map((medium) => medium.path);
     const wanted =
       spares.length > 0 && prng.chance(3, 4) ? prng.pick(spares).path : prng.pick(others);
@@ -218,12 +228,12 @@ export class MemberSteps {
       .members(({ states }) => states.includes("replacement"))
       .some(({ raidSlot }) => raidSlot === member?.raidSlot && raidSlot !== null);
     const spare = withPath === null ? null : this.#of(withPath);
-    const isSpare =
+    const isWithSpare =
       spare === null || (spare?.states[0] === "spare" && !spare.states.includes("rebuilding"));
     let expected: string | null = null;
     if (member?.states[0] !== "in_sync") expected = "RAID_MEMBER_NOT_IN_SYNC";
     else if (isUnder) expected = "RAID_MEMBER_BUSY";
-    else if (!isSpare) expected = "RAID_NOT_A_SPARE";
+    else if (!isWithSpare) expected = "RAID_NOT_A_SPARE";
     const outcome = await model.array.command({ type: "replace", path, withPath });
     this.#answered(`replace ${path} with ${withPath ?? "any"}`, outcome, expected);
   }
@@ -256,7 +266,7 @@ export class MemberSteps {
     const [working] = [model.members(isWorking)];
     if (working.length === 0) return;
     const medium = model.medium(prng.pick(working).path ?? "");
-    model.oracle.unpin();
+    model.oracle.unpin(model.status.sync !== null);
     if (prng.chance(1, 8)) {
       medium.isDead = true;
       model.count("dead");
@@ -282,8 +292,10 @@ export class MemberSteps {
   }
 }
 
-/** The code of a refusal that was thrown. Errors: anything else. */
-export const codeOf = (error: unknown): string => {
-  if (error instanceof CodedError) return error.code;
-  throw error;
+/** The medium has less room than the array uses of the member with this superblock. */
+const isTooSmall = (medium: ModelMedium, like: Superblock): boolean => {
+  const sectors = Math.floor(medium.sizeBytes / SECTOR);
+  if (superblockIsAtStart(like)) return sectors - like.dataOffset < like.size;
+  const behind = Math.min(like.bitmapOffset, like.bblogOffset, 0);
+  return ((sectors - 16) & ~7) + behind < like.size;
 };

@@ -127,7 +127,7 @@ export class Model {
       this.oracle.grow(sizeBytes);
       this.learn(view, before);
     }
-    if (present.length < this.media.length) this.oracle.unpin();
+    if (present.length < this.media.length) this.oracle.unpin(false);
     checkCopies(view, this.oracle);
     array.tick(prng.pick([0, 1, 20, 300]));
     await array.pass(prng.pick([0, 8, 200]));

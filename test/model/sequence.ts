@@ -1,5 +1,6 @@
 /**
- * One seeded sequence: an array, some dozens of random operations, and in the end everything healed,
+ * One seeded sequence: an array, some dozens of random operations, and in the end everything
+ * healed,
  * at rest, read, checked and stopped. Each operation draws from a generator of its own, so that
  * operations can be left out to find the few that matter.
  */
@@ -183,7 +184,9 @@ class Sequence {
 
   // --- starts -----------------------------------------------------------------------------------
 
-  /** With all media that work, or without some the array can do without; first, perhaps, too few. */
+  /**
+   * With all media that work, or without some the array can do without; first, perhaps, too few.
+   */
   async #startAgain(prng: Prng): Promise<void> {
     const model = this.#model;
     if (prng.chance(1, 8)) await this.#startWithTooFew(prng);
@@ -273,6 +276,8 @@ export const runSequence = async (
     model.trace.push(...describeMedia(model.media, model.shape.minor));
     problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
+  // What still runs after a failure must not write to memory that others get.
+  model.power.life++;
   for (const medium of model.media) medium.recycle();
   return { operations: length, counts: model.counts, trace: model.trace, problem };
 };
