@@ -67,19 +67,20 @@ export const rebuildExtents = (
   length: number,
 ): CopyExtent[] => {
   const members = inSyncMembers(state);
-  const byOffset = new Map<number, { extent: Extent; targets: Holder[] }>();
+  const byRun = new Map<string, { extent: Extent; targets: Holder[] }>();
   for (const member of targets) {
     for (const run of state.map.memberRuns(member.raidSlot ?? 0, position, length)) {
-      const known = byOffset.get(run.offset);
+      const key = `${run.offset}+${run.length}`;
+      const known = byRun.get(key);
       const target = { member, position: run.position };
       if (known !== undefined) known.targets.push(target);
       else {
         const [extent] = state.map.extents(run.offset, run.length);
-        if (extent !== undefined) byOffset.set(run.offset, { extent, targets: [target] });
+        if (extent !== undefined) byRun.set(key, { extent, targets: [target] });
       }
     }
   }
-  const ordered = [...byOffset.values()].sort((a, b) => a.extent.offset - b.extent.offset);
+  const ordered = [...byRun.values()].sort((a, b) => a.extent.offset - b.extent.offset);
   return ordered.flatMap(({ extent, targets: written }) =>
     readableParts(members, extent).map((part) => ({
       ...part,
