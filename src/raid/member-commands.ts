@@ -291,7 +291,9 @@ const joinCommand = (
   const reference = [...state.members.values()].find((member) => member.state === "in_sync");
   if (reference === undefined)
     return refuse("RAID_ARRAY_BROKEN", "the array has no in-sync member");
-  const unfit = unfitReason(state, newcomer, reference.superblock);
+  // What it has on it may be older than the array: a change may have reached it last.
+  const like = memberSuperblock(state, reference);
+  const unfit = unfitReason(state, newcomer, like);
   if (unfit !== null) return unfit;
   if (known !== null) {
     state.members.delete(known.id);
@@ -300,7 +302,7 @@ const joinCommand = (
   if (problem === null && newcomer.superblock !== null) {
     return reAdd(state, id, newcomer, newcomer.superblock);
   }
-  return addFresh(state, id, newcomer, reference.superblock);
+  return addFresh(state, id, newcomer, like);
 };
 
 const newMember = (newcomer: Newcomer, superblock: Superblock, over: Partial<Member>): Member => ({
