@@ -37,6 +37,7 @@ type Operation =
   | "flush"
   | "tick"
   | "long tick"
+  | "busy"
   | "rest"
   | "fail"
   | "remove"
@@ -63,6 +64,7 @@ const SHARES: readonly (readonly [Operation, number])[] = [
   ["flush", 5],
   ["tick", 5],
   ["long tick", 4],
+  ["busy", 2],
   ["rest", 3],
   ["fail", 5],
   ["remove", 5],
@@ -141,6 +143,8 @@ class Sequence {
         return this.#tick(1 + prng.below(60), 1);
       case "long tick":
         return this.#tick(200 + prng.below(6000), 1 + prng.below(4));
+      case "busy":
+        return this.#busy(prng);
       case "rest":
         return model.rest();
       case "fail":
@@ -180,6 +184,14 @@ class Sequence {
       await array.pass(40);
     }
     this.#model.note(`tick ${times} × ${ms} ms`);
+  }
+
+  /** Sweeps pass while the array never rests: a write between any two of them. */
+  async #busy(prng: Prng): Promise<void> {
+    for (let round = 0; round < 4; round++) {
+      await this.#clients.write(prng);
+      await this.#tick(5000, 1);
+    }
   }
 
   // --- starts -----------------------------------------------------------------------------------
