@@ -120,7 +120,7 @@ export class MemberSteps {
     const model = this.#model;
     const working = new Set(model.members(isWorking).map(({ path }) => path));
     const others = model.media.filter(({ path }) => !working.has(path));
-    if (type === "re-add" && prng.chance(3, 4)) {
+    if (type === "re-add" && !model.isBroken && prng.chance(3, 4)) {
       const fit = others.filter((medium) => this.#reAddProblem(medium) === null);
       if (fit.length > 0) return prng.pick(fit);
     }
@@ -184,6 +184,7 @@ export class MemberSteps {
     let mayBePromised = false;
     let mayBeSmall = false;
     const outcome = await model.array.join(type, medium, () => {
+      if (model.isBroken) return;
       problem = this.#reAddProblem(medium);
       mayBeBusy = model.array.driver.restless;
       mayBeSmall = this.#tooSmallFor(medium).includes(true);

@@ -11,7 +11,7 @@ import { RUN_BROKEN, SYNCED_ALL } from "../../src/raid/shared-state.ts";
 import { type ArrayShape, createArray, drawShape } from "./array-shape.ts";
 import { ContentOracle } from "./content-oracle.ts";
 import { checkCleanStop, checkCopies, checkEquality } from "./media-check.ts";
-import { dataOf, type MediaView, viewMedia } from "./media-view.ts";
+import { dataOf, type MediaView, type PlacedLeg, viewMedia } from "./media-view.ts";
 import { type ModelMedium, Power } from "./medium.ts";
 import { RunningArray } from "./running-array.ts";
 
@@ -125,7 +125,7 @@ export class Model {
     assert(sizeBytes >= before, `the array shrank from ${before} to ${sizeBytes}`);
     if (sizeBytes > before) {
       this.oracle.grow(sizeBytes);
-      this.learn(view, before);
+      this.learn(view, before, this.viewAll()?.inSync ?? []);
     }
     if (present.length < this.media.length) this.oracle.unpin(false);
     checkCopies(view, this.oracle);
@@ -237,18 +237,21 @@ export class Model {
     return view;
   }
 
-  /** What nobody wrote is whatever the copies hold, the first one in md's order before others. */
-  learn({ map, inSync }: MediaView, from: number): void {
+  /**
+   * What nobody wrote is whatever the copies hold, the first one in md's order before others.
+   * `absent`: in-sync legs that are not there now and may be again.
+   */
+  learn({ map, inSync }: MediaView, from: number, absent: readonly PlacedLeg[] = []): void {
+    const legs = [...inSync, ...absent];
     for (const { offset, length, places } of map.extents(from, map.sizeBytes - from)) {
-      let isFirst = true;
-      for (const { slot, position } of places) {
-        const leg = inSync.find(({ raidSlot }) => raidSlot === slot);
-        if (leg === undefined) continue;
-        const data = dataOf(leg, position, length);
-        if (isFirst) this.oracle.content.set(data, offset);
-        else this.oracle.alsoHeld(offset, data, "apart");
-        isFirst = false;
-      }
+      const copies = places.flatMap(({ slot, position }) =>
+        legs.flatMap((leg) => (leg.raidSlot === slot ? [dataOf(leg, position, length)] : [])),
+      );
+      const first = places.find(({ slot }) => inSync.some(({ raidSlot }) => raidSlot === slot));
+      const leg = inSync.find(({ raidSlot }) => raidSlot === first?.slot);
+      if (first === undefined || leg === undefined) continue;
+      this.oracle.content.set(dataOf(leg, first.position, length), offset);
+      for (const copy of copies) this.oracle.alsoHeld(offset, copy, "apart");
     }
   }
 

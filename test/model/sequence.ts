@@ -192,6 +192,7 @@ class Sequence {
       await this.#clients.write(prng);
       await this.#tick(5000, 1);
     }
+    if (prng.chance(1, 3)) this.#model.cut(prng);
   }
 
   // --- starts -----------------------------------------------------------------------------------
