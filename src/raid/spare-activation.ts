@@ -66,8 +66,13 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
   const opening = state.opening.get(token);
   state.opening.delete(token);
   const member = opening === undefined ? undefined : state.members.get(opening.member);
-  if (opening === undefined || member === undefined || member.state === "faulty") return;
-  if (error !== null) return failMember(state, member, error);
+  if (opening === undefined) return;
+  if (member === undefined || member.state === "faulty" || error !== null) {
+    // It failed or left meanwhile, or not every worker could open it: nobody is to hold it open.
+    emit(state, { type: "drop-leg", leg: opening.leg });
+    if (member !== undefined && error !== null) failMember(state, member, error);
+    return;
+  }
   const { slot, leg } = opening;
   // Looked up BEFORE the newcomer holds the raid slot itself; gone when it failed meanwhile.
   const replaced = opening.isReplacement ? memberAt(state, slot) : null;

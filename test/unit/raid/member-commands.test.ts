@@ -219,6 +219,17 @@ test("an add that meets its member failed is answered all the same, and once", (
   assert.is.not(bench.outcome(add), "waiting");
 });
 
+test("a leg that was opened for a member which failed meanwhile is let go", () => {
+  const bench = new MachineBench({ placements: [inSync(0), { type: "spare" }] });
+  bench.tick(1);
+  while (bench.openings.length === 0) bench.finishIo();
+  bench.send({ type: "member-vanished", path: "/m1", reason: "gone" });
+  while (bench.io.length > 0) bench.finishIo();
+  assert.equal(bench.toldOf("drop-leg"), []);
+  bench.finishOpening();
+  assert.equal(bench.toldOf("drop-leg"), [{ type: "drop-leg", leg: 1 }]);
+});
+
 // --- re-add --------------------------------------------------------------------------------------
 
 test("a member that comes back is rebuilt by the bits that were set meanwhile", () => {
