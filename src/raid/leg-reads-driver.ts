@@ -1,7 +1,8 @@
 /**
  * Reads of one I/O worker: each extent from the leg that read-balance.ts picks; a leg that cannot
  * be read is passed over and reported once another one has answered. What no single leg can give
- * is put together from small pieces of several.
+ * is put together from small pieces of several; so is, where copies may differ, what the first copy
+ * has but for a spot: a larger read must not show another copy than a smaller one.
  * Source: drivers/md/raid1.c raid1_read_request, handle_read_error.
  */
 
@@ -69,10 +70,10 @@ export class LegReads {
     const skip = tried === NOTHING_TRIED ? null : (leg: number) => tried.some((t) => t.leg === leg);
     const choice = this.#balance.choose(offset, target.length, extent, skip);
     const device = choice === null ? null : this.#legs.device(choice.leg);
-    if (choice === null || device === null) {
-      const isWhole = target.length > PIECE_BYTES;
-      const mayHelp = tried.length > 0 || this.#balance.isHeldBack;
-      if (isWhole && mayHelp) return this.#inPieces(target, offset, 0, complete);
+    const isWhole = target.length > PIECE_BYTES;
+    const lacksSpot = tried.length > 0 || this.#balance.isHeldBack;
+    if (choice === null || device === null || (isWhole && lacksSpot && this.#balance.isOrdered)) {
+      if (isWhole && lacksSpot) return this.#inPieces(target, offset, 0, complete);
       return complete(IO_EIO);
     }
     const position = this.#legs.position(choice.leg, choice.position);

@@ -37,6 +37,7 @@ export class ReadBalance {
   #inSync: number[] = [];
   #epoch = -1;
   #heldBack = false;
+  #ordered = false;
   readonly #choice = { leg: 0, position: 0 };
 
   /** `isQuick`: the leg can be read at once just now. */
@@ -48,6 +49,11 @@ export class ReadBalance {
   /** True when the last choice passed over an in-sync leg for its bad blocks. */
   get isHeldBack(): boolean {
     return this.#heldBack;
+  }
+
+  /** True when the last choice went by md's order of the copies, which may differ there. */
+  get isOrdered(): boolean {
+    return this.#ordered;
   }
 
   /**
@@ -64,6 +70,7 @@ export class ReadBalance {
     this.#refresh();
     this.#heldBack = false;
     const isFree = this.#isFree(offset + length);
+    this.#ordered = !isFree;
     let best = -1;
     let bestRank = WRITE_MOSTLY + 1;
     let bestPosition = 0;

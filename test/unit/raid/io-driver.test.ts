@@ -183,6 +183,28 @@ test("a read falls back to another leg and reports the one that failed", async (
   }
 });
 
+for (const slow of [[], [0, 1]]) {
+  const name = slow.length === 0 ? "at once" : "slowly";
+  test(`where copies may differ a larger read shows what smaller ones do (${name})`, async () => {
+    for (const kind of ["damaged", "noted as bad"]) {
+      const bench = new IoBench({ slow });
+      bench.state.syncedMib = 0;
+      for (const { leg, bytes } of bench.legs) bytes.fill(leg + 1);
+      const spot = [8192, 8704] as const;
+      if (kind === "damaged") bench.spoil(0, "read-error", spot);
+      else bench.state.badBlocks(0).set([spot]);
+      const whole = bench.read(0, 32_768);
+      await bench.rest();
+      assert.is(whole.errno, 0, kind);
+      assert.equal(
+        [0, 4096, 8192, 12_288, 32_767].map((at) => whole.target[at]),
+        [1, 1, 2, 1, 1],
+        `${kind}: the page with the spot comes from the second copy, no other does`,
+      );
+    }
+  });
+}
+
 test("a read that no leg can answer is an error and is reported for none", () => {
   const bench = new IoBench();
   for (const slot of [0, 1]) bench.fault(slot, "read-error");
