@@ -31,6 +31,8 @@ export class ContentOracle {
   /** What each byte holds as far as is known. */
   content: Uint8Array;
   readonly #doubts = new Map<number, Doubt>();
+  /** Sectors beside damage: they come from another copy together with the damaged ones. */
+  readonly #shaken = new Set<number>();
   /** What shows may change once more until the resync is done. */
   #isShaky = false;
 
@@ -134,6 +136,12 @@ export class ContentOracle {
     for (const doubt of this.#doubts.values()) if (doubt.cause === "apart") doubt.isOpen = true;
   }
 
+  /** A copy is damaged here: as long as copies differ, what shows may change. */
+  shake(offset: number, length: number): void {
+    for (let at = offset; at < offset + length; at += SECTOR)
+      this.#shaken.add(Math.floor(at / SECTOR));
+  }
+
   /** All copies are equal, durably. */
   settled(): void {
     this.#isShaky = false;
@@ -209,7 +217,7 @@ export class ContentOracle {
 
   #pin(sector: number, doubt: Doubt): void {
     if (doubt.cause === "loose" || !doubt.isOpen) return;
-    if (doubt.cause === "apart" && this.#isShaky) return;
+    if (doubt.cause === "apart" && (this.#isShaky || this.#shaken.has(sector))) return;
     doubt.isOpen = false;
     // All copies were equal by then: what was read is all there is.
     if (doubt.cause === "even") this.#doubts.delete(sector);

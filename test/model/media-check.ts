@@ -4,7 +4,10 @@
  */
 
 import { assert } from "../../src/common/assert.ts";
-import { MD_FEATURE_RECOVERY_BITMAP } from "../../src/raid/superblock-fields.ts";
+import {
+  MD_FEATURE_BITMAP_OFFSET,
+  MD_FEATURE_RECOVERY_BITMAP,
+} from "../../src/raid/superblock-fields.ts";
 import type { ContentOracle } from "./content-oracle.ts";
 import { dataOf, isBadAt, isBitSet, type MediaView, type PlacedLeg } from "./media-view.ts";
 import { SECTOR } from "./medium.ts";
@@ -104,7 +107,8 @@ const differs = (a: Copy, b: Copy, length: number, isLoose: IsLoose, offset: num
 export const checkEquality = (view: MediaView, areEqual: boolean, isLoose: IsLoose): void => {
   const { inSync, rebuilding, map } = view;
   if (areEqual && rebuilding.length === 0) return;
-  const lead = inSync.find(({ bitmap }) => bitmap !== null)?.bitmap ?? null;
+  const hasBitmap = (view.freshest.featureMap & MD_FEATURE_BITMAP_OFFSET) !== 0;
+  const lead = hasBitmap ? (inSync.find(({ bitmap }) => bitmap !== null)?.bitmap ?? null) : null;
   const chunkBytes = lead?.superblock.chunkBytes ?? map.sizeBytes;
   const resynced = resyncedUpTo(view, lead !== null);
   const isClean = inSync.every(({ superblock }) => superblock.resyncOffset !== 0);

@@ -167,7 +167,9 @@ const settle = (placed: readonly PlacedLeg[], leftOut: readonly Leg[], map: Arra
   const out = [...leftOut];
   const rank = (leg: PlacedLeg): number =>
     (isRebuilding(leg) ? 2 : 0) + (isReplacement(leg) ? 1 : 0);
-  for (const leg of [...placed].sort((a, b) => rank(a) - rank(b))) {
+  for (const leg of [...placed].sort(
+    (a, b) => rank(a) - rank(b) || b.superblock.events - a.superblock.events,
+  )) {
     const holds = (other: PlacedLeg): boolean => other.raidSlot === leg.raidSlot;
     const holders = [...inSync, ...rebuilding].filter(holds);
     const mayJoin =

@@ -69,6 +69,8 @@ export class ModelMedium {
   readonly power: Power;
   pace: Pace = { isQuick: true, latency: 0 };
   isDead = false;
+  /** It was dead for some call. */
+  wasDead = false;
   /** Calls that failed so far: a member may be failed for that. */
   hits = 0;
   /** Places where a call ever failed, in sectors: what is stored there may be noted as bad. */
@@ -225,6 +227,7 @@ export class ModelMedium {
 
   #complain(verb: string): never {
     this.hits++;
+    this.wasDead ||= this.isDead;
     throw new CodedError("HAL_IO_ERROR", `${this.path}: ${verb} failed (EIO, model)`);
   }
 }

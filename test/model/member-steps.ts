@@ -17,6 +17,7 @@ import { ModelMedium, SECTOR } from "./medium.ts";
 import type { Model } from "./model.ts";
 
 const KIB = 1024;
+const PAGE = 4096;
 const RECOVERY = MD_FEATURE_RECOVERY_OFFSET | MD_FEATURE_RECOVERY_BITMAP;
 const MEDIA_MAX = 14;
 
@@ -280,8 +281,19 @@ export class MemberSteps {
     const from = dataAt + near * SECTOR;
     const to = from + (1 + prng.below(12)) * SECTOR;
     medium.damage({ kind, from, to });
+    this.#shake(medium, from - dataAt - PAGE, to - dataAt + PAGE);
     model.count(`damage ${kind}`);
     model.note(`${medium.path} fails ${kind}s in [${from - dataAt}, ${to - dataAt}) of its data`);
+  }
+
+  /** Whole pages around a spot come from another copy, and are written over it. */
+  #shake(medium: ModelMedium, from: number, to: number): void {
+    const { map } = this.#model.array.shared;
+    const slot = this.#of(medium.path)?.raidSlot ?? null;
+    if (slot === null) return;
+    const position = Math.max(from, 0);
+    for (const run of map.memberRuns(slot, position, to - position))
+      this.#model.oracle.shake(run.offset, run.length);
   }
 
   heal(prng: Prng): void {

@@ -295,7 +295,7 @@ export class Model {
 
   #checkRest(): void {
     const { members, degraded } = this.status;
-    const hasSuspects = this.media.some(({ suspects }) => suspects.size > 0);
+    const hasSuspects = this.media.some((medium) => medium.wasDead || medium.suspects.size > 0);
     const hasSpare = members.some(({ states }) => isIdleSpare(states));
     const isEmpty = members.some(({ path }) => path === null);
     assert(!isEmpty || !hasSpare, "a spare does not take the empty raid slot");
