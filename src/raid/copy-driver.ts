@@ -6,6 +6,7 @@
 
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayRange, CopyExtent, CopyPlace, CopyPlan, CopyResult } from "./array-messages.ts";
+import { joinRanges } from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import { CopyComparison } from "./copy-compare.ts";
 import { narrowWrite } from "./narrow-write-driver.ts";
@@ -175,16 +176,37 @@ class Copy {
     if (content === null) return false;
     for (const target of extent.targets) {
       await this.#write(target, content);
-      const back = await this.#read(target, extent);
-      if (back !== null && Buffer.compare(back, content) === 0) continue;
       const said = this.#writeFailed.some((failure) => failure.member === target.member);
-      if (said) continue;
-      const { position } = target;
-      const ranges = [[position, position + extent.length] as const];
+      const ranges = said ? [] : await this.#notReadBack(target, content);
+      if (ranges.length === 0) continue;
       const message = "could not be read back";
       this.#writeFailed.push({ member: target.member, message, ranges });
     }
     return true;
+  }
+
+  /** The pieces that do not read back as they were written; none of a member that is gone. */
+  async #notReadBack(place: CopyPlace, content: Uint8Array): Promise<BadRange[]> {
+    if (await this.#readsBack(place, content)) return [];
+    const ranges: BadRange[] = [];
+    for (let at = 0; at < content.length; at += PIECE_BYTES) {
+      const piece = content.subarray(at, at + PIECE_BYTES);
+      const position = place.position + at;
+      const isStored = await this.#readsBack({ member: place.member, position }, piece);
+      if (!isStored) ranges.push([position, position + piece.length]);
+    }
+    return this.#context.member(place.member) === null ? [] : joinRanges(ranges);
+  }
+
+  async #readsBack(place: CopyPlace, content: Uint8Array): Promise<boolean> {
+    const member = this.#context.member(place.member);
+    if (member === null) return false;
+    const target = this.#context.buffers.take(content.length);
+    this.#taken.push(target);
+    return member.device.read(target, member.dataOffset + place.position).then(
+      () => Buffer.compare(target, content) === 0,
+      () => false,
+    );
   }
 
   /**

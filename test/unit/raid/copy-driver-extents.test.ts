@@ -206,7 +206,20 @@ test("a member that refuses everything is gone, one that failed once has everyth
   assert.equal([bench.values(), result.writtenBytes], [[1, 2, 1], 2 * SIZE]);
 });
 
-test("a rewrite names the spot that is not taken, one that reads back wrong as a whole", async () => {
+test("a rewrite names the pages that do not read back, and none of a member that has left", async () => {
+  const bench = new CopyBench(2, SIZE);
+  const spot = async (id: number): Promise<readonly BadRange[] | null | undefined> => {
+    bench.spoil(id, "read-error", [2 * PAGE + 512, 3 * PAGE + 1]);
+    const { writeFailed } = await bench.run("rewrite", [1 - id], [id]);
+    return writeFailed[0]?.ranges;
+  };
+  assert.equal(await spot(0), [[2 * PAGE, 4 * PAGE]]);
+  const { device } = bench.member(0);
+  device.write = async () => void bench.gone.add(0);
+  assert.equal((await bench.run("rewrite", [1], [0])).writeFailed, []);
+});
+
+test("a rewrite names the spot that is not taken", async () => {
   const bench = new CopyBench(2, SIZE);
   bench.spoil(0, "write-error", [PAGE, 2 * PAGE]);
   const result = await bench.run("rewrite", [1], [0]);
