@@ -108,7 +108,6 @@ const CREATED: readonly OurStory[] = [
     const [layout = "", members = ""] = words.split(" ");
     return {
       name: `raid10 ${layout} of ${members}`,
-      everyRun: words === "o2 3",
       end: "stop",
       tell: (md) => whole(md, Number(members), raid10(layout)),
     };
@@ -142,7 +141,6 @@ const CREATED: readonly OurStory[] = [
 const MEMBERS: readonly OurStory[] = [
   {
     name: "degraded",
-    everyRun: true,
     end: "stop",
     degraded: 1,
     tell: then(3, {}, async (md, { array, members: [first = ""] }) => {
@@ -164,7 +162,6 @@ const MEMBERS: readonly OurStory[] = [
   },
   {
     name: "recovered on a spare",
-    everyRun: true,
     end: "stop",
     tell: then(3, { raidDevices: 2 }, async (md, { array, members: [first = ""] }) => {
       await array.fail(first);
@@ -279,7 +276,6 @@ const CHANGED: readonly OurStory[] = [
   },
   {
     name: "grown by a leg, killed",
-    everyRun: true,
     end: "kill",
     tell: then(3, { raidDevices: 2 }, async (md, { array }) => {
       await array.change({ type: "raid-devices", count: 3 });

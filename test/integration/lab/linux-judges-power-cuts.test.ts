@@ -37,10 +37,10 @@ const writeMembers = (name: string, media: readonly SimMedium[]): readonly strin
     return [path];
   });
 
-for (const story of STORIES) {
-  kernelTest(`Linux takes over what power cuts leave: ${story}`, async () => {
-    const given: GivenArray[] = [];
-    const ours = new Map<string, string>();
+kernelTest("Linux takes over what power cuts leave", async () => {
+  const given: GivenArray[] = [];
+  const ours = new Map<string, string>();
+  for (const story of STORIES) {
     await withSeeds({ fixed: [], fresh: FRESH }, async (prng, seed) => {
       const stops: (readonly SimMedium[])[] = [];
       await runStory(story, seed, {
@@ -49,25 +49,22 @@ for (const story of STORIES) {
         },
       });
       const stop = prng.below(stops.length);
-      const name = `${story}-${seed}-${stop}`;
-      const images = writeMembers(name, stops[stop] ?? []);
+      const name = `story ${story}, seed ${seed}, stop ${stop}`;
+      const images = writeMembers(String(given.length), stops[stop] ?? []);
       ours.set(name, await hashArray(images));
       given.push({ name, images });
     });
-    const verdicts = await judgeArrays(given);
-    for (const { name } of given) {
-      const verdict = verdicts.get(name);
-      const told = `${name} (story, seed, stop)\n${verdict?.log}`;
-      assert.ok(verdict?.assembled, told);
-      assert.is(verdict.found, ours.get(name), told);
-      assert.is(verdict.mismatchCnt, 0, told);
-      assert.equal(
-        verdict.complaints.filter((line) => !/kicking non-fresh/.test(line)),
-        [],
-        told,
-      );
-    }
-  });
-}
+  }
+  const verdicts = await judgeArrays(given);
+  for (const { name } of given) {
+    const verdict = verdicts.get(name);
+    const told = `${name}\n${verdict?.log}`;
+    assert.ok(verdict?.assembled, told);
+    assert.is(verdict.found, ours.get(name), told);
+    assert.is(verdict.mismatchCnt, 0, told);
+    const complaints = verdict.complaints.filter((line) => !/kicking non-fresh/.test(line));
+    assert.equal(complaints, [], told);
+  }
+});
 
 test.run();
