@@ -1,6 +1,6 @@
 /**
- * `npm run lab`: the whole lab. Every array that Linux makes goes to our engine and back, every array
- * of ours to Linux and back, power cuts included; `npm test` does a share of it.
+ * `npm run lab`: the whole lab. Every array that Linux makes goes to our engine and back, every
+ * array of ours to Linux and back, power cuts included; `npm test` does a share of it.
  * Arguments go to the test runner (`npm run lab -- lab/ours-to-linux`).
  */
 import { spawnSync } from "node:child_process";

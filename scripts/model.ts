@@ -12,6 +12,12 @@ import { describeFailure, shrinkSequence } from "../test/model/shrink.ts";
 const FAILURES_MAX = 20;
 const PROGRESS_EVERY = 5000;
 
+const USAGE = "npm run model -- [--sequences N] [--from S] [--layout L] [--keep-going] [--whole]";
+if (process.argv.includes("--help")) {
+  process.stdout.write(`${USAGE}\n`);
+  process.exit(0);
+}
+
 const { values: options } = parseArgs({
   options: {
     sequences: { type: "string", default: "10000" },

@@ -8,6 +8,12 @@ import { parseArgs } from "node:util";
 import { STORIES, type StoryName } from "../test/sim/stories.ts";
 import { runStory } from "../test/sim/story.ts";
 
+const USAGE = "npm run sim -- [--story NAME] [--seeds N] [--from S] [--stop] [--trace]";
+if (process.argv.includes("--help")) {
+  process.stdout.write(`${USAGE}\nstories: ${Object.keys(STORIES).join(", ")}\n`);
+  process.exit(0);
+}
+
 const { values: options } = parseArgs({
   options: {
     story: { type: "string", default: "all" },

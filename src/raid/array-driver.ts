@@ -7,6 +7,7 @@ import { assert, assertNever } from "../common/assert.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { ArrayMachine } from "./array-machine.ts";
 import type { ArrayEffect, ArrayEvent, CommandOutcome, MemberOp } from "./array-messages.ts";
+import type { Member } from "./array-state.ts";
 import type { ArrayHappening, ArrayStatus } from "./array-status.ts";
 import { CopyBuffers, runCopy } from "./copy-driver.ts";
 import { RegionLocks } from "./region-lock.ts";
@@ -79,6 +80,11 @@ export class ArrayDriver {
   /** Closes a device whose command was refused. */
   forgetMember(id: number): void {
     this.#closeMember(id);
+  }
+
+  /** Members that failed and are not removed. */
+  get faulty(): readonly Member[] {
+    return this.#machine.faulty;
   }
 
   /** The members that are still open, AFTER a stop that kept them so. */

@@ -15,6 +15,7 @@ import {
   type ArrayState,
   emit,
   happen,
+  type Member,
   memberByPath,
   memberOfLeg,
   SECTOR,
@@ -50,6 +51,19 @@ export class ArrayMachine {
   get restless(): boolean {
     const state = this.#state;
     return !state.stopped && (!state.clean || state.sync !== null || state.transaction !== null);
+  }
+
+  /** Members that failed: they are listed until they are removed. */
+  get faulty(): readonly Member[] {
+    return [...this.#state.members.values()].filter(({ state }) => state === "faulty");
+  }
+
+  /** Lists members that failed before a change of the array; `firstId`: numbers nobody has. */
+  listFaulty(members: readonly Member[], firstId: number): void {
+    for (const [index, member] of members.entries()) {
+      const id = firstId + index;
+      this.#state.members.set(id, { ...member, id });
+    }
   }
 
   get stopped(): boolean {

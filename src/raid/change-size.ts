@@ -83,7 +83,7 @@ function roundSize({ template }: ArrayDraft, sectors: number): number | ChangeRe
   if (geometry === null || (geometry.farCopies > 1 && !geometry.isOffset)) {
     return refuseChange(
       "RAID_CHANGE_UNSUPPORTED",
-      "the far copies of a raid10 array lie behind the near ones, so its members cannot grow",
+      "the far copies of a raid10 array lie behind the near ones, so its size cannot be changed",
       "make a new array and copy the content",
     );
   }

@@ -77,7 +77,10 @@ const failCommand = (
   if (member === null) return notAMember(path);
   if (member.state === "faulty") return { ok: true };
   if (isLastInSync(state, member)) {
-    const text = `${path} is the last in-sync member: failing it would lose the array`;
+    const what = state.map.isMirror
+      ? "is the last in-sync member"
+      : "alone has some of the content";
+    const text = `${path} ${what}: failing it would lose the array`;
     return refuse("RAID_LAST_IN_SYNC_MEMBER", text);
   }
   failMember(state, member, reason);

@@ -270,7 +270,9 @@ class ArrayThread {
       this.#array = await assembleDevices(devices, { ...this.#data, ...limits, now: Date.now() });
       const kept = new Set([...this.#array.members.values()].map(({ device }) => device));
       for (const { device } of devices) if (!kept.has(device)) await device.close();
-      this.#nextMember = devices.length;
+      const { faulty } = this.#driver;
+      this.#array.machine.listFaulty(faulty, devices.length);
+      this.#nextMember = devices.length + faulty.length;
       this.#driver = new ArrayDriver(
         this.#array.machine,
         this.#array.shared,

@@ -274,6 +274,29 @@ skipWhen(noLoopDevice(), test)(
   }),
 );
 
+test(
+  "a member that failed is listed until it is removed, also over a change of the array",
+  onEngine(async (bench) => {
+    const paths = bench.files(2, 16);
+    const [, second = ""] = paths;
+    const array = await bench.create(paths, { assumeClean: true });
+    await array.fail(second);
+    await array.change({
+      type: "bitmap",
+      bitmap: "none",
+      chunkBytes: null,
+      nodes: 0,
+      clusterName: "",
+    });
+    await bench.untilStates(array, second, "faulty");
+    await array.remove(second);
+    await array.add(second, { force: true });
+    await bench.untilWhole(array);
+    await bench.stop(array);
+    assertLegsEqual(paths);
+  }),
+);
+
 /** One member goes wrong under load, and comes back; all that was acknowledged stays. */
 const failAndReturn = async (
   bench: EngineBench,

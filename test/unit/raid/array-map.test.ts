@@ -68,6 +68,68 @@ test("what a member holds is the inverse of where the array's bytes lie, for eve
   assert.ok(geometries > 150, `${geometries} geometries`);
 });
 
+/**
+ * raid10 as its manual page tells it, filled in by hand: near copies lie side by side; far copies
+ * are the whole array once more in the next section, turned by one device; offset copies are each
+ * stripe once more right below itself, turned by one device.
+ */
+const byHand = (
+  kind: "n" | "f" | "o",
+  copies: number,
+  slots: number,
+  memberChunks: number,
+): Map<number, { slot: number; row: number }[]> => {
+  const places = new Map<number, { slot: number; row: number }[]>();
+  const put = (chunk: number, slot: number, row: number): void => {
+    places.set(chunk, [...(places.get(chunk) ?? []), { slot, row }]);
+  };
+  const rows = kind === "n" ? memberChunks : Math.floor(memberChunks / copies);
+  for (let row = 0; row < rows; row++) {
+    for (let slot = 0; slot < slots; slot++) {
+      const at = row * slots + slot;
+      if (kind === "n") {
+        put(Math.floor(at / copies), slot, row);
+        continue;
+      }
+      for (let copy = 0; copy < copies; copy++)
+        put(at, (slot + copy) % slots, kind === "f" ? copy * rows + row : row * copies + copy);
+    }
+  }
+  return places;
+};
+
+test("every layout of up to 9 members and 4 copies lies as the manual page tells", () => {
+  let checked = 0;
+  for (let slots = 2; slots <= 9; slots++) {
+    for (let copies = 2; copies <= Math.min(4, slots); copies++) {
+      for (const kind of ["n", "f", "o"] as const) {
+        const layout =
+          kind === "n" ? 0x100 | copies : (kind === "o" ? 0x1_0000 : 0) | (copies << 8) | 1;
+        for (const memberChunks of [12, 24, 36]) {
+          const componentSectors = memberChunks * 8;
+          const map = new ArrayMap({
+            raidSlots: slots,
+            componentSectors,
+            raid10: { layout, chunkSectors: 8 },
+          });
+          const expected = byHand(kind, copies, slots, memberChunks);
+          for (let offset = 0; offset < map.sizeBytes; offset += 8 * SECTOR) {
+            const [extent] = map.extents(offset, 8 * SECTOR);
+            const found = extent?.places.map(({ slot, position }) => ({
+              slot,
+              row: position / (8 * SECTOR),
+            }));
+            const name = `${kind}${copies} on ${slots}, chunk ${offset / (8 * SECTOR)}`;
+            assert.equal(found, expected.get(offset / (8 * SECTOR)), name);
+            checked++;
+          }
+        }
+      }
+    }
+  }
+  assert.ok(checked > 5000, `${checked} chunks`);
+});
+
 test("copies left are what the places of every chunk say", () => {
   for (let slots = 2; slots <= 6; slots++) {
     for (const { layout, name } of layouts(slots)) {
