@@ -63,8 +63,8 @@ export const drawShape = (prng: Prng, layout: string | null): ArrayShape => {
     : prng.pick([copies, copies + 1, copies + 1, prng.between(copies, 10)]);
   // Near and offset copies overlap each other on an odd number of members, in md too.
   const raidDevices = name === "n2o2" ? any - (any % 2) : any;
-  const isLarge = prng.chance(1, 24) && raidDevices <= 4;
-  const dataKib = isLarge ? prng.between(1100, 2600) : prng.pick([64, 96, 128, 128, 192, 256]);
+  const isLarge = prng.chance(1, 60) && raidDevices <= 4;
+  const dataKib = isLarge ? prng.between(1100, 2600) : prng.pick([64, 64, 96, 128, 128, 192]);
   const metadata = prng.pick(["1.0", "1.1", "1.2", "1.2"] as const);
   const dataBytes = Math.floor(dataKib / 64) * 64 * KIB + prng.pick([0, 0, 8, 24]) * KIB;
   const isSmaller = prng.chance(1, 4);

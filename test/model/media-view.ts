@@ -30,7 +30,8 @@ import {
 } from "../../src/raid/superblock-fields.ts";
 import { type ModelMedium, SECTOR } from "./medium.ts";
 
-const SUPERBLOCK_BYTES = 4096;
+/** Superblocks of up to 128 device numbers. */
+const SUPERBLOCK_BYTES = 512;
 const BITMAP_BITS_AT = 256;
 
 /** A medium that holds a superblock of the array. */
@@ -58,12 +59,24 @@ export interface MediaView {
   readonly isEnough: boolean;
 }
 
+/** Of each medium: the superblock as decoded last, and its bytes. */
+const DECODED = new WeakMap<
+  ModelMedium,
+  { readonly area: Uint8Array; readonly value: Superblock }
+>();
+
+/** The superblock on a medium; null when there is none. */
 export const superblockOf = (medium: ModelMedium, minor: MinorVersion): Superblock | null => {
   const at = superblockOffsetSectors(minor, Math.floor(medium.sizeBytes / SECTOR));
   if (at === null) return null;
   const area = medium.bytes.subarray(at * SECTOR, at * SECTOR + SUPERBLOCK_BYTES);
+  const known = DECODED.get(medium);
+  if (known !== undefined && Buffer.compare(known.area, area) === 0) return known.value;
   const decoded = decodeSuperblock(area, at);
-  if (decoded.ok) return decoded.value;
+  if (decoded.ok) {
+    DECODED.set(medium, { area: area.slice(), value: decoded.value });
+    return decoded.value;
+  }
   assert(decoded.reason === "no-magic", `${medium.path}: superblock is ${decoded.reason}`);
   return null;
 };

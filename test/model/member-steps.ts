@@ -5,26 +5,15 @@
 import type { Prng } from "../../src/common/prng.ts";
 import type { CommandOutcome } from "../../src/raid/array-messages.ts";
 import type { MemberStatus } from "../../src/raid/array-status.ts";
-import { memberRole, superblockIsAtStart } from "../../src/raid/superblock.ts";
-import {
-  MD_FEATURE_RECOVERY_BITMAP,
-  MD_FEATURE_RECOVERY_OFFSET,
-  type Superblock,
-} from "../../src/raid/superblock-fields.ts";
 import { mediumBytes } from "./array-shape.ts";
-import { bitmapOf, superblockOf } from "./media-view.ts";
+import { isIdleSpare, isInSync, isWorking, JoinRules } from "./join-rules.ts";
+import { superblockOf } from "./media-view.ts";
 import { ModelMedium, SECTOR } from "./medium.ts";
 import type { Model } from "./model.ts";
 
 const KIB = 1024;
 const PAGE = 4096;
-const RECOVERY = MD_FEATURE_RECOVERY_OFFSET | MD_FEATURE_RECOVERY_BITMAP;
 const MEDIA_MAX = 14;
-
-const isWorking = ({ states }: MemberStatus): boolean => !states.includes("faulty");
-const isSpare = ({ states }: MemberStatus): boolean => states.join() === "spare";
-const isInSync = ({ states }: MemberStatus): boolean =>
-  states.includes("in_sync") && !states.includes("blocked");
 
 export class MemberSteps {
   readonly #model: Model;
@@ -119,10 +108,11 @@ export class MemberSteps {
   /** A medium that is not working in the array; sometimes a new one, sometimes one that is. */
   #newcomer(type: "add" | "re-add", prng: Prng): ModelMedium {
     const model = this.#model;
+    const rules = this.#rules();
     const working = new Set(model.members(isWorking).map(({ path }) => path));
     const others = model.media.filter(({ path }) => !working.has(path));
     if (type === "re-add" && !model.isBroken && prng.chance(3, 4)) {
-      const fit = others.filter((medium) => this.#reAddProblem(medium) === null);
+      const fit = others.filter((medium) => rules.reAddProblem(medium) === null);
       if (fit.length > 0) return prng.pick(fit);
     }
     const wantsNew = others.length === 0 || prng.chance(1, 4);
@@ -137,42 +127,6 @@ export class MemberSteps {
     return medium;
   }
 
-  /** Why the medium cannot be re-added, as md decides it, from what is on the media; else null. */
-  #reAddProblem(medium: ModelMedium): string | null {
-    const model = this.#model;
-    const { minor } = model.shape;
-    const [reference] = model.members(isInSync);
-    const now = superblockOf(model.medium(reference?.path ?? ""), minor);
-    const sb = superblockOf(medium, minor);
-    if (now === null || sb === null) return "no superblock";
-    if (Buffer.compare(sb.setUuid, now.setUuid) !== 0) return "another array's";
-    const role = memberRole(sb, sb.devNumber);
-    if (role.type !== "slot") return "no raid slot";
-    if (role.raidSlot >= now.raidDisks) return "its slot is gone";
-    const isTaken = model.members((m) => isWorking(m) && m.raidSlot === role.raidSlot).length > 0;
-    if (isTaken) return "its slot is taken";
-    if ((sb.featureMap & RECOVERY) === MD_FEATURE_RECOVERY_OFFSET) return "it was being rebuilt";
-    const numbers = model.members(isWorking).map(({ deviceNumber }) => deviceNumber);
-    if (numbers.includes(sb.devNumber)) return "its number is taken";
-    if (sb.dataSize < now.size) return "too small";
-    const { events, bitmap } = model.status;
-    if (bitmap.type === "none") return sb.events === events ? null : "no bitmap";
-    if (sb.events > events) return "ahead";
-    const own = bitmapOf(medium, sb)?.superblock;
-    if (own === undefined || own.chunkBytes !== bitmap.chunkBytes) return "its bitmap";
-    const cleared = bitmapOf(model.medium(reference?.path ?? ""), now)?.superblock.eventsCleared;
-    return sb.events >= (cleared ?? 0) ? null : "bits were cleared";
-  }
-
-  /** By which members in sync: they differ where a change of the lists was cut short. */
-  #tooSmallFor(medium: ModelMedium): boolean[] {
-    const { minor } = this.#model.shape;
-    return this.#model.members(isInSync).flatMap(({ path }) => {
-      const now = superblockOf(this.#model.medium(path ?? ""), minor);
-      return now === null ? [] : [isTooSmall(medium, now)];
-    });
-  }
-
   async join(type: "add" | "re-add", prng: Prng): Promise<void> {
     const model = this.#model;
     if (prng.chance(1, 2)) await model.array.pass(200);
@@ -181,37 +135,26 @@ export class MemberSteps {
     if (prng.chance(1, 2)) medium.heal();
     let expected: string | null = null;
     let problem: string | null = null;
-    let mayBeBusy = false;
-    let mayBePromised = false;
-    let mayBeSmall = false;
+    /** What may be said too, for reasons that nobody outside can tell. */
+    const mayBe = new Set<string>();
     const outcome = await model.array.join(type, medium, () => {
       if (model.isBroken) return;
-      problem = this.#reAddProblem(medium);
-      mayBeBusy = model.array.driver.restless;
-      mayBeSmall = this.#tooSmallFor(medium).includes(true);
-      // Its raid slot may be promised to a spare that is just being opened.
-      mayBePromised = type === "re-add" && model.members(isSpare).length > 0;
-      expected = this.#joinRefusal(type, medium, problem);
+      const rules = this.#rules();
+      problem = rules.reAddProblem(medium);
+      expected = rules.refusal(type, medium);
+      if (model.array.driver.restless) mayBe.add("RAID_MEMBER_BUSY");
+      if (rules.tooSmallFor(medium).includes(true)) mayBe.add("RAID_DEVICE_TOO_SMALL");
+      if (type === "re-add" && rules.hasSpare) mayBe.add("RAID_RE_ADD_REFUSED");
     });
+    if (!outcome.ok && mayBe.has(outcome.code)) expected = outcome.code;
     const why = problem === null ? "" : ` (${problem})`;
-    const isBusy = !outcome.ok && outcome.code === "RAID_MEMBER_BUSY" && mayBeBusy;
-    if (!outcome.ok && mayBePromised && outcome.message.includes("is taken by another"))
-      expected = outcome.code;
-    if (!outcome.ok && mayBeSmall && outcome.code === "RAID_DEVICE_TOO_SMALL")
-      expected = outcome.code;
-    const name = `${type} ${path} of ${medium.sizeBytes}${why}`;
-    this.#answered(name, outcome, isBusy ? "RAID_MEMBER_BUSY" : expected);
+    this.#answered(`${type} ${path} of ${medium.sizeBytes}${why}`, outcome, expected);
     if (outcome.ok) model.blamed.delete(path);
   }
 
-  #joinRefusal(type: "add" | "re-add", medium: ModelMedium, problem: string | null): string | null {
-    const member = this.#of(medium.path);
-    if (member !== undefined && isWorking(member)) return "RAID_ALREADY_A_MEMBER";
-    if (type === "re-add" && (problem !== null || medium.isDead)) return "RAID_RE_ADD_REFUSED";
-    if (medium.logicalBlockSize > this.#model.status.logicalBlockBytes)
-      return "RAID_SECTOR_SIZE_MISMATCH";
-    if (this.#tooSmallFor(medium).every((is) => is)) return "RAID_DEVICE_TOO_SMALL";
-    return medium.isDead ? "RAID_MEMBER_IO_ERROR" : null;
+  #rules(): JoinRules {
+    const { status, media, shape } = this.#model;
+    return new JoinRules(status, media, shape.minor);
   }
 
   // --- flags, replacing -------------------------------------------------------------------------
@@ -220,7 +163,7 @@ export class MemberSteps {
     const model = this.#model;
     const members = model.members();
     const path = prng.pick(members).path ?? "";
-    const spares = model.members(isSpare);
+    const spares = model.members(isIdleSpare);
     const others = model.media.map((medium) => medium.path);
     const wanted =
       spares.length > 0 && prng.chance(3, 4) ? prng.pick(spares).path : prng.pick(others);
@@ -304,11 +247,3 @@ export class MemberSteps {
     this.#model.note(`${medium.path} heals`);
   }
 }
-
-/** The medium has less room than the array uses of the member with this superblock. */
-const isTooSmall = (medium: ModelMedium, like: Superblock): boolean => {
-  const sectors = Math.floor(medium.sizeBytes / SECTOR);
-  if (superblockIsAtStart(like)) return sectors - like.dataOffset < like.size;
-  const behind = Math.min(like.bitmapOffset, like.bblogOffset, 0);
-  return ((sectors - 16) & ~7) + behind < like.size;
-};
