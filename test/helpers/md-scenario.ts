@@ -129,6 +129,12 @@ export class MdScenario {
     await client.flush();
   }
 
+  /** Writes what is there already: a write like any, but no content changes. */
+  async rewrite(offset: number, length: number): Promise<void> {
+    const client = await this.client();
+    await client.write(offset, this.#content.subarray(offset, offset + length));
+  }
+
   /** What was written reads back, and what was there before the first write. */
   async verify(): Promise<void> {
     const client = await this.client();

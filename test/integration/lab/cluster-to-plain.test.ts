@@ -12,6 +12,7 @@ import {
   decodeBitmapSuperblock,
 } from "../../../src/raid/bitmap-superblock.ts";
 import { decodeSuperblock } from "../../../src/raid/superblock.ts";
+import { labShare } from "../../helpers/lab-share.ts";
 import { linuxFixtures, unpackFixture } from "../../helpers/linux-fixtures.ts";
 import { runSatsuma } from "../../helpers/satsuma-command.ts";
 import { skipUnless } from "../../helpers/skip.ts";
@@ -56,7 +57,12 @@ const test = suite("cluster to plain");
 let torn = 0;
 const kernelTest = await needsKernel(skipUnless(["linux.uml", "mdadm"], test), test);
 
-for (const fixture of linuxFixtures().filter(({ name }) => name.startsWith("cl-"))) {
+/** Of the arrays that real clusters left: one that crashed in every run, all by `npm run lab`. */
+const fixtures = linuxFixtures()
+  .filter(({ name }) => name.startsWith("cl-"))
+  .map((fixture) => ({ ...fixture, everyRun: fixture.name === "cl-r1-crash-one" }));
+
+for (const fixture of labShare(fixtures)) {
   kernelTest(
     `Linux takes over a clustered array once its bitmap is internal: ${fixture.name}`,
     inFolder(async (folder) => {
@@ -88,7 +94,7 @@ for (const fixture of linuxFixtures().filter(({ name }) => name.startsWith("cl-"
 }
 
 kernelTest("some of these arrays were cut off in the middle", () => {
-  assert.ok(torn >= 2, `${torn} dirty chunks`);
+  assert.ok(torn >= 1, `${torn} dirty chunks`);
 });
 
 test.run();

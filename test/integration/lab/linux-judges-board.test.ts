@@ -30,6 +30,7 @@ async function crashUnderWrites(members: readonly string[]): Promise<void> {
   const { status, output } = await runInKernel({
     images: members,
     script: `mdadm --assemble --run /dev/md0 $DISKS &&
+      echo 0 >/sys/block/md0/md/safe_mode_delay &&
       dd if=/dev/urandom of=/dev/md0 bs=64K count=64 seek=100 oflag=direct && crash 42`,
   });
   assert.is(status, 42, output);
