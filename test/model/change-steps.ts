@@ -5,6 +5,7 @@ import type { Prng } from "../../src/common/prng.ts";
 import type { ArrayChange } from "../../src/raid/array-change.ts";
 import { changeArray } from "../../src/raid/change-array-driver.ts";
 import { RUN_BROKEN } from "../../src/raid/shared-state.ts";
+import { MD_FEATURE_CLUSTERED } from "../../src/raid/superblock-fields.ts";
 import { type MediaView, viewMedia } from "./media-view.ts";
 import { ModelDevice, SECTOR } from "./medium.ts";
 import type { Model } from "./model.ts";
@@ -20,7 +21,7 @@ export class ChangeSteps {
 
   #draw(prng: Prng): ArrayChange {
     const { raidDevices, memberBytes } = this.#model.status;
-    switch (prng.below(8)) {
+    switch (prng.below(9)) {
       case 0:
       case 1: {
         const more = prng.pick([0, 4, 8, 16, 64, -8]) * KIB;
@@ -34,6 +35,8 @@ export class ChangeSteps {
       case 5:
       case 6:
         return this.#drawBitmap("internal", prng.pick([null, 4, 8, 16, 64, 3]));
+      case 7:
+        return this.#drawBitmap("clustered", prng.pick([null, null, 16]));
       default:
         return prng.pick<ArrayChange>([
           { type: "name", name: `model${prng.below(100)}` },
@@ -45,9 +48,22 @@ export class ChangeSteps {
     }
   }
 
-  #drawBitmap(bitmap: "none" | "internal", kib: number | null): ArrayChange {
+  #drawBitmap(bitmap: "none" | "internal" | "clustered", kib: number | null): ArrayChange {
     const chunkBytes = kib === null ? null : kib * KIB;
-    return { type: "bitmap", bitmap, chunkBytes, nodes: 0, clusterName: "" };
+    const isClustered = bitmap === "clustered";
+    const clusterName = isClustered ? "model" : "";
+    return { type: "bitmap", bitmap, chunkBytes, nodes: isClustered ? 3 : 0, clusterName };
+  }
+
+  /** A board that is in no cluster runs no clustered array: BEFORE each start it becomes plain. */
+  async plain(prng: Prng): Promise<void> {
+    const view = this.#model.viewAll();
+    const isClustered = ((view?.freshest.featureMap ?? 0) & MD_FEATURE_CLUSTERED) !== 0;
+    if (view === null || !isClustered) return;
+    const legs = [...view.inSync, ...view.rebuilding, ...view.spares];
+    const media = legs.map(({ medium }) => medium);
+    for (const medium of media) medium.heal();
+    await this.#make(this.#drawBitmap("internal", null), media, prng);
   }
 
   /** `BEFORE` the first start too: with nothing running. */
@@ -68,6 +84,7 @@ export class ChangeSteps {
     await model.stop(prng, true);
     if (model.power.isOff) return;
     await this.#make(change, working, prng);
+    if (!model.power.isOff) await this.plain(prng);
     if (model.power.isOff) return;
     await model.start(working, prng);
   }
@@ -120,6 +137,13 @@ const mayRefuse = (change: ArrayChange, code: string, view: MediaView): boolean 
     }
     case "bitmap RAID_BAD_BITMAP_CHUNK":
       return change.type === "bitmap" && change.chunkBytes === 3 * KIB;
+    case "bitmap RAID_BAD_CLUSTER": {
+      const isPlain = freshest.superOffset === 8 && (!isFar || freshest.level !== 10);
+      const hasList = [...inSync, ...rebuilding, ...view.spares].some(
+        ({ superblock }) => superblock.bblogSize !== 0,
+      );
+      return change.type === "bitmap" && change.bitmap === "clustered" && (!isPlain || hasList);
+    }
     case "bitmap RAID_NO_METADATA_ROOM":
     case "bad-block-list RAID_NO_METADATA_ROOM":
       return freshest.size * SECTOR < 128 * KIB || freshest.dataOffset < 16;

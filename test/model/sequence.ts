@@ -202,6 +202,11 @@ class Sequence {
    */
   async #startAgain(prng: Prng): Promise<void> {
     const model = this.#model;
+    for (;;) {
+      await this.#changes.plain(prng);
+      if (!model.power.isOff) break;
+      model.cut(prng);
+    }
     if (prng.chance(1, 8)) await this.#startWithTooFew(prng);
     if (model.isRunning) return;
     const present = this.#present(prng);
