@@ -13,7 +13,7 @@ import { describeFailure, shrinkSequence } from "./shrink.ts";
 
 const LIMIT_MS = 240_000;
 /** Of each layout, and of whatever the seed draws. */
-const FRESH = 200;
+const FRESH = 100;
 const FRESH_OF_ANY = 600;
 
 /** Seeds that failed before a bug was fixed. */

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { BIT_DURABLE, LEG_BLOCKED, LEG_IN_SYNC, LEG_NONE } from "../../../src/raid/shared-state.ts";
-import { inSync, MachineBench, SAFE_MODE_MS } from "../../helpers/machine-bench.ts";
+import { inSync, MachineBench, rebuilding, SAFE_MODE_MS } from "../../helpers/machine-bench.ts";
 
 const ROLES = "roles 0=0,1=1";
 const intent = (worker: number, first: number, last = first) =>
@@ -281,6 +281,21 @@ test("an array that broke leaves members that were failing out of use", () => {
     [LEG_IN_SYNC, LEG_BLOCKED],
   );
   assert.equal(bench.toldOf("leg-resolved").length, 1);
+});
+
+test("a rebuilt member is read from while its promotion is written: the other one may fail then", () => {
+  const bench = new MachineBench({ placements: [inSync(0), rebuilding(1)] });
+  bench.startSync();
+  while (bench.shared.leg(1) !== LEG_IN_SYNC) {
+    if (bench.copies.length > 0) bench.finishCopy();
+    else bench.finishIo();
+  }
+  assert.ok(bench.io.length > 0, "nothing is durable yet");
+  bench.send({ type: "member-vanished", path: "/m0", reason: "gone" });
+  assert.equal([bench.shared.leg(0), bench.shared.leg(1)], [LEG_BLOCKED, LEG_IN_SYNC]);
+  bench.settle();
+  assert.equal([bench.shared.leg(0), bench.shared.leg(1)], [LEG_NONE, LEG_IN_SYNC]);
+  assert.equal([bench.status.degraded, bench.status.arrayState], [1, "clean"]);
 });
 
 test.run();
