@@ -1,7 +1,7 @@
 /**
  * Tells one story of lab-our-stories.ts in a process of its own, and kills it:
- * `node lab-told-process.ts NAME FOLDER`. Prints what it leaves behind as JSON first. It dies in the
- * middle of writes, which change no content.
+ * `node lab-told-process.ts NAME FOLDER`. Prints what it leaves behind as JSON first. It dies in
+ * the middle of writes, which change no content.
  */
 import { writeSync } from "node:fs";
 import { EngineBench } from "./engine-bench.ts";

@@ -16,7 +16,7 @@ import { needsKernel } from "../../lab/needs-kernel.ts";
 const MIB = 1024 * 1024;
 const MIRROR = ["--level=1", "--raid-devices=2", "--bitmap=internal"];
 
-/** The array is not marked clean after 200 ms without writes. */
+/** The array is not marked clean after 200 ms without writes; to be said BEFORE the first one. */
 const STAYS_DIRTY = "echo 0 >/sys/block/md0/md/safe_mode_delay";
 
 const test = suite("lab");
