@@ -152,16 +152,18 @@ qemuTest(
     assert.equal(await dataOf(board), [[16 * MIB, 64 * MIB]]);
     await qemuIo("discard 20M 8M", "read -P 0 20M 8M", "read -P 9 28M 52M", "flush");
     expectTaken(board, 56 * MIB);
-    await qemuIo("write -z 40M 4M", "read -P 0 40M 4M", "flush");
+    await qemuIo("write -z 40M 4M", "flush");
     expectTaken(board, 56 * MIB);
-    await qemuIo("write -z -u -n 50M 4M", "read -P 0 50M 4M", "flush");
+    await qemuIo("write -z -u -n 50M 4M", "flush");
     expectTaken(board, 52 * MIB);
+    // The map comes before the reads: zeroes with space that are in the page cache are data to Linux.
     assert.equal(await dataOf(board), [
       [16 * MIB, 4 * MIB],
       [28 * MIB, 12 * MIB],
       [44 * MIB, 6 * MIB],
       [54 * MIB, 26 * MIB],
     ]);
+    await qemuIo("read -P 0 40M 4M", "read -P 0 50M 4M", "read -P 9 54M 26M");
     await qemuIo("discard 16M 64M", "flush");
     expectTaken(board, 0);
   },
