@@ -84,7 +84,7 @@ export interface BlockDevice {
 /** The synchronous calls of a device that has just been seen to have them. */
 export const syncCallsOf = (device: BlockDevice): SyncCalls => {
   const { sync } = device;
-  assert(sync !== null, `${device.name} has no synchronous calls just now`);
+  assert(sync !== null, "a device has no synchronous calls just now");
   return sync;
 };
 

@@ -33,6 +33,7 @@ import { dispatchRequest } from "./request-dispatch.ts";
 import { checkRequest, type RequestLimits, requestLimits } from "./request-rules.ts";
 import type { ConnectionLimits } from "./server-limits.ts";
 import type { SocketInput } from "./socket-input-driver.ts";
+import { sendNow } from "./socket-output-driver.ts";
 import { NO_DEBT, type PeerDebt } from "./stall-watch.ts";
 
 /** What the connections of a server share. */
@@ -70,7 +71,10 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
   readonly #onClosed: (reason: string) => void;
   readonly #sent = (error?: Error | null): void => {
     // A failed write closes the socket; what it did not send is dropped then.
-    if (error === undefined || error === null) this.#onSent();
+    if (error !== undefined && error !== null) return;
+    if (this.#socketClosed || this.#socket.destroyed) return;
+    this.#onSent();
+    if (this.#blocked) this.#pump();
   };
   readonly #late = (): void => this.#onLate();
 
@@ -90,6 +94,8 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
   #writtenBytes = 0;
   #requestCount = 0;
   #sentCount = 0;
+  /** The clock as last looked at: once per batch and per answer. */
+  #lookAt = 0;
 
   /** `received` holds what came after the handshake; `onClosed` AFTER the last request ended. */
   constructor(
@@ -168,7 +174,8 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
 
   onRequestDone(request: NbdRequest, errno: number): void {
     const { command, lengthBytes } = request;
-    const elapsed = this.#around.now() - request.startedAt;
+    this.#lookAt = this.#around.now();
+    const elapsed = this.#lookAt - request.startedAt;
     this.#around.statistics.record(command, errno, lengthBytes, elapsed);
     if (command === NBD_CMD_WRITE) {
       this.#account.free(lengthBytes);
@@ -196,6 +203,7 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
+    this.#lookAt = this.#around.now();
     let next = PARSE_NEXT;
     while (next === PARSE_NEXT && this.#phase === "open") next = this.#step();
     this.#blocked = next === AWAIT_ROOM;
@@ -234,7 +242,7 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
       this.drain("disconnected by the client");
       return AWAIT_BYTES;
     }
-    request.startedAt = this.#around.now();
+    request.startedAt = this.#lookAt;
     this.#underWay += 1;
     return this.#route(request);
   }
@@ -335,22 +343,28 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
     this.#free.push(request);
   }
 
+  /** Sends what is ready: at once as far as the socket takes it, the rest through its stream. */
   #flush(): void {
     const segments = this.#replies.handOver();
     const socket = this.#socket;
-    if (segments.length > 1) socket.cork();
+    const isCorked = segments.length > 1;
+    if (isCorked) socket.cork();
     for (const { slab, start, end } of segments) {
+      const took = sendNow(this.#input, slab.bytes, start, end - start);
+      if (took === end - start) {
+        this.#onSent();
+        continue;
+      }
       const { buffer, byteOffset } = slab.bytes;
-      socket.write(new Uint8Array(buffer, byteOffset + start, end - start), this.#sent);
+      const from = start + took;
+      socket.write(new Uint8Array(buffer, byteOffset + from, end - from), this.#sent);
     }
-    if (segments.length > 1) socket.uncork();
+    if (isCorked) socket.uncork();
   }
 
   #onSent(): void {
-    if (this.#socketClosed || this.#socket.destroyed) return;
     this.#sentCount += 1;
     this.#account.free(this.#replies.sent());
-    if (this.#blocked) this.#pump();
   }
 
   #schedule(): void {
@@ -372,7 +386,11 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
       return;
     }
     if (this.#socket.destroyed) return;
-    if (this.#replies.readyBytes > 0) this.#flush();
+    if (this.#replies.readyBytes > 0) {
+      this.#flush();
+      // What was sent at once tells nobody: room may be there now.
+      if (this.#blocked && this.#replies.unsentBytes === 0) this.#schedule();
+    }
     if (this.#phase === "open") {
       if (this.#blocked !== this.#paused) this.#setPaused(this.#blocked);
     } else if (this.#underWay === 0 && !this.#ended) {

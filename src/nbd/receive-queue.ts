@@ -46,13 +46,13 @@ export class ReceiveQueue {
 
   /** Sets `view` and `viewAt` to the next `length` bytes, at most 32, without consuming them. */
   locate(length: number): void {
-    assert(length <= this.#available, `${length} bytes of ${this.#available} located`);
+    assert(length <= this.#available, "more bytes were located than received");
     if (this.#headAt + length <= this.#head.length) {
       this.view = this.#headView;
       this.viewAt = this.#headAt;
       return;
     }
-    assert(length <= SCRATCH_BYTES, `${length} bytes do not fit the scratch buffer`);
+    assert(length <= SCRATCH_BYTES, "a message does not fit the scratch buffer");
     this.#scratch ??= new Uint8Array(SCRATCH_BYTES);
     this.#copy(this.#scratch, length);
     this.view = new DataView(this.#scratch.buffer);
@@ -72,7 +72,7 @@ export class ReceiveQueue {
    * they lie in, each to be released once per piece.
    */
   takePieces(length: number, into: Uint8Array[], kept: InputBlock[]): void {
-    assert(length <= this.#available, `${length} bytes of ${this.#available} taken`);
+    assert(length <= this.#available, "more bytes were taken than received");
     let left = length;
     while (left > 0) {
       const head = this.#head;

@@ -3,6 +3,8 @@
  * ends peers that stall, and closes exports. It knows exports only through the directory.
  */
 import { createServer, type Server, type Socket } from "node:net";
+// Imported: Node looks the global up anew, through a getter, at every use.
+import { performance } from "node:perf_hooks";
 import type { Logger } from "../common/log.ts";
 import { silentLogger } from "../common/log.ts";
 import { addressText, bindServer, type NbdAddress } from "./address-driver.ts";

@@ -9,17 +9,33 @@ import { type InputBlock, type InputBlockPool, InputBuffer } from "./input-block
 /** Gets each chunk with the block it lies in, null when its memory is its own. */
 export type ChunkSink = (chunk: Uint8Array, block: InputBlock | null) => void;
 
-/** The part of a net.Socket that Node keeps to itself: the libuv handle under it. */
+/** The libuv handle under a socket; its `fd` is -1 once it is closed. */
+interface StreamHandle {
+  readonly fd?: number;
+}
+
+/** The part of a net.Socket that Node keeps to itself. */
 interface HandleHolder {
-  _handle: object | null;
+  _handle: StreamHandle | null;
 }
 
 export class SocketInput {
   readonly socket: Socket;
+  readonly #handle: StreamHandle | null;
   #sink: ChunkSink | null = null;
 
-  private constructor(makeSocket: (input: SocketInput) => Socket) {
+  private constructor(makeSocket: (input: SocketInput) => Socket, handle: StreamHandle | null) {
     this.socket = makeSocket(this);
+    this.#handle = handle;
+  }
+
+  /**
+   * The descriptor to write to without the stream's help, or -1: the socket is closed, or what goes
+   * out must pass through it (TLS). Ask again before each use: the number is somebody else's after.
+   */
+  get fd(): number {
+    if (this.#handle === null || this.socket.destroyed) return -1;
+    return this.#handle.fd ?? -1;
   }
 
   /** Any socket, by its `data` events. It is read from `deliverTo` on. */
@@ -28,7 +44,7 @@ export class SocketInput {
       socket.on("data", (chunk: Uint8Array) => input.#sink?.(chunk, null));
       socket.pause();
       return socket;
-    });
+    }, null);
   }
 
   /**
@@ -58,7 +74,7 @@ export class SocketInput {
       socket.on("close", () => buffer.close());
       socket.pause();
       return socket;
-    });
+    }, handle);
   }
 
   /** Delivers to `sink` from now on and reads; null: reads nothing. */

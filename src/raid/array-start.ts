@@ -212,6 +212,7 @@ const idleState = (input: StartInput) => ({
   nextToken: 1,
   now: input.now,
   lastSweepAt: input.now,
+  sweepsPutOff: 0,
   quietSince: input.now,
   lastStarted: 0,
   lastOperations: 0,

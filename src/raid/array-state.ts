@@ -237,6 +237,8 @@ export interface ArrayState {
   nextToken: number;
   now: number;
   lastSweepAt: number;
+  /** Sweeps in a row that had bits to clear and left them, because the array was busy. */
+  sweepsPutOff: number;
   quietSince: number;
   lastStarted: number;
   lastOperations: number;

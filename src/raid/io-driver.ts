@@ -73,6 +73,7 @@ export class ArrayIo {
   /** Writes waiting for a region or for an overlapping write, in order of arrival. */
   #waiting: WriteRequest[] = [];
   #retryQueued = false;
+  readonly #onLegsDone = (request: WriteRequest): void => this.#legsDone(request);
   readonly #regionWaits = new Set<number>();
   #open = 0;
   #idle: ((value: undefined) => void) | null = null;
@@ -128,8 +129,10 @@ export class ArrayIo {
   read(target: Uint8Array, offset: number, complete: IoCompletion): void {
     if (this.#closed) return complete(IO_ESHUTDOWN);
     this.#state.countOperation(this.#worker);
+    const tried = this.#reads.readNow(target, offset);
+    if (tried === null) return complete(IO_OK);
     this.#open++;
-    this.#reads.read(target, offset, (errno) => {
+    this.#reads.read(target, offset, tried, (errno) => {
       this.#leave();
       complete(errno);
     });
@@ -240,27 +243,29 @@ export class ArrayIo {
     if (state.run !== RUN_ACTIVE) {
       return this.#finish(request, state.run === RUN_READ_ONLY ? IO_EPERM : IO_EIO);
     }
-    if (!this.#permitted(request)) return this.#park(request);
-    for (const slow of this.#slowWrites) {
-      if (writesOverlap(slow, request)) {
-        this.#waiting.push(request);
-        return;
-      }
+    if (this.#slowWrites.size > 0 && this.#overlapsSlow(request)) {
+      this.#waiting.push(request);
+      return;
     }
     const contended = this.#locks.tryAcquire(request.offset, request.length);
     if (contended >= 0) {
       this.#waiting.push(request);
       return this.#awaitRegion(contended);
     }
-    // A leg may have become blocked since: its state counts only under the region lock.
+    // Under the region lock: only there does the state of the legs count.
     if (!this.#permitted(request)) {
       this.#locks.release(request.offset, request.length);
       return this.#park(request);
     }
-    const isDone = this.#writes.write(request, this.#seenLegs, () => this.#legsDone(request));
+    const isDone = this.#writes.write(request, this.#seenLegs, this.#onLegsDone);
     if (!isDone || request.failures.length + request.healed.length > 0)
       this.#slowWrites.add(request);
     if (isDone) this.#legsDone(request);
+  }
+
+  #overlapsSlow(request: WriteRequest): boolean {
+    for (const slow of this.#slowWrites) if (writesOverlap(slow, request)) return true;
+    return false;
   }
 
   #permitted(request: WriteRequest): boolean {
@@ -338,7 +343,7 @@ export class ArrayIo {
 
   #written(request: WriteRequest): void {
     this.#locks.release(request.offset, request.length);
-    this.#slowWrites.delete(request);
+    if (this.#slowWrites.size > 0) this.#slowWrites.delete(request);
     this.#retrySoon();
     if (!isWritten(request)) return this.#finish(request, IO_EIO);
     if (!request.fua) return this.#finish(request, IO_OK);

@@ -17,7 +17,8 @@ import { IO_EIO, IO_OK, type IoCompletion } from "./write-request.ts";
 /** Pieces that a read falls apart into when no leg has all of it. Source: raid1.c, 4 KiB. */
 const PIECE_BYTES = 4096;
 
-interface Tried {
+/** A leg that could not be read. */
+export interface Tried {
   readonly leg: number;
   readonly message: string;
 }
@@ -40,9 +41,27 @@ export class LegReads {
     this.#balance = new ReadBalance(state, (leg) => legs.device(leg)?.sync != null);
   }
 
-  read(target: Uint8Array, offset: number, complete: IoCompletion): void {
+  /**
+   * Reads at once if a mirror's leg can be: null. Else what was tried in vain, for `read` to go on
+   * from.
+   */
+  readNow(target: Uint8Array, offset: number): readonly Tried[] | null {
+    if (!this.#state.map.isMirror) return NOTHING_TRIED;
+    const leg = this.#balance.quickLeg(offset, target.length);
+    const sync = leg < 0 ? null : (this.#legs.device(leg)?.sync ?? null);
+    if (sync === null) return NOTHING_TRIED;
+    try {
+      sync.read(target, this.#legs.position(leg, offset));
+      return null;
+    } catch (error) {
+      return [{ leg, message: messageOf(error) }];
+    }
+  }
+
+  /** `tried`: what `readNow` gave for a mirror. */
+  read(target: Uint8Array, offset: number, tried: readonly Tried[], complete: IoCompletion): void {
     const { map } = this.#state;
-    if (map.isMirror) return this.#from(target, offset, null, NOTHING_TRIED, complete);
+    if (map.isMirror) return this.#from(target, offset, null, tried, complete);
     const extents = map.extents(offset, target.length);
     let open = extents.length;
     let worst = IO_OK;
@@ -121,7 +140,7 @@ export class LegReads {
       (Math.floor((offset + from) / PIECE_BYTES) + 1) * PIECE_BYTES - offset,
       target.length,
     );
-    this.read(target.subarray(from, upTo), offset + from, (errno) => {
+    this.read(target.subarray(from, upTo), offset + from, NOTHING_TRIED, (errno) => {
       if (errno !== IO_OK || upTo === target.length) return complete(errno);
       queueMicrotask(() => this.#inPieces(target, offset, upTo, complete));
     });

@@ -42,6 +42,13 @@ import {
 } from "./metadata-phases.ts";
 import { LEG_IN_SYNC, LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
 import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE } from "./superblock-fields.ts";
+import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
+
+/**
+ * Sweeps that a busy array is let off, one after the other. Choice: with md's 5 s this is when
+ * Linux writes dirty pages back by itself (dirty_expire_centisecs, 30 s): little is left to flush.
+ */
+const SWEEPS_PUT_OFF_MAX = 6;
 
 /** Starts the next transaction if work waits and none is under way. */
 export const pumpMetadata = (state: ArrayState): void => {
@@ -237,6 +244,19 @@ const startBits = (state: ArrayState): void => {
   begin(state, "bits", work, [bitmapPhase]);
 };
 
+/**
+ * Clearing a bit flushes every leg, which costs whoever writes elsewhere just now; so a sweep of a
+ * busy array is put off a few times. A bit that stays set longer costs a resync of its chunk after
+ * a crash, no more.
+ */
+const isPutOff = (state: ArrayState, bitmap: WriteIntentBitmap): boolean => {
+  const sweepMs = bitmap.superblock.daemonSleepSeconds * 1000;
+  const isBusy = state.now - state.quietSince < sweepMs;
+  state.sweepsPutOff =
+    isBusy && state.sweepsPutOff < SWEEPS_PUT_OFF_MAX ? state.sweepsPutOff + 1 : 0;
+  return state.sweepsPutOff > 0;
+};
+
 /** Clears the bits of chunks nobody wrote for two sweeps; only while nothing else is under way. */
 export const startSweep = (state: ArrayState, force: boolean): boolean => {
   const bitmap = state.bitmap;
@@ -245,6 +265,7 @@ export const startSweep = (state: ArrayState, force: boolean): boolean => {
   // Three passes age every untouched bit, as md's shutdown does.
   for (let pass = 0; force && pass < 2; pass++) candidates = bitmap.sweep();
   if (degradedCount(state) > 0 || candidates.length === 0) return false;
+  if (!force && isPutOff(state, bitmap)) return false;
   const withdrawn = bitmap.withdraw(candidates);
   if (withdrawn.length === 0) return false;
   const headerPhase = (now: ArrayState): Phase => {

@@ -33,8 +33,9 @@ const WRITE_MOSTLY = 2;
 export class ReadBalance {
   readonly #state: SharedArrayState;
   readonly #isQuick: (leg: number) => boolean;
-  /** In-sync legs in order of raid slots, as of `#epoch`. */
+  /** In-sync legs in order of raid slots, as of `#epoch`; and those not write-mostly. */
   #inSync: number[] = [];
+  #preferred: number[] = [];
   #epoch = -1;
   #heldBack = false;
   #ordered = false;
@@ -117,6 +118,25 @@ export class ReadBalance {
     return this.#choice;
   }
 
+  /**
+   * The leg that `choose` would take of a mirror, or -1 unless every leg it would look at can be
+   * read at once and has no bad blocks: the common case, answered without a second look.
+   */
+  quickLeg(offset: number, length: number): number {
+    this.#refresh();
+    const isFree = this.#isFree(offset + length);
+    this.#heldBack = false;
+    this.#ordered = !isFree;
+    const legs = isFree ? this.#preferred : this.#inSync;
+    const looked = isFree ? legs.length : Math.min(legs.length, 1);
+    for (let index = 0; index < looked; index++) {
+      const leg = legs[index] ?? 0;
+      if (this.#state.badBlocks(leg).count > 0 || !this.#isQuick(leg)) return -1;
+    }
+    if (looked === 0) return -1;
+    return legs[Math.floor(offset / READ_STRIPE_BYTES) % looked] ?? -1;
+  }
+
   /** False where the copies may differ: the first one is then everybody's. */
   #isFree(end: number): boolean {
     const synced = this.#state.syncedMib;
@@ -155,5 +175,8 @@ export class ReadBalance {
       for (const leg of [slot, slot + map.raidSlots])
         if (this.#state.leg(leg) === LEG_IN_SYNC) this.#inSync.push(leg);
     }
+    this.#preferred = this.#inSync.filter(
+      (leg) => (this.#state.flags(leg) & LEG_WRITE_MOSTLY) === 0,
+    );
   }
 }

@@ -30,6 +30,8 @@ const PREFETCH_MAX_BYTES = 8 * PIECE_BYTES;
 /** Where an export finds its array: another I/O path after each change of the array. */
 export interface ExportedArray {
   readonly io: ArrayIo;
+  /** The I/O path when requests may go to it at once, else null: use `submit`. */
+  readonly ready: ArrayIo | null;
   readonly hasBitmap: boolean;
   /** Runs the request, now or once a change under way is done. */
   submit(request: (io: ArrayIo) => void): void;
@@ -50,11 +52,15 @@ export class ArrayExport implements ExportBackend {
   }
 
   read(target: Uint8Array, offset: number, complete: Completion): void {
-    this.#array.submit((io) => io.read(target, offset, complete));
+    const { ready } = this.#array;
+    if (ready !== null) ready.read(target, offset, complete);
+    else this.#array.submit((io) => io.read(target, offset, complete));
   }
 
   write(source: readonly Uint8Array[], offset: number, fua: boolean, complete: Completion): void {
-    this.#array.submit((io) => io.write(source, offset, fua, complete));
+    const { ready } = this.#array;
+    if (ready !== null) ready.write(source, offset, fua, complete);
+    else this.#array.submit((io) => io.write(source, offset, fua, complete));
   }
 
   flush(complete: Completion): void {

@@ -1,5 +1,7 @@
 /** Opens a member the way every thread does: the file or device, then the layers over it. */
 
+// Imported: Node looks the global up anew, through a getter, at every use.
+import { performance } from "node:perf_hooks";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { AdaptiveDevice } from "../hal/layers/adaptive-device.ts";
 import { FaultDevice, FaultSwitch } from "../hal/layers/fault-device.ts";

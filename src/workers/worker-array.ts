@@ -61,6 +61,10 @@ export class WorkerArray {
     return this.#io;
   }
 
+  get ready(): ArrayIo | null {
+    return this.#held === null ? this.#io : null;
+  }
+
   get hasBitmap(): boolean {
     return this.#hasBitmap;
   }

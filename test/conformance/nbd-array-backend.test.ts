@@ -17,7 +17,7 @@ const exportFactory =
     const [io] = array.workers;
     if (io === undefined) throw new Error("an array has I/O paths");
     const backend = new ArrayExport(
-      { io, hasBitmap: true, submit: (request) => request(io) },
+      { io, ready: io, hasBitmap: true, submit: (request) => request(io) },
       { readOnly: false },
     );
     let isClosed = false;

@@ -156,7 +156,7 @@ qemuTest(
     expectTaken(board, 56 * MIB);
     await qemuIo("write -z -u -n 50M 4M", "flush");
     expectTaken(board, 52 * MIB);
-    // The map comes before the reads: zeroes with space that are in the page cache are data to Linux.
+    // The map before the reads: zeroes with space that are in the page cache are data to Linux.
     assert.equal(await dataOf(board), [
       [16 * MIB, 4 * MIB],
       [28 * MIB, 12 * MIB],

@@ -13,7 +13,10 @@ const MIB = 1024 * KIB;
 const PAGE = 4096;
 
 const exportOf = (io: ArrayIo): ArrayExport =>
-  new ArrayExport({ io, hasBitmap: true, submit: (request) => request(io) }, { readOnly: false });
+  new ArrayExport(
+    { io, ready: io, hasBitmap: true, submit: (request) => request(io) },
+    { readOnly: false },
+  );
 
 /** Records the calls of a leg's device as `zero 0+512 unmap`, `flush`. */
 const recordCalls = (bench: IoBench, leg: number): string[] => {
@@ -91,6 +94,7 @@ test("each piece goes to the array as it is then, though it was changed in betwe
       get io() {
         return before.io;
       },
+      ready: null,
       hasBitmap: true,
       // Looking whether holes can be made, then two pieces.
       submit: (request) => request(turn++ < 2 ? before.io : after.io),
