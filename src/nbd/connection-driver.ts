@@ -12,6 +12,7 @@
  */
 import type { Socket } from "node:net";
 import { assert } from "../common/assert.ts";
+import type { BusyPoll } from "./busy-poll-driver.ts";
 import {
   NBD_CMD_DISC,
   NBD_CMD_READ,
@@ -44,6 +45,7 @@ export interface ConnectionSurroundings {
   readonly statistics: IoStatistics;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
+  readonly poll: BusyPoll;
 }
 
 /** What the parser does next. */
@@ -196,7 +198,9 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
   #onData(chunk: Uint8Array, block: InputBlock | null): void {
     if (this.#phase !== "open") return;
     this.#received.push(chunk, block);
+    const { poll } = this.#around;
     this.#pump();
+    if (this.#underWay === 0) poll.rest(this.#lookAt);
   }
 
   /** Parses and dispatches as far as bytes and limits allow, then sends what is ready. */
@@ -204,6 +208,7 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
     if (this.#pumping) return;
     this.#pumping = true;
     this.#lookAt = this.#around.now();
+    this.#around.poll.arrived(this.#lookAt);
     let next = PARSE_NEXT;
     while (next === PARSE_NEXT && this.#phase === "open") next = this.#step();
     this.#blocked = next === AWAIT_ROOM;

@@ -8,6 +8,7 @@ import { performance } from "node:perf_hooks";
 import type { Logger } from "../common/log.ts";
 import { silentLogger } from "../common/log.ts";
 import { addressText, bindServer, type NbdAddress } from "./address-driver.ts";
+import { BusyPoll } from "./busy-poll-driver.ts";
 import { type ConnectionSurroundings, NbdConnection } from "./connection-driver.ts";
 import type { ExportDirectory } from "./export-backend.ts";
 import { HandshakeDriver, type HandshakeResult } from "./handshake-driver.ts";
@@ -94,12 +95,14 @@ export class NbdServer {
     this.#idPrefix = options.idPrefix ?? "";
     this.#logger = options.logger ?? silentLogger;
     this.#budget = new PayloadBudget(this.#limits.budgetBytes);
+    const now = (): number => performance.now();
     this.#surroundings = {
       limits: this.#limits,
       budget: this.#budget,
       slabs: new SlabPool(allocate),
       statistics: new IoStatistics(),
-      now: () => performance.now(),
+      now,
+      poll: new BusyPoll(now),
     };
   }
 
