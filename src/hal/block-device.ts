@@ -18,7 +18,11 @@ import { assert } from "../common/assert.ts";
  * Each throws `CodedError` on failure. They block the calling thread for as long as the I/O takes.
  */
 export interface SyncCalls {
-  read(target: Uint8Array, offset: number): void;
+  /**
+   * False when the bytes are not at hand (a cold page cache): nothing was waited for, the target
+   * holds anything, and the asynchronous `read` is the way to them.
+   */
+  read(target: Uint8Array, offset: number): boolean;
   /** Writes the pieces one after the other at consecutive positions starting at `offset`. */
   write(source: readonly Uint8Array[], offset: number): void;
   flush(): void;

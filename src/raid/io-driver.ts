@@ -129,10 +129,9 @@ export class ArrayIo {
   read(target: Uint8Array, offset: number, complete: IoCompletion): void {
     if (this.#closed) return complete(IO_ESHUTDOWN);
     this.#state.countOperation(this.#worker);
-    const tried = this.#reads.readNow(target, offset);
-    if (tried === null) return complete(IO_OK);
+    if (this.#reads.readNow(target, offset)) return complete(IO_OK);
     this.#open++;
-    this.#reads.read(target, offset, tried, (errno) => {
+    this.#reads.read(target, offset, (errno) => {
       this.#leave();
       complete(errno);
     });

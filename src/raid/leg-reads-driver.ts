@@ -17,8 +17,7 @@ import { IO_EIO, IO_OK, type IoCompletion } from "./write-request.ts";
 /** Pieces that a read falls apart into when no leg has all of it. Source: raid1.c, 4 KiB. */
 const PIECE_BYTES = 4096;
 
-/** A leg that could not be read. */
-export interface Tried {
+interface Tried {
   readonly leg: number;
   readonly message: string;
 }
@@ -33,6 +32,9 @@ export class LegReads {
   readonly #legs: LegHandles;
   readonly #link: IoLink;
   readonly #balance: ReadBalance;
+  /** The leg that `readNow` looked at last, -1 for none, and why it could not be read. */
+  #looked = -1;
+  #lookedError: string | null = null;
 
   constructor(state: SharedArrayState, legs: LegHandles, link: IoLink) {
     this.#state = state;
@@ -41,28 +43,46 @@ export class LegReads {
     this.#balance = new ReadBalance(state, (leg) => legs.device(leg)?.sync != null);
   }
 
-  /**
-   * Reads at once if a mirror's leg can be: null. Else what was tried in vain, for `read` to go on
-   * from.
-   */
-  readNow(target: Uint8Array, offset: number): readonly Tried[] | null {
-    if (!this.#state.map.isMirror) return NOTHING_TRIED;
+  /** True when it could be read at once, the common case of a mirror; else `read` does it. */
+  readNow(target: Uint8Array, offset: number): boolean {
+    this.#looked = -1;
+    this.#lookedError = null;
+    if (!this.#state.map.isMirror) return false;
     const leg = this.#balance.quickLeg(offset, target.length);
     const sync = leg < 0 ? null : (this.#legs.device(leg)?.sync ?? null);
-    if (sync === null) return NOTHING_TRIED;
+    if (sync === null) return false;
+    this.#looked = leg;
     try {
-      sync.read(target, this.#legs.position(leg, offset));
-      return null;
+      return sync.read(target, this.#legs.position(leg, offset));
     } catch (error) {
-      return [{ leg, message: messageOf(error) }];
+      this.#lookedError = messageOf(error);
+      return false;
     }
   }
 
-  /** `tried`: what `readNow` gave for a mirror. */
-  read(target: Uint8Array, offset: number, tried: readonly Tried[], complete: IoCompletion): void {
+  /** Right AFTER `readNow` of the same range gave false. */
+  read(target: Uint8Array, offset: number, complete: IoCompletion): void {
     const { map } = this.#state;
-    if (map.isMirror) return this.#from(target, offset, null, tried, complete);
-    const extents = map.extents(offset, target.length);
+    if (!map.isMirror) return this.#readExtents(target, offset, complete);
+    const leg = this.#looked;
+    const message = this.#lookedError;
+    const device = this.#legs.device(leg);
+    if (message !== null) this.#from(target, offset, null, [{ leg, message }], complete);
+    else if (device === null) this.#from(target, offset, null, NOTHING_TRIED, complete);
+    else
+      this.#slowly(
+        device,
+        { leg, position: offset },
+        target,
+        offset,
+        null,
+        NOTHING_TRIED,
+        complete,
+      );
+  }
+
+  #readExtents(target: Uint8Array, offset: number, complete: IoCompletion): void {
+    const extents = this.#state.map.extents(offset, target.length);
     let open = extents.length;
     let worst = IO_OK;
     if (open === 0) return complete(IO_OK);
@@ -95,23 +115,21 @@ export class LegReads {
       if (isWhole && lacksSpot) return this.#inPieces(target, offset, 0, complete);
       return complete(IO_EIO);
     }
-    const position = this.#legs.position(choice.leg, choice.position);
-    const { sync } = device;
-    if (sync === null)
-      return this.#slowly(device, choice, position, target, offset, extent, tried, complete);
+    let isDone = false;
     try {
-      sync.read(target, position);
+      const position = this.#legs.position(choice.leg, choice.position);
+      isDone = device.sync?.read(target, position) ?? false;
     } catch (error) {
       const failed = { leg: choice.leg, message: messageOf(error) };
       return this.#from(target, offset, extent, [...tried, failed], complete);
     }
-    this.#done(target, offset, tried, complete);
+    if (isDone) this.#done(target, offset, tried, complete);
+    else this.#slowly(device, choice, target, offset, extent, tried, complete);
   }
 
   #slowly(
     device: BlockDevice,
     choice: LegChoice,
-    position: number,
     target: Uint8Array,
     offset: number,
     extent: Extent | null,
@@ -121,7 +139,7 @@ export class LegReads {
     // The choice object is used again by the next one.
     const { leg } = choice;
     this.#legs.use(leg);
-    device.read(target, position).then(
+    device.read(target, this.#legs.position(leg, choice.position)).then(
       () => {
         this.#legs.free(leg);
         this.#done(target, offset, tried, complete);
@@ -140,10 +158,13 @@ export class LegReads {
       (Math.floor((offset + from) / PIECE_BYTES) + 1) * PIECE_BYTES - offset,
       target.length,
     );
-    this.read(target.subarray(from, upTo), offset + from, NOTHING_TRIED, (errno) => {
+    const done: IoCompletion = (errno) => {
       if (errno !== IO_OK || upTo === target.length) return complete(errno);
       queueMicrotask(() => this.#inPieces(target, offset, upTo, complete));
-    });
+    };
+    const piece = target.subarray(from, upTo);
+    if (this.readNow(piece, offset + from)) done(IO_OK);
+    else this.read(piece, offset + from, done);
   }
 
   #done(target: Uint8Array, offset: number, tried: readonly Tried[], complete: IoCompletion): void {

@@ -65,7 +65,9 @@ export const pathsOf = (device: BlockDevice): Path[] => {
   if (sync === null) return [later];
   const atOnce: Path = {
     name: "synchronous",
-    read: async (target, offset) => sync.read(target, offset),
+    read: async (target, offset) => {
+      if (!sync.read(target, offset)) await device.read(target, offset);
+    },
     write: async (source, offset) => sync.write(source, offset),
     flush: async () => sync.flush(),
   };

@@ -255,6 +255,7 @@ export class ModelDevice implements BlockDevice {
       read: (target, offset) => {
         this.#check(offset, target.length);
         medium.read(target, offset);
+        return true;
       },
       write: (pieces, offset) => {
         this.#check(offset, lengthOf(pieces));

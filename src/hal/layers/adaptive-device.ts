@@ -24,8 +24,9 @@ export class AdaptiveDevice extends DeviceLayer {
     this.#timed = {
       read: (target, offset) => {
         const began = nowMs();
-        syncCallsOf(inner).read(target, offset);
+        const isDone = syncCallsOf(inner).read(target, offset);
         this.#judge(began);
+        return isDone;
       },
       write: (source, offset) => {
         const began = nowMs();

@@ -115,8 +115,10 @@ export class FaultDevice extends DeviceLayer {
     this.#delay = delay;
     this.#sync = {
       read: (target, offset) => {
+        // What is not at hand is counted when it is read.
+        if (!syncCallsOf(inner).read(target, offset)) return false;
         this.#fail("read-error", "read", offset, target.length);
-        syncCallsOf(inner).read(target, offset);
+        return true;
       },
       write: (source, offset) => {
         this.#fail("write-error", "write", offset, lengthOf(source));

@@ -9,9 +9,11 @@ import { CodedError } from "../../common/errors.ts";
 import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
 import { checkRange } from "../device-range.ts";
 import { type BlockQueue, readBlockQueue } from "./block-queue.ts";
+import { FileReads } from "./file-reads.ts";
 import { FileSpace } from "./file-space.ts";
 import { loadNativeCalls, type NativeCalls } from "./native-calls.ts";
-import { Turnstile } from "./turnstile.ts";
+import { loadNativeReads, type NativeReads } from "./native-reads.ts";
+import { POOL_CALLS_MAX, Turnstile } from "./turnstile.ts";
 
 const errnoOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "EIO";
@@ -42,6 +44,8 @@ export interface OpenFileOptions {
   readonly exclusive?: boolean;
   /** Where the native calls come from; `loadNativeCalls` unless told otherwise. */
   readonly nativeCalls?: () => Promise<NativeCalls | null>;
+  /** Likewise the native reads; `loadNativeReads` unless told otherwise. */
+  readonly nativeReads?: () => Promise<NativeReads | null>;
 }
 
 export class FileBlockDevice implements BlockDevice {
@@ -51,14 +55,22 @@ export class FileBlockDevice implements BlockDevice {
   readonly readOnly: boolean;
   readonly sync: SyncCalls;
   readonly #fd: number;
-  readonly #turnstile = new Turnstile();
+  readonly #turnstile = new Turnstile(POOL_CALLS_MAX);
+  readonly #reads: FileReads;
   readonly #queue: BlockQueue | null;
   readonly #space: FileSpace;
   #open = true;
 
-  private constructor(path: string, fd: number, stat: fs.Stats, options: OpenFileOptions) {
+  private constructor(
+    path: string,
+    fd: number,
+    stat: fs.Stats,
+    options: OpenFileOptions,
+    native: NativeReads | null,
+  ) {
     this.name = path;
     this.#fd = fd;
+    this.#reads = new FileReads(fd, native, this.#turnstile);
     this.#queue = stat.isBlockDevice() ? readBlockQueue(stat.rdev) : null;
     this.sizeBytes = this.#queue?.sizeBytes ?? stat.size;
     this.logicalBlockSize = this.#queue?.logicalBlockSize ?? 512;
@@ -89,7 +101,8 @@ export class FileBlockDevice implements BlockDevice {
         cause: error,
       });
     }
-    const device = new FileBlockDevice(path, fd, fs.fstatSync(fd), options);
+    const native = await (options.nativeReads ?? loadNativeReads)();
+    const device = new FileBlockDevice(path, fd, fs.fstatSync(fd), options, native);
     if (!device.readOnly) await device.#space.learn();
     return device;
   }
@@ -104,20 +117,13 @@ export class FileBlockDevice implements BlockDevice {
 
   async read(target: Uint8Array, offset: number): Promise<void> {
     this.#check(target.length, offset, false);
-    await this.#turnstile.run(() => this.#readAll(target, offset));
-  }
-
-  async #readAll(target: Uint8Array, offset: number): Promise<void> {
-    let at = 0;
-    while (at < target.length) {
-      const got = await new Promise<number>((resolve, reject) => {
-        fs.read(this.#fd, target, at, target.length - at, offset + at, (error, bytes) =>
-          error === null ? resolve(bytes) : reject(ioError("read", this.name, error)),
-        );
-      });
-      if (got === 0) throw this.#short();
-      at += got;
+    let isWhole: boolean;
+    try {
+      isWhole = await this.#reads.read(target, offset);
+    } catch (error) {
+      throw ioError("read", this.name, error);
     }
+    if (!isWhole) throw this.#short();
   }
 
   async write(source: readonly Uint8Array[], offset: number): Promise<void> {
@@ -202,21 +208,20 @@ export class FileBlockDevice implements BlockDevice {
   async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
+    this.#reads.close();
     fs.closeSync(this.#fd);
   }
 
-  #readSync(target: Uint8Array, offset: number): void {
+  #readSync(target: Uint8Array, offset: number): boolean {
     this.#check(target.length, offset, false);
-    let at = 0;
+    let outcome: "done" | "not-at-hand" | "short";
     try {
-      while (at < target.length) {
-        const got = fs.readSync(this.#fd, target, at, target.length - at, offset + at);
-        if (got === 0) throw this.#short();
-        at += got;
-      }
+      outcome = this.#reads.readNow(target, offset);
     } catch (error) {
-      throw error instanceof CodedError ? error : ioError("read", this.name, error);
+      throw ioError("read", this.name, error);
     }
+    if (outcome === "short") throw this.#short();
+    return outcome === "done";
   }
 
   #writeSync(source: readonly Uint8Array[], offset: number): void {

@@ -2,11 +2,12 @@
  * System calls that Node has no binding of: zeroing a range without data, and asking where a file
  * has holes. They run on the same threads as the asynchronous calls of node:fs.
  *
- * The calls come through `koffi`, a native addon, and the product does without when it cannot be
- * loaded: nothing is punched, zeroes are written as data, everything counts as data.
+ * Without the native library nothing is punched, zeroes are written as data, everything counts as
+ * data.
  */
 
 import { getSystemErrorName } from "node:util";
+import { loadNativeLibrary, type NativeLibrary } from "./native-library.ts";
 
 /** Each rejects with an Error whose `code` names the errno. Positions and lengths are bytes. */
 export interface NativeCalls {
@@ -36,19 +37,10 @@ const FALLOC_FL_ZERO_RANGE = 0x10;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
-/**
- * Calls of one thread under way at once; one more throws. Choice: far above what the handles of a
- * thread let through together, each a few.
- */
-const CALLS_MAX = 4096;
-
 /** A C function that returns an integer, -1 with errno set when it failed. */
 type IntegerCall = (...args: readonly number[]) => Promise<number>;
 
-async function bindCalls(): Promise<NativeCalls> {
-  const { default: koffi } = await import("koffi");
-  koffi.config({ max_async_calls: CALLS_MAX });
-  const program = koffi.load(null);
+function bindCalls({ program, errno }: NativeLibrary): NativeCalls {
   const bind = (prototype: string): IntegerCall => {
     const call = program.func(prototype);
     return (...args) =>
@@ -57,7 +49,7 @@ async function bindCalls(): Promise<NativeCalls> {
           if (failure !== null) reject(failure);
           else if (result >= 0) resolve(result);
           else {
-            const code = getSystemErrorName(-koffi.errno());
+            const code = getSystemErrorName(-errno());
             reject(Object.assign(new Error(`system call failed: ${code}`), { code }));
           }
         });
@@ -94,6 +86,6 @@ let bound: Promise<NativeCalls | null> | undefined;
  * (1 MiB 0.4 ms, 1 GiB 2 s), so nothing here is synchronous. Source: measured, ext4, Linux 6.18.
  */
 export const loadNativeCalls = (): Promise<NativeCalls | null> => {
-  bound ??= bindCalls().catch(() => null);
+  bound ??= loadNativeLibrary().then((library) => (library === null ? null : bindCalls(library)));
   return bound;
 };

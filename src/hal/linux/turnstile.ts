@@ -1,15 +1,20 @@
 /** Bounds the asynchronous calls that one handle has under way. */
 
 /**
- * Asynchronous calls of one handle under way at once. Choice: enough to keep a drive busy; a drive
- * that hangs holds this many threads of the process's pool and no more.
+ * Calls of one handle on the threads of the pool at once. Choice: enough to keep a drive busy; a
+ * drive that hangs holds this many threads of the process's pool and no more.
  */
-const CALLS_MAX = 8;
+export const POOL_CALLS_MAX = 8;
 
 /** Lets so many through at a time, the others in order of arrival. */
 export class Turnstile {
-  #free = CALLS_MAX;
+  #free: number;
   readonly #waiting: (() => void)[] = [];
+
+  /** `callsMax`: calls under way at once. */
+  constructor(callsMax: number) {
+    this.#free = callsMax;
+  }
 
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));

@@ -107,6 +107,7 @@ export class SimDevice implements BlockDevice {
       read: (target, offset) => {
         this.#check(offset, target.length);
         target.set(medium.current.subarray(offset, offset + target.length));
+        return true;
       },
       write: (source, offset) => medium.complete(this.#begin(source, offset)),
       flush: () => {

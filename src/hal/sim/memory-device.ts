@@ -35,7 +35,10 @@ export class MemoryDevice implements BlockDevice {
     this.punches = !this.readOnly && (options.punches ?? true);
     this.zeroesFast = !this.readOnly && (options.zeroesFast ?? true);
     const calls: SyncCalls = {
-      read: (target, offset) => this.#read(target, offset),
+      read: (target, offset) => {
+        this.#read(target, offset);
+        return true;
+      },
       write: (source, offset) => this.#write(source, offset),
       flush: () => this.#check(0, 0),
     };

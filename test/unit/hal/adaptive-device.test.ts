@@ -11,10 +11,10 @@ const setUp = () => {
   const memory = new MemoryDevice("m", new Uint8Array(8192));
   const calls = syncCallsOf(memory);
   const takesTime =
-    <A extends readonly unknown[]>(call: (...args: A) => void) =>
-    (...args: A): void => {
+    <A extends readonly unknown[], R>(call: (...args: A) => R) =>
+    (...args: A): R => {
       clock.now += clock.callMs;
-      call(...args);
+      return call(...args);
     };
   const sync: SyncCalls = {
     read: takesTime(calls.read),
