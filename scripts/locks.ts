@@ -1,8 +1,8 @@
 /**
  * `npm run locks -- [--operations N] [--from S] [--trace]`: random operations on the DLM, judged by
  * test/helpers/lock-oracle.ts, in sequences of 400 with seeds from S on. Prints every seed that
- * fails, with its last operations (`--trace`: all), and what the sequences went through. Exit code 0
- * only when no seed failed.
+ * fails, with its last operations (`--trace`: all), and what the sequences went through. Exit code
+ * 0 only when no seed failed.
  */
 import { parseArgs } from "node:util";
 import { Prng } from "../src/common/prng.ts";

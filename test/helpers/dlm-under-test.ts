@@ -1,4 +1,4 @@
-/** The product's DLM, and copies of it with one line broken, for the sequences of lock-sequence.ts */
+/** The product's DLM, and copies of it with one line broken, for lock-sequence.ts. */
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { callbacksSince } from "../../src/cluster/dlm/lock-callbacks.ts";

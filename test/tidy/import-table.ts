@@ -27,6 +27,8 @@ const HAL_LAYERS = /^src\/hal\/layers\//;
 const RAID = /^src\/raid\//;
 const NBD = /^src\/nbd\//;
 const CLUSTER = /^src\/cluster\//;
+/** The lock manager: knows nothing of arrays, members or networks. */
+const CLUSTER_DLM = /^src\/cluster\/dlm\//;
 const STORE = /^src\/store\//;
 const CONTROL = /^src\/control\//;
 const API = /^src\/api\//;
@@ -95,10 +97,17 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     node: ["worker_threads"],
   },
   { area: "nbd", files: NBD, may: [COMMON, CONSTANTS, HAL_PORTS], packages: [], node: "all" },
+  { area: "cluster/dlm", files: CLUSTER_DLM, may: [COMMON], packages: [], node: "none" },
   {
     area: "cluster",
     files: CLUSTER,
-    may: [COMMON, CONSTANTS, HAL_PORTS, /^src\/raid\/(cluster-ops|bitmap|.*-status)\.ts$/],
+    may: [
+      CLUSTER_DLM,
+      COMMON,
+      CONSTANTS,
+      HAL_PORTS,
+      /^src\/raid\/(cluster-ops|bitmap|.*-status)\.ts$/,
+    ],
     packages: [],
     node: "all",
   },

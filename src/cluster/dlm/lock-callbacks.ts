@@ -1,7 +1,7 @@
 /**
  * Which callbacks a lock's owner has to make, from the resource as it is now and from what was
  * delivered before. It does not matter which states in between the owner saw: counters in the lock
- * tell what is new. Source of what is dropped: fs/dlm/ast.c dlm_add_lkb_callback, dlm_callback_work.
+ * tell what is new. What is dropped: fs/dlm/ast.c dlm_add_lkb_callback, dlm_callback_work.
  */
 import { areCompatible, type LockMode, NL } from "./lock-mode.ts";
 import type { LockNotification } from "./lock-operation.ts";

@@ -63,7 +63,8 @@ export const complete = (
 
 /**
  * Tells the lock that it blocks `mode`. A watcher may see several BASTs as one: that one has the
- * last mode, unless an earlier one is above PR and higher. Source: fs/dlm/ast.c dlm_add_lkb_callback.
+ * last mode, unless an earlier one is above PR and higher.
+ * Source: fs/dlm/ast.c dlm_add_lkb_callback.
  */
 export const sendBast = (
   draft: LockDraft,

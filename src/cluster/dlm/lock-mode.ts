@@ -19,7 +19,7 @@ export const EX = 5;
 
 export type LockMode = 0 | 1 | 2 | 3 | 4 | 5;
 
-/** All modes, ascending. The order is numeric only: neither of CW and PR allows all of the other */
+/** All modes, ascending; of CW and PR neither allows what the other does. */
 export const LOCK_MODES: readonly LockMode[] = [NL, CR, CW, PR, PW, EX];
 
 /** The DLM's names, by mode. */

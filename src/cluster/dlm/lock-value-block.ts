@@ -1,7 +1,7 @@
 /**
  * How grants and unlocks move the value block: at the grant, not at the call, and only for VALBLK
- * of this very call. Source: fs/dlm/lock.c set_lvb_lock, set_lvb_unlock. There, VALBLK of an earlier
- * call counts for an unlock too; here a block that is not handed over is not written.
+ * of this very call. Source: fs/dlm/lock.c set_lvb_lock, set_lvb_unlock. There, VALBLK of an
+ * earlier call counts for an unlock too; here a block that is not handed over is not written.
  */
 import type { LockDraft, MutableLock } from "./lock-draft.ts";
 import { DLM_LKF_IVVALBLK, DLM_LKF_VALBLK, DLM_SBF_VALNOTVALID } from "./lock-flags.ts";

@@ -1,7 +1,7 @@
 /**
- * Slots of a lockspace's members: the lowest free number from 1, kept for life. Unlike the kernel's,
- * the slot of a failed member is not free before whoever recovers its bitmap says so: a newcomer
- * would take over, and clear, a bitmap that still tells what differs.
+ * Slots of a lockspace's members: the lowest free number from 1, kept for life. Unlike the
+ * kernel's, the slot of a failed member is not free before whoever recovers its bitmap says so: a
+ * newcomer would take over, and clear, a bitmap that still tells what differs.
  * Source: fs/dlm/member.c dlm_slots_assign.
  */
 import { assert } from "../../common/assert.ts";
