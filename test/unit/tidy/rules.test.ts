@@ -49,6 +49,8 @@ const RULES: Readonly<Record<string, RuleSamples>> = {
       ["src/raid/array-driver.ts", 'import { readFileSync } from "node:fs";'],
       ["src/raid/a.ts", 'import { B } from "../hal/linux/b.ts";'],
       ["src/nbd/a.ts", 'const b = await import("../raid/b.ts");'],
+      ["src/cluster/dlm/a.ts", 'import { b } from "../../raid/bitmap.ts";'],
+      ["src/cluster/dlm/a.ts", 'import { B } from "../b.ts";'],
       ["src/store/a.ts", 'import { f } from "fastify";'],
       ["src/control/a.ts", 'import Database from "better-sqlite3";'],
       ["src/control/a.ts", 'import { b } from "../raid/superblock.ts";'],
@@ -61,6 +63,8 @@ const RULES: Readonly<Record<string, RuleSamples>> = {
     good: [
       ["src/raid/a.ts", 'import { b } from "./b.ts";\nimport { c } from "../hal/c.ts";'],
       ["src/raid/array-driver.ts", 'import { Worker } from "node:worker_threads";'],
+      ["src/cluster/a.ts", 'import { B } from "./dlm/b.ts";'],
+      ["src/cluster/dlm/a.ts", 'import { B } from "../../common/b.ts";'],
       ["src/raid/a.ts", '// import "node:fs";\nconst text = "import x from \'node:fs\'";'],
       ["src/nbd/server-driver.ts", 'import { Socket } from "node:net";'],
       ["src/store/a.ts", 'import Database from "better-sqlite3";\nimport "../common/b.ts";'],

@@ -213,6 +213,77 @@ test("conversion deadlock with NODLCKWT: it waits, and a scan asks it to give wa
   `);
 });
 
+test("conversion deadlock in a scan: who is behind counts only when both block each other", () => {
+  tellLockStory(`
+    req a PR -> AST a ok PR
+    req b CR -> AST b ok CR
+    req n NL -> AST n ok NL
+    req z PR -> AST z ok PR
+    cvt a PW CONVDEADLK -> BAST z(PW)
+    cvt b CW -> BAST z(CW)
+    cvt n NL -> AST n ok NL, BAST z(PW)
+    show -> G z PR n NL | C a PR>PW b CR>CW
+  `);
+});
+
+test("conversion deadlock in a scan: demoted then, and its holders are told in the same scan", () => {
+  tellLockStory(`
+    req e PR -> AST e ok PR
+    req k PR -> AST k ok PR
+    req m CR -> AST m ok CR
+    cvt e EX CONVDEADLK -> BAST m(EX), BAST k(EX)
+    cvt k EX NODLCKWT -> -
+    cvt m CR -> AST m ok CR, BAST m(EX)
+    show -> G m CR | C e NL>EX k PR>EX
+  `);
+});
+
+test("a demoted conversion is tried again in place, before those that wait", () => {
+  tellLockStory(`
+    req a CW -> AST a ok CW
+    req b CW -> AST b ok CW
+    req x NL -> AST x ok NL
+    cvt b PR -> BAST a(PR)
+    cvt x EX -> BAST a(EX)
+    cvt a PR CONVDEADLK -> AST b ok PR, AST a ok PR sb=1, BAST a(EX), BAST b(EX)
+    show -> G a PR b PR | C x NL>EX
+  `);
+});
+
+test("a demoted conversion with HEADQUE queues last: it would wait for those behind it", () => {
+  tellLockStory(`
+    req a CR -> AST a ok CR
+    req b PR -> AST b ok PR
+    req z PR -> AST z ok PR
+    cvt a PW -> BAST z(PW), BAST b(PW)
+    cvt b EX HEADQUE+CONVDEADLK -> BAST z(EX)
+    show -> G z PR | C a CR>PW b NL>EX
+    unl z -> AST z EUNLOCK, AST a ok PW, BAST a(EX)
+  `);
+});
+
+test("a grant behind others lets those before it in", () => {
+  tellLockStory(`
+    req x NL -> AST x ok NL
+    req y CW -> AST y ok CW
+    req d CW -> AST d ok CW
+    cvt x PR -> BAST d(PR), BAST y(PR)
+    cvt y PR NODLCKWT -> BAST d(PR)
+    die d -> AST y ok PR, AST x ok PR
+  `);
+});
+
+test("the same mode again keeps its place among the granted, another goes first", () => {
+  tellLockStory(`
+    req a CR -> AST a ok CR
+    req b CR -> AST b ok CR
+    cvt a CR -> AST a ok CR
+    show -> G b CR a CR
+    cvt a NL -> AST a ok NL
+    show -> G a NL b CR
+  `);
+});
+
 test("HEADQUE into conversions: a deadlock with those behind is seen", () => {
   tellLockStory(`
     req a CR -> AST a ok CR

@@ -129,6 +129,17 @@ test("a call made again while it waits tells nothing yet", () => {
   assert.equal([again.result.type, again.notifications], ["accepted", []]);
 });
 
+test("a cancel made again tells ECANCEL again", () => {
+  let { resource } = operate(EMPTY_RESOURCE, { ...REQUEST, slot: 2 });
+  ({ resource } = operate(resource, REQUEST));
+  ({ resource } = operate(resource, CONVERT));
+  const cancel = { ...UNLOCK, flags: DLM_LKF_CANCEL };
+  const once = operate(resource, cancel);
+  const again = operate(once.resource, cancel);
+  assert.is(again.resource, once.resource);
+  assert.is(again.notifications[0]?.type === "ast" && again.notifications[0].status, "ECANCEL");
+});
+
 test("what became of a call whose answer was lost", () => {
   assert.is(recall(EMPTY_RESOURCE, REQUEST), null);
   const { resource } = operate(EMPTY_RESOURCE, REQUEST);

@@ -82,6 +82,7 @@ const isCoded = (code: string) => (error: unknown) =>
 test("value blocks: a multiple of 8 bytes, the same for all calls", () => {
   for (const lvbBytes of [0, 4, 12, 264, 8.5])
     assert.throws(() => new Lockspace({ name: "x", lvbBytes }), isCoded("DLM_BAD_LOCKSPACE"));
+  assert.is(new Lockspace({ name: "x", lvbBytes: 256 }).lvbBytes, 256);
   const lockspace = new Lockspace({ name: "x", lvbBytes: 32 });
   lockspace.start([ALPHA]);
   const call = { ...ask(1, 11, EX), flags: DLM_LKF_VALBLK };
@@ -159,6 +160,10 @@ test("a failed member: its slot is told, its locks go, who waited is granted, th
     "a: ast 2/12",
     "recover-done 2: beta=2",
   ]);
+  assert.equal(
+    [...lockspace.resource("a").granted].map(({ slot }) => slot),
+    [2],
+  );
   assert.equal(wordsOf(lockspace.start([BETA, { node: "gamma", epoch: 13 }])), [
     "recover-prep",
     "recover-done 3: beta=2 gamma=3",

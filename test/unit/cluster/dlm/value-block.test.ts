@@ -1,8 +1,12 @@
 /** The fine print of the value block, line by line; the table itself is in lock-mode.test.ts. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { DLM_LKF_CONVERT } from "../../../../src/cluster/dlm/lock-flags.ts";
+import { EX, NL, PW } from "../../../../src/cluster/dlm/lock-mode.ts";
+import { EMPTY_RESOURCE } from "../../../../src/cluster/dlm/lock-resource.ts";
+import { operate } from "../../../../src/cluster/dlm/lock-transition.ts";
 import { decodeLvb, encodeLvb, isLvbText } from "../../../../src/cluster/dlm/lvb-text.ts";
-import { tellLockStory } from "../../../helpers/lock-bench.ts";
+import { lvbOf, tellLockStory } from "../../../helpers/lock-bench.ts";
 
 const test = suite("cluster/dlm value block");
 
@@ -25,6 +29,16 @@ test("without VALBLK in this call nothing is read or written", () => {
     unl a - m3 -> AST a EUNLOCK lvb=m3
     lvb -> m1
   `);
+});
+
+test("a buffer that comes without VALBLK is neither written nor read into", () => {
+  const call = { slot: 1, epoch: 1, id: 1, flags: 0, lvb: lvbOf("x") };
+  const lock = { type: "lock", ...call, mode: EX, hasBast: false } as const;
+  const asked = operate(EMPTY_RESOURCE, { ...lock, op: 1 });
+  const other = operate(asked.resource, { ...lock, id: 2, op: 2, mode: NL });
+  const down = operate(other.resource, { ...lock, op: 3, mode: PW, flags: DLM_LKF_CONVERT });
+  assert.is(down.resource.lvb, null);
+  assert.is(operate(down.resource, { type: "unlock", ...call, op: 4 }).resource.lvb, null);
 });
 
 test("a block that was never written leaves the buffer and reports nothing", () => {
