@@ -81,7 +81,11 @@ export interface LockResource {
   readonly isLvbInvalid: boolean;
 }
 
-/** A resource that nobody has a lock on: what a store takes for a key that does not exist. */
+/**
+ * A resource that nobody has a lock on: what a store takes for a key that does not exist. A store
+ * whose writes may arrive late KEEPS this value instead of deleting the key: a late write on the
+ * condition that there is no key would be applied a second time after a deletion.
+ */
 export const EMPTY_RESOURCE: LockResource = {
   granted: [],
   converting: [],
