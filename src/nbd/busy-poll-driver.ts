@@ -15,15 +15,17 @@ const NEWEST = 1 / 8;
 
 export class BusyPoll {
   readonly #now: () => number;
+  readonly #nextTurn: (run: () => void) => void;
   readonly #spin = (): void => this.#turn();
   #averageGapMs = GAP_COUNTED_MS;
   #restedAt = 0;
   #until = 0;
   #isSpinning = false;
 
-  /** `now`: milliseconds of a monotonic clock. */
-  constructor(now: () => number) {
+  /** `now`: milliseconds of a monotonic clock; `nextTurn`: runs it in the loop's next turn. */
+  constructor(now: () => number, nextTurn: (run: () => void) => void = setImmediate) {
     this.#now = now;
+    this.#nextTurn = nextTurn;
   }
 
   /** Requests came in at `now`. */
@@ -39,11 +41,11 @@ export class BusyPoll {
     this.#until = now + GAP_MAX_MS;
     if (this.#isSpinning) return;
     this.#isSpinning = true;
-    setImmediate(this.#spin);
+    this.#nextTurn(this.#spin);
   }
 
   #turn(): void {
-    if (this.#now() < this.#until) setImmediate(this.#spin);
+    if (this.#now() < this.#until) this.#nextTurn(this.#spin);
     else this.#isSpinning = false;
   }
 }

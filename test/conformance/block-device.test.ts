@@ -24,7 +24,7 @@ const adaptive: Layer = (device) => new AdaptiveDevice(device, () => performance
 const faulty: Layer = (device) =>
   new FaultDevice(device, new FaultSwitch(), () => Promise.resolve());
 
-const withoutNative = { nativeCalls: async () => null };
+const withoutNative = { nativeCalls: async () => null, nativeReads: async () => null };
 
 /** An empty folder, on a file system of its own when one is named. */
 const makeScratch = (system: FileSystem | null) => {

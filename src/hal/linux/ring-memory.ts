@@ -3,7 +3,6 @@
  * Source: io_uring_setup(2); include/uapi/linux/io_uring.h, struct io_uring_params.
  */
 
-import { closeSync } from "node:fs";
 import type { NativeLibrary } from "./native-library.ts";
 
 /** The same on every machine there is a pinned Node.js for. */
@@ -50,13 +49,15 @@ export const mapRing = (library: NativeLibrary, entries: number): MappedRing | n
     "intptr_t mmap(intptr_t at, size_t length, int protection, int flags, int fd, int64_t offset)",
   );
   const munmap = program.func("int munmap(intptr_t at, size_t length)");
+  // Not Node's: it warns when a thread closes what it has not seen opened.
+  const close = program.func("int close(int fd)");
   const params = new Uint8Array(PARAMS_BYTES);
   const fd = Number(setup(SYS_IO_URING_SETUP, entries, params));
   if (fd < 0) return null;
   const view = new DataView(params.buffer);
   const at = (offset: number): number => view.getUint32(offset, true);
   if ((at(FEATURES) & IORING_FEAT_SINGLE_MMAP) === 0) {
-    closeSync(fd);
+    close(fd);
     return null;
   }
   const submissions = at(SQ_OFFSETS + 24) + at(0) * 4;
@@ -69,7 +70,7 @@ export const mapRing = (library: NativeLibrary, entries: number): MappedRing | n
   const unmap = (): void => {
     if (ringAt !== MAP_FAILED) munmap(ringAt, ringBytes);
     if (entriesAt !== MAP_FAILED) munmap(entriesAt, entryBytes);
-    closeSync(fd);
+    close(fd);
   };
   if (ringAt === MAP_FAILED || entriesAt === MAP_FAILED) {
     unmap();
