@@ -1,6 +1,8 @@
 /** Sets the page cache of files to a known state; without it ratios mean nothing. */
 import { runCommand } from "../test/helpers/command.ts";
-import type { CacheState } from "./workload.ts";
+
+/** State of files in the page cache when a job begins: read in whole, or dropped. */
+export type CacheState = "hot" | "evicted";
 
 const LIMIT_MS = 120_000;
 

@@ -1,9 +1,37 @@
-/** Medians, ratios and ranges of the results, as a Markdown table. */
-import type { JobResult } from "./fio-job.ts";
-import type { Workload } from "./workload.ts";
+/** Medians, ratios and ranges of the results, as Markdown tables. */
 
 /** Label of the column that the ratios are of. */
 export const OURS = "satsuma";
+
+/** One line of a table: what is measured and how good is good enough. */
+export interface Row {
+  readonly name: string;
+  readonly description: string;
+  readonly unit: string;
+  /** Default: higher. */
+  readonly better?: "higher" | "lower";
+  /** Ratio of ours to a peer's to reach (not to exceed where lower is better), by label. */
+  readonly bar?: Readonly<Record<string, number>>;
+  /** Our median must not be worse than this, in the row's unit. */
+  readonly limit?: number;
+  /** Another row that ours is compared with, and the ratio to it. */
+  readonly than?: { readonly row: string; readonly bar?: number };
+}
+
+/** One measurement. */
+export interface Figure {
+  readonly row: string;
+  /** What was measured: the column of the table. */
+  readonly subject: string;
+  readonly round: number;
+  /** In the row's unit. */
+  readonly value: number;
+}
+
+export interface ReportTable {
+  readonly title: string;
+  readonly markdown: string;
+}
 
 export interface Cell {
   readonly median: number;
@@ -20,81 +48,105 @@ export function medianOf(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-/** Median and range of one workload on one target, in the workload's unit. */
+/** The value that a part (0 to 1) of the values does not exceed; NaN of none. */
+export function quantileOf(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN;
+}
+
+/** Median and range of one row of one subject; undefined when it was not measured. */
 export function summarize(
-  results: readonly JobResult[],
-  workload: Workload,
-  target: string,
+  figures: readonly Figure[],
+  row: string,
+  subject: string,
 ): Cell | undefined {
-  const values = results
-    .filter((result) => result.workload === workload.name && result.target === target)
-    .map((result) => (workload.unit === "IOPS" ? result.iops : result.mibPerSecond));
+  const values = figures
+    .filter((figure) => figure.row === row && figure.subject === subject)
+    .map(({ value }) => value);
   if (values.length === 0) return undefined;
   return { median: medianOf(values), min: Math.min(...values), max: Math.max(...values) };
 }
 
-/** The table: a row per workload, a column per target, then ours as a multiple of each peer. */
+/**
+ * The table: a row per workload, a column per subject, then ours as a multiple of each peer, of
+ * another row and against its limit, where there is any of that.
+ */
 export function formatTable(
-  results: readonly JobResult[],
-  workloads: readonly Workload[],
-  targets: readonly string[],
+  figures: readonly Figure[],
+  rows: readonly Row[],
+  subjects: readonly string[],
+  peers: readonly string[],
 ): string {
-  const peers = targets.includes(OURS) ? targets.filter((target) => target !== OURS) : [];
-  const header = ["workload", "unit", ...targets, ...peers.map((peer) => `vs ${peer}`)];
-  const rows = workloads.map((workload) => [
-    workload.description,
-    workload.unit,
-    ...targets.map((target) => formatCell(summarize(results, workload, target))),
-    ...peers.map((peer) => formatRatio(results, workload, peer)),
+  const shown = subjects.filter((subject) => figures.some((figure) => figure.subject === subject));
+  const compared = shown.includes(OURS) ? peers.filter((peer) => shown.includes(peer)) : [];
+  const hasThan = rows.some(({ than }) => than !== undefined);
+  const hasLimit = rows.some(({ limit }) => limit !== undefined);
+  const header = [
+    "workload",
+    "unit",
+    ...shown,
+    ...compared.map((peer) => `vs ${peer}`),
+    ...(hasThan ? ["vs own"] : []),
+    ...(hasLimit ? ["bar"] : []),
+  ];
+  const lines = rows.map((row) => [
+    row.description,
+    row.unit,
+    ...shown.map((subject) => formatCell(summarize(figures, row.name, subject))),
+    ...compared.map((peer) => formatRatio(figures, row, peer)),
+    ...(hasThan ? [formatThan(figures, row)] : []),
+    ...(hasLimit ? [formatLimit(figures, row)] : []),
   ]);
-  return markdown(header, rows);
+  return formatMarkdown(header, lines);
 }
 
-/** The servers' CPU time and the clients' latency: medians, the same rows. */
-export function formatCostTable(
-  results: readonly JobResult[],
-  workloads: readonly Workload[],
-  targets: readonly string[],
+/** A number with few digits and spaces between thousands. */
+export function formatNumber(value: number): string {
+  return value.toFixed(value < 10 ? 1 : 0).replace(/\B(?=(\d{3})+$)/g, " ");
+}
+
+export function formatMarkdown(
+  header: readonly string[],
+  lines: readonly (readonly string[])[],
 ): string {
-  const header = ["workload", ...targets.map((target) => `${target}: CPU / p50 / p99`)];
-  const rows = workloads.map((workload) => [
-    workload.description,
-    ...targets.map((target) => {
-      const own = results.filter((r) => r.workload === workload.name && r.target === target);
-      const cost = (pick: (result: JobResult) => number) => format(medianOf(own.map(pick)));
-      if (own.length === 0) return "-";
-      const parts = [
-        cost((result) => result.cpuUsPerRequest),
-        cost((result) => result.p50Us),
-        cost((result) => result.p99Us),
-      ];
-      return parts.join(" / ");
-    }),
-  ]);
-  return markdown(header, rows);
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const rule = header.map((_, index) => (index === 0 ? "---" : "---:"));
+  return [line(header), line(rule), ...lines.map(line)].join("\n");
 }
 
 function formatCell(cell: Cell | undefined): string {
   if (cell === undefined) return "-";
-  return `${format(cell.median)} (${format(cell.min)}-${format(cell.max)})`;
+  return `${formatNumber(cell.median)} (${formatNumber(cell.min)}-${formatNumber(cell.max)})`;
 }
 
-function formatRatio(results: readonly JobResult[], workload: Workload, peer: string): string {
-  const ours = summarize(results, workload, OURS);
-  const theirs = summarize(results, workload, peer);
+function formatRatio(figures: readonly Figure[], row: Row, peer: string): string {
+  const ours = summarize(figures, row.name, OURS);
+  const theirs = summarize(figures, row.name, peer);
   if (ours === undefined || theirs === undefined) return "-";
   const ratio = ours.median / theirs.median;
-  const bar = workload.bar[peer];
-  const verdict = bar === undefined ? "" : ` (bar ${bar}: ${ratio >= bar ? "met" : "missed"})`;
-  return `${ratio.toFixed(2)}x${verdict}`;
+  return `${ratio.toFixed(2)}x${formatVerdict(row, ratio, row.bar?.[peer])}`;
 }
 
-function format(value: number): string {
-  return value.toFixed(value < 10 ? 1 : 0).replace(/\B(?=(\d{3})+$)/g, " ");
+function formatThan(figures: readonly Figure[], row: Row): string {
+  if (row.than === undefined) return "-";
+  const own = summarize(figures, row.name, OURS);
+  const other = summarize(figures, row.than.row, OURS);
+  if (own === undefined || other === undefined) return "-";
+  const ratio = own.median / other.median;
+  return `${ratio.toFixed(2)}x of ${row.than.row}${formatVerdict(row, ratio, row.than.bar)}`;
 }
 
-function markdown(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const rule = header.map((_, index) => (index === 0 ? "---" : "---:"));
-  return [line(header), line(rule), ...rows.map(line)].join("\n");
+function formatLimit(figures: readonly Figure[], row: Row): string {
+  const ours = summarize(figures, row.name, OURS);
+  if (row.limit === undefined || ours === undefined) return "-";
+  const sign = row.better === "lower" ? "≤" : "≥";
+  return `${sign} ${formatNumber(row.limit)}: ${isGood(row, ours.median, row.limit)}`;
+}
+
+function formatVerdict(row: Row, ratio: number, bar: number | undefined): string {
+  return bar === undefined ? "" : ` (bar ${bar}: ${isGood(row, ratio, bar)})`;
+}
+
+function isGood(row: Row, value: number, bar: number): "met" | "missed" {
+  return (row.better === "lower" ? value <= bar : value >= bar) ? "met" : "missed";
 }

@@ -5,33 +5,65 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SATSUMA_MAIN } from "./satsuma-command.ts";
 
+/** As `bin/satsuma` sets it. */
+const THREADS = { UV_THREADPOOL_SIZE: "32" };
+
 interface Ready {
   readonly type: "ready" | "failed";
   readonly url: string;
+  /** HOST:PORT. */
+  readonly nbd: string;
   readonly tokenPath: string;
 }
 
 export class ServeProcess {
   readonly dataDir: string;
   readonly socket: string;
+  readonly #args: readonly string[];
   #child: ChildProcess | undefined;
   #url = "";
   #token = "";
+  #nbdAddress = "";
 
-  constructor(dataDir: string) {
+  /** `args`: further arguments of `satsuma serve`. */
+  constructor(dataDir: string, args: readonly string[] = []) {
     this.dataDir = dataDir;
+    this.#args = args;
     this.socket = join(dataDir, "nbd.sock");
+  }
+
+  /** Process id; 0 while it does not run. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** HOST:PORT of NBD on TCP. */
+  get nbdAddress(): string {
+    return this.#nbdAddress;
+  }
+
+  /** Base of the API: `http://127.0.0.1:PORT`. */
+  get url(): string {
+    return this.#url;
+  }
+
+  get token(): string {
+    return this.#token;
   }
 
   /** Starts the daemon and waits until it serves. Errors: rejects with what it said. */
   async start(): Promise<void> {
     const args = ["serve", "--data", this.dataDir, "--http", "127.0.0.1:0"];
-    args.push("--nbd", "127.0.0.1:0", "--nbd-socket", this.socket);
-    const child = fork(SATSUMA_MAIN, args, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+    args.push("--nbd", "127.0.0.1:0", "--nbd-socket", this.socket, ...this.#args);
+    const child = fork(SATSUMA_MAIN, args, {
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      env: { ...THREADS, ...process.env },
+    });
     this.#child = child;
     const [message] = (await once(child, "message")) as [Ready];
     if (message.type !== "ready") throw new Error(`serve failed: ${JSON.stringify(message)}`);
     this.#url = message.url;
+    this.#nbdAddress = message.nbd;
     this.#token = readFileSync(message.tokenPath, "utf8").trim();
   }
 

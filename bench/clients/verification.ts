@@ -1,8 +1,8 @@
 /** Checks that a target stores what it is given, and fills it with data on the way. */
 import { truncateSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { runCommand } from "../test/helpers/command.ts";
-import type { Target } from "./target.ts";
+import { runCommand } from "../../test/helpers/command.ts";
+import type { Target } from "../target.ts";
 
 const LIMIT_MS = 600_000;
 
@@ -14,7 +14,7 @@ export async function makePattern(path: string, sizeBytes: number): Promise<void
 
 /** Copies the pattern to the target and back. Errors: rejects when it comes back different. */
 export async function verifyTarget(target: Target, pattern: string): Promise<void> {
-  const copy = `${pattern}.${target.label}`;
+  const copy = `${pattern}.copy`;
   try {
     await runCommand("nbdcopy", ["--flush", pattern, target.uri], LIMIT_MS);
     await runCommand("nbdcopy", [target.uri, copy], LIMIT_MS);
