@@ -1,6 +1,7 @@
 /** Satsuma as the benches measure it: `satsuma serve` with arrays of file-backed disks. */
 import type { ArrayResource } from "../src/api/schemas/array.ts";
 import type { DeviceResource } from "../src/api/schemas/device.ts";
+import type { EventResource } from "../src/api/schemas/event.ts";
 import { ServeProcess } from "../test/helpers/serve-process.ts";
 import { eventually } from "../test/helpers/timeout.ts";
 
@@ -22,6 +23,15 @@ export interface ArrayShape {
 export const RAID1_X2: ArrayShape = { level: "raid1", devices: 2, copies: 2 };
 export const RAID1_X3: ArrayShape = { level: "raid1", devices: 3, copies: 3 };
 export const RAID10_N2_X4: ArrayShape = { level: "raid10", devices: 4, copies: 2 };
+
+export interface ArrayOrder {
+  /** The copies are taken as equal: no resync. */
+  readonly isClean: boolean;
+  /** Bytes to use of each member. Default: all. */
+  readonly memberBytes?: number;
+  /** The last raid slot stays empty. */
+  readonly isLastMissing?: boolean;
+}
 
 /** Bytes each member needs. */
 function memberBytes({ devices, copies }: ArrayShape, sizeBytes: number): number {
@@ -66,18 +76,28 @@ export class BenchBoard {
     return paths;
   }
 
-  /** Makes the array of the disks that `makeDisks` made, and exports it under its name. */
-  async makeArray(name: string, shape: ArrayShape, isClean: boolean): Promise<void> {
+  /** Makes the array of the disks that `makeDisks` made, whatever they hold, and exports it. */
+  async makeArray(name: string, shape: ArrayShape, order: ArrayOrder): Promise<void> {
+    const disks = diskNames(name, shape);
     await this.serve.request("POST", "/arrays", {
       name,
       level: shape.level,
-      device_ids: diskNames(name, shape),
-      assume_clean: isClean,
+      device_ids: order.isLastMissing === true ? [...disks.slice(0, -1), "missing"] : disks,
+      assume_clean: order.isClean,
+      force: true,
+      ...(order.memberBytes === undefined ? {} : { size: order.memberBytes }),
       ...(shape.bitmapChunkBytes === undefined
         ? {}
         : { bitmap: "internal", bitmap_chunk_size: shape.bitmapChunkBytes }),
     });
     await this.serve.request("POST", "/exports", { name, array: name });
+  }
+
+  /** Stops the array and forgets it and its export; its disks stay. */
+  async forgetArray(name: string): Promise<void> {
+    // Forced: the board may not have seen yet that the last client has gone.
+    const order = { confirm: name, forget: true, force: true };
+    await this.serve.request("DELETE", `/arrays/${name}`, order);
   }
 
   async array(name: string): Promise<ArrayResource> {
@@ -90,6 +110,29 @@ export class BenchBoard {
       const { status } = await this.array(name);
       return status.sync === null && status.health === "optimal";
     });
+  }
+
+  /** Waits until a sync action has ended since `before`, the result of `lastSyncEnd`. */
+  async untilSyncEnds(name: string, before: number): Promise<void> {
+    await eventually(`the sync action of ${name} ends`, SYNC_LIMIT_MS, async () => {
+      const end = await this.#lastSync();
+      if (end.id <= before) return false;
+      if (end.outcome !== "done") throw new Error(`the sync action ended as ${end.outcome}`);
+      return true;
+    });
+  }
+
+  /** The number of the last sync action that has ended on this board; 0 before the first. */
+  async lastSyncEnd(): Promise<number> {
+    return (await this.#lastSync()).id;
+  }
+
+  async #lastSync(): Promise<{ readonly id: number; readonly outcome: unknown }> {
+    const path = "/events?types=sync.finished&limit=1";
+    const { items } = (await this.serve.request("GET", path)) as {
+      readonly items: readonly EventResource[];
+    };
+    return { id: items[0]?.id ?? 0, outcome: items[0]?.data["outcome"] };
   }
 
   async setSync(name: string, body: Readonly<Record<string, unknown>>): Promise<void> {

@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Bench, BenchContext, BenchOutcome } from "../bench.ts";
+import { makePattern, verifyTarget } from "../pattern.ts";
 import {
   type Figure,
   formatMarkdown,
@@ -13,7 +14,6 @@ import {
 import type { Target } from "../target.ts";
 import { CONTENDERS, type Contender, type Seat } from "./contenders.ts";
 import { type JobResult, runJob } from "./fio-job.ts";
-import { makePattern, verifyTarget } from "./verification.ts";
 import { WORKLOADS, type Workload } from "./workloads.ts";
 
 export const NO_DIRECT_MODE =

@@ -46,7 +46,7 @@ export async function startSatsuma(
   try {
     const shape = shapeOf(array, sizeBytes);
     const legs = await board.makeDisks(BENCH_ARRAY, shape, sizeBytes);
-    await board.makeArray(BENCH_ARRAY, shape, true);
+    await board.makeArray(BENCH_ARRAY, shape, { isClean: true });
     await board.untilSynced(BENCH_ARRAY);
     const uri = board.uri(BENCH_ARRAY, transport);
     return { label: OURS, uri, pid: board.serve.pid, legs, board, stop: () => board.stop() };
