@@ -93,6 +93,11 @@ export class BenchBoard {
     await this.serve.request("POST", "/exports", { name, array: name });
   }
 
+  /** Stops the array; it stays known and can be assembled. */
+  async stopArray(name: string): Promise<void> {
+    await this.serve.request("DELETE", `/arrays/${name}`, { confirm: name, force: true });
+  }
+
   /** Stops the array and forgets it and its export; its disks stay. */
   async forgetArray(name: string): Promise<void> {
     // Forced: the board may not have seen yet that the last client has gone.

@@ -13,7 +13,8 @@ export interface BenchOptions {
 
 const SECONDS_MAX = 3600;
 const ROUNDS_MAX = 100;
-const MIB_MAX = 1024 * 1024;
+/** 64 TiB: the bitmap's array is that large, the others have a disk that is not. */
+const MIB_MAX = 64 * 2 ** 20;
 
 /** The help: all benches, or one with its workloads. */
 export function usageOf(benches: readonly Bench[], bench: Bench | undefined): string {

@@ -35,12 +35,15 @@ export interface SatsumaSeat {
   readonly isLab: boolean;
 }
 
+/** Satsuma's target always has its board. */
+export type SatsumaTarget = Target & { readonly board: BenchBoard };
+
 /** Starts a daemon in `folder` with an array of at least `sizeBytes`. */
 export async function startSatsuma(
   folder: string,
   sizeBytes: number,
   { array, transport, isLab }: SatsumaSeat,
-): Promise<Target> {
+): Promise<SatsumaTarget> {
   const board = new BenchBoard(join(folder, "data"), isLab);
   await board.start();
   try {

@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- sync`: whole sync actions at full speed beside a plain copy or comparison of
- * two files on the same disk, and the p99 of a busy client with and without one at the default limits.
+ * two files on the same disk, and the p99 of a busy client with and without one at the default
+ * limits.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
