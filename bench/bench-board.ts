@@ -41,9 +41,9 @@ function memberBytes({ devices, copies }: ArrayShape, sizeBytes: number): number
 export class BenchBoard {
   readonly serve: ServeProcess;
 
-  /** `isLab`: with the layer that faults are laid on. */
-  constructor(dataDir: string, isLab = false) {
-    this.serve = new ServeProcess(dataDir, isLab ? ["--lab"] : []);
+  /** `isLab`: with the layer that faults are laid on. `main`: the program, else the sources. */
+  constructor(dataDir: string, { isLab = false, main }: { isLab?: boolean; main?: string } = {}) {
+    this.serve = new ServeProcess(dataDir, isLab ? ["--lab"] : [], main);
   }
 
   async start(): Promise<void> {

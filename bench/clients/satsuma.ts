@@ -44,7 +44,7 @@ export async function startSatsuma(
   sizeBytes: number,
   { array, transport, isLab }: SatsumaSeat,
 ): Promise<SatsumaTarget> {
-  const board = new BenchBoard(join(folder, "data"), isLab);
+  const board = new BenchBoard(join(folder, "data"), { isLab });
   await board.start();
   try {
     const shape = shapeOf(array, sizeBytes);

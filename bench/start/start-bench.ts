@@ -7,6 +7,20 @@ import { BenchBoard, RAID1_X2 } from "../bench-board.ts";
 import { readRssMib } from "../process-memory.ts";
 import { type Figure, formatTable, OURS, type Row } from "../report.ts";
 
+const ROOT = join(import.meta.dirname, "../..");
+const BUILD_LIMIT_MS = 300_000;
+
+/** One form of the program. */
+interface Program {
+  readonly name: string;
+  readonly main: string;
+}
+
+const PROGRAMS: readonly Program[] = [
+  { name: OURS, main: join(ROOT, "dist", "main.js") },
+  { name: "sources", main: join(ROOT, "src", "main.ts") },
+];
+
 const READY_LIMIT_MS = 1000;
 const IDLE_LIMIT_MIB = 150;
 const LOAD_GRACE_MS = 60_000;
@@ -133,53 +147,74 @@ function arrayNames(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `md${index}`);
 }
 
-async function makeBoard(folder: string, arrays: number, sizeBytes: number): Promise<BenchBoard> {
+/** A board with so many arrays, that does not run. */
+async function makeBoard(
+  folder: string,
+  program: Program,
+  arrays: number,
+  sizeBytes: number,
+): Promise<BenchBoard> {
   mkdirSync(folder);
-  const board = new BenchBoard(join(folder, "data"));
+  const board = new BenchBoard(join(folder, "data"), { main: program.main });
   await board.start();
   for (const name of arrayNames(arrays)) {
     await board.makeDisks(name, RAID1_X2, sizeBytes);
     await board.makeArray(name, RAID1_X2, { isClean: true });
   }
+  // One daemon at a time: each measurement starts its own.
+  await board.stop();
   return board;
 }
 
 async function runStart(context: BenchContext): Promise<BenchOutcome> {
   const { settings, folder, say, onEnd } = context;
   const rows = START_ROWS.filter(({ name }) => settings.workloads.includes(name));
-  const boards = new Map<number, BenchBoard>();
-  const figures: Figure[] = [];
-  for (const arrays of new Set(rows.map((row) => row.arrays))) {
-    say(`making a board with ${textOf(arrays)}`);
-    const board = await makeBoard(join(folder, `${arrays}`), arrays, settings.sizeBytes);
-    onEnd(() => board.stop());
-    boards.set(arrays, board);
-    // One daemon at a time: each row starts its own.
-    await board.stop();
-  }
-  for (let round = 0; round < settings.rounds; round++) {
-    for (const row of rows) {
-      const board = boards.get(row.arrays);
-      if (board === undefined) throw new Error(`no board with ${textOf(row.arrays)}`);
-      await board.start();
-      const value = await row.measure(board, context);
-      await board.stop();
-      figures.push({ row: row.name, subject: OURS, round, value });
-      say(`round ${round + 1}/${settings.rounds} ${row.name} ${value.toFixed(0)} ${row.unit}`);
+  const programs = PROGRAMS.filter(({ name }) => settings.targets.includes(name));
+  say("building the program");
+  await runCommand(process.execPath, [join(ROOT, "scripts", "build.ts")], BUILD_LIMIT_MS);
+  const boards = new Map<string, BenchBoard>();
+  for (const program of programs) {
+    for (const arrays of new Set(rows.map((row) => row.arrays))) {
+      const key = `${program.name}-${arrays}`;
+      say(`making ${key}`);
+      const board = await makeBoard(join(folder, key), program, arrays, settings.sizeBytes);
+      onEnd(() => board.stop());
+      boards.set(key, board);
     }
   }
-  const title = "Each array a raid1 of two files; median (min-max):";
-  return {
-    tables: [{ title, markdown: formatTable(figures, rows, [OURS], []) }],
-    results: figures,
-  };
+  const figures: Figure[] = [];
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const row of rows) {
+      for (const { name } of round % 2 === 0 ? programs : programs.toReversed()) {
+        const board = boards.get(`${name}-${row.arrays}`);
+        if (board === undefined) throw new Error(`${name} has no board for ${row.name}`);
+        await board.start();
+        const value = await row.measure(board, context);
+        await board.stop();
+        figures.push({ row: row.name, subject: name, round, value });
+        const text = `${row.name} ${name} ${value.toFixed(0)} ${row.unit}`;
+        say(`round ${round + 1}/${settings.rounds} ${text}`);
+      }
+    }
+  }
+  const title =
+    "`satsuma` is the build that boards run, `sources` a clone without one; each array a raid1 " +
+    "of two files; median (min-max):";
+  const names = programs.map(({ name }) => name);
+  return { tables: [{ title, markdown: formatTable(figures, rows, names, []) }], results: figures };
 }
 
 export const START_BENCH: Bench = {
   name: "start",
   summary: "time to start and to assemble, memory idle and busy",
   workloads: START_ROWS,
-  targets: [],
-  defaults: { seconds: 3, rounds: 5, sizeMib: 256, workloads: ["all"], targets: [] },
+  targets: PROGRAMS.map(({ name }) => name),
+  defaults: {
+    seconds: 3,
+    rounds: 3,
+    sizeMib: 256,
+    workloads: ["all"],
+    targets: PROGRAMS.map(({ name }) => name),
+  },
   run: runStart,
 };

@@ -20,15 +20,17 @@ export class ServeProcess {
   readonly dataDir: string;
   readonly socket: string;
   readonly #args: readonly string[];
+  readonly #main: string;
   #child: ChildProcess | undefined;
   #url = "";
   #token = "";
   #nbdAddress = "";
 
-  /** `args`: further arguments of `satsuma serve`. */
-  constructor(dataDir: string, args: readonly string[] = []) {
+  /** `args`: further arguments of `satsuma serve`; `main`: the program, else the sources. */
+  constructor(dataDir: string, args: readonly string[] = [], main = SATSUMA_MAIN) {
     this.dataDir = dataDir;
     this.#args = args;
+    this.#main = main;
     this.socket = join(dataDir, "nbd.sock");
   }
 
@@ -55,7 +57,7 @@ export class ServeProcess {
   async start(): Promise<void> {
     const args = ["serve", "--data", this.dataDir, "--http", "127.0.0.1:0"];
     args.push("--nbd", "127.0.0.1:0", "--nbd-socket", this.socket, ...this.#args);
-    const child = fork(SATSUMA_MAIN, args, {
+    const child = fork(this.#main, args, {
       stdio: ["ignore", "ignore", "ignore", "ipc"],
       env: { ...THREADS, ...process.env },
     });
