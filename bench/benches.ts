@@ -3,6 +3,7 @@ import { API_BENCH } from "./api/api-bench.ts";
 import type { Bench } from "./bench.ts";
 import { BITMAP_BENCH } from "./bitmap/bitmap-bench.ts";
 import { CLIENTS_BENCH } from "./clients/clients-bench.ts";
+import { DLM_BENCH } from "./dlm-bench.ts";
 import { START_BENCH } from "./start/start-bench.ts";
 import { SYNC_BENCH } from "./sync/sync-bench.ts";
 
@@ -12,4 +13,5 @@ export const BENCHES: readonly Bench[] = [
   BITMAP_BENCH,
   START_BENCH,
   API_BENCH,
+  DLM_BENCH,
 ];

@@ -1,9 +1,8 @@
 /**
- * `npm run bench:dlm -- [--seconds N] [--rounds N]`: operations per second of the DLM's pure core,
- * in memory: md-cluster's token, message and ack round with 1, 3 and 7 receivers, random
- * conversions, and the text form of a resource. What a store adds is not in these numbers.
+ * `npm run bench -- dlm`: operations per second of the DLM's pure core, in memory: md-cluster's
+ * token, message and ack round with 1, 3 and 7 receivers, random conversions, and the text form of
+ * a resource. What a store adds is not in these numbers.
  */
-import { parseArgs } from "node:util";
 import * as FLAGS from "../src/cluster/dlm/lock-flags.ts";
 import { CR, CW, EX, LOCK_MODES, type LockMode, NL, PR } from "../src/cluster/dlm/lock-mode.ts";
 import { EMPTY_RESOURCE, type LockResource } from "../src/cluster/dlm/lock-resource.ts";
@@ -12,20 +11,15 @@ import { encodeLvb, LVB_BYTES } from "../src/cluster/dlm/lvb-text.ts";
 import { decodeResource, encodeResource } from "../src/cluster/dlm/resource-codec.ts";
 import { assert } from "../src/common/assert.ts";
 import { Prng } from "../src/common/prng.ts";
-import { describeLoad } from "./machine.ts";
-import { medianOf } from "./report.ts";
+import type { Bench, BenchContext, BenchOutcome } from "./bench.ts";
+import { measureRate } from "./core-rate.ts";
+import { type Figure, formatTable, OURS, type Row } from "./report.ts";
 
 const RECEIVERS = [1, 3, 7];
 const SENDER = 1;
 const WRITE = FLAGS.DLM_LKF_VALBLK;
-/** Work between two looks at the clock. */
-const BATCH = 50;
-
-interface Job {
-  readonly name: string;
-  /** Does one piece of work; returns how many operations it was. */
-  readonly run: () => number;
-}
+/** Does one piece of work; returns how many operations it was, always as many. */
+type Job = () => number;
 
 /** Resources in memory and one lock of every slot on each, as md-cluster keeps them. */
 class MemoryLocks {
@@ -59,7 +53,7 @@ const messageRound = (receivers: number): Job => {
   }
   const blocks = [1, 2].map((byte) => encodeLvb(new Uint8Array(LVB_BYTES).fill(byte)));
   let sent = 0;
-  const run = (): number => {
+  return () => {
     const before = locks.operations;
     const block = blocks[sent++ % 2] ?? "";
     locks.convert("token", SENDER, EX);
@@ -84,7 +78,6 @@ const messageRound = (receivers: number): Job => {
     locks.convert("token", SENDER, NL);
     return locks.operations - before;
   };
-  return { name: `message round, ${receivers} receivers`, run };
 };
 
 /** Conversions of eight locks to random modes; who would wait is cancelled next time. */
@@ -96,7 +89,7 @@ const randomConversions = (): Job => {
     const call = { slot, epoch: slot, id: 1, op: ++op, lvb: null, mode: NL as LockMode };
     resource = operate(resource, { type: "lock", ...call, flags: 0, hasBast: true }).resource;
   }
-  const run = (): number => {
+  return () => {
     const slot = 1 + prng.below(8);
     const key = { slot, epoch: slot, id: 1, op: ++op, lvb: null };
     const isQueued = resource.converting.some((lock) => lock.slot === slot);
@@ -111,7 +104,6 @@ const randomConversions = (): Job => {
         }).resource;
     return 1;
   };
-  return { name: "random conversions of 8 locks", run };
 };
 
 /** What a store does besides: the text of a resource that eight members have locks on. */
@@ -119,62 +111,57 @@ const textForm = (): Job => {
   const locks = new MemoryLocks();
   for (let slot = 1; slot <= 8; slot++) locks.lock("message", slot, CR);
   const text = encodeResource(locks.resources.get("message") ?? EMPTY_RESOURCE);
-  const run = (): number => {
+  return () => {
     assert(encodeResource(decodeResource(text)).length === text.length, "the text changed");
     return 1;
   };
-  return { name: `decode and encode 8 locks (${text.length} bytes)`, run };
 };
 
-/** Operations and pieces of work per second. */
-const measure = ({ run }: Job, seconds: number) => {
-  const began = performance.now();
-  let operations = 0;
-  let pieces = 0;
-  let elapsed = 0;
-  while (elapsed < seconds) {
-    for (let piece = 0; piece < BATCH; piece++) operations += run();
-    pieces += BATCH;
-    elapsed = (performance.now() - began) / 1000;
-  }
-  return { operations: operations / elapsed, pieceMicroseconds: (elapsed / pieces) * 1e6 };
-};
+interface DlmRow extends Row {
+  readonly group: "core";
+  readonly make: () => Job;
+}
 
-const main = (): number => {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: "string", default: "1" },
-      rounds: { type: "string", default: "5" },
-    },
-  });
-  const seconds = Number(values.seconds);
-  const rounds = Number(values.rounds);
-  if (!(seconds > 0) || !Number.isInteger(rounds) || rounds < 1) {
-    process.stderr.write("usage: npm run bench:dlm -- [--seconds N] [--rounds N]\n");
-    return 2;
-  }
-  const jobs = [...RECEIVERS.map(messageRound), randomConversions(), textForm()];
-  const results = jobs.map(() => ({ operations: [] as number[], micro: [] as number[] }));
-  process.stdout.write(`Node ${process.version}, ${describeLoad()}\n\n`);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, job] of jobs.entries()) {
-      const { operations, pieceMicroseconds } = measure(job, seconds);
-      results[index]?.operations.push(operations);
-      results[index]?.micro.push(pieceMicroseconds);
+const row = (name: string, description: string, make: () => Job): DlmRow => ({
+  name,
+  group: "core",
+  description,
+  unit: "operations/s",
+  make,
+});
+
+const ROWS: readonly DlmRow[] = [
+  ...RECEIVERS.map((count) =>
+    row(`message.${count}`, `message round, ${count} receivers`, () => messageRound(count)),
+  ),
+  row("random", "random conversions of 8 locks", randomConversions),
+  row("text", "text of a resource with 8 locks decoded and encoded", textForm),
+];
+
+const runDlm = async ({ settings, say }: BenchContext): Promise<BenchOutcome> => {
+  const rows = ROWS.filter(({ name }) => settings.workloads.includes(name));
+  const figures: Figure[] = [];
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const { name, make } of rows) {
+      const run = make();
+      // Every piece of one job is as many operations as the first.
+      const value = measureRate(settings.seconds, run(), run);
+      figures.push({ row: name, subject: OURS, round, value });
+      say(`round ${round + 1}/${settings.rounds} ${name} ${value.toFixed(0)} operations/s`);
     }
   }
-  const lines = jobs.map(({ name }, index) => {
-    const { operations = [], micro = [] } = results[index] ?? {};
-    const rate = Math.round(medianOf(operations));
-    const range = `${Math.round(Math.min(...operations))}-${Math.round(Math.max(...operations))}`;
-    return `| ${name} | ${rate} (${range}) | ${medianOf(micro).toFixed(1)} |`;
-  });
-  const head = [
-    "| DLM, pure core | operations/s, median (range) | microseconds each |",
-    "|---|---|---|",
-  ];
-  process.stdout.write(`${[...head, ...lines].join("\n")}\n`);
-  return 0;
+  const title = "The DLM's pure core, in memory; median (min-max):";
+  return {
+    tables: [{ title, markdown: formatTable(figures, rows, [OURS], []) }],
+    results: figures,
+  };
 };
 
-process.exitCode = main();
+export const DLM_BENCH: Bench = {
+  name: "dlm",
+  summary: "the lock manager's pure core: operations per second",
+  workloads: ROWS,
+  targets: [],
+  defaults: { seconds: 1, rounds: 5, sizeMib: 1, workloads: ["all"], targets: [] },
+  run: runDlm,
+};
