@@ -37,6 +37,8 @@ export interface Config {
   readonly ioWorkers: number;
   readonly devicesDirectory: string;
   readonly devicePaths: readonly string[];
+  /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
+  readonly answerLimitMs: number | null;
   readonly logLevel: LogLevel;
 }
 
@@ -59,7 +61,11 @@ export const NBD_DEFAULT: Address = { host: "127.0.0.1", port: 10809 };
 /** Longest path of a unix socket in bytes. Source: unix(7), sun_path is 108 with its NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
-const WORKERS_MAX = 64;
+/** Source: the lanes of the state that the threads of an array share. */
+const WORKERS_MAX = 16;
+/** Seconds. Default: as long as the kernel gives a command of a SCSI or NVMe drive. */
+const ANSWER_LIMIT = 30;
+const ANSWER_LIMIT_MAX = 3600;
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
 /** Every key of the file, with the type it must have. */
@@ -76,6 +82,7 @@ const KEYS = {
   "nbd.tls_client_authority": "string",
   "devices.directory": "string",
   "devices.paths": "strings",
+  "devices.answer_limit": "number",
   "log.level": "string",
 } as const;
 
@@ -185,6 +192,16 @@ const parseWorkers = (value: unknown): number => {
   return workers as number;
 };
 
+/** Whole seconds, 0 for no limit; as milliseconds. */
+const parseAnswerLimit = (value: unknown): number | null => {
+  const seconds = value as number;
+  if (!Number.isInteger(seconds) || seconds < 0 || seconds > ANSWER_LIMIT_MAX) {
+    const must = `must be a whole number of seconds from 1 to ${ANSWER_LIMIT_MAX}, or 0`;
+    throw invalid("devices.answer_limit", value, must);
+  }
+  return seconds === 0 ? null : seconds * 1000;
+};
+
 const parseName = (value: string): string => {
   if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(value)) {
     throw invalid("name", value, "must be 1 to 63 of A-Z a-z 0-9 . -");
@@ -267,6 +284,7 @@ export function loadConfig(flags: ConfigFlags): Config {
     devicePaths: Object.freeze(
       ((file["devices.paths"] as string[] | undefined) ?? []).map((item) => path.resolve(item)),
     ),
+    answerLimitMs: parseAnswerLimit(file["devices.answer_limit"] ?? ANSWER_LIMIT),
     logLevel: level as LogLevel,
   });
 }

@@ -161,6 +161,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       nbdSocketPath: config.nbdSocketPath,
       tls: readTls(config.nbdTls),
       ioWorkers: config.ioWorkers,
+      answerLimitMs: config.answerLimitMs,
       labMode: config.isLabMode,
       nodeName: config.nodeName,
       logger,

@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly tls: EngineTls | null;
   /** I/O worker threads, at least 1. */
   readonly ioWorkers: number;
+  /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
+  readonly answerLimitMs: number | null;
   /** Allows `setFault`. */
   readonly labMode: boolean;
   /** Goes into set_name and messages. */

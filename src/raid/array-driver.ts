@@ -5,6 +5,7 @@
 
 import { assert, assertNever } from "../common/assert.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
+import { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import type { ArrayMachine } from "./array-machine.ts";
 import type { ArrayEffect, ArrayEvent, CommandOutcome, MemberOp } from "./array-messages.ts";
 import type { Member } from "./array-state.ts";
@@ -27,12 +28,17 @@ export interface ArrayHost {
   readonly waitForRegion: WaitForRegion;
   /** All workers open `path` as this leg; resolves with null or an error text. */
   openLeg(leg: number, path: string, dataOffset: number): Promise<string | null>;
-  dropLeg(leg: number): void;
+  /** `reason`: not null when calls under way must end without the leg. */
+  dropLeg(leg: number, reason: string | null): void;
   intentReady(worker: number): void;
   legResolved(worker: number, request: number, isRecorded: boolean): void;
   status(status: ArrayStatus): void;
   happening(happening: ArrayHappening): void;
   stopped(): void;
+}
+
+interface HeldMember extends OpenMember {
+  readonly device: RevocableDevice;
 }
 
 const messageOf = (error: unknown): string =>
@@ -41,9 +47,9 @@ const messageOf = (error: unknown): string =>
 export class ArrayDriver {
   readonly #machine: ArrayMachine;
   readonly #host: ArrayHost;
-  readonly #members: Map<number, OpenMember>;
+  readonly #members = new Map<number, HeldMember>();
   readonly #locks: RegionLocks;
-  readonly #buffers = new CopyBuffers();
+  #buffers = new CopyBuffers();
   readonly #commands = new Map<number, (outcome: CommandOutcome) => void>();
   readonly #memberUse = new Map<number, number>();
   readonly #closing = new Set<number>();
@@ -57,7 +63,7 @@ export class ArrayDriver {
   ) {
     this.#machine = machine;
     this.#host = host;
-    this.#members = new Map(members);
+    for (const [id, member] of members) this.#hold(id, member);
     // A read repair and a piece of a sync action may overlap: they must wait for each other.
     this.#locks = new RegionLocks(shared.lockWords, shared.shape.workers, false);
   }
@@ -74,7 +80,27 @@ export class ArrayDriver {
   /** Makes an opened device known BEFORE the command that brings it in. */
   addMember(id: number, member: OpenMember): void {
     assert(!this.#members.has(id), "member id is used once");
-    this.#members.set(id, member);
+    this.#hold(id, member);
+  }
+
+  /** A member that failed still owes an answer: what it was asked for last may yet be done. */
+  isOwedBy(path: string): boolean {
+    return [...this.#members.values()].some(
+      ({ path: other, device }) => other === path && device.isRevoked && device.owesSince !== null,
+    );
+  }
+
+  #hold(id: number, { path, device }: OpenMember): void {
+    this.#members.set(id, { path, device: RevocableDevice.over(device, () => this.#host.now()) });
+  }
+
+  /** Tells the machine that time has passed, and who owes answers. */
+  tick(): void {
+    const owed = new Map<number, number>();
+    for (const [id, { device }] of this.#members) {
+      if (device.owesSince !== null) owed.set(id, device.owesSince);
+    }
+    this.dispatch({ type: "tick", owed });
   }
 
   /** Closes a device whose command was refused. */
@@ -117,7 +143,9 @@ export class ArrayDriver {
       case "open-leg":
         return this.#openLeg(effect);
       case "drop-leg":
-        return this.#host.dropLeg(effect.leg);
+        return this.#host.dropLeg(effect.leg, effect.reason);
+      case "give-up-member":
+        return this.#giveUp(effect.member, effect.reason);
       case "close-member":
         return this.#closeMember(effect.member);
       case "command-done": {
@@ -190,6 +218,13 @@ export class ArrayDriver {
     void this.#host.openLeg(effect.leg, member.path, dataOffset).then((error) => {
       this.dispatch({ type: "legs-opened", token: effect.token, error });
     });
+  }
+
+  /** Copies under way keep the buffers they have: the device may still write into one. */
+  #giveUp(id: number, reason: string): void {
+    this.#buffers.retire();
+    this.#buffers = new CopyBuffers();
+    this.#members.get(id)?.device.revoke(reason);
   }
 
   #use(id: number, change: 1 | -1): void {

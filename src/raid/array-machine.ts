@@ -10,11 +10,11 @@
  */
 
 import { assert, assertNever } from "../common/assert.ts";
+import { watchAnswers } from "./answer-watch.ts";
 import type { ArrayCommand, ArrayEffect, ArrayEvent, CommandOutcome } from "./array-messages.ts";
 import {
   type ArrayState,
   emit,
-  happen,
   type Member,
   memberByPath,
   memberOfLeg,
@@ -33,8 +33,6 @@ import { onSyncPiece, pumpSync } from "./sync-action.ts";
 
 /** A client request within this time makes sync actions yield. Choice: two ticks. */
 const BUSY_MS = 100;
-/** An I/O under way for longer than this is reported as stalled. */
-const STALL_SECONDS = 1;
 
 export class ArrayMachine {
   readonly #state: ArrayState;
@@ -124,7 +122,7 @@ export class ArrayMachine {
     const state = this.#state;
     switch (event.type) {
       case "tick":
-        return this.#onTick();
+        return this.#onTick(event.owed ?? new Map());
       case "member-io-done":
         if (!onMetadataIo(state, event.token, event.error))
           onJoinIo(state, event.token, event.error);
@@ -162,7 +160,7 @@ export class ArrayMachine {
 
   // --- time -------------------------------------------------------------------------------------
 
-  #onTick(): void {
+  #onTick(owed: ReadonlyMap<number, number>): void {
     const state = this.#state;
     const { started, underWay } = state.shared.writes();
     if (started !== state.lastStarted || underWay > 0) {
@@ -174,7 +172,7 @@ export class ArrayMachine {
       state.lastOperations = operations;
       state.busyUntil = state.now + BUSY_MS;
     }
-    this.#watchStalls();
+    watchAnswers(state, owed);
     if (state.readOnly || state.transaction !== null) return;
     if (state.now - state.quietSince >= state.options.safeModeMs) this.#enterSafeMode();
     const sweepMs = (state.bitmap?.superblock.daemonSleepSeconds ?? 0) * 1000;
@@ -201,22 +199,6 @@ export class ArrayMachine {
       return;
     }
     state.pending.goClean = true;
-  }
-
-  #watchStalls(): void {
-    const state = this.#state;
-    const nowSeconds = Math.floor(state.now / 1000);
-    for (const member of state.members.values()) {
-      const since = member.leg === null ? 0 : state.shared.stall(member.leg);
-      const stalled = since > 0 && nowSeconds - since > STALL_SECONDS;
-      if (stalled === (member.stalledSince !== null)) continue;
-      member.stalledSince = stalled ? since * 1000 : null;
-      emit(state, { type: "status-changed" });
-      if (!stalled) continue;
-      const text = `Member ${member.path} has not answered for ${nowSeconds - since} s.`;
-      const happening = happen(state, "member.stalled", "warning", text, { path: member.path });
-      emit(state, { type: "happening", happening });
-    }
   }
 
   // --- commands ---------------------------------------------------------------------------------

@@ -121,7 +121,8 @@ export type ArrayCommand =
   | { readonly type: "stop"; readonly keepOpen?: boolean };
 
 export type ArrayEvent =
-  | { readonly type: "tick" }
+  /** `owed`: members that owe the array thread an answer, and since when (ms). */
+  | { readonly type: "tick"; readonly owed?: ReadonlyMap<number, number> }
   | { readonly type: "member-io-done"; readonly token: number; readonly error: string | null }
   | { readonly type: "copy-done"; readonly token: number; readonly result: CopyResult }
   | { readonly type: "legs-opened"; readonly token: number; readonly error: string | null }
@@ -179,8 +180,13 @@ export type ArrayEffect =
       readonly leg: number;
       readonly member: number;
     }
-  /** Every worker closes its handle of this leg; nothing waits for it. */
-  | { readonly type: "drop-leg"; readonly leg: number }
+  /**
+   * Every worker closes its handle of this leg; nothing waits for it. `reason`: the member failed,
+   * calls under way end without it; null: they are waited for.
+   */
+  | { readonly type: "drop-leg"; readonly leg: number; readonly reason: string | null }
+  /** The array thread waits no longer for what this member owes: its calls end with an error. */
+  | { readonly type: "give-up-member"; readonly member: number; readonly reason: string }
   /** The array thread closes its own handle. AFTER all I/O of the member is done. */
   | { readonly type: "close-member"; readonly member: number }
   | { readonly type: "command-done"; readonly id: number; readonly outcome: CommandOutcome }

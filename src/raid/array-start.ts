@@ -206,6 +206,8 @@ const idleState = (input: StartInput) => ({
   joining: new Map(),
   repairs: new Map(),
   lostLegs: [],
+  silences: new Map(),
+  lastTickAt: input.now,
   mismatchCount: 0,
   mismatches: [],
   mismatchesTruncated: false,

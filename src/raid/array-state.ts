@@ -226,7 +226,10 @@ export interface ArrayState {
   >;
   readonly repairs: Map<number, { readonly member: number; readonly length: number }>;
   /** Legs of members just marked faulty, to take out of use once that is durable. */
-  readonly lostLegs: number[];
+  readonly lostLegs: LostLeg[];
+  /** How long members have owed an answer, by their ids; those that owe none are missing. */
+  readonly silences: Map<number, Silence>;
+  lastTickAt: number;
   readonly options: ArrayOptions;
   syncSpeedMin: number;
   syncSpeedMax: number;
@@ -246,9 +249,23 @@ export interface ArrayState {
   effects: ArrayEffect[];
 }
 
+/** A leg to take out of use; `reason`: its member failed, so nobody waits for what it owes. */
+export interface LostLeg {
+  readonly leg: number;
+  readonly reason: string | null;
+}
+
+/** A member's oldest call that is not answered: when it began, and for how long that was seen. */
+export interface Silence {
+  readonly since: number;
+  readonly silentMs: number;
+}
+
 export interface ArrayOptions {
   /** Milliseconds without a write until the array is marked clean. Source: md safe_mode_delay. */
   readonly safeModeMs: number;
+  /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
+  readonly answerLimitMs: number | null;
 }
 
 export const emptyPending = (): Pending => ({
@@ -342,7 +359,7 @@ export const freeLeg = (state: ArrayState, slot: number): number | null => {
   const legs = [slot, slot + state.map.raidSlots];
   const isTaken = (leg: number): boolean =>
     memberOfLeg(state, leg) !== null ||
-    state.lostLegs.includes(leg) ||
+    state.lostLegs.some((lost) => lost.leg === leg) ||
     [...state.opening.values()].some((opening) => opening.leg === leg);
   return legs.find((leg) => !isTaken(leg)) ?? null;
 };

@@ -42,6 +42,8 @@ export interface AssembleOptions {
   /** Bytes per second. */
   readonly syncSpeedMin: number;
   readonly syncSpeedMax: number;
+  /** Milliseconds that a member may owe an answer before it is failed; none: no limit. */
+  readonly answerLimitMs?: number | null;
 }
 
 /** A leg for the I/O workers to open. */
@@ -146,7 +148,7 @@ export const assembleDevices = async (
     freshest: shape.freshest,
     bitmap: superblock,
     bitmapStale: bitmap.state === "stale",
-    options: { safeModeMs: SAFE_MODE_MS },
+    options: { safeModeMs: SAFE_MODE_MS, answerLimitMs: options.answerLimitMs ?? null },
   });
   return {
     ...started,

@@ -42,6 +42,13 @@ const messageOf = (error: unknown): string =>
 /** Buffers of finished pieces, for the next ones: a sync action would litter the heap otherwise. */
 export class CopyBuffers {
   readonly #free: Uint8Array[] = [];
+  #isRetired = false;
+
+  /** Keeps nothing from now on: a call that was given up may still write into a buffer. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#free.length = 0;
+  }
 
   take(length: number): Uint8Array {
     if (length < REGION_BYTES / 8) return new Uint8Array(length);
@@ -51,7 +58,8 @@ export class CopyBuffers {
 
   give(buffer: Uint8Array): void {
     const whole = buffer.buffer;
-    if (whole.byteLength !== REGION_BYTES || this.#free.length >= BUFFERS_KEPT) return;
+    if (whole.byteLength !== REGION_BYTES || this.#isRetired) return;
+    if (this.#free.length >= BUFFERS_KEPT) return;
     this.#free.push(new Uint8Array(whole));
   }
 }

@@ -110,9 +110,12 @@ export class ArrayIo {
     this.#legs.open(leg, device, dataOffset);
   }
 
-  /** Closes the handle once no I/O uses it. AFTER the leg's state says nobody may use it. */
-  dropLeg(leg: number): Promise<void> {
-    return this.#legs.drop(leg);
+  /**
+   * Closes the handle once no I/O uses it. AFTER the leg's state says nobody may use it. `reason`
+   * to give the leg up: reads under way go to others, writes and flushes do without it.
+   */
+  dropLeg(leg: number, reason: string | null = null): Promise<void> {
+    return this.#legs.drop(leg, reason);
   }
 
   /** Refuses new requests, waits for those under way, closes the legs. */

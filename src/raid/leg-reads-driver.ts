@@ -10,6 +10,7 @@ import type { BlockDevice } from "../hal/block-device.ts";
 import type { Extent } from "./array-map.ts";
 import type { LegHandles } from "./leg-handles-driver.ts";
 import type { IoLink } from "./leg-reports.ts";
+import { ReadBuffers } from "./read-buffers.ts";
 import { type LegChoice, ReadBalance } from "./read-balance.ts";
 import type { SharedArrayState } from "./shared-state.ts";
 import { IO_EIO, IO_OK, type IoCompletion } from "./write-request.ts";
@@ -32,6 +33,7 @@ export class LegReads {
   readonly #legs: LegHandles;
   readonly #link: IoLink;
   readonly #balance: ReadBalance;
+  readonly #buffers = new ReadBuffers();
   /** The leg that `readNow` looked at last, -1 for none, and why it could not be read. */
   #looked = -1;
   #lookedError: string | null = null;
@@ -40,7 +42,11 @@ export class LegReads {
     this.#state = state;
     this.#legs = legs;
     this.#link = link;
-    this.#balance = new ReadBalance(state, (leg) => legs.device(leg)?.sync != null);
+    this.#balance = new ReadBalance(
+      state,
+      (leg) => legs.device(leg)?.sync != null,
+      (leg) => legs.device(leg)?.isSilent === true,
+    );
   }
 
   /** True when it could be read at once, the common case of a mirror; else `read` does it. */
@@ -139,8 +145,12 @@ export class LegReads {
     // The choice object is used again by the next one.
     const { leg } = choice;
     this.#legs.use(leg);
-    device.read(target, this.#legs.position(leg, choice.position)).then(
+    // A leg that is given up may still fill the buffer it was asked with: never the client's own.
+    const own = this.#buffers.take(target.length);
+    device.read(own, this.#legs.position(leg, choice.position)).then(
       () => {
+        target.set(own);
+        this.#buffers.give(own);
         this.#legs.free(leg);
         this.#done(target, offset, tried, complete);
       },

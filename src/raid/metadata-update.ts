@@ -190,14 +190,22 @@ const promote = (state: ArrayState, id: number, work: Pending): void => {
 /** The replaced member leaves its raid slot to the one that holds everything now. */
 const retire = (state: ArrayState, old: Member, by: Member, work: Pending): void => {
   const { raidSlot } = old;
-  dropRole(state, old, `replaced by ${by.path}`);
+  dropRole(state, old, `replaced by ${by.path}`, null);
   const text = `Member ${old.path} was replaced by ${by.path}; it can be removed.`;
   const details = { path: old.path, replacement: by.path, raid_slot: raidSlot };
   work.happenings.push(happen(state, "member.replaced", "info", text, details));
 };
 
-/** Faulty from the next superblock on; its leg goes out of use once that is durable. */
-const dropRole = (state: ArrayState, member: Member, reason: string): void => {
+/**
+ * Faulty from the next superblock on; its leg goes out of use once that is durable. `failure`: why
+ * nobody is to wait for what it owes; null when it only leaves.
+ */
+const dropRole = (
+  state: ArrayState,
+  member: Member,
+  reason: string,
+  failure: string | null,
+): void => {
   const { leg } = member;
   member.state = "faulty";
   member.faultReason = reason;
@@ -207,7 +215,7 @@ const dropRole = (state: ArrayState, member: Member, reason: string): void => {
   member.wantReplacement = false;
   state.devRoles = state.devRoles.slice();
   state.devRoles[member.superblock.devNumber] = MD_DISK_ROLE_FAULTY;
-  if (leg !== null) state.lostLegs.push(leg);
+  if (leg !== null) state.lostLegs.push({ leg, reason: failure });
 };
 
 const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {
@@ -216,7 +224,7 @@ const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending
   const slot = member.raidSlot;
   // Whoever was being written beside it goes on as the raid slot's own.
   const beside = slot === null || member.isReplacement ? null : replacementAt(state, slot);
-  dropRole(state, member, reason);
+  dropRole(state, member, reason, reason);
   if (beside !== null) beside.isReplacement = false;
   if (state.sync !== null) state.sync.aborted = true;
   work.happenings.push(
@@ -325,14 +333,16 @@ const onMetadataFailure = (state: ArrayState, member: Member, error: string): vo
 };
 
 /**
- * Queues a member to be recorded faulty; its leg takes no more writes until that is durable. The
- * last in-sync member is never failed: its errors go to the client instead.
+ * Queues a member to be recorded faulty; its leg takes no more writes until that is durable, and
+ * nothing of this thread waits for its answers. The last in-sync member is never failed: its errors
+ * go to the client instead.
  */
 export const failMember = (state: ArrayState, member: Member, reason: string): void => {
   if (member.state === "faulty" || state.pending.failing.has(member.id)) return;
   if (isLastInSync(state, member)) return;
   state.pending.failing.set(member.id, reason);
   blockLeg(state, member);
+  emit(state, { type: "give-up-member", member: member.id, reason });
 };
 
 /** A member failed meanwhile: the next transaction does this one's work on the others. */
@@ -374,9 +384,9 @@ const finish = (state: ArrayState, transaction: Transaction): void => {
 
 /** The work is durable on every member that is left: lets writes go on, answers who waited. */
 const complete = (state: ArrayState, work: Pending): void => {
-  for (const leg of state.lostLegs.splice(0)) {
+  for (const { leg, reason } of state.lostLegs.splice(0)) {
     state.shared.setLeg(leg, LEG_NONE);
-    emit(state, { type: "drop-leg", leg });
+    emit(state, { type: "drop-leg", leg, reason });
   }
   for (const member of state.members.values()) {
     const { leg } = member;

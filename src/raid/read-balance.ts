@@ -3,7 +3,8 @@
  * that a client never sees two contents of one place (stable reads). Elsewhere the address picks
  * the leg, in wide stripes: each leg's page cache then holds its own share, and a sequential
  * reader keeps several members busy; far layouts are read at the lowest position, as raid0 would
- * be. Write-mostly legs and legs without synchronous calls come last.
+ * be. Write-mostly legs and legs without synchronous calls come last, those that owe an answer for
+ * long after them.
  * Source: drivers/md/raid1.c read_balance, raid10.c read_balance; stripes: choice.
  */
 
@@ -29,10 +30,12 @@ export interface LegChoice {
 const QUICK = 0;
 const SLOW = 1;
 const WRITE_MOSTLY = 2;
+const SILENT = 3;
 
 export class ReadBalance {
   readonly #state: SharedArrayState;
   readonly #isQuick: (leg: number) => boolean;
+  readonly #isSilent: (leg: number) => boolean;
   /** In-sync legs in order of raid slots, as of `#epoch`; and those not write-mostly. */
   #inSync: number[] = [];
   #preferred: number[] = [];
@@ -41,10 +44,15 @@ export class ReadBalance {
   #ordered = false;
   readonly #choice = { leg: 0, position: 0 };
 
-  /** `isQuick`: the leg can be read at once just now. */
-  constructor(state: SharedArrayState, isQuick: (leg: number) => boolean) {
+  /** `isQuick`: the leg can be read at once just now; `isSilent`: it owes an answer for long. */
+  constructor(
+    state: SharedArrayState,
+    isQuick: (leg: number) => boolean,
+    isSilent: (leg: number) => boolean = () => false,
+  ) {
     this.#state = state;
     this.#isQuick = isQuick;
+    this.#isSilent = isSilent;
   }
 
   /** True when the last choice passed over an in-sync leg for its bad blocks. */
@@ -73,7 +81,7 @@ export class ReadBalance {
     const isFree = this.#isFree(offset + length);
     this.#ordered = !isFree;
     let best = -1;
-    let bestRank = WRITE_MOSTLY + 1;
+    let bestRank = SILENT + 1;
     let bestPosition = 0;
     let seen = 0;
     // Two passes: how many candidates share the best rank, then the one that the address picks.
@@ -144,8 +152,10 @@ export class ReadBalance {
   }
 
   #rank(leg: number): number {
-    if ((this.#state.flags(leg) & LEG_WRITE_MOSTLY) !== 0) return WRITE_MOSTLY;
-    return this.#isQuick(leg) ? QUICK : SLOW;
+    const isLast = (this.#state.flags(leg) & LEG_WRITE_MOSTLY) !== 0;
+    if (!isLast && this.#isQuick(leg)) return QUICK;
+    if (this.#isSilent(leg)) return SILENT;
+    return isLast ? WRITE_MOSTLY : SLOW;
   }
 
   /** Calls `visit` for every in-sync leg of the extent in md's order, until it returns true. */

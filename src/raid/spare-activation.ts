@@ -69,7 +69,7 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
   if (opening === undefined) return;
   if (member === undefined || member.state === "faulty" || error !== null) {
     // It failed or left meanwhile, or not every worker could open it: nobody is to hold it open.
-    emit(state, { type: "drop-leg", leg: opening.leg });
+    emit(state, { type: "drop-leg", leg: opening.leg, reason: error });
     if (member !== undefined && error !== null) failMember(state, member, error);
     return;
   }

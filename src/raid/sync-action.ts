@@ -245,7 +245,7 @@ const settleWriteFailures = (state: ArrayState, run: SyncRun, result: CopyResult
 const onReadFailures = (state: ArrayState, run: SyncRun, result: CopyResult): void => {
   for (const { member: id, offset, length } of result.readFailed) {
     const member = state.members.get(id);
-    if (member === undefined || member.state !== "in_sync") continue;
+    if (member?.state !== "in_sync" || state.pending.failing.has(id)) continue;
     if (run.action === "recover") repairRead(state, member, { offset, length });
     else if (result.unreadable.length + result.writeFailed.length === 0)
       countCorrected(state, member, length / 512);

@@ -21,6 +21,8 @@ export interface ArrayThreadData {
   readonly workers: number;
   readonly syncSpeedMin: number;
   readonly syncSpeedMax: number;
+  /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
+  readonly answerLimitMs: number | null;
 }
 
 export type ArrayThreadCommand =
@@ -101,7 +103,7 @@ export type ArrayToWorker =
   | { readonly type: "intent-ready" }
   | { readonly type: "leg-resolved"; readonly request: number; readonly isRecorded: boolean }
   | { readonly type: "open-leg"; readonly token: number; readonly leg: LegTicket }
-  | { readonly type: "drop-leg"; readonly leg: number }
+  | { readonly type: "drop-leg"; readonly leg: number; readonly reason: string | null }
   /** Let what is under way end, hold what comes, close every leg; then `held`. */
   | { readonly type: "hold" }
   /** The array as it is now: open its legs, then `attached`; requests go on at `go`. */

@@ -147,7 +147,7 @@ class ArrayThread {
   }
 
   #tick(): void {
-    this.#driver.dispatch({ type: "tick" });
+    this.#driver.tick();
     const { status } = this.#driver;
     const now = Date.now();
     if (status.sync !== null && now - this.#lastProgress >= PROGRESS_MS) {
@@ -163,7 +163,7 @@ class ArrayThread {
       now: () => Date.now(),
       waitForRegion,
       openLeg: (leg, path, dataOffset) => this.#openLeg(leg, path, dataOffset),
-      dropLeg: (leg) => this.#toAll({ type: "drop-leg", leg }),
+      dropLeg: (leg, reason) => this.#toAll({ type: "drop-leg", leg, reason }),
       intentReady: (worker) => this.#toWorker(worker, { type: "intent-ready" }),
       legResolved: (worker, request, isRecorded) =>
         this.#toWorker(worker, { type: "leg-resolved", request, isRecorded }),
@@ -240,6 +240,10 @@ class ArrayThread {
     }
     if (command.type === "add" || command.type === "re-add") return this.#join(command);
     if (command.type === "change") return this.#change(command.change);
+    if (command.type === "remove" && this.#driver.isOwedBy(command.path)) {
+      const message = `${command.path} has not answered all calls yet`;
+      return Promise.resolve({ ok: false, code: "RAID_MEMBER_BUSY", message });
+    }
     if (command.type === "stop") return this.#driver.command({ ...command, keepOpen: false });
     return this.#driver.command(command);
   }

@@ -106,6 +106,7 @@ class EngineHost implements StorageEngine {
         workers: this.#pool.size,
         syncSpeedMin: SYNC_SPEED_MIN,
         syncSpeedMax: SYNC_SPEED_MAX,
+        answerLimitMs: this.#options.answerLimitMs,
       },
       pool: this.#pool,
       ticket: (path) => this.#faults.ticket(path),

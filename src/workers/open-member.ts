@@ -1,10 +1,13 @@
 /** Opens a member the way every thread does: the file or device, then the layers over it. */
 
+import { statSync } from "node:fs";
 // Imported: Node looks the global up anew, through a getter, at every use.
 import { performance } from "node:perf_hooks";
+import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { AdaptiveDevice } from "../hal/layers/adaptive-device.ts";
 import { FaultDevice, FaultSwitch } from "../hal/layers/fault-device.ts";
+import { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
 
 /** A member to open: its path, and the switches of its faults in lab mode. */
@@ -13,22 +16,50 @@ export interface MemberTicket {
   readonly faults: SharedArrayBuffer | null;
 }
 
-const delay = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
+/** Handles of this thread that are not known to be closed, and the stores they lead to. */
+const handles = new Map<RevocableDevice, string>();
+
+/**
+ * A write that nobody waits for any more may still reach the store: it is not opened again before.
+ * Errors: HAL_DEVICE_OWES.
+ */
+const refuseOwing = (key: string, path: string): void => {
+  for (const [device, store] of handles) {
+    if (device.isClosed) handles.delete(device);
+    else if (store === key && device.isRevoked && device.owesSince !== null) {
+      throw new CodedError("HAL_DEVICE_OWES", `${path}: has not answered calls from before`, {
+        remedy: "wait until the device answers, or restart the board without it",
+      });
+    }
+  }
+};
+
+/** Device and inode: one store under two names is one. */
+const storeOf = (path: string): string => {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? path : `${stat.dev}:${stat.ino}:${stat.rdev}`;
+};
 
 /**
  * `exclusive`: claim a block device, done by one thread of a member only.
- * Errors: those of FileBlockDevice.open.
+ * Errors: HAL_DEVICE_OWES, and those of FileBlockDevice.open.
  */
 export const openMember = async (
   ticket: MemberTicket,
   mode: "read" | "write",
   exclusive: boolean,
-): Promise<BlockDevice> => {
+): Promise<RevocableDevice> => {
+  const key = storeOf(ticket.path);
+  refuseOwing(key, ticket.path);
   const file = await FileBlockDevice.open(ticket.path, { mode, exclusive });
   const adaptive = new AdaptiveDevice(file, () => performance.now());
-  if (ticket.faults === null) return adaptive;
-  return new FaultDevice(adaptive, new FaultSwitch(ticket.faults), delay);
+  const device = new RevocableDevice(withFaults(adaptive, ticket.faults), () => Date.now());
+  handles.set(device, key);
+  return device;
+};
+
+const withFaults = (device: BlockDevice, faults: SharedArrayBuffer | null): BlockDevice => {
+  if (faults === null) return device;
+  const faultSwitch = new FaultSwitch(faults);
+  return new FaultDevice(device, faultSwitch, (ms) => faultSwitch.stalled(ms));
 };

@@ -137,7 +137,7 @@ export class WorkerArray {
       case "leg-resolved":
         return this.#io.onLegResolved(message.request, message.isRecorded);
       case "drop-leg":
-        return void this.#io.dropLeg(message.leg);
+        return void this.#io.dropLeg(message.leg, message.reason);
       case "open-leg":
         return void this.#openLeg(message.leg).then((error) =>
           this.#post({ type: "leg-opened", token: message.token, error }),

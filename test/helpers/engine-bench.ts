@@ -33,6 +33,7 @@ export class EngineBench {
       nbdSocketPath: null,
       tls: null,
       ioWorkers: 2,
+      answerLimitMs: null,
       labMode: true,
       nodeName: "bench",
       logger: ndjsonLogger({ write: () => undefined, wallTime: () => 0, level: "error" }),

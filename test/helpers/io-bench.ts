@@ -26,6 +26,8 @@ const MIB = 1024 * 1024;
 export const CHUNK = MIB;
 export const DATA_AT = 4096;
 
+const done = Promise.resolve();
+
 export interface IoBenchOptions {
   /** Raid slots, each with one leg. */
   readonly legs?: number;
@@ -74,6 +76,7 @@ export class IoBench {
   /** Locks as another thread holds them. */
   readonly others: RegionLocks;
   now = 1000;
+  readonly #held = Promise.withResolvers<undefined>();
 
   /** A dirty, whole array whose bits are durable; legs differ from nobody. */
   constructor(options: IoBenchOptions = {}) {
@@ -101,7 +104,7 @@ export class IoBench {
       const bytes = new Uint8Array(DATA_AT + chunks * CHUNK);
       const faults = new FaultSwitch();
       const memory = new MemoryDevice(`leg${leg}`, bytes, { isSlow: slow.includes(leg) });
-      const device = new FaultDevice(memory, faults, () => Promise.resolve());
+      const device = new FaultDevice(memory, faults, (ms) => (ms > 0 ? this.#held.promise : done));
       this.io.openLeg(leg, device, DATA_AT);
       this.state.setLeg(leg, LEG_IN_SYNC);
       this.state.setFlags(leg, flags);
@@ -120,6 +123,19 @@ export class IoBench {
 
   fault(leg: number, kind: FaultKind, count: number | null = null): void {
     this.leg(leg).faults.arm({ kind, after: 0, count, range: null, stallMs: 0 });
+  }
+
+  /** From now on the leg's calls wait until `release`. */
+  hang(leg: number): void {
+    const fault = { kind: "stall", after: 0, count: null, range: null, stallMs: 1 } as const;
+    this.leg(leg).faults.arm(fault);
+  }
+
+  /** What was held goes on, and nothing more is. */
+  async release(): Promise<void> {
+    for (const { faults } of this.legs) faults.disarmAll();
+    this.#held.resolve(undefined);
+    await this.rest();
   }
 
   /** From now on `[from, to)` of the leg's data fails. */

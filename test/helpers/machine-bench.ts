@@ -38,6 +38,8 @@ const BITMAP_AT = 16 * SECTOR;
 /** Where sample superblocks have their bad-block list, one page. */
 const BAD_BLOCKS_AT = 24 * SECTOR;
 const BAD_BLOCKS_BYTES = 8 * SECTOR;
+/** Milliseconds until a silent member is failed. */
+export const ANSWER_LIMIT_MS = 30_000;
 export const SAFE_MODE_MS = 200;
 
 export interface BenchOptions {
@@ -170,7 +172,7 @@ export class MachineBench {
       now: this.now,
       syncSpeedMin: options.syncSpeed ?? 2 ** 40,
       syncSpeedMax: options.syncSpeed ?? 2 ** 40,
-      options: { safeModeMs: SAFE_MODE_MS },
+      options: { safeModeMs: SAFE_MODE_MS, answerLimitMs: ANSWER_LIMIT_MS },
     });
     this.machine = started.machine;
     this.shared = started.shared;

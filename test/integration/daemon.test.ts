@@ -106,6 +106,7 @@ test(
       nbdSocketPath: join(folder, "s"),
       tls: null,
       ioWorkers: 3,
+      answerLimitMs: 30_000,
       labMode: true,
       nodeName: "opi-a",
     });

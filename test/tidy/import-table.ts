@@ -24,6 +24,8 @@ const HAL_LINUX = /^src\/hal\/linux\//;
 const HAL_RK3588 = /^src\/hal\/rk3588\//;
 const HAL_SIM = /^src\/hal\/sim\//;
 const HAL_LAYERS = /^src\/hal\/layers\//;
+/** The layer that array and I/O workers give a hung member up by. */
+const HAL_REVOCABLE = /^src\/hal\/layers\/revocable-device\.ts$/;
 const RAID = /^src\/raid\//;
 const NBD = /^src\/nbd\//;
 const CLUSTER = /^src\/cluster\//;
@@ -92,7 +94,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   {
     area: "raid",
     files: RAID,
-    may: [COMMON, CONSTANTS, HAL_PORTS],
+    may: [COMMON, CONSTANTS, HAL_PORTS, HAL_REVOCABLE],
     packages: [],
     node: ["worker_threads"],
   },

@@ -46,6 +46,7 @@ test("binds to loopback and keeps everything in the data directory by default", 
       ioWorkers: 0,
       devicesDirectory: "/srv/satsuma/disks",
       devicePaths: [],
+      answerLimitMs: 30_000,
       logLevel: "info",
     },
   );
@@ -70,6 +71,7 @@ tls_key = "/etc/k.pem"
 [devices]
 paths = ["/dev/sda", "/dev/sdb"]
 directory = "/srv/disks"
+answer_limit = 0
 [log]
 level = "debug"
 `;
@@ -87,6 +89,7 @@ level = "debug"
         ioWorkers: 3,
         devicesDirectory: "/srv/disks",
         devicePaths: ["/dev/sda", "/dev/sdb"],
+        answerLimitMs: null,
         logLevel: "debug",
       },
     );
@@ -107,7 +110,7 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ["name = 5", "CONFIG_INVALID_VALUE name = 5 must be a string"],
   ['name = "a b"', "CONFIG_INVALID_VALUE name"],
   ['lab = "yes"', "CONFIG_INVALID_VALUE lab"],
-  ["[nbd]\nworkers = 0", "must be a whole number from 1 to 64"],
+  ["[nbd]\nworkers = 0", "must be a whole number from 1 to 16"],
   ["[nbd]\nworkers = 65", "CONFIG_INVALID_VALUE nbd.workers"],
   ["[nbd]\nworkers = 1.5", "CONFIG_INVALID_VALUE nbd.workers"],
   ['[http]\nlisten = "nowhere"', "CONFIG_INVALID_VALUE http.listen"],

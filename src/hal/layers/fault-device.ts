@@ -4,7 +4,8 @@
  *
  * Fault model: a fault has a kind (read, write or flush error, or a stall of any call), may let the
  * first N matching calls pass, then hits a number of calls or all of them, everywhere or only where
- * a call touches a range. A failed call changes nothing beneath; a stalled one waits, then goes on.
+ * a call touches a range. A failed call changes nothing beneath; a stalled one goes on after its
+ * time or when the faults are cleared.
  * The state lives in shared memory, so one switch reaches the handles of every thread.
  */
 
@@ -69,8 +70,17 @@ export class FaultSwitch {
   }
 
   disarmAll(): void {
-    for (let kind = 0; kind < KINDS.length; kind++)
+    for (let kind = 0; kind < KINDS.length; kind++) {
       Atomics.store(this.words, kind * WORDS + ARMED, 0);
+      Atomics.notify(this.words, kind * WORDS + ARMED);
+    }
+  }
+
+  /** Resolves after the time, or as soon as the faults are cleared; keeps no thread alive. */
+  async stalled(ms: number): Promise<void> {
+    const words = this.words as Int32Array<SharedArrayBuffer>;
+    const wait = Atomics.waitAsync(words, KINDS.indexOf("stall") * WORDS + ARMED, 1, ms);
+    if (wait.async) await wait.value;
   }
 
   /** True while a stall may hit: the device must not be called synchronously. */

@@ -227,7 +227,7 @@ test("a leg that was opened for a member which failed meanwhile is let go", () =
   while (bench.io.length > 0) bench.finishIo();
   assert.equal(bench.toldOf("drop-leg"), []);
   bench.finishOpening();
-  assert.equal(bench.toldOf("drop-leg"), [{ type: "drop-leg", leg: 1 }]);
+  assert.equal(bench.toldOf("drop-leg"), [{ type: "drop-leg", leg: 1, reason: null }]);
 });
 
 // --- re-add --------------------------------------------------------------------------------------

@@ -105,7 +105,9 @@ test("a failure is recorded before the failed write is answered, and blocks writ
   const answer = { type: "leg-resolved", worker: 0, request: 7, isRecorded: true };
   assert.equal(bench.toldOf("leg-resolved"), [answer]);
   assert.is(bench.shared.leg(1), LEG_NONE);
-  assert.equal(bench.toldOf("drop-leg"), [{ type: "drop-leg", leg: 1 }]);
+  assert.equal(bench.toldOf("drop-leg"), [
+    { type: "drop-leg", leg: 1, reason: "write error: EIO" },
+  ]);
   assert.is(bench.status.degraded, 1);
 });
 

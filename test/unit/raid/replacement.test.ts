@@ -213,7 +213,7 @@ test("at the end it takes the place: the old one is faulty in every superblock, 
     [`2 super e clean ${roles}`, `0 super e clean ${roles}`],
   );
   assert.equal(legsOf(bench), [LEG_IN_SYNC, LEG_NONE, LEG_NONE, LEG_IN_SYNC]);
-  assert.equal(bench.toldOf("drop-leg"), [{ type: "drop-leg", leg: 1 }]);
+  assert.equal(bench.toldOf("drop-leg"), [{ type: "drop-leg", leg: 1, reason: null }]);
   assert.equal([statesOf(bench, "/m2"), statesOf(bench, "/m1")], ["in_sync", "faulty"]);
   assert.is(bench.memberStatus("/m1")?.faultReason, "replaced by /m2");
   assert.ok(bench.happenings().includes("member.replaced"));

@@ -1,0 +1,126 @@
+/**
+ * A layer that knows what its device owes: since when the oldest asynchronous call waits, and how
+ * to do without the answer. A system call cannot be taken back; `revoke` ends the calls for whoever
+ * made them and refuses later ones, while the device may still carry the old ones out.
+ *
+ * So after HAL_NO_ANSWER the buffer of a read may still be written, and a write may still reach the
+ * device, with whatever its buffer holds by then: nobody may trust what is there before
+ * `owesSince` is null again and it was copied anew.
+ */
+
+import { CodedError } from "../../common/errors.ts";
+import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
+import { DeviceLayer } from "./device-layer.ts";
+
+/** A device that owes an answer for longer is not called synchronously, milliseconds. Choice. */
+const SILENT_MS = 1000;
+
+interface Call {
+  readonly began: number;
+  readonly giveUp: (error: CodedError) => void;
+}
+
+export class RevocableDevice extends DeviceLayer {
+  readonly #nowMs: () => number;
+  /** In order of their beginning. */
+  readonly #calls = new Set<Call>();
+  #revoked: CodedError | null = null;
+  #isClosed = false;
+  #whenIdle: PromiseWithResolvers<undefined> | null = null;
+
+  /** `nowMs`: milliseconds since the epoch. */
+  constructor(inner: BlockDevice, nowMs: () => number) {
+    super(inner);
+    this.#nowMs = nowMs;
+  }
+
+  /** The device itself if it is one already, else with this layer over it. */
+  static over(device: BlockDevice, nowMs: () => number): RevocableDevice {
+    return device instanceof RevocableDevice ? device : new RevocableDevice(device, nowMs);
+  }
+
+  /** When the oldest call that is not answered began; null when none waits. */
+  get owesSince(): number | null {
+    for (const { began } of this.#calls) return began;
+    return null;
+  }
+
+  /** True while it owes an answer for long: whoever has a choice does not ask it. */
+  get isSilent(): boolean {
+    if (this.#calls.size === 0) return false;
+    const since = this.owesSince;
+    return since !== null && this.#nowMs() - since >= SILENT_MS;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isRevoked(): boolean {
+    return this.#revoked !== null;
+  }
+
+  /** Ends every call under way, and each later one, with HAL_NO_ANSWER. */
+  revoke(reason: string): void {
+    if (this.#revoked !== null) return;
+    const error = new CodedError("HAL_NO_ANSWER", `${this.name}: ${reason}`);
+    this.#revoked = error;
+    for (const { giveUp } of this.#calls) giveUp(error);
+  }
+
+  override get sync(): SyncCalls | null {
+    return this.#revoked !== null || this.isSilent ? null : this.inner.sync;
+  }
+
+  override read(target: Uint8Array, offset: number): Promise<void> {
+    return this.#run(() => this.inner.read(target, offset));
+  }
+
+  override write(source: readonly Uint8Array[], offset: number): Promise<void> {
+    return this.#run(() => this.inner.write(source, offset));
+  }
+
+  override zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
+    return this.#run(() => this.inner.zero(offset, length, mayUnmap));
+  }
+
+  override allocation(offset: number, length: number): Promise<readonly AllocationRun[]> {
+    return this.#run(() => this.inner.allocation(offset, length));
+  }
+
+  override flush(): Promise<void> {
+    return this.#run(() => this.inner.flush());
+  }
+
+  /** AFTER the device has answered everything: a late call must not meet another file's handle. */
+  override async close(): Promise<void> {
+    if (this.#calls.size > 0) {
+      this.#whenIdle ??= Promise.withResolvers<undefined>();
+      await this.#whenIdle.promise;
+    }
+    await this.inner.close();
+    this.#isClosed = true;
+  }
+
+  #run<T>(begin: () => Promise<T>): Promise<T> {
+    if (this.#revoked !== null) return Promise.reject(this.#revoked);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const call = { began: this.#nowMs(), giveUp: reject };
+    this.#calls.add(call);
+    const end = (): void => {
+      this.#calls.delete(call);
+      if (this.#calls.size === 0) this.#whenIdle?.resolve(undefined);
+    };
+    begin().then(
+      (value) => {
+        end();
+        resolve(value);
+      },
+      (error: unknown) => {
+        end();
+        reject(error);
+      },
+    );
+    return promise;
+  }
+}
