@@ -6,6 +6,7 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { assert, assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
+import type { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
 import type { CommandOutcome } from "../raid/array-messages.ts";
@@ -325,7 +326,9 @@ class ArrayThread {
     try {
       const { setUuid } = this.#array;
       const flags = command.type === "re-add" ? RE_ADD_FLAGS : command;
-      const found = await readNewcomer(device, { ...flags, setUuid });
+      const found = await withinLimit(device, this.#data.answerLimitMs, () =>
+        readNewcomer(device, { ...flags, setUuid }),
+      );
       this.#tickets.set(ticket.path, ticket);
       const newcomer = { ...found, member, path: ticket.path };
       outcome = await this.#driver.command({ type: command.type, newcomer });
@@ -335,6 +338,25 @@ class ArrayThread {
     }
   }
 }
+
+/** A device that does not answer in time is given up. Errors: HAL_NO_ANSWER, and those of `ask`. */
+const withinLimit = async <T>(
+  device: RevocableDevice,
+  limitMs: number | null,
+  ask: () => Promise<T>,
+): Promise<T> => {
+  if (limitMs === null) return await ask();
+  const reason = `no answer for ${limitMs / 1000} s`;
+  const timer = setTimeout(() => device.revoke(reason), limitMs);
+  try {
+    const answer = await ask();
+    // What cannot be read counts as absent: that it was not read in time is another thing.
+    if (device.isRevoked) throw new CodedError("HAL_NO_ANSWER", `${device.name}: ${reason}`);
+    return answer;
+  } finally {
+    clearTimeout(timer);
+  }
+};
 
 /** Makes the change; a refusal is kept until the array runs again. */
 const changeProblem = async (

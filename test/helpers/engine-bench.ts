@@ -27,12 +27,15 @@ export class EngineBench {
     engine.onStatus((_, status) => void this.statuses.push(status));
   }
 
-  static async start(folder: string): Promise<EngineBench> {
+  static async start(
+    folder: string,
+    options: { readonly ioWorkers?: number } = {},
+  ): Promise<EngineBench> {
     const engine = await openEngine({
       nbdTcp: { host: "127.0.0.1", port: 0 },
       nbdSocketPath: null,
       tls: null,
-      ioWorkers: 2,
+      ioWorkers: options.ioWorkers ?? 2,
       answerLimitMs: null,
       labMode: true,
       nodeName: "bench",
