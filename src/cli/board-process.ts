@@ -137,8 +137,6 @@ export async function startBoardProcess(options: BoardProcessOptions): Promise<B
     {
       stdio: ["ignore", log, log, "ipc"],
       detached: true,
-      // As bin/satsuma sets it: threads for asynchronous member I/O.
-      env: { UV_THREADPOOL_SIZE: "32", ...process.env },
     },
   );
   closeSync(log);

@@ -6,6 +6,7 @@ import { type Logger, ndjsonLogger } from "../common/log.ts";
 import { type Config, type ConfigFlags, loadConfig } from "../config.ts";
 import type { StorageEngine } from "../control/engine.ts";
 import { printText } from "./output.ts";
+import { keepCompiled, prepareProcess } from "./process-settings.ts";
 
 /** A daemon as this verb sees it. */
 export interface ServedDaemon {
@@ -106,6 +107,7 @@ const serve = async (
   // Asked for BEFORE the start: a signal during it is not lost.
   const ended = endRequested();
   const isTokenRenewed = flags.newToken ?? false;
+  prepareProcess(config, version);
   const daemon = await startDaemon({ config, logger, version, isTokenRenewed });
   const { tcp, socketPath } = daemon.nbd;
   // A parent with a channel keeps what is printed in a log: the token has no place there.
@@ -119,6 +121,7 @@ const serve = async (
     nbdSocket: socketPath,
     tokenPath: daemon.tokenPath,
   });
+  keepCompiled();
   await ended;
   logger.info({}, "daemon-ending");
   process.once("SIGINT", () => process.exit(SIGNAL_EXIT_CODE));

@@ -17,6 +17,9 @@ import type { IoPool } from "./io-pool.ts";
 import type { MemberTicket } from "./open-member.ts";
 import { ThreadLink } from "./thread-link.ts";
 
+/** Its new objects are few: a small nursery costs nothing, and there is one for each array. */
+const YOUNG_GENERATION_MB = 3;
+
 export interface ArrayHostOptions {
   readonly data: ArrayThreadData;
   readonly pool: IoPool;
@@ -38,7 +41,10 @@ export class ArrayHostThread implements RunningArray {
 
   private constructor(options: ArrayHostOptions) {
     this.#options = options;
-    const worker = new Worker(workerUrl("array", import.meta.url), { workerData: options.data });
+    const worker = new Worker(workerUrl("array", import.meta.url), {
+      workerData: options.data,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     this.#link = new ThreadLink(worker, "array thread");
     worker.on("message", (message: ArrayToMain) => this.#onMessage(message));
     worker.on("exit", () => this.#ended.resolve(null));
