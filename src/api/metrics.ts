@@ -6,6 +6,7 @@
  * Source: prometheus/node_exporter collector/mdadm_linux.go.
  */
 
+import { readdirSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type Metric, Registry } from "prom-client";
 import type { ControlPlane } from "../control/control-plane.ts";
@@ -18,6 +19,16 @@ type EventLoopDelay = ReturnType<typeof monitorEventLoopDelay>;
 
 const NANOSECONDS = 1e9;
 const LAG_QUANTILES = [50, 99] as const;
+
+const openFiles = (): number => readdirSync("/proc/self/fd").length;
+
+/** One value for each type: timers, sockets, ports to other threads. */
+const activeResources = () => {
+  const counts = new Map<string, number>();
+  for (const type of process.getActiveResourcesInfo())
+    counts.set(type, (counts.get(type) ?? 0) + 1);
+  return [...counts].map(([type, value]) => ({ labels: { type }, value }));
+};
 
 const daemonFamilies = (
   control: ControlPlane,
@@ -60,6 +71,19 @@ const daemonFamilies = (
   single("process_resident_memory_bytes", "Resident memory of the daemon.", "gauge", () =>
     process.memoryUsage.rss(),
   ),
+  single("process_open_fds", "Open file descriptors of the daemon.", "gauge", openFiles),
+  single(
+    "nodejs_heap_size_used_bytes",
+    "Heap in use of the control thread.",
+    "gauge",
+    () => process.memoryUsage().heapUsed,
+  ),
+  {
+    name: "nodejs_active_resources",
+    help: "What keeps the control thread's event loop alive, by type.",
+    type: "gauge",
+    values: () => activeResources(),
+  },
   single(
     "process_start_time_seconds",
     "Start of the daemon, seconds since the epoch.",
