@@ -1,6 +1,6 @@
 /**
- * Worker thread with NBD connections that write the same places at once: pipelined requests of mixed
- * lengths around the borders of regions and bitmap chunks, every one with other bytes.
+ * Worker thread with NBD connections that write the same places at once: pipelined requests of
+ * mixed lengths around the borders of regions and bitmap chunks, each with other bytes.
  */
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
