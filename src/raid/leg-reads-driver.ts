@@ -10,8 +10,8 @@ import type { BlockDevice } from "../hal/block-device.ts";
 import type { Extent } from "./array-map.ts";
 import type { LegHandles } from "./leg-handles-driver.ts";
 import type { IoLink } from "./leg-reports.ts";
-import { ReadBuffers } from "./read-buffers.ts";
 import { type LegChoice, ReadBalance } from "./read-balance.ts";
+import { ReadBuffers } from "./read-buffers.ts";
 import type { SharedArrayState } from "./shared-state.ts";
 import { IO_EIO, IO_OK, type IoCompletion } from "./write-request.ts";
 
