@@ -220,11 +220,15 @@ export class ArrayDriver {
     });
   }
 
-  /** Copies under way keep the buffers they have: the device may still write into one. */
+  /** Copies under way drop the buffers they have: the device may still write into one. */
   #giveUp(id: number, reason: string): void {
-    this.#buffers.retire();
-    this.#buffers = new CopyBuffers();
-    this.#members.get(id)?.device.revoke(reason);
+    const device = this.#members.get(id)?.device;
+    if (device === undefined) return;
+    if (device.owesSince !== null) {
+      this.#buffers.retire();
+      this.#buffers = new CopyBuffers();
+    }
+    device.revoke(reason);
   }
 
   #use(id: number, change: 1 | -1): void {

@@ -1,6 +1,6 @@
 /**
- * Buffers of reads that are waited for, kept for the next ones. A buffer comes back only from a read
- * that succeeded: what a leg still owes may be written into it at any time.
+ * Buffers of reads that are waited for, kept for the next ones. A buffer comes back only from a
+ * read that succeeded: what a leg still owes may be written into it at any time.
  */
 
 /** Smallest and largest buffer that is kept, bytes; sizes are powers of two. */
@@ -14,9 +14,9 @@ export class ReadBuffers {
 
   /** A buffer of exactly `length` bytes; holds anything. */
   take(length: number): Uint8Array {
-    if (length > LARGEST) return Buffer.allocUnsafeSlow(length);
+    if (length > LARGEST) return new Uint8Array(length);
     const size = Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(length)));
-    const whole = this.#free.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
+    const whole = this.#free.get(size)?.pop() ?? new Uint8Array(size);
     return whole.length === length ? whole : new Uint8Array(whole.buffer, 0, length);
   }
 
