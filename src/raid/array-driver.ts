@@ -83,11 +83,11 @@ export class ArrayDriver {
     this.#hold(id, member);
   }
 
-  /** A member that failed still owes an answer: what it was asked for last may yet be done. */
-  isOwedBy(path: string): boolean {
-    return [...this.#members.values()].some(
-      ({ path: other, device }) => other === path && device.isRevoked && device.owesSince !== null,
-    );
+  /** The handle of a member that failed: what it was asked for last may yet be done. */
+  givenUp(path: string): RevocableDevice | null {
+    for (const { path: other, device } of this.#members.values())
+      if (other === path && device.isRevoked) return device;
+    return null;
   }
 
   #hold(id: number, { path, device }: OpenMember): void {

@@ -29,7 +29,7 @@ import type {
   WorkerToArray,
 } from "./array-messages.ts";
 import { readNewcomer } from "./newcomer.ts";
-import { type MemberTicket, openMember } from "./open-member.ts";
+import { answersSoon, type MemberTicket, openMember } from "./open-member.ts";
 
 /** Between ticks while something is under way, and while nothing is. Choice: 1/10 of safe mode. */
 const TICK_MS = 20;
@@ -241,10 +241,7 @@ class ArrayThread {
     }
     if (command.type === "add" || command.type === "re-add") return this.#join(command);
     if (command.type === "change") return this.#change(command.change);
-    if (command.type === "remove" && this.#driver.isOwedBy(command.path)) {
-      const message = `${command.path} has not answered all calls yet`;
-      return Promise.resolve({ ok: false, code: "RAID_MEMBER_BUSY", message });
-    }
+    if (command.type === "remove") return this.#remove(command);
     if (command.type === "stop") return this.#driver.command({ ...command, keepOpen: false });
     return this.#driver.command(command);
   }
@@ -310,6 +307,14 @@ class ArrayThread {
     });
     this.#whenAttached = null;
     this.#toAll({ type: "go" });
+  }
+
+  /** A member that still owes answers stays: nobody else may write on it meanwhile. */
+  async #remove(command: Extract<ArrayThreadCommand, { type: "remove" }>): Promise<CommandOutcome> {
+    const device = this.#driver.givenUp(command.path);
+    if (device === null || (await answersSoon(device))) return this.#driver.command(command);
+    const message = `${command.path} has not answered all calls yet`;
+    return { ok: false, code: "RAID_MEMBER_BUSY", message };
   }
 
   /** Opens and reads the newcomer BEFORE the machine hears of it; closes it when it is refused. */

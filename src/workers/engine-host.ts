@@ -6,6 +6,7 @@
 
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
 import { CodedError } from "../common/errors.ts";
 import type {
   CreateArrayRequest,
@@ -236,6 +237,8 @@ const createOptions = (request: CreateArrayRequest, homehost: string): CreateOpt
 
 /** Opens the engine. Errors: NBD_ADDRESS_*; nothing is left running then. */
 export const openEngine = async (options: EngineOptions): Promise<StorageEngine> => {
+  // What bin/satsuma sets is for the control thread; the other threads have limits of their own.
+  setFlagsFromString("--max-semi-space-size=0");
   const engine = new EngineHost(options);
   try {
     await engine.listen();

@@ -86,8 +86,14 @@ export class IoPool {
   }
 }
 
+/** Choice: requests make new objects, and a larger nursery made no difference to them. */
+const YOUNG_GENERATION_MB = 24;
+
 const startWorker = (data: IoThreadData): PoolWorker => {
-  const thread = new Worker(workerUrl("io", import.meta.url), { workerData: data });
+  const thread = new Worker(workerUrl("io", import.meta.url), {
+    workerData: data,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+  });
   const link = new ThreadLink<number | null>(thread, `I/O worker ${data.worker}`);
   const worker: PoolWorker = { link, clients: [], counters: null };
   thread.on("message", (message: IoToMain) => {

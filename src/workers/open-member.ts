@@ -19,14 +19,27 @@ export interface MemberTicket {
 /** Handles of this thread that are not known to be closed, and the stores they lead to. */
 const handles = new Map<RevocableDevice, string>();
 
+/** Late answers are waited for this long, milliseconds. Choice: a healthy drive is quicker. */
+const LATE_MS = 2000;
+
+/** True when the device owes nothing, or has answered everything soon. */
+export const answersSoon = async (device: RevocableDevice): Promise<boolean> => {
+  if (device.owesSince === null) return true;
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(late.resolve, LATE_MS, undefined);
+  await Promise.race([device.answered(), late.promise]);
+  clearTimeout(timer);
+  return device.owesSince === null;
+};
+
 /**
  * A write that nobody waits for any more may still reach the store: it is not opened again before.
  * Errors: HAL_DEVICE_OWES.
  */
-const refuseOwing = (key: string, path: string): void => {
+const awaitOwing = async (key: string, path: string): Promise<void> => {
   for (const [device, store] of handles) {
     if (device.isClosed) handles.delete(device);
-    else if (store === key && device.isRevoked && device.owesSince !== null) {
+    else if (store === key && device.isRevoked && !(await answersSoon(device))) {
       throw new CodedError("HAL_DEVICE_OWES", `${path}: has not answered calls from before`, {
         remedy: "wait until the device answers, or restart the board without it",
       });
@@ -50,7 +63,7 @@ export const openMember = async (
   exclusive: boolean,
 ): Promise<RevocableDevice> => {
   const key = storeOf(ticket.path);
-  refuseOwing(key, ticket.path);
+  await awaitOwing(key, ticket.path);
   const file = await FileBlockDevice.open(ticket.path, { mode, exclusive });
   const adaptive = new AdaptiveDevice(file, () => performance.now());
   const device = new RevocableDevice(withFaults(adaptive, ticket.faults), () => Date.now());

@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SATSUMA_MAIN } from "./satsuma-command.ts";
 
-/** As `bin/satsuma` sets it. */
-const THREADS = { UV_THREADPOOL_SIZE: "32" };
+/** As `bin/satsuma` starts it. */
+const V8_FLAGS = ["--max-semi-space-size=2"];
 
 interface Ready {
   readonly type: "ready" | "failed";
@@ -59,7 +59,7 @@ export class ServeProcess {
     args.push("--nbd", "127.0.0.1:0", "--nbd-socket", this.socket, ...this.#args);
     const child = fork(this.#main, args, {
       stdio: ["ignore", "ignore", "ignore", "ipc"],
-      env: { ...THREADS, ...process.env },
+      execArgv: [...process.execArgv, ...V8_FLAGS],
     });
     this.#child = child;
     const [message] = (await once(child, "message")) as [Ready];

@@ -135,7 +135,8 @@ export class SoakLoad {
     const headers = { authorization: `Bearer ${token}`, accept: "text/event-stream" };
     while (!this.#isEnding) {
       const abort = new AbortController();
-      const reply = await fetch(`${url}/api/v1/events/stream`, { headers, signal: abort.signal });
+      const reply = await fetch(`${url}/api/v1/events`, { headers, signal: abort.signal });
+      if (!reply.ok) throw new Error(`the event stream: ${reply.status}`);
       const reader = reply.body?.getReader();
       for (let chunk = 0; chunk < STREAM_CHUNKS && !this.#isEnding; chunk++) await reader?.read();
       abort.abort();

@@ -92,12 +92,17 @@ export class RevocableDevice extends DeviceLayer {
     return this.#run(() => this.inner.flush());
   }
 
-  /** AFTER the device has answered everything: a late call must not meet another file's handle. */
-  override async close(): Promise<void> {
-    if (this.#calls.size > 0) {
+  /** Resolves once the device owes nothing, which may be never. */
+  async answered(): Promise<void> {
+    while (this.#calls.size > 0) {
       this.#whenIdle ??= Promise.withResolvers<undefined>();
       await this.#whenIdle.promise;
     }
+  }
+
+  /** AFTER the device has answered everything: a late call must not meet another file's handle. */
+  override async close(): Promise<void> {
+    await this.answered();
     await this.inner.close();
     this.#isClosed = true;
   }
@@ -109,7 +114,9 @@ export class RevocableDevice extends DeviceLayer {
     this.#calls.add(call);
     const end = (): void => {
       this.#calls.delete(call);
-      if (this.#calls.size === 0) this.#whenIdle?.resolve(undefined);
+      if (this.#calls.size > 0) return;
+      this.#whenIdle?.resolve(undefined);
+      this.#whenIdle = null;
     };
     begin().then(
       (value) => {
