@@ -15,6 +15,7 @@ export class CopyComparison {
   readonly #same: SameBytes;
   /** Every copy that could be read, in md's order; of one length. */
   readonly #copies: readonly Uint8Array[];
+  #isDiffering: boolean | null = null;
 
   constructor(copies: readonly Uint8Array[], same: SameBytes) {
     this.#copies = copies;
@@ -28,11 +29,13 @@ export class CopyComparison {
   }
 
   get isDiffering(): boolean {
-    return this.#copies.some((copy) => !this.#same(copy, this.#first));
+    this.#isDiffering ??= this.#copies.some((copy) => !this.#same(copy, this.#first));
+    return this.#isDiffering;
   }
 
   /** Bytes of the 64 KiB units that differ from the first copy, for each of the others. */
   get differingBytes(): number {
+    if (!this.isDiffering) return 0;
     const { length } = this.#first;
     let differing = 0;
     for (const copy of this.#copies) {

@@ -17,6 +17,14 @@ import type { WaitForRegion } from "./region-wait-driver.ts";
 const PIECE_BYTES = 4096;
 /** Extents whose regions are held together. Choice: a raid10 stripe of 1 MiB on eight members. */
 const SPAN_BYTES = 8 * REGION_BYTES;
+/**
+ * A member is written in steps of this size. Choice: stays in a core's cache. Measured on ext4 with
+ * nothing cached: steps up to 512 KiB copy twice as fast as those of 1 MiB, for each of which the
+ * kernel allocates one folio as large.
+ */
+const WRITE_BYTES = 256 * 1024;
+/** A resync looks at so much of a copy before it reads the rest of it. Choice: one readahead. */
+const PROBE_BYTES = 64 * 1024;
 /** Choice: four plans under way, each on four members. */
 const BUFFERS_KEPT = 16;
 
@@ -115,20 +123,37 @@ class Copy {
       case "rewrite":
         return this.#rewrite(extent);
       case "sync":
+        return this.#sync(extent);
       case "check":
       case "repair":
         return this.#compare(extent);
     }
   }
 
-  async #read(place: CopyPlace, extent: CopyExtent): Promise<Uint8Array | null> {
+  /** A buffer that `end` gives back. */
+  #take(length: number): Uint8Array {
+    const buffer = this.#context.buffers.take(length);
+    this.#taken.push(buffer);
+    return buffer;
+  }
+
+  /**
+   * Fills the target with a source's bytes. False when it is gone or has bad blocks there by now;
+   * otherwise rejects when it cannot be read.
+   */
+  async #load(place: CopyPlace, target: Uint8Array): Promise<boolean> {
+    if (this.#context.isBad(place.member, place.position, target.length)) return false;
     const member = this.#context.member(place.member);
-    if (member === null) return null;
-    const target = this.#context.buffers.take(extent.length);
-    this.#taken.push(target);
+    if (member === null) return false;
+    await member.device.read(target, member.dataOffset + place.position);
+    return true;
+  }
+
+  /** A source's bytes; null when it is gone, has bad blocks there by now, or cannot be read. */
+  async #source(place: CopyPlace, extent: CopyExtent): Promise<Uint8Array | null> {
+    const target = this.#take(extent.length);
     try {
-      await member.device.read(target, member.dataOffset + place.position);
-      return target;
+      return (await this.#load(place, target)) ? target : null;
     } catch (error) {
       const { offset, length } = extent;
       const message = messageOf(error);
@@ -137,19 +162,16 @@ class Copy {
     }
   }
 
-  /** A source's bytes; null when it is gone, has bad blocks there by now, or cannot be read. */
-  async #source(place: CopyPlace, extent: CopyExtent): Promise<Uint8Array | null> {
-    const isBad = this.#context.isBad(place.member, place.position, extent.length);
-    return isBad ? null : this.#read(place, extent);
-  }
-
   /** Stores the bytes; what fails is tried again in small pieces. */
   async #write(place: CopyPlace, source: Uint8Array): Promise<void> {
     const member = this.#context.member(place.member);
     if (member === null) return;
-    const { dataOffset } = member;
+    const { device, dataOffset } = member;
     try {
-      await member.device.write([source], dataOffset + place.position);
+      for (let at = 0; at < source.length; at += WRITE_BYTES) {
+        const step = source.subarray(at, at + WRITE_BYTES);
+        await device.write([step], dataOffset + place.position + at);
+      }
       this.#writtenBytes += source.length;
     } catch (error) {
       const ranges = await narrowWrite({
@@ -209,12 +231,41 @@ class Copy {
   async #readsBack(place: CopyPlace, content: Uint8Array): Promise<boolean> {
     const member = this.#context.member(place.member);
     if (member === null) return false;
-    const target = this.#context.buffers.take(content.length);
-    this.#taken.push(target);
+    const target = this.#take(content.length);
     return member.device.read(target, member.dataOffset + place.position).then(
       () => Buffer.compare(target, content) === 0,
       () => false,
     );
+  }
+
+  /**
+   * Writes the first copy over those that differ from it. A copy that differs at its start is not
+   * read further: where all of it must be written, that is half the reading.
+   */
+  async #sync(extent: CopyExtent): Promise<boolean> {
+    const { sources, length } = extent;
+    const head = Math.min(PROBE_BYTES, length);
+    const copies = sources.map(() => this.#take(length));
+    const [winner] = copies;
+    if (winner === undefined) return false;
+    const loadAll = async (from: number, wants: (copy: Uint8Array) => number): Promise<boolean> => {
+      const loads = sources.map(({ member, position }, index) => {
+        const copy = copies[index] ?? winner;
+        const target = copy.subarray(from, wants(copy));
+        const place = { member, position: position + from };
+        return target.length === 0 || this.#load(place, target).catch(() => false);
+      });
+      return (await Promise.all(loads)).every((isLoaded) => isLoaded);
+    };
+    const isAlike = (copy: Uint8Array) => isEqual(copy.subarray(0, head), winner.subarray(0, head));
+    const isWhole =
+      (await loadAll(0, (copy) => (copy === winner ? length : head))) &&
+      (await loadAll(head, (copy) => (copy !== winner && isAlike(copy) ? length : head)));
+    // Who cannot be read, and what of it, is looked at there.
+    if (!isWhole) return this.#compare(extent);
+    const stale = sources.filter((_, index) => !isEqual(copies[index] ?? winner, winner));
+    await Promise.all(stale.map((place) => this.#write(place, winner)));
+    return true;
   }
 
   /**
@@ -225,8 +276,10 @@ class Copy {
     const { sources } = extent;
     const readAll = () => Promise.all(sources.map((source) => this.#source(source, extent)));
     let contents = await readAll();
-    if (this.#mode !== "sync" && contents.every((c) => c !== null)) {
-      if (comparisonOf(contents).isDiffering) contents = await readAll();
+    let comparison = comparisonOf(contents);
+    if (this.#mode !== "sync" && contents.every((c) => c !== null) && comparison.isDiffering) {
+      contents = await readAll();
+      comparison = comparisonOf(contents);
     }
     if (extent.length > PIECE_BYTES && this.#hasGap(extent, contents)) {
       this.#readFailed = this.#readFailed.filter((failure) => !isOf(extent, failure));
@@ -235,7 +288,6 @@ class Copy {
     const readable = contents.filter((content) => content !== null);
     const [first] = readable;
     if (first === undefined) return false;
-    const comparison = comparisonOf(contents);
     if (this.#mode !== "sync") this.#count(extent, comparison);
     const winner = this.#mode === "repair" ? comparison.majority() : first;
     const writes: Promise<void>[] = [];
@@ -270,7 +322,8 @@ const lengthOf = (ranges: readonly BadRange[]): number =>
 const isOf = (extent: CopyExtent, { offset, length }: ArrayRange): boolean =>
   offset === extent.offset && length === extent.length;
 
-const isEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+const isEqual = (a: Uint8Array, b: Uint8Array): boolean =>
+  a === b || Buffer.compare(a, b) === 0;
 
 const comparisonOf = (contents: readonly (Uint8Array | null)[]): CopyComparison =>
   new CopyComparison(
