@@ -18,9 +18,9 @@ const PIECE_BYTES = 4096;
 /** Extents whose regions are held together. Choice: a raid10 stripe of 1 MiB on eight members. */
 const SPAN_BYTES = 8 * REGION_BYTES;
 /**
- * A member is written in steps of this size. Choice, measured on ext4: from the cache steps of 256 KiB
- * cost a quarter of the speed, with nothing cached those of 1 MiB cost half of it, for each takes one
- * folio as large.
+ * A member is written in steps of this size. Choice, measured on ext4: from the cache, steps of
+ * 256 KiB cost a quarter of the speed; with nothing cached those of 1 MiB cost half of it, for the
+ * kernel allocates one folio as large for each.
  */
 const WRITE_BYTES = 512 * 1024;
 /** A resync looks at so much of a copy before it reads the rest of it. Choice: one readahead. */
