@@ -26,6 +26,8 @@ export interface ArrayHost {
   /** Milliseconds since the epoch; never goes back far enough to matter, the machine clamps it. */
   now(): number;
   readonly waitForRegion: WaitForRegion;
+  /** Resolves once the thread has turned to what came meanwhile: messages, ticks. */
+  nextTurn(): Promise<void>;
   /** All workers open `path` as this leg; resolves with null or an error text. */
   openLeg(leg: number, path: string, dataOffset: number): Promise<string | null>;
   /** `reason`: not null when calls under way must end without the leg. */
@@ -200,7 +202,10 @@ export class ArrayDriver {
       waitForRegion: this.#host.waitForRegion,
       buffers: this.#buffers,
     };
-    void runCopy(plan, context).then((result) => {
+    void runCopy(plan, context).then(async (result) => {
+      // Copies of what lies in the page cache may take no turn at all: one would follow the other
+      // to the end of the array, and nobody else would be heard.
+      await this.#host.nextTurn();
       this.dispatch({ type: "copy-done", token, result });
       for (const id of used) this.#use(id, -1);
     });

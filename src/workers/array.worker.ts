@@ -163,6 +163,7 @@ class ArrayThread {
     return {
       now: () => Date.now(),
       waitForRegion,
+      nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
       openLeg: (leg, path, dataOffset) => this.#openLeg(leg, path, dataOffset),
       dropLeg: (leg, reason) => this.#toAll({ type: "drop-leg", leg, reason }),
       intentReady: (worker) => this.#toWorker(worker, { type: "intent-ready" }),

@@ -237,6 +237,7 @@ export class RunningArray {
     return {
       now: () => this.now,
       waitForRegion: () => this.#waitForRegion(),
+      nextTurn: async () => undefined,
       openLeg: (leg, path, dataOffset) => this.#openLeg(leg, path, dataOffset),
       dropLeg: (leg) => {
         for (const worker of this.#ios.keys()) toWorker(worker, (io) => void io.dropLeg(leg));

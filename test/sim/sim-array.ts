@@ -173,6 +173,7 @@ export class SimArray {
     return {
       now: () => scheduler.now,
       waitForRegion: scheduler.turn,
+      nextTurn: scheduler.turn,
       openLeg: (leg, path, dataOffset) => this.#openLegs(leg, path, dataOffset),
       dropLeg: (leg) => {
         for (const worker of this.#workers.keys()) toWorker(worker, (io) => void io.dropLeg(leg));
