@@ -51,6 +51,11 @@ const fromStatus = (error: FastifyError): CodedError | null => {
         remedy: "send a smaller body",
         cause: error,
       });
+    case 414:
+      return new CodedError("API_NOT_FOUND", "nothing here has a name that long", {
+        remedy: "list the collection for the ids there are",
+        cause: error,
+      });
     case 415:
       return new CodedError("API_UNSUPPORTED_MEDIA_TYPE", error.message, {
         remedy: "send Content-Type: application/json",

@@ -5,6 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { ProblemDocument } from "../api/schemas/common.ts";
 import { CodedError, fromPlainError } from "../common/errors.ts";
 import { clientEnvironment, demoDirectory } from "../config.ts";
@@ -23,6 +24,9 @@ export interface ApiAccess {
 }
 
 const REQUEST_TIMEOUT_MS = 90_000;
+/** How often a busy board is asked, and how long it is left alone in between. */
+const BUSY_TRIES = 10;
+const BUSY_PAUSE_MS = 1_000;
 
 const readJson = (file: string): Record<string, unknown> | null => {
   try {
@@ -135,8 +139,21 @@ export class ApiClient {
     return (text === "" ? undefined : JSON.parse(text)) as Reply;
   }
 
-  /** The open reply, for streams. Errors: as `request`. */
+  /**
+   * The open reply, for streams. A board that is too busy just now is asked again a few times: it
+   * has done nothing of the request. Errors: as `request`.
+   */
   async open(method: string, requestPath: string, options: RequestOptions): Promise<Response> {
+    for (let tries = 1; ; tries++) {
+      const response = await this.#send(method, requestPath, options);
+      if (response.ok) return response;
+      const error = errorOf(parseOrNull(await response.text()), response.status);
+      if (error.code !== "API_OVERLOADED" || tries === BUSY_TRIES) throw error;
+      await pause(BUSY_PAUSE_MS, undefined, options.signal ? { signal: options.signal } : {});
+    }
+  }
+
+  async #send(method: string, requestPath: string, options: RequestOptions): Promise<Response> {
     const headers: Record<string, string> = {
       authorization: `Bearer ${this.#token}`,
       accept: options.accept ?? "application/json",
@@ -150,9 +167,8 @@ export class ApiClient {
     if (options.lastEventId !== undefined) {
       headers["last-event-id"] = String(options.lastEventId);
     }
-    let response: Response;
     try {
-      response = await fetch(`${this.url}${requestPath}`, {
+      return await fetch(`${this.url}${requestPath}`, {
         method,
         headers,
         ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
@@ -167,11 +183,6 @@ export class ApiClient {
         cause: error,
       });
     }
-    if (!response.ok) {
-      const text = await response.text();
-      throw errorOf(parseOrNull(text), response.status);
-    }
-    return response;
   }
 }
 

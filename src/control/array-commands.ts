@@ -117,6 +117,7 @@ export class ArrayCommands {
     const work = async (): Promise<JobOutcome> => {
       try {
         const running = await engine.create(plan.request);
+        for (const path of paths) devices.setLostContent(path, null);
         await arrays.adopt(running, { readOnly: false, isNew: true });
         await exports.openAll(running.uuid);
         events.record({

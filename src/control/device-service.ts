@@ -209,6 +209,17 @@ export class DeviceService {
     return this.#view(entry);
   }
 
+  /** Notes why the device's content is not to be trusted, or null: it is written anew. */
+  setLostContent(path: string, lostContent: string | null): void {
+    const entry = this.#entries.get(path);
+    if (entry === undefined || entry.record.lostContent === lostContent) {
+      return;
+    }
+    const updatedAt = this.#options.now();
+    this.#options.records.setLostContent(entry.record.id, lostContent, updatedAt);
+    entry.record = { ...entry.record, lostContent, updatedAt };
+  }
+
   /** Forgets a device that is gone. Errors: CONTROL_DEVICE_NOT_GONE. */
   forget(key: string): void {
     const { record, state } = this.find(key);
@@ -253,7 +264,14 @@ export class DeviceService {
       id = `${base}-${suffix}`;
     }
     const now = this.#options.now();
-    const record: DeviceRecord = { id, path, label: null, createdAt: now, updatedAt: now };
+    const record: DeviceRecord = {
+      id,
+      path,
+      label: null,
+      lostContent: null,
+      createdAt: now,
+      updatedAt: now,
+    };
     try {
       this.#options.records.add(record);
     } catch (error) {

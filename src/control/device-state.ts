@@ -107,8 +107,15 @@ export function lossReason(before: DeviceFile | null, now: DeviceFile | null): s
   if (before.identity !== now.identity) {
     return "another file or device is at the path";
   }
-  if (now.sizeBytes < before.sizeBytes) {
-    return `it was cut from ${before.sizeBytes} to ${now.sizeBytes} bytes`;
+  return cutReason(before, now);
+}
+
+/** Why a part of what the device held is lost though it is still there, or null. */
+export function cutReason(before: DeviceFile | null, now: DeviceFile | null): string | null {
+  if (before === null || now === null || before.identity !== now.identity) {
+    return null;
   }
-  return null;
+  return now.sizeBytes < before.sizeBytes
+    ? `it was cut from ${before.sizeBytes} to ${now.sizeBytes} bytes`
+    : null;
 }

@@ -88,6 +88,8 @@ export interface RunningArray {
 
 export interface AddOptions {
   readonly force: boolean;
+  /** What an old member holds is not trusted: it is rebuilt whole, whatever its bitmap says. */
+  readonly distrust?: boolean;
   readonly writeMostly?: boolean;
   readonly failfast?: boolean;
 }

@@ -68,24 +68,35 @@ export class MemberCommands {
     const isOwn = device.probe?.md?.arrayUuid === view.record.uuid;
     refuseUnfit(device, order.force || isOwn);
     refuseSectors(device, running.status);
-    const { path } = device.record;
+    const { path, lostContent } = device.record;
     return this.#job("member.add", view.record.uuid, actor, async () => {
       const release = devices.reserve([path]);
       try {
         // Another verb may have taken it for good since it was read.
         refuseUnfit(devices.find(path), order.force || isOwn);
-        await running.add(path, order);
+        await running.add(path, { ...order, distrust: lostContent !== null });
+        devices.setLostContent(path, null);
       } finally {
         release();
       }
     });
   }
 
-  /** Takes back a member that was here before, as a job. The job's errors: the engine's. */
+  /**
+   * Takes back a member that was here before, as a job. Errors: RAID_RE_ADD_REFUSED for one that
+   * lost content meanwhile; the job's: the engine's.
+   */
   async reAdd(arrayKey: string, deviceKey: string, actor: string): Promise<Job> {
     const { arrays, devices } = this.#options;
     const { view, running } = arrays.findRunning(arrayKey);
     const device = devices.find(deviceKey);
+    const { id, lostContent } = device.record;
+    if (lostContent !== null) {
+      throw new CodedError("RAID_RE_ADD_REFUSED", `${id} cannot be re-added: ${lostContent}`, {
+        remedy: "bring it back to its size and add it: it is then rebuilt whole",
+        details: { device: id },
+      });
+    }
     return this.#job("member.re-add", view.record.uuid, actor, () =>
       running.reAdd(device.record.path),
     );

@@ -48,6 +48,9 @@ export interface ConnectionSurroundings {
   readonly poll: BusyPoll;
 }
 
+/** More than a socket ever has waiting. */
+const QUEUED_MAX = 2 ** 32;
+
 /** What the parser does next. */
 const PARSE_NEXT = 0;
 const AWAIT_BYTES = 1;
@@ -145,12 +148,19 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
   get debt(): PeerDebt {
     if (this.#ended) return { type: "closing", bytes: 0, progress: 0 };
     const unsent = this.#replies.unsentBytes;
-    if (unsent > 0) return { type: "reading", bytes: unsent, progress: this.#sentCount };
+    if (unsent > 0) return this.#readingDebt(unsent);
     const begun = this.#inHandStage === PAYLOAD || this.#inHandStage === SKIPPING;
     const owes = begun || (this.#inHandStage === NO_REQUEST && this.#received.available > 0);
     if (!owes || this.#paused || this.#phase !== "open") return NO_DEBT;
     const bytes = this.#inHand?.lengthBytes ?? 0;
     return { type: "message", bytes, progress: this.#requestCount };
+  }
+
+  /** Of a socket that tells what waits in it every byte taken counts, of others whole replies. */
+  #readingDebt(unsent: number): PeerDebt {
+    const { queuedBytes } = this.#input;
+    if (queuedBytes === null) return { type: "reading", bytes: unsent, progress: this.#sentCount };
+    return { type: "reading", bytes: 0, progress: this.#sentCount * QUEUED_MAX - queuedBytes };
   }
 
   /** Answers the requests under way, then closes. Nothing more is parsed. */

@@ -8,6 +8,9 @@ import { assert } from "../common/assert.ts";
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+/** Room for a reply's head, so that a read of 256 KiB is within the allowance too. */
+const REPLY_HEAD_BYTES = 64;
+
 /** Limits of each connection. */
 export interface ConnectionLimits {
   /** Requests parsed and not yet answered; the Linux client has up to 128 under way. */
@@ -30,9 +33,11 @@ export interface ServerLimits extends ConnectionLimits {
   readonly budgetBytes: number;
   /** A handshake that takes longer is ended. */
   readonly handshakeMs: number;
-  /** A peer may rest this long in the middle of a message, or while others wait for memory. */
+  /** A peer may rest this long in the middle of a message. */
   readonly stallMs: number;
-  /** Time for a message or reply on top of `stallMs`: its length over this rate. */
+  /** A peer that takes nothing of its replies may rest this long while others wait for memory. */
+  readonly contendedMs: number;
+  /** Time for a message on top of `stallMs`: its length over this rate. */
   readonly slowestBytesPerSecond: number;
   /** A connection that ends is cut off after this. */
   readonly closingMs: number;
@@ -42,12 +47,13 @@ export const DEFAULT_LIMITS: ServerLimits = {
   requestsMax: 128,
   unsentBytesMax: 4 * MIB,
   flushBytes: 256 * KIB,
-  allowanceBytes: 256 * KIB,
+  allowanceBytes: 256 * KIB + REPLY_HEAD_BYTES,
   connectionsMax: 512,
   handshakesMax: 128,
   budgetBytes: 128 * MIB,
   handshakeMs: 10_000,
   stallMs: 30_000,
+  contendedMs: 3_000,
   slowestBytesPerSecond: 64 * KIB,
   closingMs: 5_000,
 };

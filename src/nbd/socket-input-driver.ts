@@ -12,6 +12,8 @@ export type ChunkSink = (chunk: Uint8Array, block: InputBlock | null) => void;
 /** The libuv handle under a socket; its `fd` is -1 once it is closed. */
 interface StreamHandle {
   readonly fd?: number;
+  /** Bytes handed over that the kernel has not taken yet. */
+  readonly writeQueueSize?: number;
 }
 
 /** The part of a net.Socket that Node keeps to itself. */
@@ -23,6 +25,11 @@ export class SocketInput {
   readonly socket: Socket;
   readonly #handle: StreamHandle | null;
   #sink: ChunkSink | null = null;
+
+  /** Bytes that wait for the peer to take earlier ones; null where the socket does not tell. */
+  get queuedBytes(): number | null {
+    return this.#handle?.writeQueueSize ?? null;
+  }
 
   private constructor(makeSocket: (input: SocketInput) => Socket, handle: StreamHandle | null) {
     this.socket = makeSocket(this);

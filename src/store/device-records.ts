@@ -7,6 +7,11 @@ export interface DeviceRecord {
   readonly id: string;
   readonly path: string;
   readonly label: string | null;
+  /**
+   * Why what it holds is not what was written to it any more, or null. A bitmap tells what it
+   * missed, not what it lost: it may only be rebuilt whole.
+   */
+  readonly lostContent: string | null;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
@@ -15,6 +20,7 @@ interface DeviceRow {
   readonly id: string;
   readonly path: string;
   readonly label: string | null;
+  readonly lost_content: string | null;
   readonly created_at: number;
   readonly updated_at: number;
 }
@@ -23,6 +29,7 @@ const fromRow = (row: DeviceRow): DeviceRecord => ({
   id: row.id,
   path: row.path,
   label: row.label,
+  lostContent: row.lost_content,
   createdAt: row.created_at,
   updatedAt: row.updated_at,
 });
@@ -42,10 +49,12 @@ export class DeviceRecords {
   /** Adds a device; its id and path must be new. */
   add(device: DeviceRecord): void {
     this.#database.run(
-      "INSERT INTO devices (id, path, label, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+      `INSERT INTO devices (id, path, label, lost_content, created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?)`,
       device.id,
       device.path,
       device.label,
+      device.lostContent,
       device.createdAt,
       device.updatedAt,
     );
@@ -55,6 +64,15 @@ export class DeviceRecords {
     this.#database.run(
       "UPDATE devices SET label = ?, updated_at = ? WHERE id = ?",
       label,
+      updatedAt,
+      id,
+    );
+  }
+
+  setLostContent(id: string, lostContent: string | null, updatedAt: number): void {
+    this.#database.run(
+      "UPDATE devices SET lost_content = ?, updated_at = ? WHERE id = ?",
+      lostContent,
       updatedAt,
       id,
     );

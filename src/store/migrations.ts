@@ -107,5 +107,9 @@ CREATE TABLE spare_moves (
 ) STRICT, WITHOUT ROWID;
 `;
 
+const LOST_CONTENT = `
+ALTER TABLE devices ADD COLUMN lost_content TEXT;
+`;
+
 /** One script per version: entry n takes a database from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [FIRST_SLICE, SCRUBS_AND_SPARES];
+export const MIGRATIONS: readonly string[] = [FIRST_SLICE, SCRUBS_AND_SPARES, LOST_CONTENT];

@@ -77,9 +77,9 @@ export class ArrayHostThread implements RunningArray {
   }
 
   add(path: string, options: AddOptions): Promise<void> {
-    const { force, writeMostly = false, failfast = false } = options;
+    const { force, distrust = false, writeMostly = false, failfast = false } = options;
     const member = this.#options.ticket(path);
-    return this.#command({ type: "add", member, force, writeMostly, failfast });
+    return this.#command({ type: "add", member, force, distrust, writeMostly, failfast });
   }
 
   reAdd(path: string): Promise<void> {

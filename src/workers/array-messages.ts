@@ -32,6 +32,7 @@ export type ArrayThreadCommand =
       readonly type: "add";
       readonly member: MemberTicket;
       readonly force: boolean;
+      readonly distrust: boolean;
       readonly writeMostly: boolean;
       readonly failfast: boolean;
     }

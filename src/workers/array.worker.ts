@@ -382,7 +382,7 @@ const changeProblem = async (
 const CLUSTER_CHANGES = new Set<ArrayChange["type"]>(["nodes", "home-cluster"]);
 
 /** A member that returns keeps the flags of its superblock. */
-const RE_ADD_FLAGS = { force: true, writeMostly: false, failfast: false };
+const RE_ADD_FLAGS = { force: true, distrust: false, writeMostly: false, failfast: false };
 
 const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
 

@@ -17,6 +17,8 @@ export const readNewcomer = async (
   device: BlockDevice,
   options: {
     readonly force: boolean;
+    /** It counts as a device that was never a member. */
+    readonly distrust: boolean;
     readonly setUuid: Uint8Array;
     readonly writeMostly: boolean;
     readonly failfast: boolean;
@@ -33,11 +35,12 @@ export const readNewcomer = async (
       details: { devices: [{ path: device.name, signatures: words }] },
     });
   }
+  const isTrusted = ours && !options.distrust;
   return {
     sizeBytes: device.sizeBytes,
-    superblock: ours ? superblock : null,
-    bitmapArea: ours ? await readBitmapArea(device, superblock) : null,
-    badBlocks: ours ? await readBadBlocks(device, superblock) : [],
+    superblock: isTrusted ? superblock : null,
+    bitmapArea: isTrusted ? await readBitmapArea(device, superblock) : null,
+    badBlocks: isTrusted ? await readBadBlocks(device, superblock) : [],
     logicalBlockBytes: device.logicalBlockSize,
     writeMostly: options.writeMostly,
     failfast: options.failfast,

@@ -149,6 +149,7 @@ export class RunningArray {
     this.#media.set(medium.path, medium);
     const found = await readNewcomer(device, {
       force: true,
+      distrust: false,
       setUuid: this.#setUuid,
       writeMostly: false,
       failfast: false,

@@ -109,6 +109,7 @@ export class SimArray {
     this.#legs.set(leg.path, leg);
     const found = await readNewcomer(device, {
       force: true,
+      distrust: false,
       setUuid: this.#setUuid,
       writeMostly: false,
       failfast: false,

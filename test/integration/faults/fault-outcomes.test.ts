@@ -3,13 +3,13 @@
  * A member goes wrong under a running board; the outcome is md's, it shows in API, CLI and metrics
  * within two seconds, and no acknowledged write is lost. (The panel has its own test.)
  */
-import { rmSync } from "node:fs";
+import { rmSync, statSync, truncateSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Board, startBoard, waitForSync } from "../../helpers/board.ts";
 import { runCommand } from "../../helpers/command.ts";
 import { NbdClient } from "../../helpers/nbd-client.ts";
-import { runSatsuma } from "../../helpers/satsuma-command.ts";
+import { runSatsuma, trySatsuma } from "../../helpers/satsuma-command.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
 /** What the purpose of the product promises: seen within this. */
@@ -213,6 +213,28 @@ test(
     await seenFailed(board, 1);
     await recordedOn(board, 0, 1);
     await checkCells(client, 0, 80);
+  }),
+);
+
+test(
+  "a file that was cut and brought back to its size is rebuilt whole, never by its bitmap",
+  withBoard(async (board, client) => {
+    const [kept = "", cut = ""] = board.disks;
+    const { size } = statSync(cut);
+    truncateSync(cut, 2 ** 20);
+    await eventually("the cut member is faulty", SEEN_MS, async () => {
+      const member = await memberOn(board, 1);
+      return member.states.includes("faulty");
+    });
+    await runSatsuma("remove", "md0", cut, "--data", board.dataDir);
+    truncateSync(cut, size);
+    const refused = await trySatsuma("re-add", "md0", cut, "--data", board.dataDir);
+    assert.is(refused.ending, "1");
+    assert.match(refused.stderr, /RAID_RE_ADD_REFUSED.*it was cut from/s);
+    await runSatsuma("add", "md0", cut, "--data", board.dataDir);
+    await waitForSync(board);
+    await runSatsuma("fail", "md0", kept, "--data", board.dataDir);
+    await checkCells(client, 0, 64);
   }),
 );
 

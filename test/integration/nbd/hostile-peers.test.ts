@@ -94,6 +94,32 @@ test(
 );
 
 test(
+  "clients that leave large replies lose them, in turns, to one that reads",
+  withNbdServer(
+    {
+      backend: { sizeBytes: 4 * MIB },
+      server: { limits: { budgetBytes: 8 * MIB, contendedMs: 200 } },
+    },
+    async (fixture) => {
+      for (let count = 0; count < 6; count += 1) {
+        const silent = await fixture.attach();
+        silent.socket.pause();
+        silent.request({ command: READ, length: 4 * MIB });
+      }
+      await eventually(
+        "two of them hold the memory",
+        5_000,
+        () => fixture.backend.calls.length > 1,
+      );
+      const client = await fixture.attach();
+      client.request({ command: READ, length: MIB, cookie: 9 });
+      assert.equal(await client.simpleReply(), { errno: 0, cookie: 9 });
+      assert.is((await client.read(MIB)).length, MIB);
+    },
+  ),
+);
+
+test(
   "ends a client that never reads once others wait for memory",
   withNbdServer(
     {
@@ -102,8 +128,7 @@ test(
           unsentBytesMax: MIB,
           allowanceBytes: 1024,
           budgetBytes: MIB,
-          stallMs: 200,
-          slowestBytesPerSecond: 64 * MIB,
+          contendedMs: 200,
         },
       },
     },

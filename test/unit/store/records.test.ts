@@ -72,7 +72,14 @@ test(
 test(
   "devices keep their id and label; a path is known once",
   withStore((store, reopen) => {
-    const device = { id: "d1", path: "/d1", label: null, createdAt: 1, updatedAt: 1 };
+    const device = {
+      id: "d1",
+      path: "/d1",
+      label: null,
+      lostContent: null,
+      createdAt: 1,
+      updatedAt: 1,
+    };
     store.devices.add(device);
     assert.throws(() => store.devices.add({ ...device, id: "d2" }), /UNIQUE/);
     store.devices.setLabel("d1", "left slot", 9);
