@@ -31,6 +31,8 @@ const NBD = /^src\/nbd\//;
 const CLUSTER = /^src\/cluster\//;
 /** The lock manager: knows nothing of arrays, members or networks. */
 const CLUSTER_DLM = /^src\/cluster\/dlm\//;
+/** What the boards agree in, and locks kept there; below the rest of the cluster. */
+const CLUSTER_STORE = /^src\/cluster\/store\//;
 const STORE = /^src\/store\//;
 const CONTROL = /^src\/control\//;
 const API = /^src\/api\//;
@@ -101,10 +103,18 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   { area: "nbd", files: NBD, may: [COMMON, CONSTANTS, HAL_PORTS], packages: [], node: "all" },
   { area: "cluster/dlm", files: CLUSTER_DLM, may: [COMMON], packages: [], node: "none" },
   {
+    area: "cluster/store",
+    files: CLUSTER_STORE,
+    may: [CLUSTER_DLM, COMMON],
+    packages: [],
+    node: ["http", "https", "tls"],
+  },
+  {
     area: "cluster",
     files: CLUSTER,
     may: [
       CLUSTER_DLM,
+      CLUSTER_STORE,
       COMMON,
       CONSTANTS,
       HAL_PORTS,

@@ -10,12 +10,15 @@ interface Ban {
   readonly except?: RegExp;
 }
 
+/** Declarations of what drivers call; they hold no code that could wait. */
+const PORTS = /^src\/cluster\/store\/cluster-store\.ts$/;
+
 const CODECS = /(superblock|message|codec|frame|bytes)[^/]*\.ts$/;
 
 const BANS: readonly Ban[] = [
   { pattern: /(?<![.\w])async\b(?!\s*[:?,}])/g, why: "is synchronous: no async" },
   { pattern: /(?<![.\w])await\b/g, why: "is synchronous: no await" },
-  { pattern: /\bPromise\b/g, why: "is synchronous: no Promise" },
+  { pattern: /\bPromise\b/g, why: "is synchronous: no Promise", except: PORTS },
   // A conversion of a given time, `new Date(ms)`, reads no clock.
   { pattern: /\bDate\.now\b|\bnew Date\(\s*\)|(?<!new )\bDate\(/g, why: "reads no clock" },
   { pattern: /\bperformance\./g, why: "reads no clock" },
