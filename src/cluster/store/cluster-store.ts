@@ -70,7 +70,7 @@ export type StoreOp =
   /** All keys that begin with `prefix`, by key. */
   | { readonly type: "list"; readonly prefix: string };
 
-/** If all compares hold, `then` is done, else `otherwise`; a branch writes each key at most once. */
+/** If all compares hold, `then` is done, else `otherwise`. A branch writes a key at most once. */
 export interface Txn {
   readonly compares: readonly Compare[];
   readonly then: readonly StoreOp[];
@@ -122,7 +122,7 @@ export interface Lease {
   readonly ttlMs: number;
 }
 
-/** Which store this is: compared with what a board remembers, it tells a store that was replaced. */
+/** Which store this is: a board that remembers it notices when the store was replaced. */
 export interface StoreIdentity {
   /** Decimal text. */
   readonly clusterId: string;
@@ -132,8 +132,8 @@ export interface StoreIdentity {
 
 /**
  * Errors of all calls: CLUSTER_STORE_BAD_REQUEST for what breaks a limit above (a defect of the
- * caller), CLUSTER_STORE_CLOSED, CLUSTER_STORE_REPLACED when the store is another one than before or
- * has gone back: nothing may be done until an operator has looked.
+ * caller), CLUSTER_STORE_CLOSED, CLUSTER_STORE_REPLACED when the store is another one than before
+ * or has gone back: nothing may be done until an operator has looked.
  */
 export interface ClusterStore {
   /** The store as known from its answers so far. */
@@ -157,12 +157,12 @@ export interface ClusterStore {
    */
   watch(prefix: string, fromRevision: Revision, listener: (hint: WatchHint) => void): StoreWatch;
 
-  /** Errors: also CLUSTER_STORE_UNREACHABLE; then a lease may be there that nobody knows: it ends. */
+  /** Errors: also CLUSTER_STORE_UNREACHABLE; a lease that nobody knows of ends by itself. */
   leaseGrant(ttlMs: number): Promise<Lease>;
 
   /**
    * Makes the lease live on for its whole time. Whether it does, only a guarded transaction tells.
-   * Errors: also CLUSTER_STORE_UNREACHABLE, and CLUSTER_STORE_LEASE_GONE when it has ended for sure.
+   * Errors: also CLUSTER_STORE_UNREACHABLE, CLUSTER_STORE_LEASE_GONE when it has ended for sure.
    */
   leaseKeepAlive(lease: LeaseId): Promise<void>;
 
