@@ -19,8 +19,6 @@ export const KEY_CHARACTERS_MAX = 512;
 export const VALUE_BYTES_MAX = 64 * 1024;
 /** Most compares, and most operations on a branch. Source: etcd --max-txn-ops, 128. */
 export const TXN_PARTS_MAX = 64;
-/** Most keys in one answer: an array has some for each slot and each lock resource. */
-export const LIST_KEYS_MAX = 4096;
 
 /** Number of a change of the store, from 1: each committed write has a higher one than the last. */
 export type Revision = number;
@@ -70,11 +68,11 @@ export type StoreOp =
   /** All keys that begin with `prefix`, by key. */
   | { readonly type: "list"; readonly prefix: string };
 
-/** If all compares hold, `then` is done, else `otherwise`. A branch writes a key at most once. */
+/** If all compares hold, `success` is done, else `failure`. A branch writes a key at most once. */
 export interface Txn {
   readonly compares: readonly Compare[];
-  readonly then: readonly StoreOp[];
-  readonly otherwise: readonly StoreOp[];
+  readonly success: readonly StoreOp[];
+  readonly failure: readonly StoreOp[];
 }
 
 /** Of the operation in the same place; each sees what those before it did. */
@@ -85,13 +83,13 @@ export type OpResult =
   | { readonly type: "list"; readonly found: readonly KeyValue[] };
 
 export type TxnOutcome =
-  /** The compares held and `then` was done. */
+  /** The compares held and `success` was done. */
   | {
       readonly type: "committed";
       readonly revision: Revision;
       readonly results: readonly OpResult[];
     }
-  /** They did not, and `otherwise` was done. */
+  /** They did not, and `failure` was done. */
   | { readonly type: "refused"; readonly revision: Revision; readonly results: readonly OpResult[] }
   /** Done, or not done, or still to be done: nobody answered. */
   | { readonly type: "unknown"; readonly error: CodedError };

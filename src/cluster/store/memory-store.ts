@@ -3,9 +3,9 @@
  * and who wants to hear of changes. The embedded store gives it the machine's clock; tests and
  * simulation give it theirs.
  */
-import { CodedError } from "../../common/errors.ts";
 import type { KeyChange, Lease, LeaseId, StoreOp, Txn } from "./cluster-store.ts";
 import { type AppliedTxn, RevisionedMap } from "./revisioned-map.ts";
+import { leaseGone, storeFull } from "./store-errors.ts";
 import { checkLeaseId, checkLeaseTime, checkTxn } from "./store-request.ts";
 
 /** Most leases at a time: each board has one, and some for those that nobody knew of. */
@@ -15,13 +15,6 @@ interface HeldLease {
   readonly ttlMs: number;
   endsAt: number;
 }
-
-/** Of a lease that has ended, or never was. */
-export const leaseGone = (lease: LeaseId): CodedError =>
-  new CodedError("CLUSTER_STORE_LEASE_GONE", `the cluster store has no lease ${lease} any more`, {
-    remedy: "join the cluster again",
-    details: { lease },
-  });
 
 export class MemoryStore {
   readonly clusterId: string;
@@ -53,7 +46,7 @@ export class MemoryStore {
   /** Errors: as ClusterStore.txn of a store that always answers. */
   txn(txn: Txn): AppliedTxn {
     checkTxn(txn);
-    const branch = this.map.holds(txn.compares) ? txn.then : txn.otherwise;
+    const branch = this.map.holds(txn.compares) ? txn.success : txn.failure;
     for (const lease of branch.flatMap(leaseOf)) this.#held(lease);
     const applied = this.map.apply(txn);
     this.#tell(applied.changes);
@@ -62,12 +55,7 @@ export class MemoryStore {
 
   grant(ttlMs: number, now: number): Lease {
     checkLeaseTime(ttlMs);
-    if (this.#leases.size >= LEASES_MAX) {
-      throw new CodedError("CLUSTER_STORE_NO_SPACE", "the cluster store has too many leases", {
-        remedy: "wait until some have ended",
-        details: { leases: LEASES_MAX },
-      });
-    }
+    if (this.#leases.size >= LEASES_MAX) throw storeFull(`it holds ${LEASES_MAX} leases`);
     this.#lastLease += 1;
     const id = String(this.#lastLease);
     this.#leases.set(id, { ttlMs, endsAt: now + ttlMs });

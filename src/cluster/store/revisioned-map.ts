@@ -52,10 +52,10 @@ export class RevisionedMap {
     return compares.every((compare) => compareHolds(this.get(compare.key), compare));
   }
 
-  apply({ compares, then, otherwise }: Txn): AppliedTxn {
+  apply({ compares, success, failure }: Txn): AppliedTxn {
     const isHeld = this.holds(compares);
     const changes: KeyChange[] = [];
-    const results = (isHeld ? then : otherwise).map((op) => this.#carryOut(op, changes));
+    const results = (isHeld ? success : failure).map((op) => this.#carryOut(op, changes));
     this.#commit(changes);
     const type = isHeld ? "committed" : "refused";
     return { type, revision: this.#revision, results, changes };

@@ -1,6 +1,6 @@
 /** Failures that every cluster store has. */
 import { CodedError } from "../../common/errors.ts";
-import type { Revision, StoreIdentity } from "./cluster-store.ts";
+import type { LeaseId, Revision, StoreIdentity } from "./cluster-store.ts";
 
 export const storeClosed = (): CodedError =>
   new CodedError("CLUSTER_STORE_CLOSED", "the connection to the cluster store is closed");
@@ -35,5 +35,42 @@ export const storeReplaced = (known: StoreIdentity, seen: StoreIdentity): CodedE
         seen_cluster_id: seen.clusterId,
         seen_revision: seen.revision,
       },
+    },
+  );
+
+/** What answered is no cluster store that we understand. */
+export const badAnswer = (reason: string, cause?: unknown): CodedError =>
+  new CodedError(
+    "CLUSTER_STORE_BAD_ANSWER",
+    `the cluster store answered something else: ${reason}`,
+    {
+      remedy: "check that the endpoints are etcd's client URLs, and etcd's version",
+      details: { reason },
+      cause,
+    },
+  );
+
+/** The store is full, or holds as many leases as it may. */
+export const storeFull = (reason: string): CodedError =>
+  new CodedError("CLUSTER_STORE_NO_SPACE", `the cluster store is full: ${reason}`, {
+    remedy: "compact and defragment etcd, raise its quota, then clear the NOSPACE alarm",
+    details: { reason },
+  });
+
+/** Of a lease that has ended, or never was. */
+export const leaseGone = (lease: LeaseId): CodedError =>
+  new CodedError("CLUSTER_STORE_LEASE_GONE", `the cluster store has no lease ${lease} any more`, {
+    remedy: "join the cluster again",
+    details: { lease },
+  });
+
+/** The request breaks a limit; it was not sent, or the store refused it. */
+export const badRequest = (reason: string): CodedError =>
+  new CodedError(
+    "CLUSTER_STORE_BAD_REQUEST",
+    `the cluster store takes no such request: ${reason}`,
+    {
+      remedy: "report it: the program asked for something that it must not ask for",
+      details: { reason },
     },
   );

@@ -1,5 +1,4 @@
 /** Limits of requests to the cluster store: what breaks them is refused before it is sent. */
-import { CodedError } from "../../common/errors.ts";
 import {
   type Compare,
   KEY_CHARACTERS_MAX,
@@ -9,6 +8,7 @@ import {
   type Txn,
   VALUE_BYTES_MAX,
 } from "./cluster-store.ts";
+import { badRequest } from "./store-errors.ts";
 
 const KEY = /^[\x21-\x7e]+$/;
 /** Up to 2^63 - 1, the largest that a store gives. */
@@ -16,16 +16,6 @@ const LEASE = /^[1-9][0-9]{0,18}$/;
 /** A lease of less than a second, or of more than a day, is a mistake. */
 export const LEASE_MS_MIN = 1000;
 export const LEASE_MS_MAX = 24 * 60 * 60 * 1000;
-
-const bad = (reason: string): CodedError =>
-  new CodedError(
-    "CLUSTER_STORE_BAD_REQUEST",
-    `the cluster store takes no such request: ${reason}`,
-    {
-      remedy: "report it: the program asked for something that it must not ask for",
-      details: { reason },
-    },
-  );
 
 /** Bytes of the text in UTF-8. */
 const byteLength = (text: string): number => new TextEncoder().encode(text).length;
@@ -39,28 +29,28 @@ export const isStoreValue = (value: string): boolean =>
 
 /** Errors: CLUSTER_STORE_BAD_REQUEST. */
 export const checkPrefix = (prefix: string): void => {
-  if (!isStoreKey(prefix)) throw bad("a prefix that no key has");
+  if (!isStoreKey(prefix)) throw badRequest("a prefix that no key has");
 };
 
 /** Errors: CLUSTER_STORE_BAD_REQUEST. */
 export const checkLeaseId = (lease: LeaseId): void => {
-  if (!LEASE.test(lease)) throw bad("a lease that no store gave");
+  if (!LEASE.test(lease)) throw badRequest("a lease that no store gave");
 };
 
 /** Errors: CLUSTER_STORE_BAD_REQUEST. */
 export const checkLeaseTime = (ttlMs: number): void => {
-  if (!(ttlMs >= LEASE_MS_MIN && ttlMs <= LEASE_MS_MAX)) throw bad(`a lease of ${ttlMs} ms`);
+  if (!(ttlMs >= LEASE_MS_MIN && ttlMs <= LEASE_MS_MAX)) throw badRequest(`a lease of ${ttlMs} ms`);
 };
 
 /** Errors: CLUSTER_STORE_BAD_REQUEST for a transaction that breaks a limit. */
-export const checkTxn = ({ compares, then, otherwise }: Txn): void => {
-  const most = Math.max(compares.length, then.length, otherwise.length);
-  if (most > TXN_PARTS_MAX) throw bad(`${most} parts, at most ${TXN_PARTS_MAX}`);
+export const checkTxn = ({ compares, success, failure }: Txn): void => {
+  const most = Math.max(compares.length, success.length, failure.length);
+  if (most > TXN_PARTS_MAX) throw badRequest(`${most} parts, at most ${TXN_PARTS_MAX}`);
   for (const compare of compares) checkCompare(compare);
-  for (const ops of [then, otherwise]) {
+  for (const ops of [success, failure]) {
     for (const op of ops) checkOp(op);
     const written = ops.flatMap((op) => (isWrite(op) ? [op.key] : []));
-    if (new Set(written).size !== written.length) throw bad("a key written twice");
+    if (new Set(written).size !== written.length) throw badRequest("a key written twice");
   }
 };
 
@@ -69,15 +59,16 @@ export const isWrite = (op: StoreOp): op is Extract<StoreOp, { type: "put" | "de
   op.type === "put" || op.type === "delete";
 
 const checkCompare = (compare: Compare): void => {
-  if (!isStoreKey(compare.key)) throw bad("a key that cannot be");
+  if (!isStoreKey(compare.key)) throw badRequest("a key that cannot be");
   if (compare.type === "value" ? !isStoreValue(compare.value) : !isCount(compare.number))
-    throw bad("a compare with what cannot be");
+    throw badRequest("a compare with what cannot be");
 };
 
 const checkOp = (op: StoreOp): void => {
-  if (!isStoreKey(op.type === "list" ? op.prefix : op.key)) throw bad("a key that cannot be");
+  if (!isStoreKey(op.type === "list" ? op.prefix : op.key))
+    throw badRequest("a key that cannot be");
   if (op.type !== "put") return;
-  if (!isStoreValue(op.value)) throw bad("a value that is too long or no text");
+  if (!isStoreValue(op.value)) throw badRequest("a value that is too long or no text");
   if (op.lease !== null) checkLeaseId(op.lease);
 };
 
