@@ -25,6 +25,7 @@ export const TEST_TOOLS: Readonly<Record<string, string>> = {
   debugfs: "e2fsprogs",
   openssl: "openssl",
   xz: "xz-utils",
+  etcd: "etcd-server",
   chromium: "chromium",
   "linux.uml": "user-mode-linux",
   losetup: "mount",

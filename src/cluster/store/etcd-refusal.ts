@@ -14,8 +14,7 @@ export type Refusal =
   | { readonly type: "lost"; readonly error: CodedError };
 
 /** Refused for what they ask. */
-const BAD_REQUEST =
-  /too many operations|duplicate key given|request is too large|key is not provided|too large lease TTL/;
+const BAD_REQUEST = /too many operations|duplicate key given|request is too large|too large lease/;
 /** Refused before they were proposed. */
 const NOT_PROPOSED = /etcdserver: (no leader|too many requests)/;
 

@@ -1,7 +1,7 @@
 /**
- * Opens an etcd as cluster store: versions first, then guards. A guard that must refuse, refuses, or
- * the store is not used: the gateway drops fields that it does not know, and a guarded transaction
- * without its guard overwrites what others hold.
+ * Opens an etcd as cluster store: versions first, then guards. A guard that must refuse, refuses,
+ * or the store is not used: the gateway drops fields that it does not know, and a guarded
+ * transaction without its guard overwrites what others hold.
  */
 import { CodedError } from "../../common/errors.ts";
 import type { ClusterStore, Compare } from "./cluster-store.ts";
@@ -47,8 +47,8 @@ const falseGuards = (key: string): readonly Compare[] => [
 ];
 
 /**
- * Errors: CLUSTER_STORE_UNGUARDED if the store does what its guards forbid; CLUSTER_STORE_UNREACHABLE
- * if it cannot be found out.
+ * Errors: CLUSTER_STORE_UNGUARDED if the store does what its guards forbid;
+ * CLUSTER_STORE_UNREACHABLE if it cannot be found out.
  */
 export const testGuards = async (store: ClusterStore, prefix: string): Promise<void> => {
   const key = `${prefix}self-test`;

@@ -1,7 +1,7 @@
 /**
  * The cluster store that several boards share: etcd, through its JSON gateway. Each request has a
- * deadline and goes to the next member when one does not answer; a transaction that may have arrived
- * is never sent a second time, its outcome is `unknown`.
+ * deadline and goes to the next member when one does not answer; a transaction that may have
+ * arrived is never sent a second time, its outcome is `unknown`.
  */
 import type { CodedError } from "../../common/errors.ts";
 import type {

@@ -1,6 +1,6 @@
 /**
- * Whether a store is still the one that it was: the same cluster, and never at a lower revision than
- * it has acknowledged. One that was restored from a backup, or lost its data, gives the same
+ * Whether a store is still the one that it was: the same cluster, and never at a lower revision
+ * than it has acknowledged. One that was restored from a backup, or lost its data, gives the same
  * revisions a second time, and with them the same session epochs.
  */
 import type { StoreIdentity } from "./cluster-store.ts";

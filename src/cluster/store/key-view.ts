@@ -1,0 +1,63 @@
+/**
+ * What is known of the keys under a prefix, folded from listings and hints that may be old,
+ * repeated or incomplete. It never goes back: a key's later state is not replaced by an earlier one.
+ */
+import type { KeyChange, KeyValue, Listing, Revision } from "./cluster-store.ts";
+import { keyOf, revisionOf } from "./revisioned-map.ts";
+
+/** Most deleted keys that are remembered; a listing clears them. */
+const TOMBSTONES_MAX = 4096;
+
+export class KeyView {
+  readonly #keys = new Map<string, KeyValue>();
+  readonly #deleted = new Map<string, Revision>();
+  #listed: Revision = 0;
+  #revision: Revision = 0;
+
+  get keys(): ReadonlyMap<string, KeyValue> {
+    return this.#keys;
+  }
+
+  /** The highest revision that anything told. */
+  get revision(): Revision {
+    return this.#revision;
+  }
+
+  /** Takes hints in; returns those that were news. */
+  change(changes: readonly KeyChange[]): readonly KeyChange[] {
+    return changes.filter((change) => this.#take(change));
+  }
+
+  /** Takes a listing in, unless more is known already; returns what was news. */
+  list({ revision, found }: Listing): readonly KeyChange[] {
+    if (revision < this.#revision) return [];
+    const present = new Set(found.map(({ key }) => key));
+    const gone = [...this.#keys.keys()].filter((key) => !present.has(key));
+    const changes: KeyChange[] = gone.map((key) => ({ type: "delete", key, revision }));
+    for (const now of found) changes.push({ type: "put", now });
+    const news = this.change(changes);
+    this.#revision = revision;
+    this.#listed = revision;
+    this.#deleted.clear();
+    return news;
+  }
+
+  #take(change: KeyChange): boolean {
+    const key = keyOf(change);
+    const revision = revisionOf(change);
+    const seen = this.#keys.get(key)?.modRevision ?? this.#deleted.get(key) ?? 0;
+    if (revision <= Math.max(seen, this.#listed)) return false;
+    this.#revision = Math.max(this.#revision, revision);
+    if (change.type === "put") {
+      this.#deleted.delete(key);
+      this.#keys.set(key, change.now);
+      return true;
+    }
+    this.#deleted.set(key, revision);
+    for (const oldest of this.#deleted.keys()) {
+      if (this.#deleted.size <= TOMBSTONES_MAX) break;
+      this.#deleted.delete(oldest);
+    }
+    return this.#keys.delete(key);
+  }
+}

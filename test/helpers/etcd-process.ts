@@ -1,0 +1,132 @@
+/** Real etcd members on loopback, with what a test does to them. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { toolPath } from "../../scripts/test-tools.ts";
+import { eventually } from "./timeout.ts";
+
+const START_MS = 30_000;
+
+interface EtcdMember {
+  readonly name: string;
+  readonly client: string;
+  readonly peer: string;
+  child: ChildProcess | null;
+}
+
+/** A port that nobody had a moment ago. */
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+};
+
+export class EtcdCluster {
+  readonly #folder = mkdtempSync(join(tmpdir(), "etcd-"));
+  readonly #members: EtcdMember[] = [];
+
+  get endpoints(): readonly string[] {
+    return this.#members.map(({ client }) => client);
+  }
+
+  /** Starts so many members and waits until they have a leader. */
+  static async start(count: number): Promise<EtcdCluster> {
+    const cluster = new EtcdCluster();
+    for (let at = 0; at < count; at += 1) {
+      const [client, peer] = [await freePort(), await freePort()];
+      cluster.#members.push({
+        name: `e${at}`,
+        client: `http://127.0.0.1:${client}`,
+        peer: `http://127.0.0.1:${peer}`,
+        child: null,
+      });
+    }
+    for (const at of cluster.#members.keys()) cluster.run(at);
+    await cluster.ready();
+    return cluster;
+  }
+
+  /** Starts a member that does not run. */
+  run(at: number): void {
+    const member = this.#member(at);
+    const all = this.#members.map(({ name, peer }) => `${name}=${peer}`).join(",");
+    const args = ["--name", member.name, "--data-dir", join(this.#folder, member.name)];
+    args.push("--listen-client-urls", member.client, "--advertise-client-urls", member.client);
+    args.push("--listen-peer-urls", member.peer, "--initial-advertise-peer-urls", member.peer);
+    args.push("--initial-cluster", all, "--logger", "zap", "--log-level", "error");
+    // Quick elections; leases of 1 s are then possible. The page cache is safe enough here.
+    args.push("--heartbeat-interval", "50", "--election-timeout", "500", "--unsafe-no-fsync");
+    const env = { ...process.env, PATH: toolPath(), GOMAXPROCS: "1" };
+    member.child = spawn("etcd", args, { stdio: "ignore", env });
+  }
+
+  /** Waits until every member that runs serves writes. */
+  async ready(): Promise<void> {
+    for (const { client, child } of this.#members) {
+      if (child === null) continue;
+      await eventually(`etcd ${client} serves`, START_MS, async () => {
+        const reply = await this.#post(client, "/v3/kv/put", { key: "cmVhZHk=", value: "eQ==" });
+        return "header" in reply;
+      });
+    }
+  }
+
+  /** Which member leads. */
+  async leader(): Promise<number> {
+    return eventually("etcd has a leader", START_MS, async () => {
+      for (const [at, { client, child }] of this.#members.entries()) {
+        if (child === null) continue;
+        const status = await this.#post(client, "/v3/maintenance/status", {});
+        const header = status["header"] as { readonly member_id: string };
+        if (status["leader"] === header.member_id) return String(at);
+      }
+      return undefined;
+    }).then(Number);
+  }
+
+  async kill(at: number): Promise<void> {
+    const member = this.#member(at);
+    const { child } = member;
+    member.child = null;
+    if (child === null || child.exitCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+
+  signal(at: number, signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#member(at).child?.kill(signal);
+  }
+
+  /** Forgets the changes up to this revision. */
+  async compact(revision: number): Promise<void> {
+    const [first] = this.endpoints;
+    await this.#post(first ?? "", "/v3/kv/compaction", { revision: String(revision) });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#members.keys()].map((at) => this.kill(at)));
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #member(at: number): EtcdMember {
+    const member = this.#members[at];
+    if (member === undefined) throw new Error(`there is no member ${at}`);
+    return member;
+  }
+
+  async #post(endpoint: string, path: string, body: unknown): Promise<Record<string, unknown>> {
+    const signal = AbortSignal.timeout(2000);
+    const response = await fetch(`${endpoint}${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      signal,
+    });
+    return (await response.json()) as Record<string, unknown>;
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * An etcd in memory that does everything the real one may do, when the seed says so: answers that are
+ * lost before or after the transaction was done, or long before it is; old listings; watches that
+ * lag, coalesce, repeat and break; leases that end at any time, and keepalives answered all the same.
+ */
+import type {
+  ClusterStore,
+  KeyChange,
+  Lease,
+  LeaseId,
+  Listing,
+  StoreIdentity,
+  StoreWatch,
+  Txn,
+  TxnOutcome,
+  WatchHint,
+} from "../../src/cluster/store/cluster-store.ts";
+import { MemoryStore } from "../../src/cluster/store/memory-store.ts";
+import { keyOf } from "../../src/cluster/store/revisioned-map.ts";
+import {
+  storeClosed,
+  storeCompacted,
+  storeUnreachable,
+} from "../../src/cluster/store/store-errors.ts";
+import { checkPrefix } from "../../src/cluster/store/store-request.ts";
+import type { Prng } from "../../src/common/prng.ts";
+
+/** Each is "one in so many"; 0 is never. */
+export interface EtcdFaults {
+  readonly lostTxn: number;
+  readonly oldList: number;
+  readonly brokenWatch: number;
+  readonly coalesced: number;
+  readonly repeated: number;
+  readonly endedLease: number;
+  readonly deadKeepAlive: number;
+}
+
+export const NO_FAULTS: EtcdFaults = {
+  lostTxn: 0,
+  oldList: 0,
+  brokenWatch: 0,
+  coalesced: 0,
+  repeated: 0,
+  endedLease: 0,
+  deadKeepAlive: 0,
+};
+
+const LISTINGS_KEPT = 16;
+
+export class FakeEtcd {
+  readonly memory: MemoryStore;
+  readonly prng: Prng;
+  /** Resolves when it is the waiter's turn. */
+  readonly turn: () => Promise<void>;
+  faults: EtcdFaults;
+  /** Milliseconds, for leases. */
+  now = 0;
+  /** No answers, and nothing is done. */
+  isAway = false;
+  readonly #listings = new Map<string, Listing[]>();
+
+  constructor(prng: Prng, turn: () => Promise<void>, faults: EtcdFaults = NO_FAULTS) {
+    this.memory = new MemoryStore("1");
+    this.prng = prng;
+    this.turn = turn;
+    this.faults = faults;
+  }
+
+  client(): FakeEtcdClient {
+    return new FakeEtcdClient(this);
+  }
+
+  happens(oneIn: number): boolean {
+    return oneIn > 0 && this.prng.chance(1, oneIn);
+  }
+
+  passTime(ms: number): void {
+    this.now += ms;
+    this.memory.expire(this.now);
+  }
+
+  /** Now, or as it was one of the last times that somebody asked. */
+  listing(prefix: string): Listing {
+    const { map } = this.memory;
+    const past = this.#listings.get(prefix) ?? [];
+    this.#listings.set(prefix, past);
+    past.push({ revision: map.revision, found: map.list(prefix) });
+    if (past.length > LISTINGS_KEPT) past.shift();
+    return this.happens(this.faults.oldList) ? this.prng.pick(past) : (past.at(-1) as Listing);
+  }
+}
+
+class FakeEtcdClient implements ClusterStore {
+  readonly #etcd: FakeEtcd;
+  readonly #watches = new Set<StoreWatch>();
+  #isClosed = false;
+
+  constructor(etcd: FakeEtcd) {
+    this.#etcd = etcd;
+  }
+
+  get identity(): StoreIdentity {
+    const { clusterId, map } = this.#etcd.memory;
+    return { clusterId, revision: map.revision };
+  }
+
+  async txn(txn: Txn): Promise<TxnOutcome> {
+    const etcd = this.#etcd;
+    await this.#arrive();
+    const lost = { type: "unknown", error: storeUnreachable("lost") } as const;
+    if (etcd.happens(etcd.faults.endedLease) && etcd.memory.leases.length > 0)
+      etcd.memory.end(etcd.prng.pick(etcd.memory.leases));
+    const isLost = etcd.happens(etcd.faults.lostTxn);
+    if (isLost && etcd.prng.chance(1, 3)) return lost;
+    if (isLost && etcd.prng.chance(1, 2)) {
+      void this.#doLate(txn);
+      return lost;
+    }
+    const { type, revision, results } = etcd.memory.txn(txn);
+    await etcd.turn();
+    return isLost ? lost : { type, revision, results };
+  }
+
+  async list(prefix: string): Promise<Listing> {
+    this.#check();
+    checkPrefix(prefix);
+    await this.#arrive();
+    const listing = this.#etcd.listing(prefix);
+    await this.#etcd.turn();
+    return listing;
+  }
+
+  watch(prefix: string, fromRevision: number, listener: (hint: WatchHint) => void): StoreWatch {
+    this.#check();
+    checkPrefix(prefix);
+    const { memory } = this.#etcd;
+    const past = memory.map.changesFrom(fromRevision);
+    const waiting: KeyChange[] = [];
+    let isOpen = true;
+    const stop = memory.subscribe((changes) => {
+      waiting.push(...changes.filter((change) => keyOf(change).startsWith(prefix)));
+      if (waiting.length > 0) void deliver();
+    });
+    const watch = {
+      close: () => {
+        isOpen = false;
+        stop();
+        this.#watches.delete(watch);
+      },
+    };
+    const end = (error: ReturnType<typeof storeClosed>): void => {
+      watch.close();
+      listener({ type: "ended", error });
+    };
+    const deliver = async (): Promise<void> => {
+      await this.#etcd.turn();
+      if (!isOpen) return;
+      if (this.#etcd.happens(this.#etcd.faults.brokenWatch)) end(storeUnreachable("broken"));
+      else if (waiting.length > 0) this.#tell(waiting, listener);
+    };
+    this.#watches.add(watch);
+    if (past === null)
+      void this.#etcd.turn().then(() => isOpen && end(storeCompacted(fromRevision)));
+    else {
+      waiting.push(...past.filter((change) => keyOf(change).startsWith(prefix)));
+      if (waiting.length > 0) void deliver();
+    }
+    return watch;
+  }
+
+  async leaseGrant(ttlMs: number): Promise<Lease> {
+    await this.#arrive();
+    return this.#etcd.memory.grant(ttlMs, this.#etcd.now);
+  }
+
+  async leaseKeepAlive(lease: LeaseId): Promise<void> {
+    await this.#arrive();
+    if (this.#etcd.happens(this.#etcd.faults.deadKeepAlive)) return;
+    this.#etcd.memory.keepAlive(lease, this.#etcd.now);
+  }
+
+  async leaseRevoke(lease: LeaseId): Promise<void> {
+    await this.#arrive();
+    this.#etcd.memory.end(lease);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const watch of [...this.#watches]) watch.close();
+  }
+
+  #check(): void {
+    if (this.#isClosed) throw storeClosed();
+  }
+
+  async #arrive(): Promise<void> {
+    this.#check();
+    await this.#etcd.turn();
+    if (this.#etcd.isAway) throw storeUnreachable("away");
+  }
+
+  /** The answer was given up, but the request still arrives. */
+  async #doLate(txn: Txn): Promise<void> {
+    for (let turns = this.#etcd.prng.below(8); turns >= 0; turns -= 1) await this.#etcd.turn();
+    try {
+      this.#etcd.memory.txn(txn);
+    } catch {
+      // Its lease is gone: refused, and nobody waits for the answer.
+    }
+  }
+
+  #tell(waiting: KeyChange[], listener: (hint: WatchHint) => void): void {
+    const { faults } = this.#etcd;
+    const all = waiting.splice(0);
+    const changes = this.#etcd.happens(faults.coalesced)
+      ? all.filter(
+          (change, at) => !all.slice(at + 1).some((later) => keyOf(later) === keyOf(change)),
+        )
+      : all;
+    listener({ type: "changes", changes });
+    if (this.#etcd.happens(faults.repeated)) listener({ type: "changes", changes });
+  }
+}
