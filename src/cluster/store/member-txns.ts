@@ -1,0 +1,160 @@
+/**
+ * Joining, confirming, leaving and recovering as guarded transactions:
+ *
+ *   free ──join──► live ──declare dead──► dead ──begin──► recovering ──free──► free
+ *                   │                                        │
+ *                   └──────────── leave clean ──► free       └── its recoverer died: begin again
+ *
+ * Each is right to repeat when its outcome is unknown: done twice it is refused, and the refusal
+ * tells how things are.
+ */
+import type {
+  Compare,
+  KeyValue,
+  LeaseId,
+  OpResult,
+  Revision,
+  StoreOp,
+  Txn,
+} from "./cluster-store.ts";
+import { encodeMember, encodeSlot, type MemberRecord, type SlotState } from "./member-records.ts";
+import type { Session, StoreKeys } from "./store-keys.ts";
+
+const numberIs = (
+  type: "create-revision" | "mod-revision",
+  key: string,
+  number: number,
+): Compare => ({ type, key, relation: "=", number });
+
+const putSlot = (keys: StoreKeys, slot: number, state: SlotState): StoreOp => ({
+  type: "put",
+  key: keys.slot(slot),
+  value: encodeSlot(state),
+  lease: null,
+});
+
+/**
+ * Takes a slot that was free at `slotRevision`, the mod revision of its key. The epoch is the
+ * revision of this transaction. Refused: `readJoin` tells who has the slot.
+ */
+export const joinTxn = (
+  keys: StoreKeys,
+  slot: number,
+  slotRevision: Revision,
+  member: MemberRecord,
+  lease: LeaseId,
+): Txn => ({
+  compares: [
+    numberIs("create-revision", keys.member(slot), 0),
+    numberIs("mod-revision", keys.slot(slot), slotRevision),
+  ],
+  success: [
+    { type: "put", key: keys.member(slot), value: encodeMember(member), lease },
+    { type: "put", key: keys.heartbeat(slot), value: "0", lease },
+    putSlot(keys, slot, { type: "live" }),
+  ],
+  failure: [{ type: "get", key: keys.member(slot) }],
+});
+
+/** The epoch that a refused join finds to be its own: an earlier attempt was done after all. */
+export const readJoin = (results: readonly OpResult[], member: MemberRecord): Revision | null => {
+  const [result] = results;
+  const found = result?.type === "get" ? result.found : null;
+  return found !== null && found.value === encodeMember(member) ? found.createRevision : null;
+};
+
+/** The permission for I/O comes from this, and from nothing else. Refused: the session is over. */
+export const confirmTxn = (
+  keys: StoreKeys,
+  session: Session,
+  count: number,
+  lease: LeaseId,
+): Txn => ({
+  compares: [keys.guard(session)],
+  success: [{ type: "put", key: keys.heartbeat(session.slot), value: String(count), lease }],
+  failure: [],
+});
+
+/** Leaves: with a clean bitmap the slot is free at once, else it is to be recovered. */
+export const leaveTxn = (keys: StoreKeys, session: Session, isClean: boolean): Txn => ({
+  compares: [keys.guard(session)],
+  success: [
+    { type: "delete", key: keys.member(session.slot) },
+    { type: "delete", key: keys.heartbeat(session.slot) },
+    putSlot(
+      keys,
+      session.slot,
+      isClean ? { type: "free" } : { type: "dead", epoch: session.epoch },
+    ),
+  ],
+  failure: [],
+});
+
+/**
+ * Declares a vanished session dead, ONLY once fencing is proven, and lists the lock resources as they
+ * are then: the session can write to none of them any more, so `locks` are all to be purged.
+ */
+export const deadTxn = (keys: StoreKeys, me: Session, gone: Session): Txn => ({
+  compares: [
+    keys.guard(me),
+    numberIs("create-revision", keys.member(gone.slot), 0),
+    // The slot is still as the join of this very session left it.
+    numberIs("mod-revision", keys.slot(gone.slot), gone.epoch),
+  ],
+  success: [
+    putSlot(keys, gone.slot, { type: "dead", epoch: gone.epoch }),
+    { type: "list", prefix: keys.locks },
+  ],
+  failure: [
+    { type: "get", key: keys.slot(gone.slot) },
+    { type: "list", prefix: keys.locks },
+  ],
+});
+
+/** The keys in the list of `deadTxn`, of either branch. */
+export const listedLocks = (results: readonly OpResult[]): readonly KeyValue[] =>
+  results.flatMap((result) => (result.type === "list" ? result.found : []));
+
+/**
+ * Begins, or takes over, the recovery of a slot: from the state that was found at `slotRevision`,
+ * dead, or recovering by a session whose member key is gone.
+ */
+export const beginRecoveryTxn = (
+  keys: StoreKeys,
+  me: Session,
+  slot: number,
+  found: Extract<SlotState, { type: "dead" | "recovering" }>,
+  slotRevision: Revision,
+): Txn => {
+  const { slot: mySlot, epoch: myEpoch } = me;
+  const state = { type: "recovering", epoch: found.epoch, by: { slot: mySlot, epoch: myEpoch } };
+  const compares = [keys.guard(me), numberIs("mod-revision", keys.slot(slot), slotRevision)];
+  if (found.type === "recovering") {
+    const key = keys.member(found.by.slot);
+    compares.push({ type: "create-revision", key, relation: "!=", number: found.by.epoch });
+  }
+  return {
+    compares,
+    success: [putSlot(keys, slot, state as SlotState)],
+    failure: [{ type: "get", key: keys.slot(slot) }],
+  };
+};
+
+/** The bitmap of the slot is recovered by me: it may be taken. */
+export const freeSlotTxn = (keys: StoreKeys, me: Session, slot: number, epoch: number): Txn => ({
+  compares: [
+    keys.guard(me),
+    {
+      type: "value",
+      key: keys.slot(slot),
+      relation: "=",
+      value: encodeSlot({
+        type: "recovering",
+        epoch,
+        by: { slot: me.slot, epoch: me.epoch },
+      }),
+    },
+  ],
+  success: [putSlot(keys, slot, { type: "free" })],
+  failure: [{ type: "get", key: keys.slot(slot) }],
+});

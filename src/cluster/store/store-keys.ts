@@ -1,0 +1,109 @@
+/**
+ * The keys of one array's cluster, all under its prefix:
+ *
+ * | key                  | value                                        | lease      | written by |
+ * |----------------------|----------------------------------------------|------------|------------|
+ * | m/SLOT               | who it is (member-records.ts)                | its own    | the member |
+ * | hb/SLOT              | number of confirmations                      | its own    | the member |
+ * | slot/SLOT            | free, live, dead, recovering                 | none       | joiner, detector, recoverer |
+ * | lk/RESOURCE          | a lock resource (dlm/resource-codec.ts)      | none       | any member |
+ * | ch, ack/SLOT         | the message channel, acknowledgements        | none; own  | holder; receiver |
+ * | fd/EXPORTER/SLOT     | highest epoch refused and drained            | exporter's | exporter   |
+ * | cfg                  | timings, versions                            | none       | the admin  |
+ *
+ * The create revision of m/SLOT is the member's SESSION EPOCH, and every transaction of the member is
+ * guarded by it: whatever arrives after the key is gone changes nothing.
+ */
+import type { Compare } from "./cluster-store.ts";
+
+/** Whose a session is. `epoch`: create revision of m/SLOT, never given twice. */
+export interface Session {
+  /** DLM slot, from 1. */
+  readonly slot: number;
+  readonly epoch: number;
+}
+
+export class StoreKeys {
+  /** Ends in `/`. */
+  readonly prefix: string;
+
+  constructor(prefix: string) {
+    this.prefix = prefix;
+  }
+
+  get members(): string {
+    return `${this.prefix}m/`;
+  }
+
+  get heartbeats(): string {
+    return `${this.prefix}hb/`;
+  }
+
+  get slots(): string {
+    return `${this.prefix}slot/`;
+  }
+
+  get locks(): string {
+    return `${this.prefix}lk/`;
+  }
+
+  get acks(): string {
+    return `${this.prefix}ack/`;
+  }
+
+  get channel(): string {
+    return `${this.prefix}ch`;
+  }
+
+  get config(): string {
+    return `${this.prefix}cfg`;
+  }
+
+  member(slot: number): string {
+    return `${this.members}${slot}`;
+  }
+
+  heartbeat(slot: number): string {
+    return `${this.heartbeats}${slot}`;
+  }
+
+  slot(slot: number): string {
+    return `${this.slots}${slot}`;
+  }
+
+  ack(slot: number): string {
+    return `${this.acks}${slot}`;
+  }
+
+  fence(exporter: number, slot: number): string {
+    return `${this.prefix}fd/${exporter}/${slot}`;
+  }
+
+  /** A resource's name may have any characters; the key has their percent form. */
+  lock(resource: string): string {
+    return `${this.locks}${encodeURIComponent(resource)}`;
+  }
+
+  /** The slot in a key `m/SLOT`, `slot/SLOT` …, or null for a key that nobody of us wrote. */
+  slotIn(key: string): number | null {
+    const match = /^(?:m|hb|slot|ack)\/([1-9]\d{0,2})$/.exec(key.slice(this.prefix.length));
+    return match === null ? null : Number(match[1]);
+  }
+
+  /** The resource in a key `lk/RESOURCE`, or null. */
+  resourceIn(key: string): string | null {
+    if (!key.startsWith(this.locks)) return null;
+    try {
+      const resource = decodeURIComponent(key.slice(this.locks.length));
+      return this.lock(resource) === key ? resource : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Holds while the session lives. */
+  guard({ slot, epoch }: Session): Compare {
+    const key = this.member(slot);
+    return { type: "create-revision", key, relation: "=", number: epoch };
+  }
+}
