@@ -3,10 +3,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DLM_LKF_CONVERT, DLM_LKF_VALBLK } from "../../src/cluster/dlm/lock-flags.ts";
 import { CR, EX, NL, PR } from "../../src/cluster/dlm/lock-mode.ts";
-import { LVB_BYTES } from "../../src/cluster/dlm/lvb-text.ts";
 import { MONOTONIC_CLOCK } from "../../src/cluster/store/monotonic-clock-driver.ts";
 import { StoreKeys } from "../../src/cluster/store/store-keys.ts";
-import { LockMember, lockCall } from "../helpers/lock-member.ts";
+import { block, LockMember, lockCall, numberIn } from "../helpers/lock-member.ts";
 import { skipUnless } from "../helpers/skip.ts";
 import { withTimeout } from "../helpers/timeout.ts";
 import type { StoreSuiteOptions } from "./cluster-store.ts";
@@ -20,9 +19,6 @@ interface LockSubject extends StoreSubject {
 }
 
 type OnLocks = (title: string, body: (subject: LockSubject) => Promise<void>) => void;
-
-/** A value block with a number in it. */
-const block = (number: number): string => number.toString(16).padStart(LVB_BYTES * 2, "0");
 
 const addLocking = (on: OnLocks): void => {
   on("gives a lock from one member to the next, with its value block", async ({ join }) => {
@@ -50,7 +46,7 @@ const addLocking = (on: OnLocks): void => {
       await member.lock("n", NL);
       for (let round = 0; round < rounds; round += 1) {
         const { lvb } = await member.lock("n", EX, { flags, lvb: block(0) });
-        const next = block(Number(`0x${lvb ?? "0"}`) + 1);
+        const next = block(numberIn(lvb) + 1);
         await member.lock("n", NL, { flags, lvb: next });
       }
     };
@@ -91,7 +87,8 @@ const addMembership = (on: OnLocks): void => {
     "keeps a dead member's locks until they are purged, and its slot until it is freed",
     async ({ join, store }) => {
       const [a, b] = [await join("a"), await join("b")];
-      await a.lock("r", EX, { flags: DLM_LKF_VALBLK, lvb: block(1) });
+      await a.lock("r", EX);
+      await a.lock("r", EX, { flags: DLM_LKF_CONVERT | DLM_LKF_VALBLK, lvb: block(1) });
       const gone = a.session.session;
       a.die();
       assert.is(await b.session.declareDead(gone), null, "it is a member still");

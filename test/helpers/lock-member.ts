@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { LockMode } from "../../src/cluster/dlm/lock-mode.ts";
 import type { AstNotification, CallResult } from "../../src/cluster/dlm/lock-operation.ts";
+import { decodeLvb, encodeLvb, LVB_BYTES } from "../../src/cluster/dlm/lvb-text.ts";
 import type { ClusterStore } from "../../src/cluster/store/cluster-store.ts";
 import { LockClient } from "../../src/cluster/store/lock-client-driver.ts";
 import type { OwnCall } from "../../src/cluster/store/lock-events.ts";
@@ -127,6 +128,17 @@ export class LockMember {
     this.#news.dispatchEvent(new Event("news"));
   }
 }
+
+/** A value block with a number in it. */
+export const block = (number: number): string => {
+  const bytes = new Uint8Array(LVB_BYTES);
+  new DataView(bytes.buffer).setUint32(0, number);
+  return encodeLvb(bytes);
+};
+
+/** The number in it; 0 in a block that was never written. */
+export const numberIn = (lvb: string | null): number =>
+  lvb === null ? 0 : new DataView(decodeLvb(lvb).buffer).getUint32(0);
 
 /** A lock call of lock 1 with BASTs. */
 export const lockCall = (mode: LockMode, more: Partial<OwnCall> = {}): OwnCall =>
