@@ -8,7 +8,7 @@ import { CR, EX, NL } from "../../src/cluster/dlm/lock-mode.ts";
 import type { StoreClock } from "../../src/cluster/store/store-clock.ts";
 import type { Prng } from "../../src/common/prng.ts";
 import { Scheduler } from "../sim/scheduler.ts";
-import { type EtcdFaults, FakeEtcd } from "./fake-etcd.ts";
+import { type EtcdFaults, FakeEtcd, NO_FAULTS } from "./fake-etcd.ts";
 import { block, LockMember, numberIn } from "./lock-member.ts";
 
 const FLAGS = DLM_LKF_CONVERT | DLM_LKF_VALBLK;
@@ -61,7 +61,9 @@ export class LockStory {
   /** Runs to the end; returns the number in the value block. */
   async run(): Promise<number> {
     let ended: { readonly error: unknown } | null = null;
-    const story = Promise.all(this.#nodes.map((node) => this.#live(node)))
+    const story = this.#join("keeper")
+      .then((keeper) => keeper.lock("r", NL).catch(() => {}))
+      .then(() => Promise.all(this.#nodes.map((node) => this.#live(node))))
       .then(() => this.#read())
       .finally(() => {
         for (const member of this.#alive) member.die();
@@ -104,11 +106,16 @@ export class LockStory {
   /** A node's lives until its rounds are done. */
   async #live(node: string): Promise<void> {
     let member = await this.#join(node);
+    let id = 0;
     for (let round = 0; round < this.#rounds; ) {
       try {
-        if (round === 0 || !member.log.length) await member.lock("r", NL);
-        await this.#takeTurn(member);
-        round += 1;
+        id += 1;
+        await member.lock("r", NL, { id });
+        for (let isKept = true; isKept && round < this.#rounds; round += 1) {
+          await this.#takeTurn(member, id);
+          isKept = this.#prng.chance(1, 2);
+        }
+        await member.unlock("r", { id });
       } catch (error) {
         if (!member.isExpelled) throw error;
         this.#inside.delete(member);
@@ -121,20 +128,20 @@ export class LockStory {
     }
   }
 
-  async #takeTurn(member: LockMember): Promise<void> {
-    const { lvb } = await member.lock("r", EX, { flags: FLAGS, lvb: block(0) });
+  async #takeTurn(member: LockMember, id: number): Promise<void> {
+    const { lvb } = await member.lock("r", EX, { id, flags: FLAGS, lvb: block(0) });
     this.#inside.add(member);
     assert.is(this.#inside.size, 1, "two are in");
     const number = numberIn(lvb);
     // A resource that nobody has a lock on is forgotten, as when all members were purged.
-    const isForgotten = number === 0 && this.lives > this.#nodes.length;
+    const isForgotten = number === 0 && this.lives > this.#nodes.length + 1;
     assert.ok(isForgotten || this.#possible.has(number), `${number} was not written last`);
     await this.#scheduler.turn();
     assert.is(this.#inside.size, 1, "two are in");
     this.#inside.delete(member);
     const possible = new Set([number, number + 1]);
     this.#possible = possible;
-    const { mode } = await member.lock("r", NL, { flags: FLAGS, lvb: block(number + 1) });
+    const { mode } = await member.lock("r", NL, { id, flags: FLAGS, lvb: block(number + 1) });
     assert.is(mode, NL);
     possible.delete(number);
     this.completed += 1;
@@ -162,6 +169,7 @@ export class LockStory {
   }
 
   async #read(): Promise<number> {
+    this.etcd.faults = NO_FAULTS;
     const reader = await this.#join("reader");
     const { lvb } = await reader.lock("r", CR, { flags: DLM_LKF_VALBLK, lvb: block(0) });
     reader.die();
