@@ -9,6 +9,7 @@ import type { OwnCall } from "../../src/cluster/store/lock-events.ts";
 import { joinCluster, type MemberSession } from "../../src/cluster/store/member-session-driver.ts";
 import type { StoreClock } from "../../src/cluster/store/store-clock.ts";
 import { StoreKeys } from "../../src/cluster/store/store-keys.ts";
+import { ViewDriver } from "../../src/cluster/store/view-driver.ts";
 
 export interface MemberOptions {
   readonly store: ClusterStore;
@@ -23,6 +24,7 @@ export interface MemberOptions {
 
 export class LockMember {
   readonly session: MemberSession;
+  readonly view: ViewDriver;
   readonly locks: LockClient;
   /** `resource: AST status` and `resource: BAST mode`, in order. */
   readonly log: string[] = [];
@@ -31,12 +33,14 @@ export class LockMember {
   readonly asts: AstNotification[] = [];
   readonly #news = new EventTarget();
 
-  private constructor(session: MemberSession, options: MemberOptions) {
+  private constructor(session: MemberSession, view: ViewDriver, options: MemberOptions) {
     this.session = session;
+    this.view = view;
     const { store, prefix, clock, random = () => 0.5 } = options;
     const keys = new StoreKeys(prefix);
     this.locks = new LockClient({
       store,
+      view,
       keys,
       session: session.session,
       clock,
@@ -63,8 +67,10 @@ export class LockMember {
   static async join(options: MemberOptions): Promise<LockMember> {
     const { store, prefix, node, clock, random = () => 0.5 } = options;
     let expel = (): void => {};
+    const view = new ViewDriver({ store, prefix, clock, random });
     const session = await joinCluster({
       store,
+      view,
       keys: new StoreKeys(prefix),
       clock,
       random,
@@ -74,9 +80,9 @@ export class LockMember {
       confirmMs: options.confirmMs ?? 60_000,
       listener: { confirmed: () => {}, expelled: () => expel() },
     });
-    const member = new LockMember(session, options);
+    const member = new LockMember(session, view, options);
     expel = () => member.locks.expel();
-    await member.locks.start();
+    await view.start();
     return member;
   }
 
@@ -122,6 +128,7 @@ export class LockMember {
   die(): void {
     this.session.stop();
     this.locks.close();
+    this.view.close();
   }
 
   #changed(): void {

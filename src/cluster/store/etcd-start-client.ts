@@ -7,6 +7,11 @@ import { CodedError } from "../../common/errors.ts";
 import type { ClusterStore, Compare } from "./cluster-store.ts";
 import { EtcdStore, type EtcdStoreOptions } from "./etcd-store-client.ts";
 import { judgeVersion } from "./etcd-version.ts";
+import { MONOTONIC_CLOCK } from "./monotonic-clock-driver.ts";
+
+/** With the pauses, some seconds: more than two elections. */
+const ATTEMPTS_MAX = 12;
+const PAUSE_MS = 300;
 
 export interface OpenedEtcd {
   readonly store: EtcdStore;
@@ -22,11 +27,25 @@ export const openEtcd = async (options: EtcdStoreOptions, prefix: string): Promi
   const store = new EtcdStore(options);
   try {
     const warnings = await judgeVersions(store);
-    await testGuards(store, prefix);
+    await testWhenAnswered(store, prefix);
     return { store, warnings };
   } catch (error) {
     await store.close();
     throw error;
+  }
+};
+
+/** An election takes a second or two; who starts in the middle of one waits for it. */
+const testWhenAnswered = async (store: ClusterStore, prefix: string): Promise<void> => {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await testGuards(store, prefix);
+      return;
+    } catch (error) {
+      const isAway = error instanceof CodedError && error.code === "CLUSTER_STORE_UNREACHABLE";
+      if (!isAway || attempt === ATTEMPTS_MAX) throw error;
+    }
+    await new Promise<void>((resolve) => void MONOTONIC_CLOCK.after(PAUSE_MS, resolve));
   }
 };
 

@@ -9,7 +9,7 @@ import { LockMachine } from "./lock-machine.ts";
 import { keyOf, revisionOf } from "./revisioned-map.ts";
 import type { StoreClock } from "./store-clock.ts";
 import type { Session, StoreKeys } from "./store-keys.ts";
-import { ViewDriver } from "./view-driver.ts";
+import type { ViewDriver } from "./view-driver.ts";
 
 export interface LockListener {
   /** For one lock in order; between locks there is none. Must not throw. */
@@ -22,6 +22,8 @@ export interface LockListener {
 
 export interface LockClientOptions {
   readonly store: ClusterStore;
+  /** Of `keys.prefix`: one watch for all that happens to the array. */
+  readonly view: ViewDriver;
   readonly keys: StoreKeys;
   readonly session: Session;
   readonly clock: StoreClock;
@@ -34,7 +36,7 @@ export interface LockClientOptions {
 export class LockClient {
   readonly #options: LockClientOptions;
   readonly #machine: LockMachine;
-  readonly #locks: ViewDriver;
+  readonly #unsubscribe: () => void;
   readonly #returns = new Map<number, (result: CallResult) => void>();
   readonly #timers = new Set<() => void>();
   readonly #events: LockEvent[] = [];
@@ -43,22 +45,11 @@ export class LockClient {
   #tag = 0;
 
   constructor(options: LockClientOptions) {
-    const { store, keys, clock, random } = options;
     this.#options = options;
-    this.#locks = new ViewDriver({
-      store,
-      prefix: keys.locks,
-      clock,
-      random,
-      onChanges: (changes) => this.#see(changes),
-    });
-    const peek = (key: string) => this.#locks.view.keys.get(key) ?? null;
+    const { view } = options;
+    this.#unsubscribe = view.subscribe((changes) => this.#see(changes));
+    const peek = (key: string) => view.view.keys.get(key) ?? null;
     this.#machine = new LockMachine({ ...options, peek });
-  }
-
-  /** Begins to watch; calls may be made before it resolves. */
-  start(): Promise<void> {
-    return this.#locks.start();
   }
 
   /** `returned` comes first and once, then the completion as a notification. */
@@ -89,7 +80,7 @@ export class LockClient {
   close(): void {
     this.#feed({ type: "expelled" });
     this.#isClosed = true;
-    this.#locks.close();
+    this.#unsubscribe();
     for (const cancel of this.#timers) cancel();
   }
 

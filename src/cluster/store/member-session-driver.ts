@@ -6,7 +6,14 @@
 import { assert } from "../../common/assert.ts";
 import { CodedError } from "../../common/errors.ts";
 import { SLOTS_MAX } from "../dlm/slot-table.ts";
-import type { ClusterStore, KeyValue, LeaseId, Txn, TxnOutcome } from "./cluster-store.ts";
+import type {
+  ClusterStore,
+  KeyChange,
+  KeyValue,
+  LeaseId,
+  Txn,
+  TxnOutcome,
+} from "./cluster-store.ts";
 import { decodeSlot, type MemberRecord } from "./member-records.ts";
 import {
   beginRecoveryTxn,
@@ -21,6 +28,7 @@ import {
 import { RACE_MS_MAX, retryDelay } from "./retry-delay.ts";
 import type { StoreClock } from "./store-clock.ts";
 import type { Session, StoreKeys } from "./store-keys.ts";
+import type { ViewDriver } from "./view-driver.ts";
 
 /** Longer than the 6 s for which a confirmation permits I/O: who is cut off parks before it ends. */
 export const LEASE_MS = 10_000;
@@ -38,6 +46,8 @@ export interface SessionListener {
 
 export interface SessionOptions {
   readonly store: ClusterStore;
+  /** Of `keys.prefix`; it has to show each confirmation. */
+  readonly view: ViewDriver;
   readonly keys: StoreKeys;
   readonly clock: StoreClock;
   /** A number in [0, 1), another one each time. */
@@ -110,6 +120,7 @@ export class MemberSession {
   readonly #options: SessionOptions;
   #count = 0;
   #isOver = false;
+  readonly #unsubscribe: () => void;
   #cancelConfirm: (() => void) | null = null;
   #cancelKeep: (() => void) | null = null;
 
@@ -117,6 +128,7 @@ export class MemberSession {
     this.#options = options;
     this.session = session;
     this.lease = lease;
+    this.#unsubscribe = options.view.subscribe((changes) => this.#see(changes));
     this.#confirmAfter(0);
     this.#keepAfter();
   }
@@ -133,7 +145,10 @@ export class MemberSession {
     try {
       const outcome = await store.txn(confirmTxn(keys, this.session, this.#count, this.lease));
       if (this.#isOver) return;
-      if (outcome.type === "committed") listener.confirmed(sentAt, outcome.revision);
+      if (outcome.type === "committed") {
+        this.#options.view.expect(outcome.revision);
+        listener.confirmed(sentAt, outcome.revision);
+      }
       if (outcome.type === "refused") this.expel();
     } catch (error) {
       if (isCode(error, "CLUSTER_STORE_LEASE_GONE")) this.expel();
@@ -198,6 +213,17 @@ export class MemberSession {
     this.#isOver = true;
     this.#cancelConfirm?.();
     this.#cancelKeep?.();
+    this.#unsubscribe();
+  }
+
+  /** A member key that is gone does not come back: the end may be noticed before it is told. */
+  #see(changes: readonly KeyChange[]): void {
+    const key = this.#options.keys.member(this.session.slot);
+    const isGone = changes.some(
+      (change) =>
+        change.type === "delete" && change.key === key && change.revision > this.session.epoch,
+    );
+    if (isGone) this.expel();
   }
 
   #txn(txn: Txn): Promise<TxnOutcome> {

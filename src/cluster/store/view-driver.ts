@@ -21,13 +21,15 @@ export interface ViewOptions {
   readonly clock: StoreClock;
   /** A number in [0, 1), another one each time. */
   readonly random: () => number;
-  /** What was news, after the view has taken it in. */
-  readonly onChanges: (changes: readonly KeyChange[]) => void;
 }
+
+/** What was news, after the view has taken it in. Must not throw. */
+export type ViewListener = (changes: readonly KeyChange[]) => void;
 
 export class ViewDriver {
   readonly view = new KeyView();
   readonly #options: ViewOptions;
+  readonly #listeners = new Set<ViewListener>();
   #watch: StoreWatch | null = null;
   /** The watch has told everything up to this revision, as far as we know. */
   #watched: Revision = 0;
@@ -47,6 +49,12 @@ export class ViewDriver {
   start(): Promise<void> {
     this.#list();
     return this.#first.promise;
+  }
+
+  /** Tells of news from now on; what it returns ends that. */
+  subscribe(listener: ViewListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** A write under the prefix was committed at this revision: the watch must tell of it in time. */
@@ -89,7 +97,7 @@ export class ViewDriver {
         const news = this.view.list(listing);
         if (this.#watch === null) this.#open(listing.revision);
         this.#listAfter(RELIST_MS);
-        if (news.length > 0) this.#options.onChanges(news);
+        this.#tell(news);
         this.#first.resolve();
       },
       () => {
@@ -119,7 +127,12 @@ export class ViewDriver {
       this.#watched = Math.max(this.#watched, revision);
     }
     const news = this.view.change(hint.changes);
-    if (news.length > 0) this.#options.onChanges(news);
+    this.#tell(news);
+  }
+
+  #tell(news: readonly KeyChange[]): void {
+    if (news.length === 0) return;
+    for (const listener of [...this.#listeners]) listener(news);
   }
 
   #listSoon(): void {

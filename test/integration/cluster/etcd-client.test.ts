@@ -73,7 +73,6 @@ etcdTest(
       prefix: "k/",
       clock: MONOTONIC_CLOCK,
       random: Math.random,
-      onChanges: () => {},
     });
     await write(store, put("k/kept", "1"), put("k/gone", "1"));
     await view.start();

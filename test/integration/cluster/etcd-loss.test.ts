@@ -137,13 +137,12 @@ etcdTest(
 );
 
 etcdTest(
-  "opens with a member missing, and says which version is not the best",
+  "opens while its leader is lost, and says which version is not the best",
   withTimeout(30_000, async () => {
     cluster ??= await EtcdCluster.start(3);
-    await cluster.kill(0);
+    await cluster.kill(await cluster.leader());
     const { store, warnings } = await openEtcd({ endpoints: cluster.endpoints }, "open/");
-    const version = await store.version(cluster.endpoints[1] ?? "");
-    assert.ok(warnings.every((warning) => warning.startsWith(`etcd ${version} `)));
+    assert.ok(warnings.every((warning) => warning.startsWith("etcd 3.")));
     assert.ok(store.identity.revision > 0);
     await store.close();
   }),
