@@ -26,21 +26,20 @@ export interface OpenedEtcd {
 export const openEtcd = async (options: EtcdStoreOptions, prefix: string): Promise<OpenedEtcd> => {
   const store = new EtcdStore(options);
   try {
-    const warnings = await judgeVersions(store);
-    await testWhenAnswered(store, prefix);
-    return { store, warnings };
+    return { store, warnings: await testWhenAnswered(store, prefix) };
   } catch (error) {
     await store.close();
     throw error;
   }
 };
 
-/** An election takes a second or two; who starts in the middle of one waits for it. */
-const testWhenAnswered = async (store: ClusterStore, prefix: string): Promise<void> => {
+/** An election takes a second or two, and a board may start before its etcd. */
+const testWhenAnswered = async (store: EtcdStore, prefix: string): Promise<readonly string[]> => {
   for (let attempt = 1; ; attempt += 1) {
     try {
+      const warnings = await judgeVersions(store);
       await testGuards(store, prefix);
-      return;
+      return warnings;
     } catch (error) {
       const isAway = error instanceof CodedError && error.code === "CLUSTER_STORE_UNREACHABLE";
       if (!isAway || attempt === ATTEMPTS_MAX) throw error;

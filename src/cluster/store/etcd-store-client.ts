@@ -31,7 +31,7 @@ import {
   watchReply,
   watchRequest,
 } from "./etcd-messages.ts";
-import { judgeRefusal } from "./etcd-refusal.ts";
+import { judgeRefusal, type Refusal } from "./etcd-refusal.ts";
 import {
   badAnswer,
   leaseGone,
@@ -212,7 +212,7 @@ export class EtcdStore implements ClusterStore {
       const endpoint = this.endpoints[this.#current % this.endpoints.length] ?? "";
       const asked = await this.#http.ask(endpoint, path, body, this.#timeoutMs);
       if (asked.type === "answer") {
-        const refusal = judgeRefusal(errorReply(asked.json), body);
+        const refusal = judgeAnswer(asked.json, body);
         if (refusal === null) return asked;
         if (refusal.type === "refused") throw refusal.error;
         last = refusal.error;
@@ -234,3 +234,12 @@ export class EtcdStore implements ClusterStore {
     return asked.json;
   }
 }
+
+/** An answer that says nothing leaves open what was done. */
+const judgeAnswer = (json: unknown, body: unknown): Refusal | null => {
+  try {
+    return judgeRefusal(errorReply(json), body);
+  } catch (error) {
+    return { type: "lost", error: error as CodedError };
+  }
+};
