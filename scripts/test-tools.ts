@@ -1,7 +1,7 @@
 /**
  * The Debian tools that tests hold the project against: mdadm for metadata, QEMU, libnbd and nbdkit
- * for NBD, fio and e2fsprogs for content, Chromium for the panel. Missing ones are installed when
- * we may.
+ * for NBD, fio and e2fsprogs for content, etcd for clusters, Chromium for the panel. Missing ones
+ * are installed when we may.
  */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";

@@ -2,6 +2,6 @@
 import { clusterLocksSuite } from "./cluster-locks.ts";
 import { embedded, fake, REAL, real } from "./cluster-store-factories.ts";
 
-clusterLocksSuite("cluster locks: embedded", embedded);
-clusterLocksSuite("cluster locks: fake etcd", fake);
-clusterLocksSuite("cluster locks: etcd", real, REAL);
+clusterLocksSuite("cluster locks: embedded", embedded).run();
+clusterLocksSuite("cluster locks: fake etcd", fake).run();
+clusterLocksSuite("cluster locks: etcd", real, REAL).run();

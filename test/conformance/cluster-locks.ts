@@ -8,7 +8,7 @@ import { StoreKeys } from "../../src/cluster/store/store-keys.ts";
 import { block, LockMember, lockCall, numberIn } from "../helpers/lock-member.ts";
 import { skipUnless } from "../helpers/skip.ts";
 import { withTimeout } from "../helpers/timeout.ts";
-import type { StoreSuiteOptions } from "./cluster-store.ts";
+import type { StoreSuiteOptions, Suite } from "./cluster-store.ts";
 import { get, put, type StoreFactory, type StoreSubject, write } from "./cluster-store-subject.ts";
 
 const LIMIT_MS = 30_000;
@@ -142,7 +142,9 @@ const addHostility = (on: OnLocks): void => {
 
   on("goes on beside keys that nobody of us wrote", async ({ join, store, keys }) => {
     for (const key of ["%", "%zz", "%C3", "a/b/c"]) await write(store, put(keys.locks + key, "x"));
+    await write(store, put(keys.slot(1), "mine, I say"));
     const a = await join("a");
+    assert.is(a.slot, 2);
     assert.is((await a.lock("r", EX)).status, "granted");
   });
 };
@@ -151,7 +153,7 @@ export const clusterLocksSuite = (
   name: string,
   factory: StoreFactory,
   options: StoreSuiteOptions = {},
-): void => {
+): Suite => {
   const test = suite(name);
   const add = skipUnless(options.tools ?? [], test);
   const on: OnLocks = (title, body) =>
@@ -179,5 +181,5 @@ export const clusterLocksSuite = (
     );
   for (const part of [addLocking, addMembership, addHostility]) part(on);
   if (options.after !== undefined) test.after(options.after);
-  test.run();
+  return test;
 };

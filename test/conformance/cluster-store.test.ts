@@ -2,6 +2,6 @@
 import { clusterStoreSuite } from "./cluster-store.ts";
 import { embedded, fake, REAL, real } from "./cluster-store-factories.ts";
 
-clusterStoreSuite("cluster store: embedded", embedded);
-clusterStoreSuite("cluster store: fake etcd", fake);
-clusterStoreSuite("cluster store: etcd", real, REAL);
+clusterStoreSuite("cluster store: embedded", embedded).run();
+clusterStoreSuite("cluster store: fake etcd", fake).run();
+clusterStoreSuite("cluster store: etcd", real, REAL).run();

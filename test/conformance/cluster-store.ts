@@ -176,6 +176,7 @@ const addLimits = (on: OnStore): void => {
       [put(key, "", "1; drop")],
       [put(key, "1"), { type: "delete", key } as const],
       many,
+      Array.from({ length: 17 }, (_, at) => put(`${key}${at}`, "x".repeat(65_000))),
     ];
     for (const success of bad)
       assert.is(
@@ -183,6 +184,9 @@ const addLimits = (on: OnStore): void => {
         "CLUSTER_STORE_BAD_REQUEST",
         JSON.stringify(success).slice(0, 80),
       );
+    const large = Array.from({ length: 16 }, (_, at) => put(`${key}l${at}`, "x".repeat(65_536)));
+    await write(store, ...large);
+    await write(store, ...large.map((_, at) => ({ type: "delete", key: `${key}l${at}` }) as const));
     const compare = { type: "version", key, relation: "=", number: -1 } as const;
     const guarded = { compares: [compare], success: [], failure: [] };
     assert.is(await codeOf(() => store.txn(guarded)), "CLUSTER_STORE_BAD_REQUEST");
@@ -203,6 +207,9 @@ const addLimits = (on: OnStore): void => {
   });
 };
 
+/** Registered, to be run. */
+export type Suite = ReturnType<typeof suite>;
+
 export interface StoreSuiteOptions {
   /** What the machine must have for it. */
   readonly tools?: readonly string[];
@@ -214,7 +221,7 @@ export const clusterStoreSuite = (
   name: string,
   factory: StoreFactory,
   options: StoreSuiteOptions = {},
-): void => {
+): Suite => {
   const test = suite(name);
   const add = skipUnless(options.tools ?? [], test);
   const on: OnStore = (title, body) =>
@@ -231,5 +238,5 @@ export const clusterStoreSuite = (
     );
   for (const part of [addCompares, addRevisions, addLimits, addLeases, addWatches]) part(on);
   if (options.after !== undefined) test.after(options.after);
-  test.run();
+  return test;
 };

@@ -1,7 +1,8 @@
 /**
- * An etcd in memory that does everything the real one may do, when the seed says so: answers that are
- * lost before or after the transaction was done, or long before it is; old listings; watches that
- * lag, coalesce, repeat and break; leases that end at any time, and keepalives answered all the same.
+ * An etcd in memory that does everything the real one may do, when the seed says so: answers that
+ * are lost before or after the transaction was done, or long before it is; old listings; watches
+ * that lag, coalesce, repeat and break; leases that end at any time, and keepalives answered all
+ * the same.
  */
 import type {
   ClusterStore,

@@ -17,6 +17,8 @@ import type { CodedError } from "../../common/errors.ts";
 export const KEY_CHARACTERS_MAX = 512;
 /** Longest value, in bytes of UTF-8. The store keeps history, so values are small. */
 export const VALUE_BYTES_MAX = 64 * 1024;
+/** Most bytes of all values in a transaction. Source: etcd --max-request-bytes, 1.5 MiB. */
+export const TXN_BYTES_MAX = 1024 * 1024;
 /** Most compares, and most operations on a branch. Source: etcd --max-txn-ops, 128. */
 export const TXN_PARTS_MAX = 64;
 

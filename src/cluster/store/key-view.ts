@@ -1,6 +1,6 @@
 /**
  * What is known of the keys under a prefix, folded from listings and hints that may be old,
- * repeated or incomplete. It never goes back: a key's later state is not replaced by an earlier one.
+ * repeated or incomplete. It never goes back: no earlier state of a key replaces a later one.
  */
 import type { KeyChange, KeyValue, Listing, Revision } from "./cluster-store.ts";
 import { keyOf, revisionOf } from "./revisioned-map.ts";

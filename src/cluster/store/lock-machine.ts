@@ -9,7 +9,7 @@
  *
  * One call per resource is under way, the others wait in order. Callbacks are level-triggered: each
  * newer state of a resource is compared with what was delivered, however many were missed. While a
- * call is under way its lock's callbacks are held back, so that a call returns before its AST comes.
+ * call is under way its lock's callbacks are held back: a call returns before its AST comes.
  */
 import type { CodedError } from "../../common/errors.ts";
 import { callbacksSince, type Delivered, NOTHING_DELIVERED } from "../dlm/lock-callbacks.ts";

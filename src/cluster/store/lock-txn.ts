@@ -20,7 +20,8 @@ export const toKnown = (found: KeyValue | null, lvbBytes: number): KnownResource
     : { resource: decodeResource(found.value, lvbBytes), modRevision: found.modRevision };
 
 /**
- * Replaces the state by `text`, if it is still the known one and the session lives; else tells both.
+ * Replaces the state by `text` if it is the known one still and the session lives; else it tells
+ * both.
  * It writes even when nothing changes, for only writes are never judged from an old state.
  */
 export const swapTxn = (

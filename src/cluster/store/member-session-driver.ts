@@ -1,7 +1,7 @@
 /**
- * A board's session in a cluster store: joins with a lease in the lowest free slot, keeps the lease,
- * and confirms the session every second. A confirmation that is committed is the permission for I/O,
- * counted from when it was SENT; that the lease is kept alive permits nothing.
+ * A board's session in a cluster store: joins with a lease in the lowest free slot, keeps the
+ * lease, and confirms the session every second. A confirmation that is committed is the permission
+ * for I/O, counted from when it was SENT; that the lease is kept alive permits nothing.
  */
 import { assert } from "../../common/assert.ts";
 import { CodedError } from "../../common/errors.ts";
@@ -30,7 +30,7 @@ import type { StoreClock } from "./store-clock.ts";
 import type { Session, StoreKeys } from "./store-keys.ts";
 import type { ViewDriver } from "./view-driver.ts";
 
-/** Longer than the 6 s for which a confirmation permits I/O: who is cut off parks before it ends. */
+/** Longer than the 6 s for which a confirmation permits I/O: who is cut off parks before. */
 export const LEASE_MS = 10_000;
 /** One lost confirmation does no harm: 6 s have room for several. */
 export const CONFIRM_MS = 1000;
@@ -108,10 +108,19 @@ const lowestFree = (
     const state = byKey.get(keys.slot(slot));
     const holder = byKey.get(keys.member(slot));
     const isOwn = holder?.value.includes(JSON.stringify(member.life)) === true;
-    const isFree = holder === undefined && decodeSlot(state?.value ?? null).type === "free";
+    const isFree = holder === undefined && isFreeSlot(state?.value ?? null);
     if (isOwn || isFree) return { slot, revision: state?.modRevision ?? 0 };
   }
   return null;
+};
+
+/** A slot that holds something else is nobody's to take. */
+const isFreeSlot = (value: string | null): boolean => {
+  try {
+    return decodeSlot(value).type === "free";
+  } catch {
+    return false;
+  }
 };
 
 export class MemberSession {

@@ -91,8 +91,8 @@ export const leaveTxn = (keys: StoreKeys, session: Session, isClean: boolean): T
 });
 
 /**
- * Declares a vanished session dead, ONLY once fencing is proven, and lists the lock resources as they
- * are then: the session can write to none of them any more, so `locks` are all to be purged.
+ * Declares a vanished session dead, ONLY once fencing is proven, and lists the lock resources as
+ * they are then: the session can write to none of them any more, so all are to be purged of it.
  */
 export const deadTxn = (keys: StoreKeys, me: Session, gone: Session): Txn => ({
   compares: [

@@ -1,18 +1,19 @@
 /**
  * The keys of one array's cluster, all under its prefix:
  *
- * | key                  | value                                        | lease      | written by |
- * |----------------------|----------------------------------------------|------------|------------|
- * | m/SLOT               | who it is (member-records.ts)                | its own    | the member |
- * | hb/SLOT              | number of confirmations                      | its own    | the member |
- * | slot/SLOT            | free, live, dead, recovering                 | none       | joiner, detector, recoverer |
- * | lk/RESOURCE          | a lock resource (dlm/resource-codec.ts)      | none       | any member |
- * | ch, ack/SLOT         | the message channel, acknowledgements        | none; own  | holder; receiver |
- * | fd/EXPORTER/SLOT     | highest epoch refused and drained            | exporter's | exporter   |
- * | cfg                  | timings, versions                            | none       | the admin  |
+ * | key              | value                                   | lease      |
+ * |------------------|-----------------------------------------|------------|
+ * | m/SLOT           | who it is (member-records.ts)           | its own    |
+ * | hb/SLOT          | number of confirmations                 | its own    |
+ * | slot/SLOT        | free, live, dead, recovering            | none       |
+ * | lk/RESOURCE      | a lock resource (dlm/resource-codec.ts) | none       |
+ * | ch               | the message channel                     | none       |
+ * | ack/SLOT         | what the slot has acknowledged          | its own    |
+ * | fd/EXPORTER/SLOT | highest epoch refused and drained       | exporter's |
+ * | cfg              | timings, versions                       | none       |
  *
- * The create revision of m/SLOT is the member's SESSION EPOCH, and every transaction of the member is
- * guarded by it: whatever arrives after the key is gone changes nothing.
+ * The create revision of m/SLOT is the member's SESSION EPOCH, and every transaction of the member
+ * is guarded by it: whatever arrives after the key is gone changes nothing.
  */
 import type { Compare } from "./cluster-store.ts";
 

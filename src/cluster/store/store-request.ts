@@ -4,6 +4,7 @@ import {
   KEY_CHARACTERS_MAX,
   type LeaseId,
   type StoreOp,
+  TXN_BYTES_MAX,
   TXN_PARTS_MAX,
   type Txn,
   VALUE_BYTES_MAX,
@@ -52,11 +53,16 @@ export const checkTxn = ({ compares, success, failure }: Txn): void => {
     const written = ops.flatMap((op) => (isWrite(op) ? [op.key] : []));
     if (new Set(written).size !== written.length) throw badRequest("a key written twice");
   }
+  const bytes = [...compares, ...success, ...failure].reduce((sum, part) => sum + bytesOf(part), 0);
+  if (bytes > TXN_BYTES_MAX) throw badRequest(`values of ${bytes} bytes together`);
 };
 
 /** Whether the operation may change the store. */
 export const isWrite = (op: StoreOp): op is Extract<StoreOp, { type: "put" | "delete" }> =>
   op.type === "put" || op.type === "delete";
+
+const bytesOf = (part: Compare | StoreOp): number =>
+  part.type === "value" || part.type === "put" ? byteLength(part.value) : 0;
 
 const checkCompare = (compare: Compare): void => {
   if (!isStoreKey(compare.key)) throw badRequest("a key that cannot be");

@@ -95,8 +95,8 @@ export class ViewDriver {
         if (this.#isClosed) return;
         this.#attempt = 0;
         const news = this.view.list(listing);
-        if (this.#watch === null) this.#open(listing.revision);
         this.#listAfter(RELIST_MS);
+        if (this.#watch === null) this.#open(listing.revision);
         this.#tell(news);
         this.#first.resolve();
       },
@@ -110,10 +110,15 @@ export class ViewDriver {
   #open(listed: Revision): void {
     this.#watched = listed;
     const { store, prefix } = this.#options;
-    const watch = store.watch(prefix, listed + 1, (hint) => {
-      if (this.#watch === watch) this.#hear(hint);
-    });
-    this.#watch = watch;
+    try {
+      const watch = store.watch(prefix, listed + 1, (hint) => {
+        if (this.#watch === watch) this.#hear(hint);
+      });
+      this.#watch = watch;
+    } catch {
+      // Closed or replaced: the next listing fails too, and goes on trying.
+      this.#listSoon();
+    }
   }
 
   #hear(hint: WatchHint): void {

@@ -1,4 +1,4 @@
-/** Field names and forms of the JSON gateway, letter by letter: a wrong one is dropped in silence. */
+/** Names and forms of the JSON gateway, letter by letter: a wrong one is dropped in silence. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Txn } from "../../../../src/cluster/store/cluster-store.ts";
