@@ -5,6 +5,7 @@ import { openEtcd } from "../../../src/cluster/store/etcd-start-client.ts";
 import { EtcdStore } from "../../../src/cluster/store/etcd-store-client.ts";
 import { MONOTONIC_CLOCK } from "../../../src/cluster/store/monotonic-clock-driver.ts";
 import { StoreKeys } from "../../../src/cluster/store/store-keys.ts";
+import { Hints } from "../../conformance/cluster-store-subject.ts";
 import { EtcdCluster } from "../../helpers/etcd-process.ts";
 import { LockMember } from "../../helpers/lock-member.ts";
 import { LockTurns } from "../../helpers/lock-turns.ts";
@@ -97,6 +98,10 @@ etcdTest(
 etcdTest(
   "the majority: nothing is decided until it is back, then all goes on",
   withTurns(async ({ etcd, turns, store, members }) => {
+    const near = new EtcdStore({ endpoints: etcd.endpoints.slice(0, 1) });
+    const hints = new Hints();
+    near.watch("silent/", 1, hints.listener);
+    await near.list("silent/");
     await etcd.kill(1);
     await etcd.kill(2);
     const keys = new StoreKeys("probe/");
@@ -112,6 +117,8 @@ etcdTest(
       );
     }
     assert.not(outcomes.includes("committed"), outcomes.join());
+    await hints.until(({ ended }) => ended !== null);
+    await near.close();
     const before = turns.turns;
     const epochs = members.map(({ session }) => session.session.epoch);
     etcd.run(1);
