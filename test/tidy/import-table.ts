@@ -33,6 +33,8 @@ const CLUSTER = /^src\/cluster\//;
 const CLUSTER_DLM = /^src\/cluster\/dlm\//;
 /** What the boards agree in, and locks kept there; below the rest of the cluster. */
 const CLUSTER_STORE = /^src\/cluster\/store\//;
+/** md-cluster's messages: over locks, or as records of a store; neither is theirs. */
+const CLUSTER_MD = /^src\/cluster\/md\//;
 const STORE = /^src\/store\//;
 const CONTROL = /^src\/control\//;
 const API = /^src\/api\//;
@@ -110,11 +112,19 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     node: ["http", "https", "tls"],
   },
   {
+    area: "cluster/md",
+    files: CLUSTER_MD,
+    may: [CLUSTER_DLM, COMMON],
+    packages: [],
+    node: "none",
+  },
+  {
     area: "cluster",
     files: CLUSTER,
     may: [
       CLUSTER_DLM,
       CLUSTER_STORE,
+      CLUSTER_MD,
       COMMON,
       CONSTANTS,
       HAL_PORTS,

@@ -98,8 +98,11 @@ export const EMPTY_RESOURCE: LockResource = {
 export const countLocks = (resource: LockResource): number =>
   resource.granted.length + resource.converting.length + resource.waiting.length;
 
-export const isSameLock = (a: LockKey, b: LockKey): boolean =>
-  a.id === b.id && a.slot === b.slot && a.epoch === b.epoch;
+/** Whether both are the same life of the same member. */
+export const isSameOwner = (a: LockOwner, b: LockOwner): boolean =>
+  a.slot === b.slot && a.epoch === b.epoch;
+
+export const isSameLock = (a: LockKey, b: LockKey): boolean => a.id === b.id && isSameOwner(a, b);
 
 /** The lock with this key in any queue, or undefined. */
 export const findLock = (resource: LockResource, key: LockKey): DlmLock | undefined => {

@@ -1,0 +1,136 @@
+/**
+ * The message channel as one node sees it: a consistent state of the store, perhaps an old one, and
+ * what follows from it. Whoever acts on a view guards the transaction by what it has seen.
+ */
+import { isSameOwner, type LockOwner } from "../dlm/lock-resource.ts";
+import {
+  type ChannelAck,
+  type ChannelRecord,
+  decodeAck,
+  decodeChannel,
+  EMPTY_CHANNEL,
+} from "./channel-record.ts";
+
+export interface SeenAck extends ChannelAck {
+  /** DLM slot. */
+  readonly slot: number;
+  /** Revision of its key. */
+  readonly modRevision: number;
+}
+
+export interface ChannelView {
+  /** The state is that of this revision, whole: no key older or newer. */
+  readonly revision: number;
+  readonly record: ChannelRecord;
+  /** Revision of the record's key; 0: there is none yet. */
+  readonly modRevision: number;
+  readonly acks: readonly SeenAck[];
+  /** Sessions whose member key exists. */
+  readonly members: readonly LockOwner[];
+  /**
+   * Sessions that are no members any more but may still write to members of the array: not every
+   * condition for the start of their recovery holds. Members may be among them.
+   */
+  readonly unfenced: readonly LockOwner[];
+}
+
+/** A key of the store; what a cluster store's KeyValue has and this needs. */
+export interface SeenKey {
+  readonly key: string;
+  readonly value: string;
+  readonly createRevision: number;
+  readonly modRevision: number;
+}
+
+/** Where the channel of an array is, by the prefix of all its keys. */
+export const channelKey = (prefix: string): string => `${prefix}ch`;
+export const ackKey = (prefix: string, slot: number): string => `${prefix}ack/${slot}`;
+export const memberKey = (prefix: string, slot: number): string => `${prefix}m/${slot}`;
+
+/**
+ * The view of all keys with `prefix` at `revision`; those of others are passed over.
+ * Errors: CLUSTER_BAD_CHANNEL.
+ */
+export const readChannelView = (
+  prefix: string,
+  revision: number,
+  keys: readonly SeenKey[],
+  unfenced: readonly LockOwner[],
+): ChannelView => {
+  const members: LockOwner[] = [];
+  const acks: SeenAck[] = [];
+  let record = EMPTY_CHANNEL;
+  let modRevision = 0;
+  for (const seen of keys) {
+    const slot = slotOf(seen.key);
+    if (seen.key === channelKey(prefix)) {
+      record = decodeChannel(seen.value);
+      modRevision = seen.modRevision;
+    } else if (slot === 0) continue;
+    else if (seen.key === memberKey(prefix, slot))
+      members.push({ slot, epoch: seen.createRevision });
+    else if (seen.key === ackKey(prefix, slot))
+      acks.push({ ...decodeAck(seen.value), slot, modRevision: seen.modRevision });
+  }
+  return { revision, record, modRevision, acks, members, unfenced };
+};
+
+/** The number at the end of the key, or 0. */
+const slotOf = (key: string): number => Number(/\/([1-9]\d{0,2})$/.exec(key)?.[1] ?? 0);
+
+export const isMember = (view: ChannelView, owner: LockOwner): boolean =>
+  view.members.some((member) => isSameOwner(member, owner));
+
+export const isUnfenced = (view: ChannelView, owner: LockOwner): boolean =>
+  view.unfenced.some((other) => isSameOwner(other, owner));
+
+/** The session's own acknowledgement, not one of an earlier session in its slot. */
+export const ackOf = (view: ChannelView, owner: LockOwner): SeenAck | undefined =>
+  view.acks.find(({ slot, epoch }) => slot === owner.slot && epoch === owner.epoch);
+
+/** Why a message is not finished yet. */
+export interface Awaited {
+  readonly owner: LockOwner;
+  /** It has to process the message, or it was removed and could still write. */
+  readonly what: "process" | "fence";
+}
+
+/**
+ * Whom the message in flight waits for. A removed member that has not acknowledged counts only once
+ * it is fenced; so does a removed origin, whose own I/O the message is about.
+ */
+export const awaited = (view: ChannelView): readonly Awaited[] => {
+  const { record, members, unfenced } = view;
+  if (record.isDone) return [];
+  const removed = unfenced.filter((owner) => !isMember(view, owner));
+  return [...members, ...removed].flatMap((owner) => {
+    const ack = ackOf(view, owner);
+    if (ack === undefined) return [];
+    const isOrigin = record.origin !== null && isSameOwner(owner, record.origin);
+    const isThere = isMember(view, owner);
+    if (isOrigin ? isThere : ack.seq >= record.seq) return [];
+    return [{ owner, what: isThere ? "process" : "fence" } as const];
+  });
+};
+
+/** A message in flight whose sender is no member: somebody else has to finish it. */
+export const isAbandoned = (view: ChannelView): boolean => {
+  const { isDone, holder } = view.record;
+  return !isDone && holder !== null && !isMember(view, holder);
+};
+
+/**
+ * Whether the right to send is to be had: nothing is in flight, and who had it gave it back or is
+ * fenced. A removed one may be in the midst of writing superblocks.
+ */
+export const isFree = (view: ChannelView): boolean => {
+  const { isDone, holder } = view.record;
+  if (!isDone) return false;
+  return holder === null || (!isMember(view, holder) && !isUnfenced(view, holder));
+};
+
+/** DLM slots of the members that answered the last message with a refusal. */
+export const refusers = (view: ChannelView): readonly number[] =>
+  view.acks
+    .filter((ack) => ack.isRefused && ack.seq === view.record.seq && isMember(view, ack))
+    .map(({ slot }) => slot);
