@@ -4,6 +4,7 @@ import type { Bench } from "./bench.ts";
 import { BITMAP_BENCH } from "./bitmap/bitmap-bench.ts";
 import { CLIENTS_BENCH } from "./clients/clients-bench.ts";
 import { DLM_BENCH } from "./dlm-bench.ts";
+import { MESSAGE_BENCH } from "./message-bench.ts";
 import { START_BENCH } from "./start/start-bench.ts";
 import { SYNC_BENCH } from "./sync/sync-bench.ts";
 
@@ -14,4 +15,5 @@ export const BENCHES: readonly Bench[] = [
   START_BENCH,
   API_BENCH,
   DLM_BENCH,
+  MESSAGE_BENCH,
 ];
