@@ -97,6 +97,12 @@ const installReadiness = (app: FastifyInstance, control: ControlPlane): void => 
 const installReplies = (app: FastifyInstance, control: ControlPlane): void => {
   // JSON is the only body there is.
   app.removeContentTypeParser("text/plain");
+  // Clients that always name the type may send none of it.
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined);
+    else parse(request, body.toString(), done);
+  });
   app.setValidatorCompiler(compileValidator as never);
   // Replies are built from typed resources; tests check them against the schemas.
   app.setSerializerCompiler(() => (reply) => JSON.stringify(reply));

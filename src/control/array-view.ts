@@ -106,7 +106,8 @@ function runningReasons(status: ArrayStatus): Reason[] {
         : whole("resync-running", "copies are made equal after an unclean stop"),
     );
   }
-  if (status.health === "degraded") {
+  const isComing = status.members.some(({ states }) => states.includes("spare"));
+  if (status.health === "degraded" && !isComing) {
     reasons.push(whole("no-spare", "nothing is being rebuilt: no spare is there"));
   }
   return reasons;

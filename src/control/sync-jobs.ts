@@ -6,7 +6,7 @@
 
 import type { ArrayStatus, SyncActionWord, SyncStatus } from "../raid/array-status.ts";
 import type { EventService } from "./event-service.ts";
-import { isScrubJob, type Job, type JobKind, withLogLine } from "./job.ts";
+import { isScrubJob, type Job, type JobKind, type JobProgress, withLogLine } from "./job.ts";
 import type { JobService } from "./job-service.ts";
 import { subjectOf } from "./subject.ts";
 
@@ -144,7 +144,7 @@ export class SyncJobs {
     } else if (outcome === "done") {
       const { copiedBytes: copied, skippedBytes } = follow;
       const result = { array_id: uuid, copied, skipped_by_bitmap: skippedBytes };
-      this.#jobs.end(job, "succeeded", { result });
+      this.#jobs.end({ ...job, progress: whole(job.progress) }, "succeeded", { result });
     } else {
       const line = `${follow.action} ended: ${outcome}`;
       this.#jobs.end(withLogLine(job, this.#now(), line), "cancelled", {});
@@ -226,6 +226,10 @@ export class SyncJobs {
     this.#totals.set(key, totals);
   }
 }
+
+/** An action's end comes before its last progress is told. */
+const whole = (progress: JobProgress | null): JobProgress | null =>
+  progress === null ? null : { ...progress, doneBytes: progress.totalBytes, eta: null };
 
 /** The last full step of 20 percent that is behind. */
 function stepOf(sync: SyncStatus): number {
