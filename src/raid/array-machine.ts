@@ -29,10 +29,7 @@ import { failMember, onMetadataIo, pumpMetadata, startSweep } from "./metadata-u
 import { onReadError, onRepairDone } from "./read-repair.ts";
 import { RUN_ACTIVE, RUN_STOPPED } from "./shared-state.ts";
 import { onLegsOpened } from "./spare-activation.ts";
-import { onSyncPiece, pumpSync } from "./sync-action.ts";
-
-/** A client request within this time makes sync actions yield. Choice: two ticks. */
-const BUSY_MS = 100;
+import { noteClients, onSyncPiece, pumpSync } from "./sync-action.ts";
 
 export class ArrayMachine {
   readonly #state: ArrayState;
@@ -167,11 +164,7 @@ export class ArrayMachine {
       state.lastStarted = started;
       state.quietSince = state.now;
     }
-    const operations = state.shared.operations();
-    if (operations !== state.lastOperations) {
-      state.lastOperations = operations;
-      state.busyUntil = state.now + BUSY_MS;
-    }
+    noteClients(state);
     watchAnswers(state, owed);
     if (state.readOnly || state.transaction !== null) return;
     if (state.now - state.quietSince >= state.options.safeModeMs) this.#enterSafeMode();

@@ -32,6 +32,8 @@ import { activateSpare } from "./spare-activation.ts";
 import { pieceEnd, runTargets, skipSettled } from "./sync-cursor.ts";
 
 const MIB = 1024 * 1024;
+/** A client request within this time makes sync actions yield. Choice: five ticks. */
+const BUSY_MS = 100;
 /** Pieces under way at once. Choice: keeps two members busy without piling up behind clients. */
 const PIECES_IN_FLIGHT = 4;
 /** A checkpoint is due after this share of the array (source: md.c), or this long (choice). */
@@ -144,8 +146,17 @@ const startRun = (
 
 // --- issuing ----------------------------------------------------------------------------------
 
+/** Sees whether clients use the array. With every tick, and before each piece. */
+export const noteClients = (state: ArrayState): void => {
+  const operations = state.shared.operations();
+  if (operations === state.lastOperations) return;
+  state.lastOperations = operations;
+  state.busyUntil = state.now + BUSY_MS;
+};
+
 /** Refills the token bucket: the full speed when idle, the guaranteed speed beside clients. */
 const refillBudget = (state: ArrayState, run: SyncRun): void => {
+  noteClients(state);
   const rate = state.now < state.busyUntil ? state.syncSpeedMin : state.syncSpeedMax;
   run.budget += (rate * (state.now - run.budgetAt)) / 1000;
   run.budgetAt = state.now;

@@ -355,6 +355,24 @@ test("beside clients it falls to the lower limit, and comes back when they rest"
   assert.ok(second(false) >= 18);
 });
 
+test("a client that came since the last tick is noticed before the next piece", () => {
+  const bench = new MachineBench({ chunks: 64 });
+  bench.command({ type: "sync-speed", min: MIB, max: 2 ** 40 });
+  bench.tick(500);
+  bench.shared.countOperation(0);
+  bench.command({ type: "sync-action", action: "check" });
+  assert.is(bench.copies.length, 1, "beside a client");
+  bench.now += 10;
+  bench.finishCopy();
+  assert.is(bench.copies.length, 1, "and still");
+  for (let ms = 0; ms < 200; ms += 20) bench.tick(20);
+  assert.is(bench.copies.length, 4, "the client rests");
+  bench.shared.countOperation(0);
+  bench.finishCopy();
+  bench.finishCopy();
+  assert.is(bench.copies.length, 3, "the bucket held one MiB");
+});
+
 test("progress never falls, never exceeds the whole, and has an ETA once it moves", () => {
   const bench = new MachineBench({
     chunks: 64,
