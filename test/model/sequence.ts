@@ -7,6 +7,7 @@
 
 import { assert } from "../../src/common/assert.ts";
 import { Prng } from "../../src/common/prng.ts";
+import { MD_FEATURE_CLUSTERED } from "../../src/raid/superblock-fields.ts";
 import { ChangeSteps } from "./change-steps.ts";
 import { ClientSteps } from "./client-steps.ts";
 import { describeMedia, type MediaView, viewMedia } from "./media-view.ts";
@@ -221,12 +222,21 @@ class Sequence {
     let present = [...model.media];
     for (const medium of model.media) {
       const without = present.filter((other) => other !== medium);
-      const canMiss = view !== null && isEnough(view, without);
+      const canMiss = view !== null && isEnough(view, without) && this.#isPlain(without);
       const isLeftOut = medium.isDead ? prng.chance(3, 4) : prng.chance(1, 8);
       if (isLeftOut && canMiss) present = without;
       else if (medium.isDead) medium.heal();
     }
     return prng.shuffle(present);
+  }
+
+  /**
+   * False for members that a change cut short left clustered though others are plain already: on
+   * their own they are a clustered array, and a board in no cluster rightly runs none.
+   */
+  #isPlain(media: readonly ModelMedium[]): boolean {
+    const featureMap = viewMedia(media, this.#model.shape.minor)?.freshest.featureMap ?? 0;
+    return (featureMap & MD_FEATURE_CLUSTERED) === 0;
   }
 
   /** In-sync members that do not hold everything, with all the stale ones there are. */
@@ -240,7 +250,7 @@ class Sequence {
     const others = model.media.filter((medium) => !inSync.includes(medium));
     const given = [...kept, ...others].filter(healthy);
     // What the members given make of it among themselves counts.
-    if (viewMedia(given, model.shape.minor)?.isEnough === true) return;
+    if (viewMedia(given, model.shape.minor)?.isEnough === true || !this.#isPlain(given)) return;
     await model.start(given, prng);
   }
 

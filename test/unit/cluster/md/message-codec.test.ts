@@ -137,7 +137,7 @@ test("hostile bytes never throw, and what is a message is the same message once 
       assert.equal(decodeMessage(encodeMessage(decoded)), decoded);
     }
   });
-  assert.ok(messages > 500, `${messages} messages`);
+  assert.ok(messages > 100, `${messages} messages`);
 });
 
 test.run();
