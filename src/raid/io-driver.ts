@@ -73,6 +73,8 @@ export class ArrayIo {
   /** Writes waiting for a region or for an overlapping write, in order of arrival. */
   #waiting: WriteRequest[] = [];
   #retryQueued = false;
+  /** Writes that arrived so far. */
+  #arrivals = 0;
   readonly #onLegsDone = (request: WriteRequest): void => this.#legsDone(request);
   readonly #regionWaits = new Set<number>();
   #open = 0;
@@ -169,7 +171,8 @@ export class ArrayIo {
     this.#state.countOperation(this.#worker);
     if (place.length === 0) return complete(IO_OK);
     this.#open++;
-    const request = makeWriteRequest(content, place, fua, this.#state, complete);
+    const order = this.#arrivals++;
+    const request = makeWriteRequest(content, place, fua, this.#state, complete, order);
     this.#state.beginWrite(this.#worker, request.firstChunk, request.lastChunk);
     this.#advance(request);
   }
@@ -245,7 +248,7 @@ export class ArrayIo {
     if (state.run !== RUN_ACTIVE) {
       return this.#finish(request, state.run === RUN_READ_ONLY ? IO_EPERM : IO_EIO);
     }
-    if (this.#slowWrites.size > 0 && this.#overlapsSlow(request)) {
+    if (this.#isBehind(request)) {
       this.#waiting.push(request);
       return;
     }
@@ -265,9 +268,21 @@ export class ArrayIo {
     if (isDone) this.#legsDone(request);
   }
 
-  #overlapsSlow(request: WriteRequest): boolean {
-    for (const slow of this.#slowWrites) if (writesOverlap(slow, request)) return true;
-    return false;
+  /**
+   * True when an overlapping write that arrived before is under way, parked or waiting: a client
+   * that has both under way gets them in the order it sent them.
+   */
+  #isBehind(request: WriteRequest): boolean {
+    const isEarlier = (other: WriteRequest): boolean =>
+      other.order < request.order && writesOverlap(other, request);
+    if (this.#slowWrites.size > 0) {
+      for (const slow of this.#slowWrites) if (writesOverlap(slow, request)) return true;
+    }
+    return (
+      (this.#intentNext.length > 0 && this.#intentNext.some(isEarlier)) ||
+      (this.#intentSent.length > 0 && this.#intentSent.some(isEarlier)) ||
+      (this.#waiting.length > 0 && this.#waiting.some(isEarlier))
+    );
   }
 
   #permitted(request: WriteRequest): boolean {
@@ -329,7 +344,7 @@ export class ArrayIo {
 
   /** Everything that waited looks again, in order of arrival. */
   #retryWaiting(): void {
-    const waiting = this.#waiting;
+    const waiting = this.#waiting.sort((a, b) => a.order - b.order);
     this.#waiting = [];
     for (const request of waiting) this.#advance(request);
   }
@@ -354,6 +369,7 @@ export class ArrayIo {
 
   #finish(request: WriteRequest, errno: number): void {
     this.#state.endWrite(this.#worker, request.firstChunk, request.lastChunk);
+    this.#retrySoon();
     this.#leave();
     request.complete(errno);
   }

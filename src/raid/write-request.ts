@@ -46,6 +46,8 @@ export interface LegReport {
 
 /** What a write still has to do. One object per write, reused through all its steps. */
 export interface WriteRequest {
+  /** Place in the order of arrival at its worker. */
+  readonly order: number;
   readonly content: WriteContent;
   readonly offset: number;
   readonly length: number;
@@ -71,6 +73,7 @@ export const makeWriteRequest = (
   fua: boolean,
   state: SharedArrayState,
   complete: IoCompletion,
+  order = 0,
 ): WriteRequest => {
   const { offset, length } = place;
   const { chunkBytes } = state.shape;
@@ -78,6 +81,7 @@ export const makeWriteRequest = (
     ? [{ offset, length, places: [] }]
     : state.map.extents(offset, length);
   return {
+    order,
     content,
     offset,
     length,

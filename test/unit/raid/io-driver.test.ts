@@ -103,6 +103,40 @@ test("writes that wait share one intent, those that come later the next", () => 
   );
 });
 
+test("a write does not overtake an overlapping one that asks for its bit, others do", async () => {
+  const bench = new IoBench();
+  bench.state.setBit(0, BIT_CLEAN);
+  const first = bench.write(0, 1);
+  // The bit is there, but the worker has not been told.
+  bench.state.setBit(0, BIT_DURABLE);
+  const answers = [first, bench.write(256, 2), bench.write(128, 3), bench.write(1024, 4)];
+  assert.equal(
+    answers.map(({ errno }) => errno),
+    [null, null, null, 0],
+  );
+  bench.io.onIntentReady();
+  await bench.rest();
+  assert.equal(
+    answers.map(({ errno }) => errno),
+    [0, 0, 0, 0],
+  );
+  assert.equal([bench.on(0, 0), bench.on(0, 300), bench.on(0, 700)], [1, 3, 2]);
+  assert.equal([bench.on(1, 0), bench.on(1, 300), bench.on(1, 700)], [1, 3, 2]);
+});
+
+test("those that wait behind a parked write are answered when the array refuses it", async () => {
+  const bench = new IoBench();
+  bench.state.setBit(0, BIT_CLEAN);
+  const answers = [bench.write(0, 1), bench.write(0, 2)];
+  bench.state.run = RUN_BROKEN;
+  bench.io.onIntentReady();
+  await bench.rest();
+  assert.equal(
+    answers.map(({ errno }) => errno),
+    [5, 5],
+  );
+});
+
 test("a write waits for a region that another thread holds, and gets it", async () => {
   const bench = new IoBench();
   assert.is(bench.others.tryAcquire(0, 1), -1);
