@@ -117,7 +117,7 @@ export class ArrayCommands {
     const work = async (): Promise<JobOutcome> => {
       try {
         const running = await engine.create(plan.request);
-        for (const path of paths) devices.setLostContent(path, null);
+        for (const path of paths) devices.trustContent(path);
         await arrays.adopt(running, { readOnly: false, isNew: true });
         await exports.openAll(running.uuid);
         events.record({
@@ -308,7 +308,10 @@ export class ArrayCommands {
         ...new Set([...registered, ...devices.carriersOf(uuid).map((found) => found.record.path)]),
       ].filter((path) => devices.idOf(path) !== null),
     );
-    const paths = devices.carriersOf(uuid).map((found) => found.record.path);
+    const carriers = devices.carriersOf(uuid);
+    // Its superblock may say in sync, but the others hold what it lost; alone it beats nothing.
+    const whole = carriers.filter((found) => found.record.lostContent === null);
+    const paths = (whole.length > 0 ? whole : carriers).map((found) => found.record.path);
     if (paths.length === 0) {
       const name = view?.record.name ?? uuid;
       throw new CodedError("CONTROL_NO_MEMBERS", `no device holds a member of array ${name}`, {

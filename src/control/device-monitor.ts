@@ -8,7 +8,7 @@ import type { Logger } from "../common/log.ts";
 import type { DeviceFile, DeviceFiles } from "../hal/device-files.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { DeviceService } from "./device-service.ts";
-import { cutReason, lossReason } from "./device-state.ts";
+import { lossReason } from "./device-state.ts";
 import type { EventService } from "./event-service.ts";
 import { subjectOf } from "./subject.ts";
 
@@ -94,10 +94,6 @@ export class DeviceMonitor {
     const { devices, arrays } = this.#options;
     const before = devices.fileAt(path);
     const membership = arrays.membershipOf(path);
-    const cut = cutReason(before, now);
-    if (cut !== null) {
-      devices.setLostContent(path, cut);
-    }
     const isOpen =
       membership?.running != null && membership.member?.states.includes("faulty") !== true;
     if (isOpen) {

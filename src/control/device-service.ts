@@ -7,7 +7,7 @@
 import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { DeviceFile, DeviceFiles } from "../hal/device-files.ts";
-import type { DeviceRecord, DeviceRecords } from "../store/device-records.ts";
+import type { DeviceRecord, DeviceRecords, SeenFile } from "../store/device-records.ts";
 import type { ArrayService, Membership } from "./array-service.ts";
 import { type DeviceVerdict, deviceState } from "./device-state.ts";
 import type { DeviceProbe, StorageEngine } from "./engine.ts";
@@ -121,6 +121,7 @@ export class DeviceService {
     const entry = this.#entries.get(path);
     if (entry !== undefined) {
       entry.file = file;
+      this.#noteFile(entry);
     }
   }
 
@@ -131,6 +132,7 @@ export class DeviceService {
       return this.find(path);
     }
     entry.file = await this.#options.files.identify(path);
+    this.#noteFile(entry);
     entry.probe = entry.file === null ? null : await this.#options.engine.probe(path);
     this.#changed(entry);
     return this.#view(entry);
@@ -209,15 +211,38 @@ export class DeviceService {
     return this.#view(entry);
   }
 
-  /** Notes why the device's content is not to be trusted, or null: it is written anew. */
-  setLostContent(path: string, lostContent: string | null): void {
+  /** The device is written anew: what it lost before counts no more. */
+  trustContent(path: string): void {
     const entry = this.#entries.get(path);
-    if (entry === undefined || entry.record.lostContent === lostContent) {
+    if (entry !== undefined && entry.record.lostContent !== null) {
+      this.#setContent(entry, entry.record.file, null);
+    }
+  }
+
+  /** Compares the file with how it was seen last, over restarts: who got shorter lost content. */
+  #noteFile(entry: Entry): void {
+    const { file, record } = entry;
+    if (file?.kind !== "file") {
       return;
     }
-    const updatedAt = this.#options.now();
-    this.#options.records.setLostContent(entry.record.id, lostContent, updatedAt);
-    entry.record = { ...entry.record, lostContent, updatedAt };
+    const { identity, sizeBytes } = file;
+    const before = record.file?.identity === identity ? record.file.sizeBytes : null;
+    if (before === sizeBytes) {
+      return;
+    }
+    const isCut = before !== null && sizeBytes < before;
+    const lost = isCut ? `it was cut from ${before} to ${sizeBytes} bytes` : record.lostContent;
+    this.#setContent(entry, { identity, sizeBytes }, lost);
+  }
+
+  #setContent(entry: Entry, file: SeenFile | null, lostContent: string | null): void {
+    entry.record = { ...entry.record, file, lostContent };
+    try {
+      this.#options.records.setContent(entry.record.id, file, lostContent);
+    } catch (error) {
+      // Known for as long as the daemon runs.
+      this.#options.logger.error({ path: entry.record.path, error }, "device-record-write-failed");
+    }
   }
 
   /** Forgets a device that is gone. Errors: CONTROL_DEVICE_NOT_GONE. */
@@ -269,6 +294,7 @@ export class DeviceService {
       path,
       label: null,
       lostContent: null,
+      file: null,
       createdAt: now,
       updatedAt: now,
     };

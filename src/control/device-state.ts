@@ -107,15 +107,8 @@ export function lossReason(before: DeviceFile | null, now: DeviceFile | null): s
   if (before.identity !== now.identity) {
     return "another file or device is at the path";
   }
-  return cutReason(before, now);
-}
-
-/** Why a part of what the device held is lost though it is still there, or null. */
-export function cutReason(before: DeviceFile | null, now: DeviceFile | null): string | null {
-  if (before === null || now === null || before.identity !== now.identity) {
-    return null;
+  if (now.sizeBytes < before.sizeBytes) {
+    return `it was cut from ${before.sizeBytes} to ${now.sizeBytes} bytes`;
   }
-  return now.sizeBytes < before.sizeBytes
-    ? `it was cut from ${before.sizeBytes} to ${now.sizeBytes} bytes`
-    : null;
+  return null;
 }

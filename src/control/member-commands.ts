@@ -75,7 +75,7 @@ export class MemberCommands {
         // Another verb may have taken it for good since it was read.
         refuseUnfit(devices.find(path), order.force || isOwn);
         await running.add(path, { ...order, distrust: lostContent !== null });
-        devices.setLostContent(path, null);
+        devices.trustContent(path);
       } finally {
         release();
       }

@@ -12,8 +12,16 @@ export interface DeviceRecord {
    * missed, not what it lost: it may only be rebuilt whole.
    */
   readonly lostContent: string | null;
+  /** The file seen last, null for none or a block device: one that got shorter has lost content. */
+  readonly file: SeenFile | null;
   readonly createdAt: number;
   readonly updatedAt: number;
+}
+
+/** Which file, by device and inode numbers, and its length in bytes. */
+export interface SeenFile {
+  readonly identity: string;
+  readonly sizeBytes: number;
 }
 
 interface DeviceRow {
@@ -21,6 +29,8 @@ interface DeviceRow {
   readonly path: string;
   readonly label: string | null;
   readonly lost_content: string | null;
+  readonly file_identity: string | null;
+  readonly file_bytes: number | null;
   readonly created_at: number;
   readonly updated_at: number;
 }
@@ -30,6 +40,10 @@ const fromRow = (row: DeviceRow): DeviceRecord => ({
   path: row.path,
   label: row.label,
   lostContent: row.lost_content,
+  file:
+    row.file_identity === null || row.file_bytes === null
+      ? null
+      : { identity: row.file_identity, sizeBytes: row.file_bytes },
   createdAt: row.created_at,
   updatedAt: row.updated_at,
 });
@@ -49,12 +63,15 @@ export class DeviceRecords {
   /** Adds a device; its id and path must be new. */
   add(device: DeviceRecord): void {
     this.#database.run(
-      `INSERT INTO devices (id, path, label, lost_content, created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO devices
+         (id, path, label, lost_content, file_identity, file_bytes, created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       device.id,
       device.path,
       device.label,
       device.lostContent,
+      device.file?.identity ?? null,
+      device.file?.sizeBytes ?? null,
       device.createdAt,
       device.updatedAt,
     );
@@ -69,11 +86,13 @@ export class DeviceRecords {
     );
   }
 
-  setLostContent(id: string, lostContent: string | null, updatedAt: number): void {
+  /** Both at once: a file that got shorter is noted with its loss. */
+  setContent(id: string, file: SeenFile | null, lostContent: string | null): void {
     this.#database.run(
-      "UPDATE devices SET lost_content = ?, updated_at = ? WHERE id = ?",
+      "UPDATE devices SET file_identity = ?, file_bytes = ?, lost_content = ? WHERE id = ?",
+      file?.identity ?? null,
+      file?.sizeBytes ?? null,
       lostContent,
-      updatedAt,
       id,
     );
   }

@@ -109,6 +109,8 @@ CREATE TABLE spare_moves (
 
 const LOST_CONTENT = `
 ALTER TABLE devices ADD COLUMN lost_content TEXT;
+ALTER TABLE devices ADD COLUMN file_identity TEXT;
+ALTER TABLE devices ADD COLUMN file_bytes INTEGER;
 `;
 
 /** One script per version: entry n takes a database from version n to n + 1. */

@@ -239,6 +239,27 @@ test(
 );
 
 test(
+  "a file that was cut while the board was down is not trusted when it has its size again",
+  withBoard(async (board, client) => {
+    const [, cut = ""] = board.disks;
+    const { size } = statSync(cut);
+    client.close();
+    await board.kill9();
+    truncateSync(cut, 2 ** 20);
+    await board.start();
+    await eventually("the array runs without it", SEEN_MS, async () => {
+      return (await arrayOf(board)).status.health === "degraded";
+    });
+    await board.kill9();
+    truncateSync(cut, size);
+    await board.start();
+    assert.is((await arrayOf(board)).status.in_sync_copies, 1, "its superblock says in sync");
+    const refused = await trySatsuma("re-add", "md0", cut, "--data", board.dataDir);
+    assert.match(refused.stderr, /RAID_RE_ADD_REFUSED.*it was cut from/s);
+  }),
+);
+
+test(
   "the last in-sync member is never failed: the client gets the error",
   withBoard(async (board, client) => {
     const { id } = await arrayOf(board);
