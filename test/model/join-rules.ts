@@ -45,7 +45,7 @@ export class JoinRules {
 
   /** A raid slot may be promised to a spare that is just being opened. */
   get hasSpare(): boolean {
-    return this.#working.some(isIdleSpare);
+    return this.#working.some(({ states }) => states.includes("spare"));
   }
 
   /** By which members in sync: they differ where a change of the lists was cut short. */
