@@ -118,7 +118,8 @@ export const checkEquality = (view: MediaView, areEqual: boolean, isLoose: IsLoo
     const chunk = Math.floor(offset / chunkBytes);
     for (const copy of copies) {
       if (copy === first) continue;
-      const mayDiffer = lead === null || (isBitSet(first.leg, chunk) && isBitSet(copy.leg, chunk));
+      const mayDiffer =
+        lead === null || (isDue(first.leg, chunk, offset) && isDue(copy.leg, chunk, offset));
       let equal = length;
       if (inSync.includes(copy.leg)) {
         if (mayDiffer) equal = Math.min(resynced - offset, length);
@@ -131,6 +132,16 @@ export const checkEquality = (view: MediaView, areEqual: boolean, isLoose: IsLoo
       assert(false, `copies differ at ${offset} of the array: ${who.join("; ")}`);
     }
   });
+};
+
+/**
+ * The leg says that a resync is due there: by its bit or, where the change that adds a bitmap has
+ * not reached it, by its resync offset.
+ */
+const isDue = (leg: PlacedLeg, chunk: number, offset: number): boolean => {
+  if (leg.bitmap !== null) return isBitSet(leg, chunk);
+  const { resyncOffset } = leg.superblock;
+  return resyncOffset !== "none" && resyncOffset * SECTOR <= offset;
 };
 
 const recoveredOf = (leg: PlacedLeg, mayDiffer: boolean, map: MediaView["map"]): number => {
