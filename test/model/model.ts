@@ -118,7 +118,10 @@ export class Model {
     this.#array = array;
     this.#traced = 0;
     this.isFrozen = false;
-    this.#isUneven = view.inSync.some((leg) => leg.superblock.events < view.freshest.events);
+    const { events, resyncOffset } = view.freshest;
+    this.#isUneven = view.inSync.some(
+      ({ superblock: own }) => own.events < events || own.resyncOffset !== resyncOffset,
+    );
     this.#checkPlaces(view);
     const { sizeBytes } = array;
     const before = this.oracle.content.length;

@@ -222,12 +222,17 @@ class Sequence {
     let present = [...model.media];
     for (const medium of model.media) {
       const without = present.filter((other) => other !== medium);
-      const canMiss = view !== null && isEnough(view, without) && this.#isPlain(without);
+      const canMiss = view !== null && isEnough(view, without) && this.#areEnough(without);
       const isLeftOut = medium.isDead ? prng.chance(3, 4) : prng.chance(1, 8);
       if (isLeftOut && canMiss) present = without;
       else if (medium.isDead) medium.heal();
     }
     return prng.shuffle(present);
+  }
+
+  /** What they make of it among themselves: one left out may be the last to trust another. */
+  #areEnough(media: readonly ModelMedium[]): boolean {
+    return viewMedia(media, this.#model.shape.minor)?.isEnough === true && this.#isPlain(media);
   }
 
   /**
