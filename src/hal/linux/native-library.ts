@@ -25,20 +25,21 @@ export interface NativeLibrary {
   readonly addressOf: (buffer: ArrayBufferLike) => number;
 }
 
+/** Kept on the buffer itself: a weak map of a million short-lived buffers outgrows its table. */
+const ADDRESS = Symbol("address");
+
 async function load(): Promise<NativeLibrary> {
   const { default: koffi } = await import("koffi");
   koffi.config({ max_async_calls: CALLS_MAX });
   const program = koffi.load(null);
   // Returns its first argument: the address of the array that is passed.
   const memmove = program.func("uintptr_t memmove(void *to, void *from, size_t length)");
-  const known = new WeakMap<ArrayBufferLike, number>();
-  const addressOf = (buffer: ArrayBufferLike): number => {
-    let address = known.get(buffer);
-    if (address === undefined) {
-      const bytes = new Uint8Array(buffer);
-      address = Number(memmove(bytes, bytes, 0));
-      known.set(buffer, address);
-    }
+  const addressOf = (buffer: ArrayBufferLike & { [ADDRESS]?: number }): number => {
+    const known = buffer[ADDRESS];
+    if (known !== undefined) return known;
+    const bytes = new Uint8Array(buffer);
+    const address = Number(memmove(bytes, bytes, 0));
+    buffer[ADDRESS] = address;
     return address;
   };
   return { program, errno: () => koffi.errno(), view: koffi.view, addressOf };
