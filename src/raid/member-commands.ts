@@ -76,6 +76,8 @@ const failCommand = (
   const member = memberByPath(state, path);
   if (member === null) return notAMember(path);
   if (member.state === "faulty") return { ok: true };
+  // Its first metadata is on the way: first it is a member, then it may fail.
+  if (isJoining(state, member)) return busy(path);
   if (isLastInSync(state, member)) {
     const what = state.map.isMirror
       ? "is the last in-sync member"
@@ -88,11 +90,14 @@ const failCommand = (
   return null;
 };
 
-/** The member's first metadata is being written, or the workers are opening it. */
+/** The member's first metadata is being written. */
+const isJoining = (state: ArrayState, member: Member): boolean =>
+  [...state.joining.values()].some((entry) => entry.member === member.id);
+
+/** The same, or the workers are opening it. */
 const isComing = (state: ArrayState, member: Member): boolean =>
-  [...state.opening.values(), ...state.joining.values()].some(
-    (entry) => entry.member === member.id,
-  );
+  isJoining(state, member) ||
+  [...state.opening.values()].some((entry) => entry.member === member.id);
 
 const busy = (path: string): CommandOutcome =>
   refuse("RAID_MEMBER_BUSY", `${path} is being activated`);

@@ -185,6 +185,15 @@ test("add refuses a member, a device that is too small, and one whose metadata c
   assert.equal(bench.toldOf("close-member").length, 1);
 });
 
+test("a member fails after it was added, never while it is: its first metadata would be cut off", () => {
+  const bench = new MachineBench();
+  const adding = bench.command({ type: "add", newcomer: bench.newcomer("/n") });
+  assert.is(bench.outcome(bench.command(fail("/n"))), "RAID_MEMBER_BUSY");
+  bench.settle();
+  assert.is(bench.outcome(adding), "ok");
+  assert.is(bench.run(fail("/n")), "ok");
+});
+
 test("a working member is never added again, under whatever name", () => {
   const bench = new MachineBench();
   const superblock = bench.superblocks.get(1) ?? null;
