@@ -58,6 +58,8 @@ const HEADER_RUN = 0;
 const HEADER_CLEAN = 1;
 const HEADER_EPOCH = 2;
 const HEADER_SYNCED_MIB = 3;
+const HEADER_SUSPENDED = 4;
+const HEADER_HOLDS_BALANCING = 5;
 const HEADER_LEGS = 16;
 const HEADER_FLAGS = HEADER_LEGS + LEGS_MAX;
 const HEADER_WORDS = HEADER_FLAGS + LEGS_MAX;
@@ -67,6 +69,12 @@ const LANE_DONE = 1;
 const LANE_OPERATIONS = 2;
 const LANE_STALLS = 16;
 const LANE_WORDS = LANE_STALLS + LEGS_MAX;
+/** Nodes of a cluster, each with a range that it resyncs. Source: md-cluster, 64 slots. */
+export const CLUSTER_SLOTS_MAX = 64;
+/** Milliseconds until which the node may do I/O, then from and to of each slot, bytes. */
+const GATE = 0;
+const SUSPENDED = 1;
+const CLUSTER_WORDS = SUSPENDED + 2 * CLUSTER_SLOTS_MAX;
 
 /** What two threads must agree on to share an array; plain values, sent once to each worker. */
 export interface SharedArrayShape {
@@ -86,8 +94,9 @@ const sizes = (workers: number, chunks: number, raidSlots: number) => {
   const bitsAt = locksAt + align(REGION_SLOTS * 4);
   const countsAt = bitsAt + align(chunks);
   const badAt = countsAt + align(chunks * 4) * workers * 2;
-  const total = badAt + raidSlots * 2 * BAD_BLOCK_TABLE_BYTES;
-  return { lanesAt, locksAt, bitsAt, countsAt, badAt, total };
+  const clusterAt = align(badAt + raidSlots * 2 * BAD_BLOCK_TABLE_BYTES);
+  const total = clusterAt + CLUSTER_WORDS * 8;
+  return { lanesAt, locksAt, bitsAt, countsAt, badAt, clusterAt, total };
 };
 
 /** Makes the shared buffer of an array, zeroed: stopped, no legs, no bits. */
@@ -104,6 +113,7 @@ export class SharedArrayState {
   readonly #done: readonly Int32Array[];
   readonly #bits: Uint8Array;
   readonly #badBlocks: readonly BadBlockTable[];
+  readonly #cluster: Float64Array;
   readonly map: ArrayMap;
   /** Legs there are: two for each raid slot. */
   readonly legs: number;
@@ -121,6 +131,7 @@ export class SharedArrayState {
     this.#lanes = perWorker(
       (w) => new Int32Array(buffer, at.lanesAt + w * align(LANE_WORDS * 4), LANE_WORDS),
     );
+    this.#cluster = new Float64Array(buffer, at.clusterAt, CLUSTER_WORDS);
     this.lockWords = new Int32Array(buffer, at.locksAt, REGION_SLOTS);
     this.#bits = new Uint8Array(buffer, at.bitsAt, chunks);
     const counts = (index: number) =>
@@ -157,6 +168,53 @@ export class SharedArrayState {
 
   set syncedMib(value: number) {
     Atomics.store(this.#header, HEADER_SYNCED_MIB, value);
+  }
+
+  /**
+   * Until when the node may do I/O, milliseconds of the monotonic clock that all threads share
+   * (process.hrtime); 0: no gate, as on a board that is in no cluster. Array thread only sets it.
+   */
+  get gateUntil(): number {
+    return this.#cluster[GATE] ?? 0;
+  }
+
+  set gateUntil(value: number) {
+    this.#cluster[GATE] = value;
+  }
+
+  /** False while copies may differ anywhere: reads use the first in-sync leg only. */
+  get balances(): boolean {
+    return Atomics.load(this.#header, HEADER_HOLDS_BALANCING) === 0;
+  }
+
+  set balances(value: boolean) {
+    Atomics.store(this.#header, HEADER_HOLDS_BALANCING, value ? 0 : 1);
+  }
+
+  /**
+   * Array thread only: node `slot` resyncs bytes `[from, to)` of the array, instead of what it did
+   * before; 0, 0: nothing. AFTER it the workers are asked for what they have under way there.
+   */
+  suspend(slot: number, from: number, to: number): void {
+    const at = SUSPENDED + 2 * slot;
+    const was = this.#cluster[at + 1] ?? 0;
+    // A reader may see one word of two: between them the range is never smaller than either.
+    if (to > 0) Atomics.add(this.#header, HEADER_SUSPENDED, was > 0 ? 0 : 1);
+    this.#cluster[at] = Math.min(this.#cluster[at] ?? 0, from);
+    this.#cluster[at + 1] = Math.max(was, to);
+    this.#cluster[at] = from;
+    this.#cluster[at + 1] = to;
+    if (to === 0 && was > 0) Atomics.sub(this.#header, HEADER_SUSPENDED, 1);
+  }
+
+  /** Whether another node resyncs any of these bytes: no write may begin there. */
+  isSuspended(offset: number, length: number): boolean {
+    if (Atomics.load(this.#header, HEADER_SUSPENDED) === 0) return false;
+    for (let at = SUSPENDED; at < CLUSTER_WORDS; at += 2) {
+      const from = this.#cluster[at] ?? 0;
+      if ((this.#cluster[at + 1] ?? 0) > offset && from < offset + length) return true;
+    }
+    return false;
   }
 
   /** Changes whenever a leg's state or flags do. */
