@@ -6,6 +6,7 @@
 
 import type { ArrayHappening } from "./array-status.ts";
 import type { BadRange } from "./bad-block-table.ts";
+import type { ClusterAnswer, ClusterCall, ClusterNotice, ClusterState } from "./cluster-port.ts";
 import type { LegReportKind } from "./leg-reports.ts";
 import type { Superblock } from "./superblock-fields.ts";
 
@@ -151,7 +152,33 @@ export type ArrayEvent =
       readonly message: string;
     }
   | { readonly type: "member-vanished"; readonly path: string; readonly reason: string }
-  | { readonly type: "command"; readonly id: number; readonly command: ArrayCommand };
+  | { readonly type: "command"; readonly id: number; readonly command: ArrayCommand }
+  | ClusterEvent;
+
+/** A slot's bitmap area as one member has it; null when it could not be read. */
+export interface SlotArea {
+  readonly slot: number;
+  readonly member: number;
+  readonly area: Uint8Array | null;
+}
+
+/** What comes from the cluster, and the answers to what a clustered array asks of its driver. */
+export type ClusterEvent =
+  | { readonly type: "cluster-answer"; readonly id: number; readonly answer: ClusterAnswer }
+  | { readonly type: "cluster-notice"; readonly id: number; readonly notice: ClusterNotice }
+  | { readonly type: "cluster-state"; readonly state: ClusterState }
+  | {
+      readonly type: "superblocks-read";
+      readonly token: number;
+      readonly found: readonly { readonly member: number; readonly superblock: Superblock | null }[];
+    }
+  | {
+      readonly type: "slot-bitmaps-read";
+      readonly token: number;
+      readonly areas: readonly SlotArea[];
+    }
+  | { readonly type: "drained"; readonly token: number }
+  | { readonly type: "device-found"; readonly token: number; readonly newcomer: Newcomer | null };
 
 export type CommandOutcome =
   | { readonly ok: true }
@@ -192,4 +219,38 @@ export type ArrayEffect =
   | { readonly type: "command-done"; readonly id: number; readonly outcome: CommandOutcome }
   | { readonly type: "happening"; readonly happening: ArrayHappening }
   | { readonly type: "status-changed" }
-  | { readonly type: "stopped" };
+  | { readonly type: "stopped" }
+  | ClusterEffect;
+
+/** What only a clustered array asks for. */
+export type ClusterEffect =
+  | { readonly type: "cluster-call"; readonly id: number; readonly call: ClusterCall }
+  /** The notice with this number is carried out. */
+  | { readonly type: "cluster-processed"; readonly id: number }
+  /** Read the superblocks of all open members, then `superblocks-read`. */
+  | { readonly type: "read-superblocks"; readonly token: number }
+  /** Read these slots' bitmap areas from all legs, then `slot-bitmaps-read`. */
+  | {
+      readonly type: "read-slot-bitmaps";
+      readonly token: number;
+      readonly slots: readonly number[];
+    }
+  /**
+   * `drained` once no worker has a write to members under way in bytes `[from, to)` of the array.
+   * One that waits only for a failure to be recorded counts as done. AFTER the range is suspended.
+   */
+  | {
+      readonly type: "drain";
+      readonly token: number;
+      readonly from: number;
+      readonly to: number;
+    }
+  /** Workers look again at what is parked. */
+  | { readonly type: "poke" }
+  /** Look for the device among those the board knows, open it, then `device-found`. */
+  | {
+      readonly type: "find-device";
+      readonly token: number;
+      readonly uuid: string;
+      readonly deviceNumber: number;
+    };

@@ -18,6 +18,7 @@ import {
 import type { SyncReason } from "./array-status.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import { type BitmapSuperblock, bitmapChunks } from "./bitmap-superblock.ts";
+import { NO_CLUSTER } from "./no-cluster.ts";
 import {
   BIT_DURABLE,
   createSharedArray,
@@ -204,6 +205,8 @@ const idleState = (input: StartInput) => ({
   opening: new Map(),
   opened: [],
   joining: new Map(),
+  cluster: NO_CLUSTER,
+  clusterCalls: new Map(),
   repairs: new Map(),
   lostLegs: [],
   silences: new Map(),

@@ -8,6 +8,7 @@ import type { ArrayEffect, ArrayRange, CopyPlan } from "./array-messages.ts";
 import type { ArrayHappening, SyncReason } from "./array-status.ts";
 import { hasBadBlockLog } from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
+import type { ClusterAnswer, ClusterPort } from "./cluster-port.ts";
 import {
   LEG_BLOCKED,
   LEG_FAILFAST,
@@ -176,6 +177,9 @@ export interface UserAction {
 
 export interface ArrayState {
   readonly shared: SharedArrayState;
+  readonly cluster: ClusterPort;
+  /** Calls to the cluster that are not answered: what to do then. */
+  readonly clusterCalls: Map<number, (state: ArrayState, answer: ClusterAnswer) => void>;
   readonly bitmap: WriteIntentBitmap | null;
   readonly members: Map<number, Member>;
   /** Array-wide superblock fields: the template every write is filled from. */
