@@ -7,18 +7,45 @@ import { assert, assertNever } from "../common/assert.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import type { ArrayMachine } from "./array-machine.ts";
-import type { ArrayEffect, ArrayEvent, CommandOutcome, MemberOp } from "./array-messages.ts";
-import type { Member } from "./array-state.ts";
+import type {
+  ArrayEffect,
+  ArrayEvent,
+  ClusterEffect,
+  CommandOutcome,
+  DriverAnswer,
+  MemberOp,
+  Newcomer,
+  ReadSuperblock,
+  SlotArea,
+} from "./array-messages.ts";
+import { type Member, SECTOR } from "./array-state.ts";
 import type { ArrayHappening, ArrayStatus } from "./array-status.ts";
+import type { ClusterCall } from "./cluster-port.ts";
+import { readRange } from "./content-driver.ts";
 import { CopyBuffers, runCopy } from "./copy-driver.ts";
 import { RegionLocks } from "./region-lock.ts";
 import type { WaitForRegion } from "./region-wait-driver.ts";
 import type { SharedArrayState } from "./shared-state.ts";
+import { decodeSuperblock } from "./superblock.ts";
+import type { Superblock } from "./superblock-fields.ts";
 
 /** A member as the array thread holds it. */
 export interface OpenMember {
   readonly path: string;
   readonly device: BlockDevice;
+}
+
+/** What a clustered array's driver needs besides; no call comes back before it has returned. */
+export interface ClusterHost {
+  /** Answered by the event `cluster-answer`. */
+  call(id: number, call: ClusterCall): void;
+  processed(id: number): void;
+  /** Resolves once no worker has a write to members under way in bytes `[from, to)`. */
+  drain(from: number, to: number): Promise<void>;
+  /** Workers look again at what is parked. */
+  poke(): void;
+  /** Looks for a device, opens it and makes it known (`addMember`); null: it is not here. */
+  findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null>;
 }
 
 /** What the driver needs of its surroundings. */
@@ -37,7 +64,14 @@ export interface ArrayHost {
   status(status: ArrayStatus): void;
   happening(happening: ArrayHappening): void;
   stopped(): void;
+  /** Of an array whose node has joined its cluster. */
+  readonly cluster?: ClusterHost;
 }
+
+/** A superblock with as many roles as there may be. Source: drivers/md/md.c super_1_load. */
+const SUPERBLOCK_BYTES_MAX = 4096;
+
+type WithoutToken<T> = T extends { readonly token: number } ? Omit<T, "token"> : never;
 
 interface HeldMember extends OpenMember {
   readonly device: RevocableDevice;
@@ -162,7 +196,91 @@ export class ArrayDriver {
       case "stopped":
         return this.#host.stopped();
       default:
+        return this.#runClustered(effect);
+    }
+  }
+
+  #runClustered(effect: ClusterEffect): void {
+    const { cluster } = this.#host;
+    assert(cluster !== undefined, "a clustered array has a cluster");
+    switch (effect.type) {
+      case "cluster-call":
+        return cluster.call(effect.id, effect.call);
+      case "cluster-processed":
+        return cluster.processed(effect.id);
+      case "poke":
+        return cluster.poke();
+      case "drain":
+        return this.#answer(effect, cluster.drain(effect.from, effect.to), () => ({
+          type: "drained",
+        }));
+      case "find-device":
+        return this.#answer(
+          effect,
+          cluster.findDevice(effect.uuid, effect.deviceNumber),
+          (newcomer) => ({ type: "device-found", newcomer }),
+        );
+      case "read-superblocks":
+        return this.#answer(effect, this.#readSuperblocks(), (found) => ({
+          type: "superblocks-read",
+          found,
+        }));
+      case "read-slot-bitmaps":
+        return this.#answer(effect, this.#readSlotBitmaps(effect.slots), (areas) => ({
+          type: "slot-bitmaps-read",
+          areas,
+        }));
+      default:
         return assertNever(effect);
+    }
+  }
+
+  #answer<T>(
+    { token }: { readonly token: number },
+    asked: Promise<T>,
+    event: (value: T) => WithoutToken<DriverAnswer>,
+  ): void {
+    void asked.then((value) => this.dispatch({ ...event(value), token }));
+  }
+
+  /** All at once: one that hangs keeps nobody else from being read. */
+  #readSuperblocks(): Promise<ReadSuperblock[]> {
+    const ids = [...this.#members.keys()].filter((id) => !this.#closing.has(id));
+    return Promise.all(
+      ids.map(async (member) => ({ member, superblock: await this.#readSuperblock(member) })),
+    );
+  }
+
+  async #readSuperblock(id: number): Promise<Superblock | null> {
+    const sectors = this.#machine.superOffset(id);
+    if (sectors === null) return null;
+    const bytes = await this.#readMember(id, sectors * SECTOR, SUPERBLOCK_BYTES_MAX);
+    const decoded = bytes === null ? null : decodeSuperblock(bytes, sectors);
+    return decoded?.ok === true ? decoded.value : null;
+  }
+
+  #readSlotBitmaps(slots: readonly number[]): Promise<SlotArea[]> {
+    const places = slots.flatMap((slot) =>
+      this.#machine.slotBitmaps(slot).map((place) => ({ ...place, slot })),
+    );
+    return Promise.all(
+      places.map(async ({ slot, member, offset, bytes }) => ({
+        slot,
+        member,
+        area: await this.#readMember(member, offset, bytes),
+      })),
+    );
+  }
+
+  /** Null when it is closed or cannot be read. */
+  async #readMember(id: number, offset: number, bytes: number): Promise<Uint8Array | null> {
+    const device = this.#members.get(id)?.device;
+    if (device === undefined) return null;
+    this.#use(id, 1);
+    try {
+      return await readRange(device, offset, bytes);
+    } finally {
+      this.#use(id, -1);
     }
   }
 

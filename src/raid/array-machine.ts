@@ -9,7 +9,7 @@
  *   copies done ──► settled position ──► checkpoint, promotion of rebuilt members
  */
 
-import { assert, assertNever } from "../common/assert.ts";
+import { assert } from "../common/assert.ts";
 import { watchAnswers } from "./answer-watch.ts";
 import type { ArrayCommand, ArrayEffect, ArrayEvent, CommandOutcome } from "./array-messages.ts";
 import {
@@ -23,8 +23,10 @@ import {
 } from "./array-state.ts";
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
+import { onClusterEvent } from "./cluster-notices.ts";
 import { onLegReport } from "./leg-report-handling.ts";
 import { onJoinIo, runMemberCommand } from "./member-commands.ts";
+import { type SlotBitmap, slotBitmaps } from "./metadata-phases.ts";
 import { failMember, onMetadataIo, pumpMetadata, startSweep } from "./metadata-update.ts";
 import { onReadError, onRepairDone } from "./read-repair.ts";
 import { RUN_ACTIVE, RUN_STOPPED } from "./shared-state.ts";
@@ -89,6 +91,16 @@ export class ArrayMachine {
     return member.superblock.dataOffset * SECTOR;
   }
 
+  /** Where a member's superblock lies, sectors from its start. */
+  superOffset(memberId: number): number | null {
+    return this.#state.members.get(memberId)?.superblock.superOffset ?? null;
+  }
+
+  /** The legs, and where on each the bitmap of a cluster's node lies, bytes from its start. */
+  slotBitmaps(slot: number): readonly SlotBitmap[] {
+    return slotBitmaps(this.#state, slot);
+  }
+
   /** Takes one event at time `now` (ms); returns what is to be done, in order. */
   handle(event: ArrayEvent, now: number): ArrayEffect[] {
     const state = this.#state;
@@ -146,7 +158,7 @@ export class ArrayMachine {
       case "command":
         return this.#onCommand(event.id, event.command);
       default:
-        return assertNever(event);
+        return onClusterEvent(state, event);
     }
   }
 

@@ -167,10 +167,20 @@ export type ClusterEvent =
   | { readonly type: "cluster-answer"; readonly id: number; readonly answer: ClusterAnswer }
   | { readonly type: "cluster-notice"; readonly id: number; readonly notice: ClusterNotice }
   | { readonly type: "cluster-state"; readonly state: ClusterState }
+  | DriverAnswer;
+
+/** `superblock`: null when it could not be read or is none. */
+export interface ReadSuperblock {
+  readonly member: number;
+  readonly superblock: Superblock | null;
+}
+
+/** The answers to what a clustered array asks of its driver (`ClusterAsk`). */
+export type DriverAnswer =
   | {
       readonly type: "superblocks-read";
       readonly token: number;
-      readonly found: readonly { readonly member: number; readonly superblock: Superblock | null }[];
+      readonly found: readonly ReadSuperblock[];
     }
   | {
       readonly type: "slot-bitmaps-read";
@@ -222,35 +232,25 @@ export type ArrayEffect =
   | { readonly type: "stopped" }
   | ClusterEffect;
 
-/** What only a clustered array asks for. */
+/** What only a clustered array has done. */
 export type ClusterEffect =
   | { readonly type: "cluster-call"; readonly id: number; readonly call: ClusterCall }
   /** The notice with this number is carried out. */
   | { readonly type: "cluster-processed"; readonly id: number }
+  /** Workers look again at what is parked. */
+  | { readonly type: "poke" }
+  | (ClusterAsk & { readonly token: number });
+
+/** What it asks of its driver, answered by an event with the same token. */
+export type ClusterAsk =
   /** Read the superblocks of all open members, then `superblocks-read`. */
-  | { readonly type: "read-superblocks"; readonly token: number }
+  | { readonly type: "read-superblocks" }
   /** Read these slots' bitmap areas from all legs, then `slot-bitmaps-read`. */
-  | {
-      readonly type: "read-slot-bitmaps";
-      readonly token: number;
-      readonly slots: readonly number[];
-    }
+  | { readonly type: "read-slot-bitmaps"; readonly slots: readonly number[] }
   /**
    * `drained` once no worker has a write to members under way in bytes `[from, to)` of the array.
    * One that waits only for a failure to be recorded counts as done. AFTER the range is suspended.
    */
-  | {
-      readonly type: "drain";
-      readonly token: number;
-      readonly from: number;
-      readonly to: number;
-    }
-  /** Workers look again at what is parked. */
-  | { readonly type: "poke" }
+  | { readonly type: "drain"; readonly from: number; readonly to: number }
   /** Look for the device among those the board knows, open it, then `device-found`. */
-  | {
-      readonly type: "find-device";
-      readonly token: number;
-      readonly uuid: string;
-      readonly deviceNumber: number;
-    };
+  | { readonly type: "find-device"; readonly uuid: string; readonly deviceNumber: number };

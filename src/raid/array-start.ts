@@ -10,6 +10,7 @@ import { ArrayMap } from "./array-map.ts";
 import {
   type ArrayOptions,
   type ArrayState,
+  emit,
   emptyPending,
   type Member,
   publishLeg,
@@ -18,6 +19,7 @@ import {
 import type { SyncReason } from "./array-status.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import { type BitmapSuperblock, bitmapChunks } from "./bitmap-superblock.ts";
+import { joinedCluster } from "./cluster-calls.ts";
 import { NO_CLUSTER } from "./no-cluster.ts";
 import {
   BIT_DURABLE,
@@ -67,6 +69,8 @@ export interface StartInput {
   /** The bitmap missed updates or could not be read: every bit counts as set. */
   readonly bitmapStale: boolean;
   readonly readOnly: boolean;
+  /** Number of this node's bitmap, from 0, of a node that has joined the array's cluster. */
+  readonly slot?: number;
   /** Largest logical block of the members, bytes. */
   readonly logicalBlockBytes: number;
   readonly workers: number;
@@ -205,8 +209,8 @@ const idleState = (input: StartInput) => ({
   opening: new Map(),
   opened: [],
   joining: new Map(),
-  cluster: NO_CLUSTER,
   clusterCalls: new Map(),
+  driverAsks: new Map(),
   repairs: new Map(),
   lostLegs: [],
   silences: new Map(),
@@ -244,6 +248,8 @@ export const startArray = (input: StartInput): StartedArray => {
   const state: ArrayState = {
     ...idleState(input),
     shared,
+    cluster:
+      input.slot === undefined ? NO_CLUSTER : joinedCluster(input.slot, (e) => emit(state, e)),
     bitmap,
     members,
     template: input.freshest,

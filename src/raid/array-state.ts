@@ -4,7 +4,7 @@
  */
 
 import type { ArrayMap } from "./array-map.ts";
-import type { ArrayEffect, ArrayRange, CopyPlan } from "./array-messages.ts";
+import type { ArrayEffect, ArrayRange, CopyPlan, DriverAnswer } from "./array-messages.ts";
 import type { ArrayHappening, SyncReason } from "./array-status.ts";
 import { hasBadBlockLog } from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
@@ -180,6 +180,8 @@ export interface ArrayState {
   readonly cluster: ClusterPort;
   /** Calls to the cluster that are not answered: what to do then. */
   readonly clusterCalls: Map<number, (state: ArrayState, answer: ClusterAnswer) => void>;
+  /** Asks of the driver that are not answered, by token: what to do then. */
+  readonly driverAsks: Map<number, (state: ArrayState, answer: DriverAnswer) => void>;
   readonly bitmap: WriteIntentBitmap | null;
   readonly members: Map<number, Member>;
   /** Array-wide superblock fields: the template every write is filled from. */

@@ -1,11 +1,14 @@
-/** The array machine's calls to its cluster: asked here, answered at once or by a later event. */
+/**
+ * What a clustered array's machine asks of others: calls to the cluster, answered at once or by a
+ * later event, and reads that its driver runs. The state may be another one when the answer comes.
+ */
 
 import { assert } from "../common/assert.ts";
-import type { ArrayEffect } from "./array-messages.ts";
-import { type ArrayState, nextToken } from "./array-state.ts";
+import type { ArrayEffect, ClusterAsk, DriverAnswer } from "./array-messages.ts";
+import { type ArrayState, emit, nextToken } from "./array-state.ts";
 import type { ClusterAnswer, ClusterCall, ClusterPort } from "./cluster-port.ts";
 
-/** `then` runs now or when the answer comes; the state may be another one by then. */
+/** `then` runs now or when the answer comes. */
 export const callCluster = (
   state: ArrayState,
   call: ClusterCall,
@@ -27,11 +30,45 @@ export const onClusterAnswer = (state: ArrayState, id: number, answer: ClusterAn
 /** The port of a node of a cluster: calls become effects. `slot`: number of its bitmap, from 0. */
 export const joinedCluster = (
   slot: number,
-  emit: (effect: ArrayEffect) => void,
+  emitEffect: (effect: ArrayEffect) => void,
 ): ClusterPort => ({
   slot,
   call: (id, call) => {
-    emit({ type: "cluster-call", id, call });
+    emitEffect({ type: "cluster-call", id, call });
     return null;
   },
 });
+
+/** Each ask with the event that answers it. */
+interface Answers {
+  readonly "read-superblocks": "superblocks-read";
+  readonly "read-slot-bitmaps": "slot-bitmaps-read";
+  readonly drain: "drained";
+  readonly "find-device": "device-found";
+}
+
+type AnswerTo<T extends keyof Answers> = Extract<DriverAnswer, { type: Answers[T] }>;
+
+/** Asks the driver; `then` runs when it has answered. */
+export const askDriver = <T extends keyof Answers>(
+  state: ArrayState,
+  ask: Extract<ClusterAsk, { type: T }>,
+  then: (state: ArrayState, answer: AnswerTo<T>) => void,
+): void => {
+  const token = nextToken(state);
+  // The driver answers an ask by its own event: the pairs are those of Answers.
+  state.driverAsks.set(token, (now, answer) => then(now, answer as AnswerTo<T>));
+  emit(state, { ...ask, token });
+};
+
+export const onDriverAnswer = (state: ArrayState, answer: DriverAnswer): void => {
+  const then = state.driverAsks.get(answer.token);
+  assert(then !== undefined, "the answer belongs to an ask");
+  state.driverAsks.delete(answer.token);
+  then(state, answer);
+};
+
+/** The notice is carried out: whoever sent it may go on. */
+export const noticeProcessed = (state: ArrayState, id: number): void => {
+  emit(state, { type: "cluster-processed", id });
+};

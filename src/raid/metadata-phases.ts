@@ -22,17 +22,37 @@ import type { BitmapWrite } from "./write-intent-bitmap.ts";
 const bitmapMembers = (state: ArrayState): Member[] =>
   [...state.members.values()].filter((m) => m.state === "in_sync" || m.state === "rebuilding");
 
-/** One offset holds for all members. Source: drivers/md/md.c mddev.bitmap_info.offset. */
-const bitmapBase = (state: ArrayState, member: Member): number =>
-  (member.superblock.superOffset + state.template.bitmapOffset) * SECTOR;
+/**
+ * One offset holds for all members; the bitmaps of a cluster's nodes lie one behind the other.
+ * Source: drivers/md/md.c mddev.bitmap_info.offset; md-bitmap.c md_bitmap_read_sb.
+ */
+const bitmapBase = (state: ArrayState, member: Member, slot: number): number =>
+  (member.superblock.superOffset + state.template.bitmapOffset) * SECTOR +
+  slot * (state.bitmap?.areaBytes ?? 0);
 
-/** The ops that put these bitmap writes on a member, and make them durable. */
+/** A node's bitmap on one member: where it lies, bytes from the start. */
+export interface SlotBitmap {
+  readonly member: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** The bitmap of a node on each leg. Source: md-bitmap.c get_bitmap_from_slot. */
+export const slotBitmaps = (state: ArrayState, slot: number): SlotBitmap[] =>
+  bitmapMembers(state).map((member) => ({
+    member: member.id,
+    offset: bitmapBase(state, member, slot),
+    bytes: state.bitmap?.areaBytes ?? 0,
+  }));
+
+/** The ops that put these writes of a bitmap on a member, and make them durable. */
 export const bitmapOps = (
   state: ArrayState,
   member: Member,
   writes: readonly BitmapWrite[],
+  slot = state.cluster.slot,
 ): MemberOp[] => {
-  const base = bitmapBase(state, member);
+  const base = bitmapBase(state, member, slot);
   const ops = writes.map(
     ({ offset, data }): MemberOp => ({ type: "write", offset: base + offset, data }),
   );
