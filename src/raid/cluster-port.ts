@@ -79,6 +79,8 @@ export type ClusterNotice =
   /**
    * The node of this bitmap slot is gone and can write no more; its bitmap lock is this node's.
    * Answered when its bits are in this node's bitmap, durably, and AFTER that cleared in its own.
+   * A sync action has to BEGIN after that (`resync-start`) and end, be it empty: until then no node
+   * balances reads.
    */
   | { readonly type: "recover-slot"; readonly slot: number };
 

@@ -35,6 +35,8 @@ const CLUSTER_DLM = /^src\/cluster\/dlm\//;
 const CLUSTER_STORE = /^src\/cluster\/store\//;
 /** md-cluster's messages: over locks, or as records of a store; neither is theirs. */
 const CLUSTER_MD = /^src\/cluster\/md\//;
+/** What an array asks of its cluster; the only thing of raid/ that the cluster knows. */
+const CLUSTER_PORT = /^src\/raid\/cluster-port\.ts$/;
 const STORE = /^src\/store\//;
 const CONTROL = /^src\/control\//;
 const API = /^src\/api\//;
@@ -121,15 +123,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   {
     area: "cluster",
     files: CLUSTER,
-    may: [
-      CLUSTER_DLM,
-      CLUSTER_STORE,
-      CLUSTER_MD,
-      COMMON,
-      CONSTANTS,
-      HAL_PORTS,
-      /^src\/raid\/(cluster-ops|bitmap|.*-status)\.ts$/,
-    ],
+    may: [CLUSTER_DLM, CLUSTER_STORE, CLUSTER_MD, COMMON, CONSTANTS, HAL_PORTS, CLUSTER_PORT],
     packages: [],
     node: "all",
   },

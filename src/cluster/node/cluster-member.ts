@@ -1,0 +1,72 @@
+/**
+ * An array's cluster as its array thread sees it: what is needed to join, what comes back, and how
+ * to ask. `joinArray` (cluster-driver.ts) makes it. The order of a start:
+ *
+ *   superblocks are read (uuid, nodes) ─► joinArray: slot ─► superblocks and bitmaps are read AGAIN,
+ *   the array machine starts with the slot ─► start(): notices come ─► it resolves: client I/O
+ */
+import type {
+  ClusterAnswer,
+  ClusterCall,
+  ClusterNotice,
+  ClusterState,
+} from "../../raid/cluster-port.ts";
+import type { ClusterStore } from "../store/cluster-store.ts";
+import type { MemberRecord } from "../store/member-records.ts";
+import type { StoreClock } from "../store/store-clock.ts";
+import type { ClusterHappening, ClusterView } from "./cluster-view.ts";
+
+/** How messages travel. The literal choreography is the specification; the product has the channel. */
+export type Protocol = "channel" | "literal";
+
+/** Calls of the cluster to the array; none of them may throw, or call back before it returns. */
+export interface ClusterListener {
+  readonly answer: (id: number, answer: ClusterAnswer) => void;
+  /** One at a time: the next comes after `processed`, or after the call `new-disk-ack`. */
+  readonly notice: (id: number, notice: ClusterNotice) => void;
+  readonly state: (state: ClusterState) => void;
+  /** I/O may begin until then: milliseconds of the clock that was given. */
+  readonly gate: (untilMs: number) => void;
+  /** For people; nothing has to be done. */
+  readonly happened: (happening: ClusterHappening) => void;
+}
+
+export interface ClusterOptions {
+  readonly store: ClusterStore;
+  /** Of all keys of the array; ends in `/`. */
+  readonly prefix: string;
+  readonly member: MemberRecord;
+  /** Bitmaps that the array has, from its bitmap superblock. */
+  readonly nodes: number;
+  readonly clock: StoreClock;
+  /** A number in [0, 1), another one each time. */
+  readonly random: () => number;
+  readonly listener: ClusterListener;
+  /** The channel if left out. */
+  readonly protocol?: Protocol;
+  /** How long to wait for a slot that is being recovered; 60 s if left out. */
+  readonly patienceMs?: number;
+  /** For tests: 10 s, 1 s and 6 s if left out. */
+  readonly leaseMs?: number;
+  readonly confirmMs?: number;
+  readonly permitMs?: number;
+}
+
+export interface JoinedCluster {
+  /** Number of this node's bitmap, from 0. Its bitmap lock is held. */
+  readonly slot: number;
+  /**
+   * The array machine runs: notices may come from now on, the first ones about slots of absent
+   * nodes and ranges that others resync. Resolves when those are carried out and this node takes
+   * part; BEFORE that no client I/O. Never rejects: a node that is out says so by its state.
+   */
+  start(): Promise<void>;
+  /** Asks; the answer comes through the listener, once, unless the node is out. */
+  call(id: number, call: ClusterCall): void;
+  /** The notice is carried out. */
+  processed(id: number): void;
+  /** What is known now, as plain values. */
+  view(): ClusterView;
+  /** Ends at once, without a word to the others: they take this node for dead. */
+  stop(): void;
+}

@@ -1,0 +1,114 @@
+/**
+ * What a node can tell about its array's cluster: plain values for the API, for `satsuma locks`,
+ * and for people who ask why something waits.
+ */
+
+/** Something that happened, told once. */
+export type ClusterHappening =
+  | { readonly type: "joined"; readonly slot: number }
+  | { readonly type: "entered" }
+  | { readonly type: "left" }
+  /** A member key is gone that was there; `slot`s are bitmap slots throughout. */
+  | { readonly type: "node-lost"; readonly slot: number; readonly node: string }
+  | { readonly type: "node-joined"; readonly slot: number; readonly node: string }
+  /** It can write no more, and its locks are free. */
+  | { readonly type: "node-fenced"; readonly slot: number }
+  | { readonly type: "recovering"; readonly slot: number }
+  | { readonly type: "recovered"; readonly slot: number }
+  /** A message of a later version: acknowledged, otherwise ignored. */
+  | { readonly type: "ignored"; readonly slot: number; readonly code: number }
+  /** A message of a slot that the array does not have. */
+  | { readonly type: "bad-slot"; readonly slot: number; readonly message: string }
+  /** This node finishes a dead sender's message. */
+  | { readonly type: "taking-over"; readonly slot: number; readonly message: string }
+  /** A key of the store holds something else. */
+  | { readonly type: "damaged"; readonly key: string; readonly message: string }
+  | { readonly type: "expelled"; readonly reason: string };
+
+export interface MemberView {
+  /** Bitmap slot. */
+  readonly slot: number;
+  readonly node: string;
+  readonly address: string;
+  readonly epoch: number;
+  readonly isMe: boolean;
+}
+
+/** `gone`: its member key is gone, and it is not proven that it can write no more. */
+export type SlotCondition = "free" | "live" | "gone" | "dead" | "recovering" | "damaged";
+
+export interface SlotView {
+  readonly slot: number;
+  readonly condition: SlotCondition;
+  /** Who recovers it: a bitmap slot, or null. */
+  readonly recoveredBy: number | null;
+}
+
+export interface LockHolderView {
+  /** Bitmap slot of the owner. */
+  readonly slot: number;
+  readonly node: string;
+  /** The DLM's name of the mode; null while a new request waits. */
+  readonly granted: string | null;
+  /** What it waits for, or null. */
+  readonly requested: string | null;
+}
+
+export interface LockView {
+  readonly resource: string;
+  readonly granted: readonly LockHolderView[];
+  readonly converting: readonly LockHolderView[];
+  readonly waiting: readonly LockHolderView[];
+  /** The value block is not what its last writer would have left. */
+  readonly isLvbInvalid: boolean;
+  /** Of bitmap locks: the sectors that the owner resyncs, or null. */
+  readonly range: { readonly lo: number; readonly hi: number } | null;
+}
+
+export interface MessageView {
+  readonly seq: number;
+  /** md-cluster's name: RESYNCING. */
+  readonly name: string;
+  /** Bitmap slot of the sender. */
+  readonly origin: number;
+  readonly isDone: boolean;
+  readonly awaited: readonly { readonly slot: number; readonly what: "process" | "fence" }[];
+}
+
+/** A call of the array that is not answered yet. */
+export interface CallView {
+  readonly id: number;
+  readonly call: string;
+  readonly sinceMs: number;
+}
+
+export interface TraceEntry {
+  /** Milliseconds of the node's clock. */
+  readonly at: number;
+  readonly what: "lock" | "ast" | "bast" | "message" | "call" | "answer" | "notice" | "member";
+  readonly text: string;
+}
+
+export interface ClusterView {
+  readonly protocol: "channel" | "literal";
+  readonly phase: "joining" | "joined" | "entered" | "leaving" | "left" | "lost";
+  /** Bitmap slot of this node, and its session epoch. */
+  readonly slot: number;
+  readonly epoch: number;
+  readonly nodes: number;
+  readonly members: readonly MemberView[];
+  readonly slots: readonly SlotView[];
+  readonly locks: readonly LockView[];
+  /** The last message; null: none, or the literal protocol. */
+  readonly message: MessageView | null;
+  /** What other nodes resync, by bitmap slot. */
+  readonly ranges: readonly { readonly slot: number; readonly lo: number; readonly hi: number }[];
+  readonly isBalancingSuspended: boolean;
+  /** Sentences: "waiting for node 3 to process RESYNCING, 0.4 s". */
+  readonly waits: readonly string[];
+  readonly calls: readonly CallView[];
+  /** The newest last; of the last few hundred events. */
+  readonly trace: readonly TraceEntry[];
+  /** Milliseconds of the node's clock at which this was taken. */
+  readonly at: number;
+}
