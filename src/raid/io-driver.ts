@@ -7,9 +7,15 @@
  * 1. count it as started, 2. array dirty and bits durable, else ask and wait, 3. take its regions,
  * 4. write every leg that is in sync or rebuilding, 5. failed legs recorded faulty durably,
  * 6. FUA: flush every leg, 7. count it as done, acknowledge.
+ *
+ * In a cluster everything waits while the node may do no I/O (io-gate-driver.ts), also the answer
+ * to a write that ends then: others may go on without this node. Writes wait, too, where another
+ * node resyncs. Both are asked in the turn that submits the write.
  */
 
 import type { AllocationRun, BlockDevice } from "../hal/block-device.ts";
+import { HeldWrites, WriteDrains } from "./held-writes.ts";
+import { type IoClock, IoGate } from "./io-gate-driver.ts";
 import { LegAllocation } from "./leg-allocation-driver.ts";
 import { LegFlushes } from "./leg-flush-driver.ts";
 import { LegHandles } from "./leg-handles-driver.ts";
@@ -20,6 +26,7 @@ import { RegionLocks } from "./region-lock.ts";
 import type { WaitForRegion } from "./region-wait-driver.ts";
 import {
   BIT_DURABLE,
+  GATE_EXPELLED,
   LEG_BLOCKED,
   RUN_ACTIVE,
   RUN_READ_ONLY,
@@ -46,6 +53,7 @@ export interface ArrayIoOptions {
   readonly link: IoLink;
   /** Whole seconds since the epoch, never 0; for the stall clock. */
   readonly seconds: () => number;
+  readonly clock: IoClock;
   readonly waitForRegion: WaitForRegion;
 }
 
@@ -61,6 +69,10 @@ export class ArrayIo {
   readonly #writes: LegWrites;
   readonly #flushes: LegFlushes;
   readonly #allocation: LegAllocation;
+  readonly #gate: IoGate;
+  /** Writes that wait for the cluster's sake: later overlapping ones wait for them. */
+  readonly #held: HeldWrites;
+  readonly #drains: WriteDrains;
   /** Leg states as `#permitted` saw them last: a write goes by what it was permitted on. */
   readonly #seenLegs: Int32Array;
   #seenEpoch = -1;
@@ -76,6 +88,7 @@ export class ArrayIo {
   /** Writes that arrived so far. */
   #arrivals = 0;
   readonly #onLegsDone = (request: WriteRequest): void => this.#legsDone(request);
+  readonly #onRetried = (): void => this.#drains.look();
   readonly #regionWaits = new Set<number>();
   #open = 0;
   #idle: ((value: undefined) => void) | null = null;
@@ -94,6 +107,9 @@ export class ArrayIo {
     this.#writes = new LegWrites(options.state, this.#legs, this.#reports);
     this.#flushes = new LegFlushes(options.state, this.#legs, this.#reports);
     this.#allocation = new LegAllocation(options.state, this.#legs);
+    this.#gate = new IoGate(options.state, options.clock);
+    this.#held = new HeldWrites(options.state, options.worker);
+    this.#drains = new WriteDrains(this.#slowWrites);
   }
 
   get sizeBytes(): number {
@@ -134,11 +150,26 @@ export class ArrayIo {
   read(target: Uint8Array, offset: number, complete: IoCompletion): void {
     if (this.#closed) return complete(IO_ESHUTDOWN);
     this.#state.countOperation(this.#worker);
+    if (this.#gate.isOpen) this.#read(target, offset, complete);
+    else this.#later(() => this.#read(target, offset, complete), complete);
+  }
+
+  #read(target: Uint8Array, offset: number, complete: IoCompletion): void {
     if (this.#reads.readNow(target, offset)) return complete(IO_OK);
     this.#open++;
     this.#reads.read(target, offset, (errno) => {
       this.#leave();
       complete(errno);
+    });
+  }
+
+  /** Once the gate is open; `refuse` when it will not open for this request. */
+  #later(act: () => void, refuse: IoCompletion): void {
+    this.#open++;
+    this.#gate.pass((errno) => {
+      if (errno === IO_OK) act();
+      else refuse(errno);
+      this.#leave();
     });
   }
 
@@ -205,21 +236,53 @@ export class ArrayIo {
     complete: (errno: number, runs: readonly AllocationRun[]) => void,
   ): void {
     if (this.#closed) return complete(IO_ESHUTDOWN, []);
-    this.#open++;
-    void this.#allocation.runs(offset, length).then((runs) => {
-      this.#leave();
-      complete(IO_OK, runs);
-    });
+    const ask = (): void => {
+      this.#open++;
+      void this.#allocation.runs(offset, length).then((runs) => {
+        this.#leave();
+        complete(IO_OK, runs);
+      });
+    };
+    if (this.#gate.isOpen) ask();
+    else this.#later(ask, (errno) => complete(errno, []));
   }
 
   /** Makes every write acknowledged before this call durable on every leg. */
   flush(complete: IoCompletion): void {
     if (this.#closed) return complete(IO_ESHUTDOWN);
+    if (this.#gate.isOpen) this.#flush(complete);
+    else this.#later(() => this.#flush(complete), complete);
+  }
+
+  #flush(complete: IoCompletion): void {
     this.#open++;
     this.#flushes.flush((errno) => {
       this.#leave();
       complete(errno);
     });
+  }
+
+  /**
+   * `done` once this worker has no write to a member under way in bytes `[from, to)` of the array;
+   * one that only waits for a failure to be recorded counts as done. AFTER the range is suspended.
+   */
+  drain(from: number, to: number, done: () => void): void {
+    this.#drains.drain(from, to, done);
+  }
+
+  /** What waits for the cluster's sake looks again: a range, or the gate, has changed. */
+  poke(): void {
+    if (this.#state.gateUntil === GATE_EXPELLED) this.#giveUp();
+    this.#gate.look();
+    this.#waiting.push(...this.#held.releaseRanges(this.#gate.now()));
+    this.#retryWaiting();
+  }
+
+  /** Nothing that waits for the array thread is carried out any more: the node was expelled. */
+  #giveUp(): void {
+    for (const request of this.#intentSent.splice(0)) this.#finish(request, IO_EIO);
+    for (const request of this.#intentNext.splice(0)) this.#finish(request, IO_EIO);
+    this.#reports.giveUp();
   }
 
   /** The intent sent last is done (or the array refuses writes): look at its writes again. */
@@ -252,6 +315,10 @@ export class ArrayIo {
       this.#waiting.push(request);
       return;
     }
+    if (!this.#gate.isOpen) return this.#holdForGate(request);
+    if (state.isSuspended(request.offset, request.length)) {
+      return this.#held.hold(request, "range", this.#gate.now());
+    }
     const contended = this.#locks.tryAcquire(request.offset, request.length);
     if (contended >= 0) {
       this.#waiting.push(request);
@@ -279,10 +346,21 @@ export class ArrayIo {
       for (const slow of this.#slowWrites) if (writesOverlap(slow, request)) return true;
     }
     return (
+      this.#held.isAhead(request) ||
       (this.#intentNext.length > 0 && this.#intentNext.some(isEarlier)) ||
       (this.#intentSent.length > 0 && this.#intentSent.some(isEarlier)) ||
       (this.#waiting.length > 0 && this.#waiting.some(isEarlier))
     );
+  }
+
+  #holdForGate(request: WriteRequest): void {
+    const since = this.#gate.now();
+    this.#held.hold(request, "gate", since);
+    this.#gate.pass((errno) => {
+      this.#held.release(request, this.#gate.now());
+      if (errno === IO_OK) this.#advance(request);
+      else this.#finish(request, errno);
+    }, since);
   }
 
   #permitted(request: WriteRequest): boolean {
@@ -354,8 +432,9 @@ export class ArrayIo {
    * held until failures are recorded, so that no copy takes a failed leg's old content for good.
    */
   #legsDone(request: WriteRequest): void {
+    this.#drains.look();
     if (request.failures.length + request.healed.length === 0) return this.#written(request);
-    this.#writes.settle(request, () => this.#written(request));
+    this.#writes.settle(request, this.#onRetried, () => this.#written(request));
   }
 
   #written(request: WriteRequest): void {
@@ -370,6 +449,11 @@ export class ArrayIo {
   #finish(request: WriteRequest, errno: number): void {
     this.#state.endWrite(this.#worker, request.firstChunk, request.lastChunk);
     this.#retrySoon();
+    if (errno !== IO_OK || this.#gate.isOpen) return this.#answer(request, errno);
+    this.#gate.pass((verdict) => this.#answer(request, verdict));
+  }
+
+  #answer(request: WriteRequest, errno: number): void {
     this.#leave();
     request.complete(errno);
   }

@@ -104,7 +104,8 @@ export class LegAllocation {
     const { syncedMib } = this.#state;
     const synced = syncedMib === SYNCED_ALL ? Infinity : syncedMib * MIB;
     const beforeSynced = synced - (extent.offset + from);
-    if (place === null || beforeSynced <= 0) return { length, isHole: false };
+    const isOrdered = this.#state.isOrdered(extent.offset + from, length);
+    if (place === null || beforeSynced <= 0 || isOrdered) return { length, isHole: false };
     const { leg, position, series } = place;
     const [bad] = this.#state.badBlocks(leg).within(position, length);
     if (bad !== undefined && bad[0] === position)

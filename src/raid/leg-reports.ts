@@ -58,4 +58,9 @@ export class LegReports {
     this.#open.delete(id);
     then?.(isRecorded);
   }
+
+  /** Nothing that was reported will be recorded. */
+  giveUp(): void {
+    for (const id of [...this.#open.keys()]) this.onResolved(id, false);
+  }
 }

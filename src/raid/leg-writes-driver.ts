@@ -131,8 +131,11 @@ export class LegWrites {
     );
   }
 
-  /** AFTER all legs have answered; `then` runs once every failure is dealt with. */
-  settle(request: WriteRequest, then: () => void): void {
+  /**
+   * AFTER all legs have answered; `then` runs once every failure is dealt with, `retried` whenever
+   * a leg is no longer tried again.
+   */
+  settle(request: WriteRequest, retried: () => void, then: () => void): void {
     const reports = [...request.failures, ...request.healed];
     let open = reports.length;
     const settled = (isRecorded: boolean): void => {
@@ -144,12 +147,13 @@ export class LegWrites {
       const range: BadRange = [write.position, write.position + write.length];
       this.#reports.send(write.leg, "healed", message, [range], range, settled);
     }
-    for (const failure of request.failures) this.#settleFailure(request, failure, settled);
+    for (const failure of request.failures) this.#settleFailure(request, failure, retried, settled);
   }
 
   #settleFailure(
     request: WriteRequest,
     failure: LegReport,
+    retried: () => void,
     settled: (isRecorded: boolean) => void,
   ): void {
     const { write, message } = failure;
@@ -158,7 +162,10 @@ export class LegWrites {
     const mayNote = (flags & LEG_NOTES_BAD_BLOCKS) !== 0 && (flags & LEG_FAILFAST) === 0;
     if (!mayNote || this.#legs.device(write.leg) === null)
       return this.#reports.send(write.leg, "write", message, null, span, settled);
+    request.legsPending++;
     void this.#retry(write, request.content).then((ranges) => {
+      request.legsPending--;
+      retried();
       if (ranges !== null && write.isInSync) {
         for (const index of extentsOutside(this.#state.map, request, write, ranges))
           request.written[index] = (request.written[index] ?? 0) + 1;

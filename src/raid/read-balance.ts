@@ -1,6 +1,7 @@
 /**
- * Which leg a read goes to. Reads beyond the resync position use the first copy in md's order, so
- * that a client never sees two contents of one place (stable reads). Elsewhere the address picks
+ * Which leg a read goes to. Reads beyond the resync position, and where another node of the cluster
+ * resyncs, use the first copy in md's order, so that a client never sees two contents of one place
+ * (stable reads). Elsewhere the address picks
  * the leg, in wide stripes: each leg's page cache then holds its own share, and a sequential
  * reader keeps several members busy; far layouts are read at the lowest position, as raid0 would
  * be. Write-mostly legs and legs without synchronous calls come last, those that owe an answer for
@@ -78,7 +79,7 @@ export class ReadBalance {
   ): LegChoice | null {
     this.#refresh();
     this.#heldBack = false;
-    const isFree = this.#isFree(offset + length);
+    const isFree = this.#isFree(offset, length);
     this.#ordered = !isFree;
     let best = -1;
     let bestRank = SILENT + 1;
@@ -132,7 +133,7 @@ export class ReadBalance {
    */
   quickLeg(offset: number, length: number): number {
     this.#refresh();
-    const isFree = this.#isFree(offset + length);
+    const isFree = this.#isFree(offset, length);
     this.#heldBack = false;
     this.#ordered = !isFree;
     const legs = isFree ? this.#preferred : this.#inSync;
@@ -146,9 +147,10 @@ export class ReadBalance {
   }
 
   /** False where the copies may differ: the first one is then everybody's. */
-  #isFree(end: number): boolean {
+  #isFree(offset: number, length: number): boolean {
     const synced = this.#state.syncedMib;
-    return synced === SYNCED_ALL || end <= synced * MIB;
+    if (synced !== SYNCED_ALL && offset + length > synced * MIB) return false;
+    return !this.#state.isOrdered(offset, length);
   }
 
   #rank(leg: number): number {

@@ -14,6 +14,7 @@
 import { ArrayMap, type ArrayMapShape } from "./array-map.ts";
 import { BAD_BLOCK_TABLE_BYTES, BadBlockTable } from "./bad-block-table.ts";
 import { REGION_SLOTS } from "./region-lock.ts";
+import { HOLD_WORDS, WriteHolds } from "./write-holds.ts";
 
 /** Most raid slots of an array. Choice: far above any sane mirror, keeps the header fixed. */
 export const RAID_SLOTS_MAX = 32;
@@ -58,8 +59,7 @@ const HEADER_RUN = 0;
 const HEADER_CLEAN = 1;
 const HEADER_EPOCH = 2;
 const HEADER_SYNCED_MIB = 3;
-const HEADER_SUSPENDED = 4;
-const HEADER_HOLDS_BALANCING = 5;
+const HEADER_CLUSTER = 4;
 const HEADER_LEGS = 16;
 const HEADER_FLAGS = HEADER_LEGS + LEGS_MAX;
 const HEADER_WORDS = HEADER_FLAGS + LEGS_MAX;
@@ -71,6 +71,10 @@ const LANE_STALLS = 16;
 const LANE_WORDS = LANE_STALLS + LEGS_MAX;
 /** Nodes of a cluster, each with a range that it resyncs. Source: md-cluster, 64 slots. */
 export const CLUSTER_SLOTS_MAX = 64;
+/** In the header's cluster word: how many slots resync a range, and this: no read is balanced. */
+const BALANCING_HELD = 1 << 16;
+/** Value of `gateUntil`: the others go on without this node, it never opens again. */
+export const GATE_EXPELLED = -1;
 /** Milliseconds until which the node may do I/O, then from and to of each slot, bytes. */
 const GATE = 0;
 const SUSPENDED = 1;
@@ -95,8 +99,9 @@ const sizes = (workers: number, chunks: number, raidSlots: number) => {
   const countsAt = bitsAt + align(chunks);
   const badAt = countsAt + align(chunks * 4) * workers * 2;
   const clusterAt = align(badAt + raidSlots * 2 * BAD_BLOCK_TABLE_BYTES);
-  const total = clusterAt + CLUSTER_WORDS * 8;
-  return { lanesAt, locksAt, bitsAt, countsAt, badAt, clusterAt, total };
+  const holdsAt = align(clusterAt + CLUSTER_WORDS * 8);
+  const total = holdsAt + align(HOLD_WORDS * 4) * workers;
+  return { lanesAt, locksAt, bitsAt, countsAt, badAt, clusterAt, holdsAt, total };
 };
 
 /** Makes the shared buffer of an array, zeroed: stopped, no legs, no bits. */
@@ -115,6 +120,8 @@ export class SharedArrayState {
   readonly #badBlocks: readonly BadBlockTable[];
   readonly #cluster: Float64Array;
   readonly map: ArrayMap;
+  /** Writes that waited for the cluster's sake; each I/O worker writes its own lane. */
+  readonly holds: WriteHolds;
   /** Legs there are: two for each raid slot. */
   readonly legs: number;
   readonly lockWords: Int32Array;
@@ -132,6 +139,9 @@ export class SharedArrayState {
       (w) => new Int32Array(buffer, at.lanesAt + w * align(LANE_WORDS * 4), LANE_WORDS),
     );
     this.#cluster = new Float64Array(buffer, at.clusterAt, CLUSTER_WORDS);
+    this.holds = new WriteHolds(
+      perWorker((w) => new Int32Array(buffer, at.holdsAt + w * align(HOLD_WORDS * 4), HOLD_WORDS)),
+    );
     this.lockWords = new Int32Array(buffer, at.locksAt, REGION_SLOTS);
     this.#bits = new Uint8Array(buffer, at.bitsAt, chunks);
     const counts = (index: number) =>
@@ -172,7 +182,8 @@ export class SharedArrayState {
 
   /**
    * Until when the node may do I/O, milliseconds of the monotonic clock that all threads share
-   * (process.hrtime); 0: no gate, as on a board that is in no cluster. Array thread only sets it.
+   * (process.hrtime); 0: no gate, as on a board that is in no cluster; GATE_EXPELLED. Array thread
+   * only sets it.
    */
   get gateUntil(): number {
     return this.#cluster[GATE] ?? 0;
@@ -184,11 +195,12 @@ export class SharedArrayState {
 
   /** False while copies may differ anywhere: reads use the first in-sync leg only. */
   get balances(): boolean {
-    return Atomics.load(this.#header, HEADER_HOLDS_BALANCING) === 0;
+    return (Atomics.load(this.#header, HEADER_CLUSTER) & BALANCING_HELD) === 0;
   }
 
   set balances(value: boolean) {
-    Atomics.store(this.#header, HEADER_HOLDS_BALANCING, value ? 0 : 1);
+    if (value) Atomics.and(this.#header, HEADER_CLUSTER, ~BALANCING_HELD);
+    else Atomics.or(this.#header, HEADER_CLUSTER, BALANCING_HELD);
   }
 
   /**
@@ -199,17 +211,31 @@ export class SharedArrayState {
     const at = SUSPENDED + 2 * slot;
     const was = this.#cluster[at + 1] ?? 0;
     // A reader may see one word of two: between them the range is never smaller than either.
-    if (to > 0) Atomics.add(this.#header, HEADER_SUSPENDED, was > 0 ? 0 : 1);
+    if (to > 0) Atomics.add(this.#header, HEADER_CLUSTER, was > 0 ? 0 : 1);
     this.#cluster[at] = Math.min(this.#cluster[at] ?? 0, from);
     this.#cluster[at + 1] = Math.max(was, to);
     this.#cluster[at] = from;
     this.#cluster[at + 1] = to;
-    if (to === 0 && was > 0) Atomics.sub(this.#header, HEADER_SUSPENDED, 1);
+    if (to === 0 && was > 0) Atomics.sub(this.#header, HEADER_CLUSTER, 1);
   }
 
   /** Whether another node resyncs any of these bytes: no write may begin there. */
   isSuspended(offset: number, length: number): boolean {
-    if (Atomics.load(this.#header, HEADER_SUSPENDED) === 0) return false;
+    const word = Atomics.load(this.#header, HEADER_CLUSTER);
+    return (word & ~BALANCING_HELD) !== 0 && this.#isInRange(offset, length);
+  }
+
+  /**
+   * Whether another node may be making copies equal among these bytes: reads go to the first
+   * in-sync leg in md's order, and nothing is told of holes.
+   */
+  isOrdered(offset: number, length: number): boolean {
+    const word = Atomics.load(this.#header, HEADER_CLUSTER);
+    if (word === 0) return false;
+    return (word & BALANCING_HELD) !== 0 || this.#isInRange(offset, length);
+  }
+
+  #isInRange(offset: number, length: number): boolean {
     for (let at = SUSPENDED; at < CLUSTER_WORDS; at += 2) {
       const from = this.#cluster[at] ?? 0;
       if ((this.#cluster[at + 1] ?? 0) > offset && from < offset + length) return true;

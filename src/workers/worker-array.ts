@@ -7,6 +7,7 @@ import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { type SharedArrayShape, SharedArrayState } from "../raid/shared-state.ts";
 import { ArrayExport } from "./array-export.ts";
 import type { ArrayToWorker, LegTicket, WorkerToArray } from "./array-messages.ts";
+import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { openMember } from "./open-member.ts";
 
 export interface WorkerArrayOptions {
@@ -45,6 +46,7 @@ export class WorkerArray {
       state: new SharedArrayState(shape),
       worker: this.#options.worker,
       seconds: () => Math.floor(Date.now() / 1000),
+      clock: { now: monotonicMs, after: afterMs },
       waitForRegion,
       link: {
         intent: (ranges) => this.#post({ type: "intent", ranges }),

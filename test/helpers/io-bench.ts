@@ -21,6 +21,7 @@ import {
   SharedArrayState,
   SYNCED_ALL,
 } from "../../src/raid/shared-state.ts";
+import { ManualClock } from "./manual-clock.ts";
 
 const MIB = 1024 * 1024;
 export const CHUNK = MIB;
@@ -76,6 +77,8 @@ export class IoBench {
   /** Locks as another thread holds them. */
   readonly others: RegionLocks;
   now = 1000;
+  /** Of the gate. */
+  readonly clock = new ManualClock();
   readonly #held = Promise.withResolvers<undefined>();
 
   /** A dirty, whole array whose bits are durable; legs differ from nobody. */
@@ -91,6 +94,7 @@ export class IoBench {
       state: this.state,
       worker: 0,
       seconds: () => this.now,
+      clock: this.clock,
       waitForRegion,
       link: {
         intent: (ranges) => void this.intents.push(ranges),

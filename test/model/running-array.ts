@@ -203,6 +203,7 @@ export class RunningArray {
       worker,
       link,
       seconds: () => Math.floor(this.now / 1000),
+      clock: { now: () => this.now, after: () => () => undefined },
       waitForRegion: () => this.#waitForRegion(),
     });
   }

@@ -143,6 +143,7 @@ export class SimArray {
       worker,
       link,
       seconds: () => Math.floor(scheduler.now / 1000),
+      clock: { now: () => scheduler.now, after: () => () => undefined },
       waitForRegion: scheduler.turn,
     });
     return { io, toArray, fromArray: new Channel(scheduler.turn) };
