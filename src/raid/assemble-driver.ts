@@ -44,6 +44,8 @@ export interface AssembleOptions {
   readonly syncSpeedMax: number;
   /** Milliseconds that a member may owe an answer before it is failed; none: no limit. */
   readonly answerLimitMs?: number | null;
+  /** Of a node that has joined the array's cluster: its name, and the number of its bitmap. */
+  readonly cluster?: { readonly name: string; readonly slot: number } | null;
 }
 
 /** A leg for the I/O workers to open. */
@@ -65,10 +67,11 @@ export interface AssembledArray {
   readonly leftOut: readonly AssemblyMember[];
 }
 
-/** The whole first bitmap slot of a member, or null when there is none or it cannot be read. */
+/** A whole bitmap slot of a member, or null when there is none or it cannot be read. */
 export const readBitmapArea = async (
   device: BlockDevice,
   sb: Superblock,
+  slot = 0,
 ): Promise<Uint8Array | null> => {
   const range = bitmapSuperblockRange(sb);
   if (range === null) return null;
@@ -76,7 +79,7 @@ export const readBitmapArea = async (
   const decoded = head === null ? null : decodeBitmapSuperblock(head, sb.setUuid);
   if (decoded?.ok !== true) return null;
   const bytes = bitmapSlotBytes(bitmapChunks(syncSizeOf(sb), decoded.value.chunkBytes));
-  return bytes > BITMAP_AREA_MAX ? null : readRange(device, range.offset, bytes);
+  return bytes > BITMAP_AREA_MAX ? null : readRange(device, range.offset + slot * bytes, bytes);
 };
 
 /**
@@ -131,18 +134,21 @@ export const assembleDevices = async (
   if (verdict.verdict === "refuse") {
     return refuse(verdict.code, verdict.message, verdict.remedy, verdict.members);
   }
-  const unrunnable = refusalToRun(verdict, options);
+  const { cluster = null } = options;
+  const { readOnly } = options;
+  const unrunnable = refusalToRun(verdict, { readOnly, cluster: cluster?.name ?? null });
   if (unrunnable !== null) {
     return refuse(unrunnable.code, unrunnable.message, unrunnable.remedy, verdict.members);
   }
   const { bitmap, shape } = verdict;
   const superblock =
     bitmap.state === "usable" || bitmap.state === "stale" ? bitmap.superblock : null;
-  const members = await startMembers(devices, verdict);
+  const members = await startMembers(devices, verdict, cluster?.slot ?? 0);
   const { raidDisks } = shape.freshest;
   const blocks = members.map(({ device }) => device.logicalBlockSize);
   const started = startArray({
     ...options,
+    ...(cluster === null ? {} : { slot: cluster.slot }),
     logicalBlockBytes: Math.max(512, ...blocks),
     members: members.map(({ member }) => member),
     freshest: shape.freshest,
@@ -169,6 +175,7 @@ export const assembleDevices = async (
 const startMembers = async (
   devices: readonly AssembleDevice[],
   verdict: AssemblyStart,
+  slot: number,
 ): Promise<{ readonly member: StartMember; readonly device: BlockDevice }[]> => {
   const list: { readonly member: StartMember; readonly device: BlockDevice }[] = [];
   for (const [id, assembled] of verdict.members.entries()) {
@@ -177,7 +184,7 @@ const startMembers = async (
     if (placement === null || assembled.superblock === null) continue;
     assert(device !== undefined, "assembly answers for the devices it was given");
     const bitmapArea =
-      placement.type === "spare" ? null : await readBitmapArea(device, assembled.superblock);
+      placement.type === "spare" ? null : await readBitmapArea(device, assembled.superblock, slot);
     const { path, superblock } = assembled;
     const badBlocks = await readBadBlocks(device, superblock);
     list.push({ member: { id, path, superblock, placement, bitmapArea, badBlocks }, device });

@@ -16,8 +16,14 @@ import { uuidToKernelText } from "./uuid.ts";
 const millisecondsOf = ({ seconds, microseconds }: SuperblockTime): number =>
   seconds * 1000 + Math.floor(microseconds / 1000);
 
-/** What a read-write start from these candidates would come to. */
-export function assemblyReport(candidates: readonly AssemblyCandidate[]): AssemblyReport {
+/**
+ * What a read-write start from these candidates would come to. `cluster`: the name of the board's,
+ * null in none.
+ */
+export function assemblyReport(
+  candidates: readonly AssemblyCandidate[],
+  cluster: string | null = null,
+): AssemblyReport {
   const verdict = assemble(candidates);
   const members = verdict.members.map(foundMember);
   const described = describedBy(verdict);
@@ -33,7 +39,7 @@ export function assemblyReport(candidates: readonly AssemblyCandidate[]): Assemb
   }
   return {
     array,
-    refusal: refusalToRun(verdict, { readOnly: false }),
+    refusal: refusalToRun(verdict, { readOnly: false, cluster }),
     isComplete: verdict.complete,
     degraded: verdict.degraded,
     needsResync: verdict.dirty,

@@ -4,6 +4,7 @@
  */
 
 import type { AssemblyStart } from "./assembly-types.ts";
+import { bitmapClusterName } from "./bitmap-superblock.ts";
 import { RAID_SLOTS_MAX } from "./shared-state.ts";
 
 /** Why an array that could be assembled is not run here. */
@@ -13,10 +14,10 @@ export interface RunRefusal {
   readonly remedy: string;
 }
 
-/** The first reason that holds, or null. */
+/** The first reason that holds, or null. `cluster`: the name of the board's, null in none. */
 export function refusalToRun(
   { shape, bitmap }: AssemblyStart,
-  options: { readonly readOnly: boolean },
+  options: { readonly readOnly: boolean; readonly cluster: string | null },
 ): RunRefusal | null {
   const { raidDisks } = shape.freshest;
   if (raidDisks > RAID_SLOTS_MAX) {
@@ -30,9 +31,12 @@ export function refusalToRun(
     return { code: "RAID_BITMAP_UNUSABLE", message, remedy };
   }
   if (bitmap.superblock.nodes === 0 || options.readOnly) return null;
+  const home = bitmapClusterName(bitmap.superblock);
+  if (options.cluster === home) return null;
+  const where = options.cluster === null ? "no cluster" : `the cluster ${options.cluster}`;
   return {
     code: "RAID_CLUSTERED_ARRAY",
-    message: "the array is clustered and this board is in no cluster",
+    message: `the array belongs to the cluster ${home} and this board is in ${where}`,
     remedy:
       "assemble it read-only, or in its cluster, or make it plain first: satsuma update --bitmap internal",
   };

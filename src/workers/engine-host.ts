@@ -75,7 +75,7 @@ class EngineHost implements StorageEngine {
   }
 
   examine(paths: readonly string[]): Promise<AssemblyReport> {
-    return examinePaths(paths);
+    return examinePaths(paths, this.cluster);
   }
 
   async create(request: CreateArrayRequest): Promise<RunningArray> {

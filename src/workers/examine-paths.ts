@@ -16,8 +16,14 @@ const unreadable = (path: string, error: CodedError): FoundMember => ({
   text: error.message,
 });
 
-/** The report; a path that cannot be opened is in it with the reason. Never rejects for that. */
-export const examinePaths = async (paths: readonly string[]): Promise<AssemblyReport> => {
+/**
+ * The report for a board of `cluster` (null: of none); a path that cannot be opened is in it with
+ * the reason. Never rejects for that.
+ */
+export const examinePaths = async (
+  paths: readonly string[],
+  cluster: string | null,
+): Promise<AssemblyReport> => {
   const candidates: AssemblyCandidate[] = [];
   const unopened = new Map<string, FoundMember>();
   for (const path of paths) {
@@ -33,7 +39,7 @@ export const examinePaths = async (paths: readonly string[]): Promise<AssemblyRe
       unopened.set(path, unreadable(path, error));
     }
   }
-  const report = assemblyReport(candidates);
+  const report = assemblyReport(candidates, cluster);
   const judged = new Map(report.members.map((member) => [member.path, member]));
   const members = paths.flatMap((path) => judged.get(path) ?? unopened.get(path) ?? []);
   return { ...report, members };

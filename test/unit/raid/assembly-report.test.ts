@@ -54,7 +54,10 @@ test("a clustered array is described with its cluster and refused to be run alon
   assert.equal(report.array?.bitmap, { type: "clustered", nodes: 4, clusterName: "aaaaa" });
   assert.is(report.refusal?.code, "RAID_CLUSTERED_ARRAY");
   const verdict = assemble(found);
-  assert.ok(verdict.verdict === "start" && refusalToRun(verdict, { readOnly: true }) === null);
+  assert.ok(
+    verdict.verdict === "start" &&
+      refusalToRun(verdict, { readOnly: true, cluster: null }) === null,
+  );
 });
 
 test("levels that are not ours and devices without metadata are named with the reason", () => {
