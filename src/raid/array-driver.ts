@@ -182,6 +182,8 @@ export class ArrayDriver {
         return this.#host.dropLeg(effect.leg, effect.reason);
       case "give-up-member":
         return this.#giveUp(effect.member, effect.reason);
+      case "take-back-member":
+        return this.#members.get(effect.member)?.device.restore();
       case "close-member":
         return this.#closeMember(effect.member);
       case "command-done": {

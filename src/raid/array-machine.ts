@@ -15,6 +15,7 @@ import type { ArrayCommand, ArrayEffect, ArrayEvent, CommandOutcome } from "./ar
 import {
   type ArrayState,
   emit,
+  isInCluster,
   type Member,
   memberByPath,
   memberOfLeg,
@@ -24,6 +25,7 @@ import {
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
 import { onClusterEvent } from "./cluster-notices.ts";
+import { isUpdating } from "./cluster-update.ts";
 import { onLegReport } from "./leg-report-handling.ts";
 import { onJoinIo, runMemberCommand } from "./member-commands.ts";
 import { type SlotBitmap, slotBitmaps } from "./metadata-phases.ts";
@@ -47,7 +49,10 @@ export class ArrayMachine {
   /** True while ticks must come often: something is under way or will be soon. */
   get restless(): boolean {
     const state = this.#state;
-    return !state.stopped && (!state.clean || state.sync !== null || state.transaction !== null);
+    if (state.stopped) return false;
+    if (state.sync !== null || state.transaction !== null || isUpdating(state)) return true;
+    // A cluster's array never goes clean: nothing is due soon.
+    return !state.clean && !isInCluster(state);
   }
 
   /** Members that failed: they are listed until they are removed. */
@@ -179,7 +184,8 @@ export class ArrayMachine {
     noteClients(state);
     watchAnswers(state, owed);
     if (state.readOnly || state.transaction !== null) return;
-    if (state.now - state.quietSince >= state.options.safeModeMs) this.#enterSafeMode();
+    const isQuiet = state.now - state.quietSince >= state.options.safeModeMs;
+    if (isQuiet && !isInCluster(state)) this.#enterSafeMode();
     const sweepMs = (state.bitmap?.superblock.daemonSleepSeconds ?? 0) * 1000;
     if (sweepMs > 0 && state.now - state.lastSweepAt >= sweepMs && !this.#wantsUpdate()) {
       state.lastSweepAt = state.now;
@@ -190,6 +196,8 @@ export class ArrayMachine {
   #wantsUpdate(): boolean {
     const { pending } = this.#state;
     const { failing, badBlocks, goClean, rolesChanged } = pending;
+    // Bits are cleared while an update waits for the cluster.
+    if (isInCluster(this.#state)) return failing.size > 0;
     return failing.size + badBlocks.size > 0 || goClean || rolesChanged;
   }
 
@@ -279,12 +287,13 @@ export class ArrayMachine {
     if (state.stopping === null || state.stopped) return;
     if (state.sync !== null || state.transaction !== null || state.joining.size > 0) return;
     if (state.repairs.size > 0) return;
+    if (isUpdating(state) && state.shared.run === RUN_ACTIVE) return;
     if (state.shared.run === RUN_ACTIVE && !state.readOnly) {
       if (!state.finalSweepDone) {
         state.finalSweepDone = true;
         if (startSweep(state, true)) return;
       }
-      if (!state.clean) {
+      if (!state.clean && !isInCluster(state)) {
         state.shared.clean = true;
         state.pending.goClean = true;
         return pumpMetadata(state);

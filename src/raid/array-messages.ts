@@ -224,6 +224,11 @@ export type ArrayEffect =
   | { readonly type: "drop-leg"; readonly leg: number; readonly reason: string | null }
   /** The array thread waits no longer for what this member owes: its calls end with an error. */
   | { readonly type: "give-up-member"; readonly member: number; readonly reason: string }
+  /**
+   * A member that was given up stays: its failure is not recorded after all. It is used again if it
+   * owes nothing.
+   */
+  | { readonly type: "take-back-member"; readonly member: number }
   /** The array thread closes its own handle. AFTER all I/O of the member is done. */
   | { readonly type: "close-member"; readonly member: number }
   | { readonly type: "command-done"; readonly id: number; readonly outcome: CommandOutcome }

@@ -14,6 +14,7 @@ import {
   emptyPending,
   type Member,
   publishLeg,
+  restingClusterMetadata,
   SECTOR,
 } from "./array-state.ts";
 import type { SyncReason } from "./array-status.ts";
@@ -211,6 +212,7 @@ const idleState = (input: StartInput) => ({
   joining: new Map(),
   clusterCalls: new Map(),
   driverAsks: new Map(),
+  clusterMetadata: restingClusterMetadata(),
   repairs: new Map(),
   lostLegs: [],
   silences: new Map(),
@@ -239,7 +241,9 @@ export const startArray = (input: StartInput): StartedArray => {
   const devRoles = presentRoles(input);
   const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
   // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
-  const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale;
+  // An array that several nodes run is never clean. Source: md.c md_run, set_in_sync.
+  const isShared = input.slot !== undefined;
+  const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale && !isShared;
   const dropsMembers = rolesChanged && !input.readOnly;
   // BEFORE the first write the superblocks say who is not there any more.
   shared.clean = clean || dropsMembers;

@@ -4,11 +4,19 @@
  */
 
 import type { ArrayMap } from "./array-map.ts";
-import type { ArrayEffect, ArrayRange, CopyPlan, DriverAnswer } from "./array-messages.ts";
+import type {
+  ArrayEffect,
+  ArrayRange,
+  CopyPlan,
+  DriverAnswer,
+  Newcomer,
+  ReadSuperblock,
+} from "./array-messages.ts";
 import type { ArrayHappening, SyncReason } from "./array-status.ts";
 import { hasBadBlockLog } from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import type { ClusterAnswer, ClusterPort } from "./cluster-port.ts";
+import { NO_CLUSTER } from "./no-cluster.ts";
 import {
   LEG_BLOCKED,
   LEG_FAILFAST,
@@ -86,6 +94,10 @@ export interface Pending {
   activate: boolean;
   /** Flush the members first: the update claims that copied data is safe. */
   flushFirst: boolean;
+  /** Notices of the cluster to answer; no update of our own is needed for them. */
+  notices: number[];
+  /** Every node must have carried out what was sent before: who waits is answered only then. */
+  confirm: boolean;
   /** This update lowered the events, which holds only once every member has it. */
   steppedBack: boolean;
 }
@@ -108,6 +120,51 @@ export interface Claims {
 export const currentClaims = (state: ArrayState): Claims => ({
   resyncFrom: state.resyncFrom,
   recovered: new Map([...state.members.values()].map((m) => [m.id, m.recoveredBytes])),
+});
+
+/**
+ * Where this node's update stands with its cluster: nothing asked; asked for the right to write
+ * superblocks; has it; the superblocks are durable, and the others have been told.
+ */
+export type UpdateStage = "idle" | "asked" | "granted" | "told";
+
+/** Superblocks that another node wrote, to be taken over once no transaction is under way. */
+export interface ToldUpdate {
+  /** Number of the notice. */
+  readonly notice: number;
+  /** Whose superblock is to be believed first. */
+  readonly deviceNumber: number;
+  readonly found: readonly ReadSuperblock[];
+}
+
+/** A device that another node adds, open here until the next update tells what became of it. */
+export interface Candidate {
+  readonly newcomer: Newcomer;
+  readonly deviceNumber: number;
+}
+
+/** What only an array that several nodes run keeps of its metadata. */
+export interface ClusterMetadata {
+  stage: UpdateStage;
+  /** Durable here, and not yet known to all nodes: who waits is answered AFTER they know. */
+  told: Pending | null;
+  /** One notice at a time is carried out; null: none. */
+  update: ToldUpdate | null;
+  /** The notice that waits for legs being opened, and for this node's bits on them. */
+  joiningLegs: { readonly notice: number; readonly tokens: Set<number> } | null;
+  /** By handle number. */
+  readonly candidates: Map<number, Candidate>;
+  /** Commands that ask for a member's failure: a member that must be kept is refused. */
+  readonly failCommands: Map<number, number>;
+}
+
+export const restingClusterMetadata = (): ClusterMetadata => ({
+  stage: "idle",
+  told: null,
+  update: null,
+  joiningLegs: null,
+  candidates: new Map(),
+  failCommands: new Map(),
 });
 
 /** A metadata transaction under way; one at a time. */
@@ -182,6 +239,7 @@ export interface ArrayState {
   readonly clusterCalls: Map<number, (state: ArrayState, answer: ClusterAnswer) => void>;
   /** Asks of the driver that are not answered, by token: what to do then. */
   readonly driverAsks: Map<number, (state: ArrayState, answer: DriverAnswer) => void>;
+  readonly clusterMetadata: ClusterMetadata;
   readonly bitmap: WriteIntentBitmap | null;
   readonly members: Map<number, Member>;
   /** Array-wide superblock fields: the template every write is filled from. */
@@ -286,6 +344,8 @@ export const emptyPending = (): Pending => ({
   goClean: false,
   activate: false,
   flushFirst: false,
+  notices: [],
+  confirm: false,
   steppedBack: false,
 });
 
@@ -302,6 +362,13 @@ export const happen = (
   message: string,
   details: ArrayHappening["details"] = {},
 ): ArrayHappening => ({ type, severity, time: state.now, message, details });
+
+/** Whether other nodes may run the array, too. */
+export const isInCluster = (state: ArrayState): boolean => state.cluster !== NO_CLUSTER;
+
+/** The array has a bitmap per node, whoever runs it. */
+export const isClustered = (state: ArrayState): boolean =>
+  (state.bitmap?.superblock.nodes ?? 0) > 0;
 
 /** The member of a raid slot; not the one that is written beside it. */
 export const memberAt = (state: ArrayState, raidSlot: number): Member | null => {
@@ -395,4 +462,4 @@ export const publishLeg = (state: ArrayState, member: Member): void => {
 
 /** Whether the member's bad-block list may be used: not in a cluster. Source: mdadm super1.c. */
 export const notesBadBlocks = (state: ArrayState, member: Member): boolean =>
-  hasBadBlockLog(member.superblock) && (state.bitmap?.superblock.nodes ?? 0) === 0;
+  hasBadBlockLog(member.superblock) && !isClustered(state);

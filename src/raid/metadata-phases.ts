@@ -5,12 +5,13 @@
  */
 
 import type { MemberOp } from "./array-messages.ts";
-import { type ArrayState, type Member, type Phase, SECTOR } from "./array-state.ts";
+import { type ArrayState, isClustered, type Member, type Phase, SECTOR } from "./array-state.ts";
 import { badBlockPage } from "./bad-block-list.ts";
 import { encodeSuperblock } from "./superblock.ts";
 import {
   MD_FEATURE_BAD_BLOCKS,
   MD_FEATURE_BITMAP_OFFSET,
+  MD_FEATURE_CLUSTERED,
   MD_FEATURE_RECOVERY_BITMAP,
   MD_FEATURE_RECOVERY_OFFSET,
   MD_FEATURE_REPLACEMENT,
@@ -86,6 +87,7 @@ export const bitmapPhase = (state: ArrayState): Phase => {
 export const memberSuperblock = (state: ArrayState, member: Member): Superblock => {
   const rebuilding = member.state === "rebuilding";
   let featureMap = state.bitmap === null ? 0 : MD_FEATURE_BITMAP_OFFSET;
+  if (isClustered(state)) featureMap |= MD_FEATURE_CLUSTERED;
   if (rebuilding) featureMap |= MD_FEATURE_RECOVERY_OFFSET;
   if (rebuilding && member.guided && state.bitmap !== null)
     featureMap |= MD_FEATURE_RECOVERY_BITMAP;

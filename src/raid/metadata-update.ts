@@ -32,6 +32,8 @@ import {
   replacementAt,
   type Transaction,
 } from "./array-state.ts";
+import { noticeProcessed } from "./cluster-calls.ts";
+import { commandOutcome, giveUpTurn, tellUpdate, updateTurn } from "./cluster-update.ts";
 import {
   bitmapPhase,
   claimPhase,
@@ -50,27 +52,40 @@ import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
  */
 const SWEEPS_PUT_OFF_MAX = 6;
 
-/** Starts the next transaction if work waits and none is under way. */
+/**
+ * Starts the next transaction if work waits and none is under way. In a cluster an update waits for
+ * its turn (cluster-update.ts); bits do not, but where a leg is blocked no write goes on anyway.
+ */
 export const pumpMetadata = (state: ArrayState): void => {
   if (state.transaction !== null || state.stopped) return;
   if (state.shared.run === RUN_BROKEN) return refuseWaiting(state);
   const { pending } = state;
   if (state.readOnly) return settleReadOnly(state);
   if (pending.intents.length > 0 && state.clean) pending.activate = true;
-  const update =
-    pending.failing.size > 0 ||
-    pending.badBlocks.size > 0 ||
-    pending.rolesChanged ||
-    pending.promoted.length > 0 ||
-    pending.goClean ||
-    pending.activate ||
-    pending.flushFirst;
-  if (update) return startUpdate(state);
-  if (pending.legReports.length > 0 || pending.commands.length > 0) {
-    state.pending = { ...emptyPending(), intents: pending.intents };
-    settleAnswers(state, { ...pending, intents: [] });
+  const turn = updateTurn(state, needsUpdate(pending));
+  if (turn === "update") return startUpdate(state);
+  if (turn === "settle") settleWithoutUpdate(state);
+  const { intents, notices } = state.pending;
+  const isBlocked = state.pending.failing.size + state.lostLegs.length > 0;
+  if (notices.length > 0 || (intents.length > 0 && !isBlocked)) startBits(state);
+};
+
+const needsUpdate = (pending: Pending): boolean =>
+  pending.failing.size > 0 ||
+  pending.badBlocks.size > 0 ||
+  pending.rolesChanged ||
+  pending.promoted.length > 0 ||
+  pending.goClean ||
+  pending.activate ||
+  pending.flushFirst;
+
+/** What waited needs no update, or no longer: another node has recorded it. */
+const settleWithoutUpdate = (state: ArrayState): void => {
+  const { intents, notices, ...rest } = state.pending;
+  if (rest.legReports.length + rest.commands.length + rest.happenings.length > 0 || rest.confirm) {
+    state.pending = { ...emptyPending(), intents, notices };
+    complete(state, { ...rest, intents: [], notices: [] });
   }
-  if (state.pending.intents.length > 0) startBits(state);
 };
 
 /** A read-only array changes nothing on its members: one that fails is out of use, no more. */
@@ -218,7 +233,7 @@ const dropRole = (
   if (leg !== null) state.lostLegs.push({ leg, reason: failure });
 };
 
-const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {
+export const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {
   const member = state.members.get(id);
   if (member === undefined || member.state === "faulty") return;
   const slot = member.raidSlot;
@@ -237,18 +252,16 @@ const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending
   );
 };
 
+/** Intents become durable; a notice waits for all of this node's bits on every leg. */
 const startBits = (state: ArrayState): void => {
-  const work = takePending(state);
+  const { intents, notices, ...later } = state.pending;
+  const work = { ...emptyPending(), intents, notices };
+  state.pending = { ...later, intents: [], notices: [] };
   const bitmap = state.bitmap;
-  if (bitmap === null) return complete(state, work);
-  let missing = false;
+  if (bitmap === null) return settleBits(state, work);
   for (const { ranges } of work.intents) {
-    for (const [first, last] of ranges) {
-      bitmap.set(first, last);
-      missing = true;
-    }
+    for (const [first, last] of ranges) bitmap.set(first, last);
   }
-  assert(missing, "an intent names chunks");
   begin(state, "bits", work, [bitmapPhase]);
 };
 
@@ -365,8 +378,12 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
     goClean: false,
     activate: later.activate,
     flushFirst: later.flushFirst || work.flushFirst || work.promoted.length > 0,
+    // A notice is answered without the bits: its sender has the right to update until then.
+    notices: later.notices,
+    confirm: later.confirm || work.confirm,
     steppedBack: false,
   };
+  for (const id of work.notices) noticeProcessed(state, id);
   // Members hold these events or one less: the next update brings them level, then goes up. After a
   // step back some may still hold the events from before it.
   if (transaction.kind === "update") state.isUneven = true;
@@ -379,7 +396,21 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
 const finish = (state: ArrayState, transaction: Transaction): void => {
   state.transaction = null;
   state.durableRoles = transaction.roles ?? state.durableRoles;
-  complete(state, transaction.work);
+  const { kind, work } = transaction;
+  if (kind !== "update") return settleBits(state, work);
+  tellUpdate(state, work, complete);
+  // Others have yet to know of it; bits are this node's own affair.
+  if (state.clusterMetadata.told === work && state.lostLegs.length === 0) {
+    settleBits(state, { ...emptyPending(), intents: work.intents.splice(0) });
+  }
+};
+
+/** These bits are durable on every leg: writes go on. */
+const settleBits = (state: ArrayState, work: Pending): void => {
+  for (const { ranges } of work.intents) {
+    for (const [first, last] of ranges) state.bitmap?.markDurable(first, last);
+  }
+  settleAnswers(state, work);
 };
 
 /** The work is durable on every member that is left: lets writes go on, answers who waited. */
@@ -402,13 +433,15 @@ const complete = (state: ArrayState, work: Pending): void => {
 };
 
 const settleAnswers = (state: ArrayState, work: Pending): void => {
+  for (const id of work.notices) noticeProcessed(state, id);
   for (const happening of work.happenings) emit(state, { type: "happening", happening });
   for (const { worker } of work.intents) emit(state, { type: "intent-ready", worker });
   for (const { worker, request, member, isNoted } of work.legReports) {
     const isRecorded = isNoted ?? (state.members.get(member)?.state ?? "faulty") === "faulty";
     emit(state, { type: "leg-resolved", worker, request, isRecorded });
   }
-  for (const id of work.commands) emit(state, { type: "command-done", id, outcome: { ok: true } });
+  for (const id of work.commands)
+    emit(state, { type: "command-done", id, outcome: commandOutcome(state, id) });
   emit(state, { type: "status-changed" });
 };
 
@@ -418,6 +451,7 @@ const settleAnswers = (state: ArrayState, work: Pending): void => {
  */
 const refuseWaiting = (state: ArrayState): void => {
   const work = takePending(state);
+  giveUpTurn(state);
   for (const id of work.commands) {
     const message = "The array is broken: its metadata can no longer be written.";
     emit(state, {

@@ -68,6 +68,11 @@ export class RevocableDevice extends DeviceLayer {
     for (const { giveUp } of this.#calls) giveUp(error);
   }
 
+  /** Takes the revocation back, unless a call that it ended may yet be carried out. */
+  restore(): void {
+    if (this.#calls.size === 0) this.#revoked = null;
+  }
+
   override get sync(): SyncCalls | null {
     return this.#revoked !== null || this.isSilent ? null : this.inner.sync;
   }

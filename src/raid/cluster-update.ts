@@ -1,0 +1,76 @@
+/**
+ * This node's metadata updates in a cluster: metadata_update_start, _finish and _cancel. One node at
+ * a time may write superblocks, AFTER it has carried out what the others sent before; who waits for
+ * an update is answered only when every node has acknowledged it. A single board is always alone:
+ * its turn comes at once.
+ *
+ *   idle -> asked -> granted -> (superblocks written) -> told -> acknowledged: idle
+ *                    granted -> nothing needed any more: cancelled, idle
+ *
+ * Source: MD Cluster, chapter 6; drivers/md/md.c md_update_sb, does_sb_need_changing.
+ */
+
+import type { CommandOutcome } from "./array-messages.ts";
+import { type ArrayState, inSyncMembers, isInCluster, type Pending } from "./array-state.ts";
+import { callCluster } from "./cluster-calls.ts";
+
+/** `update`: now; `settle`: no update is needed, answer who waits; `wait`: neither yet. */
+export type UpdateTurn = "update" | "settle" | "wait";
+
+/** Asks for the turn when it is needed, gives it back when it is not. */
+export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => {
+  const { clusterMetadata: own, pending } = state;
+  // A leg that failed is out of use everywhere BEFORE the write is answered that met the failure.
+  const isWanted =
+    isNeeded || (isInCluster(state) && (pending.legReports.length > 0 || pending.confirm));
+  if (own.stage === "idle" && !isWanted) return "settle";
+  if (own.stage === "idle") {
+    own.stage = "asked";
+    callCluster(state, { type: "metadata-update-start" }, (now, answer) => {
+      now.clusterMetadata.stage = answer.ok ? "granted" : "asked";
+    });
+  }
+  if (own.stage !== "granted") return "wait";
+  if (isNeeded) return "update";
+  own.stage = "idle";
+  callCluster(state, { type: "metadata-update-cancel" }, () => undefined);
+  return "settle";
+};
+
+/** The superblocks are durable; `acknowledged` runs once every node has read them. */
+export const tellUpdate = (
+  state: ArrayState,
+  work: Pending,
+  acknowledged: (state: ArrayState, work: Pending) => void,
+): void => {
+  const own = state.clusterMetadata;
+  const deviceNumber = inSyncMembers(state)[0]?.superblock.devNumber ?? 0;
+  own.stage = "told";
+  own.told = work;
+  callCluster(state, { type: "metadata-update-finish", deviceNumber }, (now, answer) => {
+    if (!answer.ok) return;
+    now.clusterMetadata.stage = "idle";
+    now.clusterMetadata.told = null;
+    acknowledged(now, work);
+  });
+};
+
+/** Superblocks can no longer be written here: others may. */
+export const giveUpTurn = (state: ArrayState): void => {
+  if (state.clusterMetadata.stage !== "granted") return;
+  state.clusterMetadata.stage = "idle";
+  callCluster(state, { type: "metadata-update-cancel" }, () => undefined);
+};
+
+/** An update of this node is under way, or waits for its turn or for the others. */
+export const isUpdating = (state: ArrayState): boolean => state.clusterMetadata.stage !== "idle";
+
+/** The outcome of a command whose update is durable: a member may have to be kept after all. */
+export const commandOutcome = (state: ArrayState, id: number): CommandOutcome => {
+  const { failCommands } = state.clusterMetadata;
+  const member = state.members.get(failCommands.get(id) ?? Number.NaN);
+  failCommands.delete(id);
+  if (member === undefined || member.state === "faulty") return { ok: true };
+  const message = `another node failed the others meanwhile: ${member.path} is the last in-sync member`;
+  return { ok: false, code: "RAID_LAST_IN_SYNC_MEMBER", message };
+};

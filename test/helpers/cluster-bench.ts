@@ -1,0 +1,284 @@
+/**
+ * Nodes of a cluster on disks that they share, with a cluster that never fails: superblocks, bitmaps
+ * and content are real bytes. Everything under way is a job; `settle` does them in order of arrival,
+ * or in an order that a generator picks.
+ */
+import { assert } from "../../src/common/assert.ts";
+import type { Prng } from "../../src/common/prng.ts";
+import type { ArrayCommand } from "../../src/raid/array-messages.ts";
+import { legOf, type Placement, type StartMember, startArray } from "../../src/raid/array-start.ts";
+import {
+  bitmapChunks,
+  bitmapSlotBytes,
+  decodeBitmapSuperblock,
+  encodeBitmapSuperblock,
+} from "../../src/raid/bitmap-superblock.ts";
+import { RUN_ACTIVE } from "../../src/raid/shared-state.ts";
+import { encodeSuperblock, memberRole } from "../../src/raid/superblock.ts";
+import type { Superblock } from "../../src/raid/superblock-fields.ts";
+import { SharedDisk } from "./cluster-disks.ts";
+import { ClusterNode, superblockOn } from "./cluster-node.ts";
+import { roles, SAMPLE_UUID, sampleBitmap, sampleSuperblock } from "./md-samples.ts";
+import { PerfectCluster } from "./perfect-cluster.ts";
+
+const SECTOR = 512;
+const SUPER_AT = 8 * SECTOR;
+const BITMAP_AT = 16 * SECTOR;
+const DATA_SECTORS = 2048;
+export const CHUNK_BYTES = 64 * 1024;
+
+export interface ClusterBenchOptions {
+  /** Nodes that have joined: slots 0, 1, … */
+  readonly nodes?: number;
+  /** Bitmaps there are. */
+  readonly slots?: number;
+  readonly disks?: number;
+  /** Disks beyond the array's, blank. */
+  readonly blank?: number;
+  readonly raidDisks?: number;
+  /** Spares that the array has: the last disks. */
+  readonly spares?: number;
+  /** Chunks of the array (raid1), 64 KiB each. */
+  readonly chunks?: number;
+  /** Members that are rebuilt: device number to bytes done. */
+  readonly rebuilding?: Readonly<Record<number, number>>;
+  readonly superblock?: Partial<Superblock>;
+}
+
+export class ClusterBench {
+  readonly disks = new Map<string, SharedDisk>();
+  readonly cluster = new PerfectCluster();
+  readonly nodes: ClusterNode[] = [];
+  readonly slots: number;
+  readonly chunks: number;
+  now = 1_800_000_000_000;
+  readonly #prng: Prng | null;
+
+  /** `prng`: picks the order of what is under way; null: in order of arrival. */
+  constructor(options: ClusterBenchOptions = {}, prng: Prng | null = null) {
+    const { nodes = 2, disks = 2, spares = 0, blank = 0 } = options;
+    const { slots = 4, chunks = 32 } = options;
+    this.slots = slots;
+    this.chunks = chunks;
+    this.#prng = prng;
+    const raidDisks = options.raidDisks ?? disks - spares;
+    const size = (chunks * CHUNK_BYTES) / SECTOR;
+    const freshest = sampleSuperblock({
+      featureMap: 0x101,
+      bblogSize: 0,
+      bblogOffset: 0,
+      size,
+      dataSize: size,
+      raidDisks,
+      resyncOffset: 0,
+      devRoles: roles(...Array.from({ length: disks - spares }, (_, number) => number)),
+      ...options.superblock,
+    });
+    for (let number = 0; number < disks + blank; number++) {
+      const disk = new SharedDisk(`/m${number}`, DATA_SECTORS * SECTOR + chunks * CHUNK_BYTES);
+      this.disks.set(disk.path, disk);
+      if (number < disks) this.#format(disk, number, freshest, options);
+    }
+    for (let slot = 0; slot < nodes; slot++) this.join(slot);
+    this.settle();
+  }
+
+  #format(
+    disk: SharedDisk,
+    devNumber: number,
+    freshest: Superblock,
+    { rebuilding = {} }: ClusterBenchOptions,
+  ): void {
+    const done = rebuilding[devNumber];
+    const own = {
+      devNumber,
+      deviceUuid: new Uint8Array(16).fill(devNumber + 1),
+      ...(done === undefined
+        ? {}
+        : { featureMap: freshest.featureMap | 2, recoveryOffset: done / SECTOR }),
+    };
+    disk.bytes.set(encodeSuperblock({ ...freshest, ...own }), SUPER_AT);
+    const bitmap = sampleBitmap({
+      version: 5,
+      nodes: this.slots,
+      syncSize: freshest.size,
+      chunkBytes: CHUNK_BYTES,
+    });
+    const step = bitmapSlotBytes(bitmapChunks(freshest.size, CHUNK_BYTES));
+    for (let slot = 0; slot < this.slots; slot++)
+      disk.bytes.set(encodeBitmapSuperblock(bitmap), BITMAP_AT + slot * step);
+  }
+
+  get areaBytes(): number {
+    return bitmapSlotBytes(this.chunks);
+  }
+
+  node(slot: number): ClusterNode {
+    const node = this.nodes.find((one) => one.slot === slot && !one.isDead);
+    assert(node !== undefined, "a node that is in");
+    return node;
+  }
+
+  disk(path: string): SharedDisk {
+    const disk = this.disks.get(path);
+    assert(disk !== undefined, "a disk of the bench");
+    return disk;
+  }
+
+  /** What the disk's superblock says, whoever may read it. */
+  superblock(path: string): Superblock {
+    const superblock = superblockOn(this.disk(path), -1);
+    assert(superblock !== null, "a superblock that md accepts");
+    return superblock;
+  }
+
+  /** Chunks whose bit is set in a node's bitmap on this disk. */
+  bits(path: string, slot: number): number[] {
+    const at = BITMAP_AT + slot * this.areaBytes;
+    const area = this.disk(path).bytes.subarray(at, at + this.areaBytes);
+    assert(decodeBitmapSuperblock(area, SAMPLE_UUID).ok, "a bitmap that md accepts");
+    return Array.from({ length: this.chunks }, (_, chunk) => chunk).filter(
+      (chunk) => ((area[256 + (chunk >> 3)] ?? 0) & (1 << (chunk & 7))) !== 0,
+    );
+  }
+
+  /** A disk's content of the array (raid1). */
+  content(path: string): Uint8Array {
+    return this.disk(path).bytes.subarray(DATA_SECTORS * SECTOR);
+  }
+
+  /** A node starts the array from what it can read, and is in the cluster. */
+  join(slot: number): ClusterNode {
+    this.cluster.join(slot);
+    const found = [...this.disks.values()].flatMap((disk) => {
+      const superblock = disk.hiddenFrom.has(slot) ? null : superblockOn(disk, slot);
+      return superblock === null ? [] : [{ disk, superblock }];
+    });
+    const [freshest] = found
+      .map(({ superblock }) => superblock)
+      .sort((one, other) => other.events - one.events);
+    assert(freshest !== undefined, "the array has members");
+    const members = found.flatMap(({ disk, superblock }, id): StartMember[] => {
+      const placement = placementOf(freshest, superblock);
+      const at = BITMAP_AT + slot * this.areaBytes;
+      const bitmapArea = disk.read(slot, at, this.areaBytes);
+      if (placement === null) return [];
+      return [{ id, path: disk.path, superblock, placement, bitmapArea, badBlocks: [] }];
+    });
+    const area = this.disk(members[0]?.path ?? "").read(-1, BITMAP_AT, this.areaBytes);
+    const bitmap = decodeBitmapSuperblock(area ?? new Uint8Array());
+    assert(bitmap.ok, "a bitmap that md accepts");
+    const started = startArray({
+      members,
+      freshest,
+      bitmap: bitmap.value,
+      bitmapStale: false,
+      readOnly: false,
+      slot,
+      logicalBlockBytes: 512,
+      workers: 1,
+      now: this.now,
+      syncSpeedMin: 2 ** 40,
+      syncSpeedMax: 2 ** 40,
+      options: { safeModeMs: 200, answerLimitMs: 30_000 },
+    });
+    const handles = new Map(members.map(({ id, path }) => [id, path]));
+    const legs = members.flatMap(({ path, placement, superblock }) =>
+      placement.type === "spare"
+        ? []
+        : [
+            {
+              leg: legOf(placement, freshest.raidDisks),
+              path,
+              dataOffset: superblock.dataOffset * SECTOR,
+            },
+          ],
+    );
+    const around = { cluster: this.cluster, disks: this.disks, now: () => this.now };
+    const node = new ClusterNode(slot, started, handles, legs, around);
+    started.shared.run = RUN_ACTIVE;
+    this.nodes.push(node);
+    node.tick();
+    return node;
+  }
+
+  /** Runs one thing that is under way; false when nothing is. */
+  step(): boolean {
+    const choices: (() => void)[] = [];
+    for (const node of this.nodes) {
+      if (node.isDead) continue;
+      for (const job of node.jobs) {
+        if (!job.isReady()) continue;
+        choices.push(() => {
+          node.jobs.splice(node.jobs.indexOf(job), 1);
+          job.run();
+        });
+      }
+      if (this.cluster.hasMail(node.slot))
+        choices.push(() => {
+          const mail = this.cluster.take(node.slot);
+          if (mail !== null) node.send(mail);
+        });
+    }
+    const choice =
+      this.#prng === null ? choices[0] : choices[this.#prng.below(choices.length || 1)];
+    choice?.();
+    return choice !== undefined;
+  }
+
+  /** Everything that is under way is done, but for what waits for time to pass. */
+  settle(): void {
+    for (let steps = 0; steps < 100_000; steps++) if (!this.step()) return;
+    assert(false, "the cluster never comes to rest");
+  }
+
+  /** Some of what is under way is done. */
+  steps(count: number): void {
+    for (let at = 0; at < count; at++) if (!this.step()) return;
+  }
+
+  tick(ms: number): void {
+    this.now += ms;
+    for (const node of this.nodes) node.tick();
+  }
+
+  /** Time passes, and everything is done, until no node runs a sync action or waits for one. */
+  finishSync(): void {
+    for (let rounds = 0; rounds < 1000; rounds++) {
+      this.settle();
+      this.tick(20);
+      const isBusy = this.nodes.some((node) => !node.isDead && node.status.sync !== null);
+      if (!isBusy && this.cluster.isIdle && this.nodes.every(({ jobs }) => jobs.length === 0))
+        return;
+    }
+    assert(false, "the sync action never ends");
+  }
+
+  /** Sends a command, does all that is under way, and returns its outcome. */
+  run(slot: number, command: ArrayCommand): string {
+    const node = this.node(slot);
+    const id = node.command(command);
+    this.settle();
+    return node.outcome(id);
+  }
+
+  /** Whether these disks hold the same content. */
+  isEqual(...paths: readonly string[]): boolean {
+    const [first, ...others] = paths.map((path) => Buffer.from(this.content(path)));
+    return others.every((other) => first?.equals(other));
+  }
+}
+
+const placementOf = (freshest: Superblock, superblock: Superblock): Placement | null => {
+  const role = memberRole(freshest, superblock.devNumber);
+  const isCurrent = superblock.events >= freshest.events - 1;
+  if (role.type === "spare") return { type: "spare" };
+  if (role.type !== "slot" || !isCurrent) return null;
+  const { raidSlot } = role;
+  const { recoveryOffset } = superblock;
+  if ((superblock.featureMap & 2) === 0 || recoveryOffset === "none")
+    return { type: "in_sync", raidSlot };
+  const recoveredBytes = recoveryOffset * SECTOR;
+  const guided = (superblock.featureMap & 0x80) !== 0;
+  return { type: "rebuilding", raidSlot, recoveredBytes, guided, isReplacement: false };
+};

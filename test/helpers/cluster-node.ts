@@ -1,0 +1,346 @@
+/**
+ * One node of the cluster bench: an array machine on shared disks. What it asks for becomes jobs; the
+ * bench chooses which job is done next.
+ */
+import { assert } from "../../src/common/assert.ts";
+import type { ArrayMachine } from "../../src/raid/array-machine.ts";
+import type {
+  ArrayCommand,
+  ArrayEffect,
+  ArrayEvent,
+  CommandOutcome,
+  Newcomer,
+} from "../../src/raid/array-messages.ts";
+import type { ArrayHappening, ArrayStatus } from "../../src/raid/array-status.ts";
+import type { SharedArrayState } from "../../src/raid/shared-state.ts";
+import { decodeSuperblock } from "../../src/raid/superblock.ts";
+import type { Superblock } from "../../src/raid/superblock-fields.ts";
+import { SharedCopy, type SharedDisk } from "./cluster-disks.ts";
+import { NodeWrite, type WriteHost } from "./cluster-write.ts";
+import type { PerfectCluster } from "./perfect-cluster.ts";
+
+const SECTOR = 512;
+const SUPER_SECTOR = 8;
+
+/** Something under way; `run` does it. */
+export interface Job {
+  readonly name: string;
+  /** False while it has to wait. */
+  isReady(): boolean;
+  run(): void;
+}
+
+export interface NodeSurroundings {
+  readonly cluster: PerfectCluster;
+  readonly disks: ReadonlyMap<string, SharedDisk>;
+  now(): number;
+}
+
+const always = (): boolean => true;
+
+export class ClusterNode {
+  readonly slot: number;
+  readonly machine: ArrayMachine;
+  readonly shared: SharedArrayState;
+  readonly jobs: Job[] = [];
+  /** Everything else that was told, oldest first. */
+  readonly told: ArrayEffect[] = [];
+  readonly outcomes = new Map<number, CommandOutcome>();
+  readonly writes: NodeWrite[] = [];
+  readonly #around: NodeSurroundings;
+  /** Open members: handle number to path. */
+  readonly #handles = new Map<number, string>();
+  readonly #revoked = new Set<number>();
+  readonly #legs = new Map<number, { readonly disk: SharedDisk; readonly dataOffset: number }>();
+  readonly #copies = new Set<SharedCopy>();
+  #nextHandle: number;
+  #nextCommand = 1;
+  isDead = false;
+
+  constructor(
+    slot: number,
+    started: { readonly machine: ArrayMachine; readonly shared: SharedArrayState },
+    handles: ReadonlyMap<number, string>,
+    legs: readonly { readonly leg: number; readonly path: string; readonly dataOffset: number }[],
+    around: NodeSurroundings,
+  ) {
+    this.slot = slot;
+    this.machine = started.machine;
+    this.shared = started.shared;
+    this.#around = around;
+    for (const [id, path] of handles) this.#handles.set(id, path);
+    this.#nextHandle = 100;
+    for (const { leg, path, dataOffset } of legs)
+      this.#legs.set(leg, { disk: this.#disk(path), dataOffset });
+  }
+
+  get status(): ArrayStatus {
+    return this.machine.status;
+  }
+
+  /** `in_sync`, `rebuilding`, `spare`, `faulty`, or `none`. */
+  memberState(path: string): string {
+    const { states = [] } = this.status.members.find((member) => member.path === path) ?? {};
+    if (states.includes("rebuilding")) return "rebuilding";
+    return states[0] ?? "none";
+  }
+
+  happenings(): ArrayHappening[] {
+    return this.told.flatMap((effect) => (effect.type === "happening" ? [effect.happening] : []));
+  }
+
+  send(event: ArrayEvent): void {
+    if (this.isDead) return;
+    for (const effect of this.machine.handle(event, this.#around.now())) this.#take(effect);
+    for (const write of this.writes) write.look();
+  }
+
+  tick(): void {
+    this.send({ type: "tick" });
+  }
+
+  command(command: ArrayCommand): number {
+    const id = this.#nextCommand++;
+    this.send({ type: "command", id, command });
+    return id;
+  }
+
+  /** `ok`, a refusal's code, or `waiting`. */
+  outcome(id: number): string {
+    const outcome = this.outcomes.get(id);
+    if (outcome === undefined) return "waiting";
+    return outcome.ok ? "ok" : outcome.code;
+  }
+
+  /** Opens a disk as `add` and `re-add` get it; `setUuid`: of the array, to see what it had. */
+  newcomer(path: string, over: Partial<Newcomer> = {}): Newcomer {
+    const member = this.#nextHandle++;
+    this.#handles.set(member, path);
+    const disk = this.#disk(path);
+    const superblock = superblockOn(disk, this.slot);
+    return {
+      member,
+      path,
+      sizeBytes: disk.bytes.length,
+      superblock,
+      bitmapArea: superblock === null ? null : this.#area(member, superblock, this.slot),
+      badBlocks: [],
+      logicalBlockBytes: 512,
+      freshUuid: new Uint8Array(16).fill(0x40 + member + 16 * this.slot),
+      writeMostly: false,
+      failfast: false,
+      ...over,
+    };
+  }
+
+  /** A client's write; it goes as far as it can at once, and on when something has changed. */
+  write(offset: number, data: Uint8Array): NodeWrite {
+    const write = new NodeWrite(this.writes.length + 1, offset, data, this.#writeHost());
+    this.writes.push(write);
+    write.look();
+    return write;
+  }
+
+  /** What a read at this place may return on this node: of each leg that may be read, by its path. */
+  reads(offset: number, length: number): Map<string, Uint8Array> {
+    const { shared } = this;
+    const stable =
+      !shared.balances || shared.isSuspended(offset, length) || !this.#isSynced(offset);
+    const found = new Map<string, Uint8Array>();
+    for (const extent of shared.map.extents(offset, length)) {
+      for (const { slot, position } of extent.places) {
+        for (const leg of [slot, slot + shared.map.raidSlots]) {
+          const { disk, dataOffset } = this.#legs.get(leg) ?? {};
+          if (shared.leg(leg) !== 2 || disk === undefined || dataOffset === undefined) continue;
+          if (stable && found.size > 0) continue;
+          const bytes = disk.read(this.slot, dataOffset + position, extent.length);
+          if (bytes !== null) found.set(disk.path, bytes);
+        }
+      }
+    }
+    return found;
+  }
+
+  /** It stops where it is: nothing that it had under way is done any more. */
+  die(): void {
+    this.isDead = true;
+    this.jobs.length = 0;
+    this.#around.cluster.remove(this.slot);
+  }
+
+  #isSynced(offset: number): boolean {
+    return this.shared.syncedMib * 1024 * 1024 > offset;
+  }
+
+  #disk(path: string): SharedDisk {
+    const disk = this.#around.disks.get(path);
+    assert(disk !== undefined, "a disk of the bench");
+    return disk;
+  }
+
+  #job(name: string, run: () => void, isReady: () => boolean = always): void {
+    this.jobs.push({ name: `${this.slot} ${name}`, run, isReady });
+  }
+
+  #writeHost(): WriteHost {
+    return {
+      node: this.slot,
+      shared: this.shared,
+      leg: (leg) => this.#legs.get(leg) ?? null,
+      isCopied: (offset, length) => [...this.#copies].some((copy) => copy.covers(offset, length)),
+      job: (name, run, isReady) => this.#job(name, run, isReady),
+      send: (event) => this.send(event),
+    };
+  }
+
+  // --- what the machine asks for ----------------------------------------------------------------
+
+  #take(effect: ArrayEffect): void {
+    switch (effect.type) {
+      case "member-io": {
+        const { member, ops, token } = effect;
+        return this.#job(`io ${member}`, () => {
+          const disk = this.#open(member);
+          const error = disk === null ? "the member is closed" : disk.run(this.slot, ops);
+          this.send({ type: "member-io-done", token, error });
+        });
+      }
+      case "copy":
+        return this.#copy(effect);
+      case "open-leg":
+        return this.#openLeg(effect);
+      case "drop-leg":
+        this.#legs.delete(effect.leg);
+        this.told.push(effect);
+        return;
+      case "give-up-member":
+        this.#revoked.add(effect.member);
+        return;
+      case "take-back-member":
+        this.#revoked.delete(effect.member);
+        return;
+      case "close-member":
+        this.#handles.delete(effect.member);
+        return;
+      case "command-done":
+        assert(!this.outcomes.has(effect.id), "a command is answered once");
+        this.outcomes.set(effect.id, effect.outcome);
+        return;
+      case "leg-resolved":
+        this.told.push(effect);
+        for (const write of this.writes) write.onResolved(effect.request, effect.isRecorded);
+        return;
+      case "intent-ready":
+        for (const write of this.writes) write.onIntentReady();
+        return;
+      case "cluster-call":
+        return this.#around.cluster.call(this.slot, effect.id, effect.call);
+      case "cluster-processed":
+        return this.#around.cluster.processed(this.slot, effect.id);
+      case "drain":
+        return this.#drain(effect);
+      case "read-superblocks":
+        return this.#readSuperblocks(effect.token);
+      case "read-slot-bitmaps":
+        return this.#readSlotBitmaps(effect.token, effect.slots);
+      case "find-device":
+        return this.#findDevice(effect);
+      default:
+        this.told.push(effect);
+    }
+  }
+
+  #open(member: number): SharedDisk | null {
+    const path = this.#handles.get(member);
+    return path === undefined || this.#revoked.has(member) ? null : this.#disk(path);
+  }
+
+  #copy({ token, plan }: Extract<ArrayEffect, { type: "copy" }>): void {
+    const copy = new SharedCopy(plan, this.slot, (id) => {
+      const disk = this.machine.isUsable(id) ? this.#open(id) : null;
+      return disk === null ? null : { disk, dataOffset: this.machine.dataOffset(id) };
+    });
+    const isFree = (): boolean => !this.writes.some((write) => write.isUnderWay(copy));
+    this.#job(
+      `copy ${plan.mode} ${plan.from}`,
+      () => {
+        this.#copies.add(copy);
+        copy.readSources();
+        this.#job(`copied ${plan.from}`, () => {
+          const result = copy.writeTargets();
+          this.#copies.delete(copy);
+          this.send({ type: "copy-done", token, result });
+        });
+      },
+      isFree,
+    );
+  }
+
+  #openLeg({ token, leg, member }: Extract<ArrayEffect, { type: "open-leg" }>): void {
+    this.#job(`open leg ${leg}`, () => {
+      const disk = this.#open(member);
+      const error = disk === null || disk.hiddenFrom.has(this.slot) ? "ENOENT" : null;
+      if (disk !== null && error === null)
+        this.#legs.set(leg, { disk, dataOffset: this.machine.dataOffset(member) });
+      this.send({ type: "legs-opened", token, error });
+    });
+  }
+
+  #drain({ token, from, to }: { token: number; from: number; to: number }): void {
+    const isDrained = (): boolean => !this.writes.some((write) => write.isOnDisks(from, to));
+    this.#job("drain", () => this.send({ type: "drained", token }), isDrained);
+  }
+
+  #readSuperblocks(token: number): void {
+    this.#job("read superblocks", () => {
+      const found = [...this.#handles.keys()].flatMap((member) => {
+        const sectors = this.machine.superOffset(member);
+        if (sectors === null) return [];
+        const disk = this.#open(member);
+        return [{ member, superblock: disk === null ? null : superblockOn(disk, this.slot) }];
+      });
+      this.send({ type: "superblocks-read", token, found });
+    });
+  }
+
+  #readSlotBitmaps(token: number, slots: readonly number[]): void {
+    this.#job(`read bitmaps ${slots.join()}`, () => {
+      const areas = slots.flatMap((slot) =>
+        this.machine.slotBitmaps(slot).map(({ member, offset, bytes }) => ({
+          slot,
+          member,
+          area: this.#open(member)?.read(this.slot, offset, bytes) ?? null,
+        })),
+      );
+      this.send({ type: "slot-bitmaps-read", token, areas });
+    });
+  }
+
+  #area(member: number, superblock: Superblock, slot: number): Uint8Array | null {
+    const like = this.machine.slotBitmaps(slot)[0];
+    const disk = this.#open(member);
+    if (like === undefined || disk === null) return null;
+    const first = (superblock.superOffset + superblock.bitmapOffset) * SECTOR;
+    return disk.read(this.slot, first + slot * like.bytes, like.bytes);
+  }
+
+  #findDevice({ token, uuid }: Extract<ArrayEffect, { type: "find-device" }>): void {
+    this.#job("find device", () => {
+      const isIt = (disk: SharedDisk): boolean => {
+        const superblock = superblockOn(disk, this.slot);
+        return superblock !== null && Buffer.from(superblock.deviceUuid).toString("hex") === uuid;
+      };
+      const seen = [...this.#around.disks.values()].filter((d) => !d.hiddenFrom.has(this.slot));
+      const disk = seen.find(isIt);
+      const newcomer = disk === undefined ? null : this.newcomer(disk.path);
+      this.send({ type: "device-found", token, newcomer });
+    });
+  }
+}
+
+/** The superblock on a disk as the node reads it; null when there is none. */
+export const superblockOn = (disk: SharedDisk, node: number): Superblock | null => {
+  const bytes = disk.read(node, SUPER_SECTOR * SECTOR, 4096);
+  const decoded = bytes === null ? null : decodeSuperblock(bytes, SUPER_SECTOR);
+  return decoded?.ok === true ? decoded.value : null;
+};
