@@ -11,7 +11,7 @@ interface Ban {
 }
 
 /** Declarations of what drivers call; they hold no code that could wait. */
-const PORTS = /^src\/cluster\/store\/cluster-store\.ts$/;
+const PORTS = /^src\/cluster\/(store\/cluster-store|node\/cluster-member)\.ts$/;
 
 const CODECS = /(superblock|message|codec|frame|bytes)[^/]*\.ts$/;
 

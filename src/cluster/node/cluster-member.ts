@@ -2,8 +2,9 @@
  * An array's cluster as its array thread sees it: what is needed to join, what comes back, and how
  * to ask. `joinArray` (cluster-driver.ts) makes it. The order of a start:
  *
- *   superblocks are read (uuid, nodes) ─► joinArray: slot ─► superblocks and bitmaps are read AGAIN,
- *   the array machine starts with the slot ─► start(): notices come ─► it resolves: client I/O
+ *   superblocks are read (uuid, nodes) ─► joinArray: slot ─► superblocks and bitmaps are read
+ *   AGAIN, the array machine starts with the slot ─► start(): notices come ─► it resolves: now
+ *   clients may read and write
  */
 import type {
   ClusterAnswer,
@@ -16,7 +17,7 @@ import type { MemberRecord } from "../store/member-records.ts";
 import type { StoreClock } from "../store/store-clock.ts";
 import type { ClusterHappening, ClusterView } from "./cluster-view.ts";
 
-/** How messages travel. The literal choreography is the specification; the product has the channel. */
+/** How messages travel. The literal choreography is the specification. */
 export type Protocol = "channel" | "literal";
 
 /** Calls of the cluster to the array; none of them may throw, or call back before it returns. */

@@ -11,6 +11,8 @@ const TOMBSTONES_MAX = 4096;
 export class KeyView {
   readonly #keys = new Map<string, KeyValue>();
   readonly #deleted = new Map<string, Revision>();
+  /** By prefix: the state of all its keys was told as of this revision. */
+  readonly #told = new Map<string, Revision>();
   #listed: Revision = 0;
   #revision: Revision = 0;
 
@@ -38,7 +40,25 @@ export class KeyView {
     const news = this.change(changes);
     this.#revision = revision;
     this.#listed = revision;
+    this.#told.clear();
     this.#deleted.clear();
+    return news;
+  }
+
+  /**
+   * Takes in what a transaction found at its revision: ALL keys with these prefixes, from the
+   * store's consensus. Returns what was news.
+   */
+  learn(prefixes: readonly string[], { revision, found }: Listing): readonly KeyChange[] {
+    const present = new Set(found.map(({ key }) => key));
+    const isTold = (key: string): boolean => prefixes.some((prefix) => key.startsWith(prefix));
+    const gone = [...this.#keys.keys()].filter((key) => isTold(key) && !present.has(key));
+    const changes: KeyChange[] = gone.map((key) => ({ type: "delete", key, revision }));
+    for (const now of found) changes.push({ type: "put", now });
+    const news = this.change(changes);
+    for (const prefix of prefixes)
+      this.#told.set(prefix, Math.max(revision, this.#told.get(prefix) ?? 0));
+    this.#revision = Math.max(this.#revision, revision);
     return news;
   }
 
@@ -46,7 +66,7 @@ export class KeyView {
     const key = keyOf(change);
     const revision = revisionOf(change);
     const seen = this.#keys.get(key)?.modRevision ?? this.#deleted.get(key) ?? 0;
-    if (revision <= Math.max(seen, this.#listed)) return false;
+    if (revision <= Math.max(seen, this.#toldAt(key))) return false;
     this.#revision = Math.max(this.#revision, revision);
     if (change.type === "put") {
       this.#deleted.delete(key);
@@ -59,5 +79,13 @@ export class KeyView {
       this.#deleted.delete(oldest);
     }
     return this.#keys.delete(key);
+  }
+
+  /** Nothing up to this revision is news about the key. */
+  #toldAt(key: string): Revision {
+    let at = this.#listed;
+    for (const [prefix, revision] of this.#told)
+      if (key.startsWith(prefix)) at = Math.max(at, revision);
+    return at;
   }
 }

@@ -1,11 +1,12 @@
 /**
- * A board's session in a cluster store: joins with a lease in the lowest free slot, keeps the
- * lease, and confirms the session every second. A confirmation that is committed is the permission
+ * A board's session in a cluster store, which join-driver.ts begins: keeps the lease, and confirms
+ * the session every second. A confirmation that is committed is the permission
  * for I/O, counted from when it was SENT; that the lease is kept alive permits nothing.
  */
-import { assert } from "../../common/assert.ts";
 import { CodedError } from "../../common/errors.ts";
-import { SLOTS_MAX } from "../dlm/slot-table.ts";
+import { isSameOwner, type LockOwner } from "../dlm/lock-resource.ts";
+import { LVB_BYTES } from "../dlm/lvb-text.ts";
+import { decodeResource } from "../dlm/resource-codec.ts";
 import type {
   ClusterStore,
   KeyChange,
@@ -19,13 +20,12 @@ import {
   beginRecoveryTxn,
   confirmTxn,
   deadTxn,
+  endPassTxn,
   freeSlotTxn,
-  joinTxn,
   leaveTxn,
+  leftoversTxn,
   listedLocks,
-  readJoin,
 } from "./member-txns.ts";
-import { RACE_MS_MAX, retryDelay } from "./retry-delay.ts";
 import type { StoreClock } from "./store-clock.ts";
 import type { Session, StoreKeys } from "./store-keys.ts";
 import type { ViewDriver } from "./view-driver.ts";
@@ -34,8 +34,6 @@ import type { ViewDriver } from "./view-driver.ts";
 export const LEASE_MS = 10_000;
 /** One lost confirmation does no harm: 6 s have room for several. */
 export const CONFIRM_MS = 1000;
-/** Attempts to join: each lost race means that another board got a slot. */
-const JOIN_ATTEMPTS_MAX = 256;
 
 export interface SessionListener {
   /** Monotonic milliseconds at which the confirmation was sent, and its revision. */
@@ -53,75 +51,10 @@ export interface SessionOptions {
   /** A number in [0, 1), another one each time. */
   readonly random: () => number;
   readonly member: MemberRecord;
-  /** Slots that there are: as many as the array has bitmaps. */
-  readonly slots: number;
   readonly listener: SessionListener;
   readonly leaseMs?: number;
   readonly confirmMs?: number;
 }
-
-const pause = (clock: StoreClock, ms: number): Promise<void> =>
-  new Promise((resolve) => void clock.after(ms, resolve));
-
-/** Errors: CLUSTER_NO_SLOT when all are taken, and those of the store. */
-export const joinCluster = async (options: SessionOptions): Promise<MemberSession> => {
-  const { store, keys, clock, random, member, slots } = options;
-  assert(slots >= 1 && slots <= SLOTS_MAX, `${slots} slots`);
-  const { id: lease } = await store.leaseGrant(options.leaseMs ?? LEASE_MS);
-  // An attempt whose outcome is unknown may still be done: no other slot before that is settled.
-  let free: FreeSlot | null = null;
-  for (let attempt = 1; attempt <= JOIN_ATTEMPTS_MAX; attempt += 1) {
-    free ??= lowestFree(keys, (await store.list(keys.prefix)).found, slots, member);
-    if (free === null) break;
-    const outcome = await store.txn(joinTxn(keys, free.slot, free.revision, member, lease));
-    const epoch =
-      outcome.type === "committed"
-        ? outcome.revision
-        : outcome.type === "refused"
-          ? readJoin(outcome.results, member)
-          : null;
-    if (epoch !== null) return new MemberSession(options, { slot: free.slot, epoch }, lease);
-    if (outcome.type === "refused") free = null;
-    await pause(clock, retryDelay(attempt, RACE_MS_MAX, random()));
-  }
-  await store.leaseRevoke(lease);
-  throw new CodedError("CLUSTER_NO_SLOT", `all ${slots} slots of the cluster are taken`, {
-    remedy: "wait until the slot of a failed board is recovered, or raise the array's nodes",
-    details: { slots },
-  });
-};
-
-interface FreeSlot {
-  readonly slot: number;
-  readonly revision: number;
-}
-
-/** The lowest slot that is free, or that an earlier attempt of this member already has. */
-const lowestFree = (
-  keys: StoreKeys,
-  found: readonly KeyValue[],
-  slots: number,
-  member: MemberRecord,
-): FreeSlot | null => {
-  const byKey = new Map(found.map((one) => [one.key, one]));
-  for (let slot = 1; slot <= slots; slot += 1) {
-    const state = byKey.get(keys.slot(slot));
-    const holder = byKey.get(keys.member(slot));
-    const isOwn = holder?.value.includes(JSON.stringify(member.life)) === true;
-    const isFree = holder === undefined && isFreeSlot(state?.value ?? null);
-    if (isOwn || isFree) return { slot, revision: state?.modRevision ?? 0 };
-  }
-  return null;
-};
-
-/** A slot that holds something else is nobody's to take. */
-const isFreeSlot = (value: string | null): boolean => {
-  try {
-    return decodeSlot(value).type === "free";
-  } catch {
-    return false;
-  }
-};
 
 export class MemberSession {
   readonly session: Session;
@@ -146,22 +79,24 @@ export class MemberSession {
     return this.#isOver;
   }
 
-  /** Sends a confirmation now. */
-  async confirm(): Promise<void> {
+  /** Sends a confirmation now; its revision, or null when it is not known to be committed. */
+  async confirm(): Promise<number | null> {
     const { store, keys, clock, listener } = this.#options;
     const sentAt = clock.now();
     this.#count += 1;
     try {
       const outcome = await store.txn(confirmTxn(keys, this.session, this.#count, this.lease));
-      if (this.#isOver) return;
+      if (this.#isOver) return null;
       if (outcome.type === "committed") {
         this.#options.view.expect(outcome.revision);
         listener.confirmed(sentAt, outcome.revision);
+        return outcome.revision;
       }
       if (outcome.type === "refused") this.expel();
     } catch (error) {
       if (isCode(error, "CLUSTER_STORE_LEASE_GONE")) this.expel();
     }
+    return null;
   }
 
   /** The member key is gone, as somebody noticed. */
@@ -184,7 +119,8 @@ export class MemberSession {
 
   /**
    * ONLY once fencing of the session is proven. Its slot is dead and waits for recovery; resolves
-   * with the names of the resources that have to be purged of it, null if it is not gone.
+   * with the names of the resources that have to be purged of it, null if it is not gone. Tells
+   * them again when it was dead already.
    */
   async declareDead(gone: Session): Promise<readonly string[] | null> {
     const { keys } = this.#options;
@@ -197,7 +133,23 @@ export class MemberSession {
       const isDone = state.type === "dead" || state.type === "recovering";
       if (!isDone || state.epoch !== gone.epoch) return null;
     }
-    return listedLocks(outcome.results).flatMap(({ key }) => keys.resourceIn(key) ?? []);
+    return heldBy(keys, listedLocks(outcome.results), (lock) => isSameOwner(lock, gone));
+  }
+
+  /** Locks of earlier sessions in this slot, which nobody else can purge any more. */
+  async leftovers(): Promise<readonly { readonly resource: string; readonly owner: Session }[]> {
+    const { slot, epoch } = this.session;
+    const outcome = await this.#txn(leftoversTxn(this.#options.keys, this.session));
+    if (outcome.type === "unknown") throw outcome.error;
+    const found = listedLocks(outcome.results);
+    const owners = found.flatMap(({ value }) => ownersIn(value));
+    const epochs = new Set(owners.flatMap((one) => (one.slot === slot ? [one.epoch] : [])));
+    epochs.delete(epoch);
+    return [...epochs].flatMap((old) =>
+      heldBy(this.#options.keys, found, (lock) => lock.slot === slot && lock.epoch === old).map(
+        (resource) => ({ resource, owner: { slot, epoch: old } }),
+      ),
+    );
   }
 
   /** Begins to recover a dead slot, or goes on for a recoverer that died; false: others do. */
@@ -211,10 +163,19 @@ export class MemberSession {
     return (await this.#txn(txn)).type === "committed";
   }
 
-  /** The bitmap of the slot is recovered: it may be taken. */
+  /** The bitmap of the slot is recovered: it may be taken. False: it was not mine to free. */
   async freeSlot(slot: number, epoch: number): Promise<boolean> {
     const txn = freeSlotTxn(this.#options.keys, this.session, slot, epoch);
-    return (await this.#txn(txn)).type === "committed";
+    const outcome = await this.#txn(txn);
+    if (outcome.type === "unknown") throw outcome.error;
+    return outcome.type === "committed";
+  }
+
+  /** The resync pass is over that was owed at this revision. False: another one is owed by now. */
+  async endPass(passRevision: number): Promise<boolean> {
+    const outcome = await this.#txn(endPassTxn(this.#options.keys, this.session, passRevision));
+    if (outcome.type === "unknown") throw outcome.error;
+    return outcome.type === "committed";
   }
 
   /** Confirms and keeps the lease no more, as a board that died. */
@@ -257,6 +218,25 @@ export class MemberSession {
     });
   }
 }
+
+/** Whose locks a stored resource has; nobody's in one that cannot be read: calls on it wait. */
+const ownersIn = (text: string): readonly LockOwner[] => {
+  try {
+    const { granted, converting, waiting } = decodeResource(text, LVB_BYTES);
+    return [...granted, ...converting, ...waiting];
+  } catch {
+    return [];
+  }
+};
+
+const heldBy = (
+  keys: StoreKeys,
+  found: readonly KeyValue[],
+  isTheirs: (owner: LockOwner) => boolean,
+): readonly string[] =>
+  found
+    .filter(({ value }) => ownersIn(value).some(isTheirs))
+    .flatMap(({ key }) => keys.resourceIn(key) ?? []);
 
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof CodedError && error.code === code;

@@ -5,6 +5,9 @@
  *                   │                                        │
  *                   └──────────── leave clean ──► free       └── its recoverer died: begin again
  *
+ * Who joins, and who has recovered a slot, owes a resync pass: the key pass/SLOT says so from the
+ * very transaction on, and goes when the pass is over.
+ *
  * Each is right to repeat when its outcome is unknown: done twice it is refused, and the refusal
  * tells how things are.
  */
@@ -33,8 +36,15 @@ const putSlot = (keys: StoreKeys, slot: number, state: SlotState): StoreOp => ({
   lease: null,
 });
 
+const putPass = (keys: StoreKeys, slot: number): StoreOp => ({
+  type: "put",
+  key: keys.pass(slot),
+  value: "",
+  lease: null,
+});
+
 /**
- * Takes a slot that was free at `slotRevision`, the mod revision of its key. The epoch is the
+ * Takes a slot that nobody had at `slotRevision`, the mod revision of its key. The epoch is the
  * revision of this transaction. Refused: `readJoin` tells who has the slot.
  */
 export const joinTxn = (
@@ -52,6 +62,7 @@ export const joinTxn = (
     { type: "put", key: keys.member(slot), value: encodeMember(member), lease },
     { type: "put", key: keys.heartbeat(slot), value: "0", lease },
     putSlot(keys, slot, { type: "live" }),
+    putPass(keys, slot),
   ],
   failure: [{ type: "get", key: keys.member(slot) }],
 });
@@ -76,19 +87,16 @@ export const confirmTxn = (
 });
 
 /** Leaves: with a clean bitmap the slot is free at once, else it is to be recovered. */
-export const leaveTxn = (keys: StoreKeys, session: Session, isClean: boolean): Txn => ({
-  compares: [keys.guard(session)],
-  success: [
-    { type: "delete", key: keys.member(session.slot) },
-    { type: "delete", key: keys.heartbeat(session.slot) },
-    putSlot(
-      keys,
-      session.slot,
-      isClean ? { type: "free" } : { type: "dead", epoch: session.epoch },
-    ),
-  ],
-  failure: [],
-});
+export const leaveTxn = (keys: StoreKeys, session: Session, isClean: boolean): Txn => {
+  const { slot, epoch } = session;
+  const success: StoreOp[] = [
+    { type: "delete", key: keys.member(slot) },
+    { type: "delete", key: keys.heartbeat(slot) },
+    putSlot(keys, slot, isClean ? { type: "free" } : { type: "dead", epoch }),
+  ];
+  if (isClean) success.push({ type: "delete", key: keys.pass(slot) });
+  return { compares: [keys.guard(session)], success, failure: [] };
+};
 
 /**
  * Declares a vanished session dead, ONLY once fencing is proven, and lists the lock resources as
@@ -109,6 +117,13 @@ export const deadTxn = (keys: StoreKeys, me: Session, gone: Session): Txn => ({
     { type: "get", key: keys.slot(gone.slot) },
     { type: "list", prefix: keys.locks },
   ],
+});
+
+/** Lists the lock resources, as no read alone may be trusted to. */
+export const leftoversTxn = (keys: StoreKeys, me: Session): Txn => ({
+  compares: [keys.guard(me)],
+  success: [putPass(keys, me.slot), { type: "list", prefix: keys.locks }],
+  failure: [],
 });
 
 /** The keys in the list of `deadTxn`, of either branch. */
@@ -140,7 +155,10 @@ export const beginRecoveryTxn = (
   };
 };
 
-/** The bitmap of the slot is recovered by me: it may be taken. */
+/**
+ * The bits of the slot are in my bitmap: the slot may be taken, and I owe a pass over them, as well
+ * as the one that its node may have owed.
+ */
 export const freeSlotTxn = (keys: StoreKeys, me: Session, slot: number, epoch: number): Txn => ({
   compares: [
     keys.guard(me),
@@ -155,6 +173,17 @@ export const freeSlotTxn = (keys: StoreKeys, me: Session, slot: number, epoch: n
       }),
     },
   ],
-  success: [putSlot(keys, slot, { type: "free" })],
+  success: [
+    putSlot(keys, slot, { type: "free" }),
+    { type: "delete", key: keys.pass(slot) },
+    putPass(keys, me.slot),
+  ],
   failure: [{ type: "get", key: keys.slot(slot) }],
+});
+
+/** The pass that was owed at `passRevision` is over. Refused: another one is owed by now. */
+export const endPassTxn = (keys: StoreKeys, me: Session, passRevision: Revision): Txn => ({
+  compares: [keys.guard(me), numberIs("mod-revision", keys.pass(me.slot), passRevision)],
+  success: [{ type: "delete", key: keys.pass(me.slot) }],
+  failure: [],
 });

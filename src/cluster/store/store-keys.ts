@@ -7,8 +7,9 @@
  * | hb/SLOT          | number of confirmations                 | its own    |
  * | slot/SLOT        | free, live, dead, recovering            | none       |
  * | lk/RESOURCE      | a lock resource (dlm/resource-codec.ts) | none       |
+ * | pass/SLOT        | its node owes a resync pass             | none       |
  * | ch               | the message channel                     | none       |
- * | ack/SLOT         | what the slot has acknowledged          | its own    |
+ * | ack/SLOT         | what the slot has acknowledged          | none       |
  * | fd/EXPORTER/SLOT | highest epoch refused and drained       | exporter's |
  * | cfg              | timings, versions                       | none       |
  *
@@ -48,6 +49,11 @@ export class StoreKeys {
     return `${this.prefix}lk/`;
   }
 
+  /** While there is one, copies may differ anywhere and nobody balances reads. */
+  get passes(): string {
+    return `${this.prefix}pass/`;
+  }
+
   get acks(): string {
     return `${this.prefix}ack/`;
   }
@@ -72,6 +78,10 @@ export class StoreKeys {
     return `${this.slots}${slot}`;
   }
 
+  pass(slot: number): string {
+    return `${this.passes}${slot}`;
+  }
+
   ack(slot: number): string {
     return `${this.acks}${slot}`;
   }
@@ -87,7 +97,7 @@ export class StoreKeys {
 
   /** The slot in a key `m/SLOT`, `slot/SLOT` …, or null for a key that nobody of us wrote. */
   slotIn(key: string): number | null {
-    const match = /^(?:m|hb|slot|ack)\/([1-9]\d{0,2})$/.exec(key.slice(this.prefix.length));
+    const match = /^(?:m|hb|slot|pass|ack)\/([1-9]\d{0,2})$/.exec(key.slice(this.prefix.length));
     return match === null ? null : Number(match[1]);
   }
 

@@ -3,7 +3,14 @@
  * watch ends, when it is silent about a write that we know of, and every half minute. Whoever acts
  * on the view acts on hints; decisions are guarded transactions.
  */
-import type { ClusterStore, KeyChange, Revision, StoreWatch, WatchHint } from "./cluster-store.ts";
+import type {
+  ClusterStore,
+  KeyChange,
+  Listing,
+  Revision,
+  StoreWatch,
+  WatchHint,
+} from "./cluster-store.ts";
 import { KeyView } from "./key-view.ts";
 import { retryDelay } from "./retry-delay.ts";
 import type { StoreClock } from "./store-clock.ts";
@@ -23,8 +30,14 @@ export interface ViewOptions {
   readonly random: () => number;
 }
 
+/**
+ * Where news come from: the watch, in the order of revisions; a listing, so that changes before it
+ * may have been missed; or the answer to one of our transactions, ahead of the watch.
+ */
+export type NewsSource = "watch" | "listing" | "answer";
+
 /** What was news, after the view has taken it in. Must not throw. */
-export type ViewListener = (changes: readonly KeyChange[]) => void;
+export type ViewListener = (changes: readonly KeyChange[], source: NewsSource) => void;
 
 export class ViewDriver {
   readonly view = new KeyView();
@@ -69,6 +82,11 @@ export class ViewDriver {
     });
   }
 
+  /** As KeyView.learn: what one of our transactions found. */
+  learn(prefixes: readonly string[], listing: Listing): void {
+    if (!this.#isClosed) this.#tell(this.view.learn(prefixes, listing), "answer");
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#watch?.close();
@@ -97,7 +115,7 @@ export class ViewDriver {
         const news = this.view.list(listing);
         this.#listAfter(RELIST_MS);
         if (this.#watch === null) this.#open(listing.revision);
-        this.#tell(news);
+        this.#tell(news, "listing");
         this.#first.resolve();
       },
       () => {
@@ -132,12 +150,12 @@ export class ViewDriver {
       this.#watched = Math.max(this.#watched, revision);
     }
     const news = this.view.change(hint.changes);
-    this.#tell(news);
+    this.#tell(news, "watch");
   }
 
-  #tell(news: readonly KeyChange[]): void {
+  #tell(news: readonly KeyChange[], source: NewsSource): void {
     if (news.length === 0) return;
-    for (const listener of [...this.#listeners]) listener(news);
+    for (const listener of [...this.#listeners]) listener(news, source);
   }
 
   #listSoon(): void {

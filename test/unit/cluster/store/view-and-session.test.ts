@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { EmbeddedStore } from "../../../../src/cluster/store/embedded-store-driver.ts";
-import { joinCluster } from "../../../../src/cluster/store/member-session-driver.ts";
+import { joinCluster } from "../../../../src/cluster/store/join-driver.ts";
 import { MemoryStore } from "../../../../src/cluster/store/memory-store.ts";
 import { StoreKeys } from "../../../../src/cluster/store/store-keys.ts";
 import { ECHO_MS, RELIST_MS, ViewDriver } from "../../../../src/cluster/store/view-driver.ts";

@@ -1,0 +1,139 @@
+/** Runs the message channel (md/channel-exchange.ts) over a cluster store. */
+import { assert } from "../../common/assert.ts";
+import type { CodedError } from "../../common/errors.ts";
+import type { LockOwner } from "../dlm/lock-resource.ts";
+import { stepChannel } from "../md/channel-exchange.ts";
+import {
+  type ChannelEvent,
+  type ChannelState,
+  newChannelState,
+  type TxnEffect,
+} from "../md/channel-state.ts";
+import { type ChannelView, readChannelView } from "../md/channel-view.ts";
+import type { ExchangeCall, ExchangeEffect } from "../md/message-exchange.ts";
+import type { ClusterStore, OpResult, StoreOp, TxnOutcome } from "../store/cluster-store.ts";
+import type { Session, StoreKeys } from "../store/store-keys.ts";
+import type { ViewDriver } from "../store/view-driver.ts";
+
+export interface ChannelOptions {
+  readonly store: ClusterStore;
+  readonly view: ViewDriver;
+  readonly keys: StoreKeys;
+  readonly session: Session;
+  /** Who is removed and may still write, as the view stands now. */
+  readonly unfenced: () => readonly LockOwner[];
+  /**
+   * The revision of a guarded write that was committed from now on, as soon as there is one; null
+   * when the session is over.
+   */
+  readonly committed: () => Promise<number | null>;
+  /** Must not call back before it returns. */
+  readonly tell: (effect: ExchangeEffect) => void;
+  readonly damaged: (error: CodedError) => void;
+}
+
+export class ChannelDriver {
+  readonly #options: ChannelOptions;
+  #state: ChannelState;
+  readonly #events: ChannelEvent[] = [];
+  #isStepping = false;
+  #isClosed = false;
+  #view: ChannelView | null = null;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+    this.#state = newChannelState(options.session, options.keys.prefix);
+  }
+
+  /** What was seen last; for people. */
+  get view(): ChannelView | null {
+    return this.#view;
+  }
+
+  call(call: ExchangeCall): void {
+    this.#feed(call);
+  }
+
+  /** The keys have changed, or who is fenced. */
+  look(): void {
+    const { keys, view, unfenced, damaged } = this.#options;
+    try {
+      const { revision } = view.view;
+      const found = [...view.view.keys.values()];
+      this.#view = readChannelView(keys.prefix, revision, found, unfenced());
+    } catch (error) {
+      // Nobody acts on what cannot be read: messages wait until somebody has repaired it.
+      damaged(error as CodedError);
+      return;
+    }
+    this.#feed({ type: "view", view: this.#view });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** One event at a time, to its end: what an effect causes comes after the others. */
+  #feed(event: ChannelEvent): void {
+    if (this.#isClosed) return;
+    this.#events.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      const { state, effects } = stepChannel(this.#state, next);
+      this.#state = state;
+      for (const effect of effects)
+        if (effect.type === "txn") void this.#carryOut(effect);
+        else this.#options.tell(effect);
+    }
+    this.#isStepping = false;
+  }
+
+  async #carryOut({ compares, puts }: TxnEffect): Promise<void> {
+    const { store, keys } = this.#options;
+    const [put] = puts;
+    assert(put !== undefined, "a transaction of the channel writes");
+    // Who sends has to know all members, and all that they have said, from the store's consensus.
+    const isWhole = put.key === keys.channel || compares.some(({ key }) => key === keys.channel);
+    const reads = isWhole ? this.#reads() : [];
+    let revision: number | null = null;
+    try {
+      const txn = { compares, success: [put, ...reads], failure: reads };
+      const outcome = await store.txn(txn);
+      revision = outcome.type === "unknown" ? null : outcome.revision;
+      if (isWhole) this.#learn(outcome);
+    } catch {
+      // Not sent, or refused by all: the same as one that nobody answered.
+    }
+    // Done or not, a view of after this one tells.
+    revision ??= await this.#options.committed();
+    if (this.#isClosed || revision === null) return;
+    this.#options.view.expect(revision);
+    this.#feed({ type: "txn-over", revision });
+    this.look();
+  }
+
+  /** The channel, its members, what they have acknowledged, and who of the removed is dead. */
+  get #prefixes(): readonly string[] {
+    const { keys } = this.#options;
+    return [keys.members, keys.acks, keys.slots];
+  }
+
+  #reads(): readonly StoreOp[] {
+    const { keys } = this.#options;
+    const lists = this.#prefixes.map((prefix): StoreOp => ({ type: "list", prefix }));
+    return [{ type: "get", key: keys.channel }, ...lists];
+  }
+
+  #learn(outcome: TxnOutcome): void {
+    if (outcome.type === "unknown" || this.#isClosed) return;
+    const found = outcome.results.flatMap(foundIn);
+    const { revision } = outcome;
+    this.#options.view.learn([...this.#prefixes, this.#options.keys.channel], { revision, found });
+  }
+}
+
+const foundIn = (result: OpResult) => {
+  if (result.type === "list") return result.found;
+  return result.type === "get" && result.found !== null ? [result.found] : [];
+};

@@ -1,0 +1,415 @@
+/**
+ * Joins an array's cluster over any cluster store, and carries out what the node's machine
+ * (cluster-node.ts) decides. Everything that waits or talks is here; clock and randomness are
+ * given.
+ */
+import { assertNever } from "../../common/assert.ts";
+import { CodedError } from "../../common/errors.ts";
+import type { ClusterCall } from "../../raid/cluster-port.ts";
+import { DLM_LKF_CANCEL } from "../dlm/lock-flags.ts";
+import { MODE_NAMES } from "../dlm/lock-mode.ts";
+import type { LockNotification } from "../dlm/lock-operation.ts";
+import type { LockOwner } from "../dlm/lock-resource.ts";
+import { toBitmapSlot } from "../dlm/slot-table.ts";
+import type { ExchangeEffect } from "../md/message-exchange.ts";
+import type { KeyChange } from "../store/cluster-store.ts";
+import { joinCluster } from "../store/join-driver.ts";
+import { LockClient } from "../store/lock-client-driver.ts";
+import type { MemberSession } from "../store/member-session-driver.ts";
+import { fenceTime, PERMIT_MS } from "../store/permission.ts";
+import { retryDelay } from "../store/retry-delay.ts";
+import { keyOf } from "../store/revisioned-map.ts";
+import { StoreKeys } from "../store/store-keys.ts";
+import { type NewsSource, ViewDriver } from "../store/view-driver.ts";
+import { ChannelDriver } from "./channel-driver.ts";
+import type { ClusterOptions, JoinedCluster } from "./cluster-member.ts";
+import { ClusterNode } from "./cluster-node.ts";
+import { snapshot } from "./cluster-snapshot.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import { FenceWatch } from "./fence-watch.ts";
+import { isExchangeLock, LiteralDriver } from "./literal-driver.ts";
+import { readMembership } from "./membership.ts";
+import type { NodeEffect, NodeEvent } from "./node-events.ts";
+import { Trace } from "./trace.ts";
+
+/** How long a start waits for a slot that is being recovered. Choice: fencing takes 7 to 17 s. */
+const PATIENCE_MS = 60_000;
+/** Longest pause while the store does not answer. */
+const AWAY_MS_MAX = 1000;
+
+/**
+ * Errors: CLUSTER_NO_SLOT when the array has no bitmap for one more node, CLUSTER_EXPELLED when the
+ * others have gone on without this node before it took part, and those of the store.
+ */
+export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster> => {
+  const { store, prefix, clock, random, member, nodes } = options;
+  const permitMs = options.permitMs ?? PERMIT_MS;
+  const keys = new StoreKeys(prefix);
+  const view = new ViewDriver({ store, prefix, clock, random });
+  const fences = new FenceWatch(keys, fenceTime(permitMs), clock.now());
+  const watched = view.subscribe((changes, source) => fences.see(changes, source, clock.now()));
+  let driver: ClusterDriver | null = null;
+  let isExpelled = false;
+  try {
+    await view.start();
+    const session = await joinCluster({
+      ...options,
+      view,
+      keys,
+      slots: nodes,
+      member,
+      permitMs,
+      patienceMs: options.patienceMs ?? PATIENCE_MS,
+      listener: {
+        confirmed: (sentAt) => options.listener.gate(sentAt + permitMs),
+        expelled: () => {
+          isExpelled = true;
+          driver?.lose("the others have removed this node");
+        },
+      },
+    });
+    driver = new ClusterDriver(options, { keys, view, fences, session });
+    if (isExpelled) driver.lose("the others have removed this node");
+    await driver.join();
+    return driver;
+  } catch (error) {
+    driver?.stop();
+    watched();
+    view.close();
+    throw error;
+  }
+};
+
+interface Parts {
+  readonly keys: StoreKeys;
+  readonly view: ViewDriver;
+  readonly fences: FenceWatch;
+  readonly session: MemberSession;
+}
+
+class ClusterDriver implements JoinedCluster {
+  readonly slot: number;
+  readonly #options: ClusterOptions;
+  readonly #parts: Parts;
+  readonly #node: ClusterNode;
+  readonly #trace = new Trace();
+  readonly #locks: LockClient;
+  readonly #exchange: ChannelDriver | LiteralDriver;
+  readonly #unsubscribe: () => void;
+  readonly #joined = Promise.withResolvers<void>();
+  readonly #entered = Promise.withResolvers<void>();
+  readonly #events: NodeEvent[] = [];
+  readonly #timers = new Set<() => void>();
+  #isStepping = false;
+  #isOver = false;
+  #cancelTick: (() => void) | null = null;
+  /** Of the message in flight: its number and when it was first seen. */
+  #inFlight = { seq: 0, since: 0 };
+
+  constructor(options: ClusterOptions, parts: Parts) {
+    const { store, clock, random, nodes, protocol = "channel" } = options;
+    const { keys, view, session } = parts;
+    this.#options = options;
+    this.#parts = parts;
+    const me = session.session;
+    this.slot = toBitmapSlot(me.slot);
+    const isLiteral = protocol === "literal";
+    this.#node = new ClusterNode({ me, nodes, isLiteral, trace: this.#trace });
+    this.#locks = new LockClient({
+      store,
+      view,
+      keys,
+      session: me,
+      clock,
+      random,
+      listener: {
+        notify: (resource, notification) => this.#notify(resource, notification),
+        expelled: () => this.lose("the others have removed this node"),
+        damaged: (resource, error) => this.#damaged(`lk/${resource}`, error),
+      },
+    });
+    const tell = (effect: ExchangeEffect): void => this.#feed({ type: "exchange", effect });
+    this.#exchange = isLiteral
+      ? new LiteralDriver({
+          locks: this.#locks,
+          session: me,
+          tell,
+          broken: (why) => this.lose(why),
+        })
+      : new ChannelDriver({
+          store,
+          view,
+          keys,
+          session: me,
+          unfenced: () => this.#unfenced(),
+          committed: () => this.#insist(() => session.confirm()),
+          tell,
+          damaged: (error) => this.#damaged("ch", error),
+        });
+    this.#unsubscribe = view.subscribe((changes, source) => this.#see(changes, source));
+  }
+
+  /** Errors: CLUSTER_EXPELLED. */
+  async join(): Promise<void> {
+    await this.#purgeLeftovers();
+    this.#lookAtMembers();
+    this.#lookAtMessages();
+    if (this.#exchange instanceof LiteralDriver) this.#exchange.begin();
+    await this.#joined.promise;
+  }
+
+  start(): Promise<void> {
+    this.#feed({ type: "start" });
+    return this.#entered.promise;
+  }
+
+  call(id: number, call: ClusterCall): void {
+    this.#feed({ type: "call", id, call });
+  }
+
+  processed(id: number): void {
+    this.#feed({ type: "processed", id });
+  }
+
+  view(): ClusterView {
+    const { keys, view, fences } = this.#parts;
+    const channel = this.#exchange instanceof ChannelDriver ? this.#exchange.view : null;
+    return snapshot({
+      node: this.#node,
+      keys,
+      found: view.view.keys,
+      channel,
+      messageSince: this.#inFlight.since,
+      fencedAt: (slot) => fences.dueAt(slot),
+      now: this.#options.clock.now(),
+      trace: this.#trace,
+    });
+  }
+
+  /** The node is out, as somebody noticed. */
+  lose(reason: string): void {
+    this.#feed({ type: "lost", reason });
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#cancelTick?.();
+    for (const cancel of this.#timers) cancel();
+    this.#unsubscribe();
+    this.#parts.session.stop();
+    this.#exchange.close();
+    this.#locks.close();
+    this.#parts.view.close();
+    this.#joined.reject(expelled());
+    this.#joined.promise.catch(() => {});
+    this.#entered.resolve();
+  }
+
+  /** One event at a time, to its end: what an effect causes comes after the others. */
+  #feed(event: NodeEvent): void {
+    if (this.#isOver && event.type !== "call") return;
+    this.#events.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    const { clock } = this.#options;
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift())
+      for (const effect of this.#node.step(next, clock.now())) this.#carryOut(effect);
+    this.#isStepping = false;
+    if (!this.#isOver) this.#armTick();
+  }
+
+  #carryOut(effect: NodeEffect): void {
+    const { listener } = this.#options;
+    switch (effect.type) {
+      case "exchange":
+        return this.#exchange.call(effect.call);
+      case "lock":
+      case "unlock":
+        return this.#lock(effect);
+      case "joined":
+        return this.#joined.resolve();
+      case "entered":
+        return this.#entered.resolve();
+      case "answer":
+        return listener.answer(effect.id, effect.answer);
+      case "notice":
+        return listener.notice(effect.id, effect.notice);
+      case "state":
+        listener.state(effect.state);
+        return effect.state.type === "expelled" ? this.stop() : undefined;
+      case "happened":
+        return listener.happened(effect.happening);
+      default:
+        return void this.#work(effect);
+    }
+  }
+
+  /** What takes transactions of its own; it ends when the session does. */
+  async #work(
+    effect: Extract<
+      NodeEffect,
+      { type: "declare-dead" | "begin-recovery" | "free-slot" | "end-pass" | "leave-session" }
+    >,
+  ): Promise<void> {
+    const { session } = this.#parts;
+    switch (effect.type) {
+      case "declare-dead":
+        await this.#declare(effect);
+        return this.#feed({ type: "declared", slot: effect.slot, epoch: effect.epoch });
+      case "begin-recovery": {
+        const { slot } = effect;
+        const isMine = await this.#insist(() => session.beginRecovery(slot));
+        // Whoever declared it dead may have died before it had purged its locks.
+        if (isMine === true) await this.#declare(effect);
+        return this.#feed({ type: "recovery-begun", slot, isMine: isMine === true });
+      }
+      case "free-slot": {
+        const { slot, epoch } = effect;
+        await this.#insist(() => session.freeSlot(slot, epoch));
+        return this.#feed({ type: "slot-freed", slot });
+      }
+      case "end-pass":
+        await this.#insist(() => session.endPass(effect.revision));
+        return this.#feed({ type: "pass-ended" });
+      case "leave-session":
+        // Unknown or not done: the lease ends, and the others take this node for dead.
+        await session.leave(effect.isClean).catch(() => {});
+        this.#feed({ type: "session-left" });
+        return this.stop();
+      default:
+        return assertNever(effect, "effect");
+    }
+  }
+
+  /** The slot is dead, and nothing in the lock manager is its session's any more. */
+  async #declare(gone: LockOwner): Promise<void> {
+    const { session } = this.#parts;
+    const names = await this.#insist(async () => (await session.declareDead(gone)) ?? []);
+    for (const name of names ?? []) await this.#locks.purge(name, [gone]);
+  }
+
+  async #purgeLeftovers(): Promise<void> {
+    const { session } = this.#parts;
+    const leftovers = await this.#insist(() => session.leftovers());
+    for (const { resource, owner } of leftovers ?? []) await this.#locks.purge(resource, [owner]);
+  }
+
+  /** Until it is done: the store may be away for a while. Null: the session is over. */
+  async #insist<T>(attempt: () => Promise<T | null>): Promise<T | null> {
+    for (let count = 1; !this.#isOver; count += 1) {
+      try {
+        const result = await attempt();
+        if (result !== null) return result;
+      } catch {
+        // Unknown, or not done: each of these transactions is right to repeat.
+      }
+      await this.#pause(retryDelay(count, AWAY_MS_MAX, this.#options.random()));
+    }
+    return null;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(ms, () => {
+        this.#timers.delete(end);
+        resolve();
+      });
+      const end = (): void => {
+        cancel();
+        resolve();
+      };
+      this.#timers.add(end);
+      if (this.#isOver) end();
+    });
+  }
+
+  #lock(effect: Extract<NodeEffect, { type: "lock" | "unlock" }>): void {
+    const { resource, flags } = effect;
+    if (effect.type === "lock") {
+      const { mode, lvb } = effect;
+      this.#note("lock", `${resource} ${MODE_NAMES[mode]}`);
+      const call = { type: "lock", id: 1, mode, flags, lvb, hasBast: false } as const;
+      this.#locks.call(resource, call, (result) => {
+        if (result.type === "refused") this.lose(`the lock ${resource} was refused: ${result.why}`);
+      });
+      return;
+    }
+    this.#locks.call(resource, { type: "unlock", id: 1, flags, lvb: null }, (result) => {
+      const isGone = result.type === "refused" && (flags & DLM_LKF_CANCEL) === 0;
+      if (isGone) this.#feed({ type: "ast", resource, status: "EUNLOCK", lvb: null });
+    });
+  }
+
+  #notify(resource: string, notification: LockNotification): void {
+    const { type } = notification;
+    if (this.#exchange instanceof LiteralDriver && isExchangeLock(resource)) {
+      const what = type === "ast" ? notification.status : MODE_NAMES[notification.mode];
+      this.#note(type, `${resource} ${what}`);
+      this.#exchange.notify(resource, notification);
+    } else if (type === "ast") {
+      const { status, lvb } = notification;
+      this.#feed({ type: "ast", resource, status, lvb });
+    }
+  }
+
+  #see(changes: readonly KeyChange[], source: NewsSource): void {
+    const { keys } = this.#parts;
+    const isAbout = (change: KeyChange): boolean => {
+      const key = keyOf(change);
+      return [keys.members, keys.slots, keys.passes].some((prefix) => key.startsWith(prefix));
+    };
+    if (source === "listing" || changes.some(isAbout)) this.#lookAtMembers();
+    this.#lookAtMessages();
+  }
+
+  #lookAtMembers(): void {
+    const { keys, view, fences } = this.#parts;
+    const membership = readMembership(keys, view.view, this.#options.nodes);
+    const fencedAt = (slot: number): number => fences.dueAt(slot);
+    this.#feed({ type: "membership", membership, fencedAt });
+  }
+
+  #lookAtMessages(): void {
+    if (!(this.#exchange instanceof ChannelDriver)) return;
+    this.#exchange.look();
+    const seq = this.#exchange.view?.record.seq ?? 0;
+    if (seq !== this.#inFlight.seq) this.#inFlight = { seq, since: this.#options.clock.now() };
+  }
+
+  #unfenced(): readonly LockOwner[] {
+    const { keys, view, fences } = this.#parts;
+    const now = this.#options.clock.now();
+    return readMembership(keys, view.view, this.#options.nodes).slots.flatMap((seen) =>
+      seen.type === "gone" && now < fences.dueAt(seen.slot)
+        ? [{ slot: seen.slot, epoch: seen.epoch }]
+        : [],
+    );
+  }
+
+  #armTick(): void {
+    this.#cancelTick?.();
+    this.#cancelTick = null;
+    const { clock } = this.#options;
+    const { wakeAt } = this.#node;
+    if (wakeAt === null) return;
+    this.#cancelTick = clock.after(Math.max(1, wakeAt - clock.now()), () => {
+      this.#cancelTick = null;
+      this.#feed({ type: "tick" });
+      this.#lookAtMessages();
+    });
+  }
+
+  #damaged(key: string, error: CodedError): void {
+    const { message } = error;
+    this.#options.listener.happened({ type: "damaged", key, message });
+  }
+
+  #note(what: "lock" | "ast" | "bast", text: string): void {
+    this.#trace.add(this.#options.clock.now(), what, text);
+  }
+}
+
+const expelled = (): CodedError =>
+  new CodedError("CLUSTER_EXPELLED", "the others have gone on without this node", {
+    remedy: "see why it could not confirm in time; it joins again with the next start",
+  });

@@ -1,0 +1,202 @@
+/** What a node knows now, as plain values, with a sentence for everything that waits. */
+import { MODE_NAMES } from "../dlm/lock-mode.ts";
+import type { DlmLock, LockResource } from "../dlm/lock-resource.ts";
+import { decodeLvb, isLvbText, LVB_BYTES } from "../dlm/lvb-text.ts";
+import { decodeResource } from "../dlm/resource-codec.ts";
+import { toBitmapSlot } from "../dlm/slot-table.ts";
+import { awaited, type ChannelView } from "../md/channel-view.ts";
+import { decodeMessage } from "../md/message-codec.ts";
+import { decodeResyncRange } from "../md/resync-range.ts";
+import type { KeyValue } from "../store/cluster-store.ts";
+import type { StoreKeys } from "../store/store-keys.ts";
+import type { ClusterNode } from "./cluster-node.ts";
+import type {
+  ClusterView,
+  LockHolderView,
+  LockView,
+  MemberView,
+  MessageView,
+  SlotView,
+} from "./cluster-view.ts";
+import { type Membership, nodeName, type SeenSlot, seenAt } from "./membership.ts";
+import { messageName } from "./message-desk.ts";
+import type { Trace } from "./trace.ts";
+
+export interface SnapshotInput {
+  readonly node: ClusterNode;
+  readonly keys: StoreKeys;
+  readonly found: ReadonlyMap<string, KeyValue>;
+  /** Null: the literal protocol, or nothing was seen yet. */
+  readonly channel: ChannelView | null;
+  /** When its message was first seen. */
+  readonly messageSince: number;
+  readonly fencedAt: (slot: number) => number;
+  readonly now: number;
+  readonly trace: Trace;
+}
+
+export const snapshot = (input: SnapshotInput): ClusterView => {
+  const { node, channel, now, trace } = input;
+  const { ctx, recoveries } = node;
+  const { membership } = ctx;
+  const phase = ctx.phase === "probing" ? "joined" : ctx.phase;
+  const locks = readLocks(input);
+  return {
+    protocol: ctx.isLiteral ? "literal" : "channel",
+    phase,
+    slot: toBitmapSlot(ctx.me.slot),
+    epoch: ctx.me.epoch,
+    nodes: ctx.nodes,
+    members: membership.slots.flatMap((seen) => memberOf(seen, ctx.me.slot)),
+    slots: membership.slots.map(slotOf),
+    locks,
+    message: channel === null ? null : messageOf(channel),
+    ranges: [...ctx.ranges].map(([slot, { lo, hi }]) => ({ slot: toBitmapSlot(slot), lo, hi })),
+    isBalancingSuspended: recoveries.isSuspended,
+    waits: waitsOf(input, locks),
+    calls: [...ctx.calls].map(([id, { call, since }]) => ({
+      id,
+      call: call.type,
+      sinceMs: now - since,
+    })),
+    trace: trace.entries,
+    at: now,
+  };
+};
+
+const memberOf = (seen: SeenSlot, me: number): readonly MemberView[] => {
+  if (seen.type !== "live") return [];
+  const { slot, member } = seen;
+  return [{ slot: toBitmapSlot(slot), ...member, isMe: slot === me }];
+};
+
+const slotOf = (seen: SeenSlot): SlotView => ({
+  slot: toBitmapSlot(seen.slot),
+  condition: seen.type,
+  recoveredBy: seen.type === "recovering" ? toBitmapSlot(seen.by.slot) : null,
+});
+
+const readLocks = ({ keys, found, node }: SnapshotInput): readonly LockView[] => {
+  const locks: LockView[] = [];
+  for (const [key, { value }] of found) {
+    const resource = keys.resourceIn(key);
+    const state = resource === null ? null : readResource(value);
+    if (resource === null || state === null) continue;
+    const owners = (all: readonly DlmLock[]): readonly LockHolderView[] =>
+      all.map((lock) => holderOf(node.ctx.membership, lock));
+    locks.push({
+      resource,
+      granted: owners(state.granted),
+      converting: owners(state.converting),
+      waiting: owners(state.waiting),
+      isLvbInvalid: state.isLvbInvalid,
+      range: resource.startsWith("bitmap") ? rangeOf(state) : null,
+    });
+  }
+  return locks.sort((a, b) => (a.resource < b.resource ? -1 : 1));
+};
+
+const readResource = (text: string): LockResource | null => {
+  try {
+    return decodeResource(text, LVB_BYTES);
+  } catch {
+    return null;
+  }
+};
+
+const holderOf = (membership: Membership, lock: DlmLock): LockHolderView => {
+  const seen = seenAt(membership, lock.slot);
+  return {
+    slot: toBitmapSlot(lock.slot),
+    node: seen?.type === "live" ? seen.member.node : "",
+    granted: lock.granted === null ? null : (MODE_NAMES[lock.granted] ?? null),
+    requested: lock.requested === null ? null : (MODE_NAMES[lock.requested] ?? null),
+  };
+};
+
+const rangeOf = ({ lvb }: LockResource): LockView["range"] => {
+  if (lvb === null || !isLvbText(lvb, LVB_BYTES)) return null;
+  const range = decodeResyncRange(decodeLvb(lvb));
+  return range === "malformed" ? null : range;
+};
+
+const messageOf = (channel: ChannelView): MessageView | null => {
+  const { seq, payload, origin, isDone } = channel.record;
+  if (payload === null || origin === null) return null;
+  const envelope = decodeMessage(decodeLvb(payload));
+  const type = "message" in envelope ? envelope.message.type : "malformed";
+  return {
+    seq,
+    name: messageName(type),
+    origin: toBitmapSlot(origin.slot),
+    isDone,
+    awaited: awaited(channel).map(({ owner, what }) => ({ slot: toBitmapSlot(owner.slot), what })),
+  };
+};
+
+/** Seconds with one decimal: "0.4 s". */
+const seconds = (ms: number): string => `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
+
+const waitsOf = (input: SnapshotInput, locks: readonly LockView[]): readonly string[] => [
+  ...messageWaits(input),
+  ...lockWaits(input, locks),
+  ...memberWaits(input),
+  ...ownWaits(input),
+];
+
+/** "waiting for node 3 to process RESYNCING, 0.4 s" */
+const messageWaits = ({ node, channel, messageSince, now, fencedAt }: SnapshotInput) => {
+  const message = channel === null ? null : messageOf(channel);
+  if (message === null || message.isDone) return [];
+  const { membership } = node.ctx;
+  return message.awaited.map(({ slot, what }) => {
+    const name = nodeName(membership, slot + 1);
+    if (what === "process")
+      return `waiting for ${name} to process ${message.name}, ${seconds(now - messageSince)}`;
+    return `waiting for ${name} to be fenced before ${message.name} is finished, ${seconds(fencedAt(slot + 1) - now)} left`;
+  });
+};
+
+/** "waiting for the lock resync, which node 2 has in EX, 3.1 s" */
+const lockWaits = ({ node, now }: SnapshotInput, locks: readonly LockView[]) =>
+  node.ctx.locks.pending.map(({ resource, mode, since }) => {
+    const state = locks.find((lock) => lock.resource === resource);
+    const holders = [...(state?.granted ?? []), ...(state?.converting ?? [])].filter(
+      ({ slot, granted }) => granted !== "NL" && slot !== toBitmapSlot(node.ctx.me.slot),
+    );
+    const names = holders.map(
+      ({ slot, granted }) => `${nodeName(node.ctx.membership, slot + 1)} has in ${granted}`,
+    );
+    const which = names.length === 0 ? "" : `, which ${names.join(" and ")}`;
+    return `waiting for the lock ${resource} in ${mode}${which}, ${seconds(now - since)}`;
+  });
+
+/** "waiting for node 2 to be fenced, 4.2 s left" */
+const memberWaits = ({ node, now, fencedAt }: SnapshotInput): readonly string[] =>
+  node.ctx.membership.slots.flatMap((seen) => {
+    const { slot, type } = seen;
+    const name = `node ${slot}`;
+    if (type === "gone")
+      return [`waiting for ${name} to be fenced, ${seconds(fencedAt(slot) - now)} left`];
+    if (type === "dead") return [`waiting for somebody to recover the bitmap of ${name}`];
+    if (type === "damaged") return [`the key of slot ${slot} is damaged: nobody can recover it`];
+    if (seen.type !== "recovering") return [];
+    const by = nodeName(node.ctx.membership, seen.by.slot);
+    return [`waiting for ${by} to recover the bitmap of ${name}`];
+  });
+
+const ownWaits = ({ node, now }: SnapshotInput): readonly string[] => {
+  const { notices, messages } = node.ctx;
+  const waits: string[] = [];
+  const notice = notices.pending;
+  if (notice !== null)
+    waits.push(
+      `waiting for this array to carry out ${notice.type}, ${seconds(now - notice.since)}`,
+    );
+  const { pending } = messages;
+  if (pending !== null && !pending.isGranted) {
+    const what = pending.name === "" ? "" : ` ${pending.name}`;
+    waits.push(`waiting for the right to send${what}, ${seconds(now - pending.since)}`);
+  }
+  return waits;
+};

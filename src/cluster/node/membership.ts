@@ -1,0 +1,102 @@
+/** Who is in the cluster and how each slot stands, read from the keys of the store. */
+import type { KeyValue } from "../store/cluster-store.ts";
+import type { KeyView } from "../store/key-view.ts";
+import { decodeMember, decodeSlot, type MemberRecord } from "../store/member-records.ts";
+import type { Session, StoreKeys } from "../store/store-keys.ts";
+
+export interface SeenMember {
+  readonly epoch: number;
+  readonly node: string;
+  readonly address: string;
+}
+
+/** `slot`: DLM slot, from 1. */
+export type SeenSlot =
+  | { readonly type: "free"; readonly slot: number }
+  | { readonly type: "live"; readonly slot: number; readonly member: SeenMember }
+  /** Its member key is gone, and nobody has said that it can write no more. */
+  | { readonly type: "gone"; readonly slot: number; readonly epoch: number }
+  | { readonly type: "dead"; readonly slot: number; readonly epoch: number }
+  | {
+      readonly type: "recovering";
+      readonly slot: number;
+      readonly epoch: number;
+      readonly by: Session;
+    }
+  /** The key holds something else: nobody may take or recover the slot. */
+  | { readonly type: "damaged"; readonly slot: number; readonly key: string };
+
+export interface Membership {
+  /** Everything up to this revision of the store is in it. */
+  readonly revision: number;
+  /** Slots 1 to the array's nodes, in order. */
+  readonly slots: readonly SeenSlot[];
+  /** Nodes that owe a resync pass, and since which revision. */
+  readonly passes: readonly { readonly slot: number; readonly revision: number }[];
+}
+
+/** Keys of slots that the array does not have are passed over. */
+export const readMembership = (
+  keys: StoreKeys,
+  { keys: found, revision }: Pick<KeyView, "keys" | "revision">,
+  nodes: number,
+): Membership => {
+  const slots: SeenSlot[] = [];
+  const passes: { slot: number; revision: number }[] = [];
+  for (let slot = 1; slot <= nodes; slot += 1) {
+    slots.push(readSlot(keys, found, slot));
+    const pass = found.get(keys.pass(slot));
+    if (pass !== undefined) passes.push({ slot, revision: pass.modRevision });
+  }
+  return { revision, slots, passes };
+};
+
+const readSlot = (
+  keys: StoreKeys,
+  found: ReadonlyMap<string, KeyValue>,
+  slot: number,
+): SeenSlot => {
+  const key = found.get(keys.slot(slot));
+  const member = found.get(keys.member(slot));
+  try {
+    const state = decodeSlot(key?.value ?? null);
+    if (state.type !== "live") return { ...state, slot };
+    // The member key was made by the transaction that wrote `live`.
+    const epoch = key?.modRevision ?? 0;
+    if (member?.createRevision !== epoch) return { type: "gone", slot, epoch };
+    return { type: "live", slot, member: { epoch, ...readMember(member.value) } };
+  } catch {
+    return { type: "damaged", slot, key: keys.slot(slot) };
+  }
+};
+
+const readMember = (text: string): Pick<MemberRecord, "node" | "address"> => {
+  try {
+    const { node, address } = decodeMember(text);
+    return { node, address };
+  } catch {
+    // It is a member all the same: its name is for people only.
+    return { node: "?", address: "" };
+  }
+};
+
+export const seenAt = ({ slots }: Membership, slot: number): SeenSlot | undefined =>
+  slots[slot - 1];
+
+/** Whether the session is a member, or was and may still write: nobody has declared it dead. */
+export const isUnfinished = (membership: Membership, { slot, epoch }: Session): boolean => {
+  const seen = seenAt(membership, slot);
+  if (seen?.type === "live") return seen.member.epoch === epoch;
+  return seen?.type === "gone" && seen.epoch === epoch;
+};
+
+/** Whether the session is known to write no more. One that is not seen yet is not over. */
+export const isOver = (membership: Membership, session: Session): boolean =>
+  membership.revision >= session.epoch && !isUnfinished(membership, session);
+
+/** "node 3 (board-c)": as the document counts nodes, from 1. */
+export const nodeName = (membership: Membership, slot: number): string => {
+  const seen = seenAt(membership, slot);
+  const name = seen?.type === "live" ? ` (${seen.member.node})` : "";
+  return `node ${slot}${name}`;
+};

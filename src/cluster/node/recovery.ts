@@ -1,0 +1,232 @@
+/**
+ * The end of other nodes, in the order of the document, chapter 4.1, with what must come before:
+ *
+ *   its member key is gone ─► nobody balances reads ─► it can write no more: declared dead, its
+ *   locks purged ─► one node begins (compare-and-swap) ─► messages of before are finished ─► PW on
+ *   its bitmap lock ─► the array takes its bits over ─► the lock, then the slot are free ─► a
+ *   resync pass ─► reads are balanced
+ *
+ * Level-triggered: each step follows from how the slots stand now. A recoverer that dies is a slot
+ * of its own, and the slot that it recovered waits for the next one.
+ */
+import { NL, PW } from "../dlm/lock-mode.ts";
+import { toBitmapSlot } from "../dlm/slot-table.ts";
+import { suspend } from "./incoming.ts";
+import { isOver, isUnfinished, type SeenSlot, seenAt } from "./membership.ts";
+import {
+  bitmapLock,
+  EMPTY_BLOCK,
+  mustConvert,
+  type NodeContext,
+  note,
+  rangeBlock,
+  tell,
+} from "./node-context.ts";
+import type { SyncCalls } from "./sync-calls.ts";
+
+/**
+ * How much longer each next member waits before it does what the first one has not done. Choice:
+ * longer than the first one needs.
+ */
+const RANK_MS = 1000;
+
+/** A slot that this node has begun to recover. */
+interface Recovery {
+  readonly slot: number;
+  isBegun: boolean;
+  /** The bits are this node's; the slot is about to be freed. */
+  isTaken: boolean;
+}
+
+/** Slots that wait for somebody to go on. */
+type Unfinished = Extract<SeenSlot, { type: "gone" | "dead" | "recovering" }>;
+
+export class Recoveries {
+  readonly #ctx: NodeContext;
+  readonly #sync: SyncCalls;
+  readonly #isHeld: () => boolean;
+  /** Since when a slot may be gone on with, by slot and what is next. */
+  readonly #since = new Map<string, number>();
+  readonly #declaring = new Set<number>();
+  #active: Recovery | null = null;
+  #isEndingPass = false;
+  #isSuspended: boolean | null = null;
+
+  /** `isHeld`: the bitmap locks are, for good reason. */
+  constructor(ctx: NodeContext, sync: SyncCalls, isHeld: () => boolean) {
+    this.#ctx = ctx;
+    this.#sync = sync;
+    this.#isHeld = isHeld;
+  }
+
+  /** Copies may differ anywhere: reads are not balanced. */
+  get isSuspended(): boolean {
+    return this.#isSuspended === true;
+  }
+
+  /** The DLM slot that is recovered here, or null. */
+  get slot(): number | null {
+    return this.#active?.slot ?? null;
+  }
+
+  /** What the slots ask for now. */
+  pump(): void {
+    this.#balance();
+    this.#liftRanges();
+    const { phase, membership } = this.#ctx;
+    if (phase !== "entered") return;
+    const due = new Set<string>();
+    for (const seen of membership.slots) this.#pumpSlot(seen, due);
+    for (const key of this.#since.keys()) if (!due.has(key)) this.#since.delete(key);
+    this.#endPass();
+  }
+
+  /** Milliseconds of the clock at which to look again; null: only when something changes. */
+  get wakeAt(): number | null {
+    let at: number | null = null;
+    for (const seen of this.#ctx.membership.slots) {
+      if (!isUnrecovered(seen) || seen.slot === this.#ctx.me.slot) continue;
+      const from = this.#dueAt(seen);
+      if (from > this.#ctx.now && (at === null || from < at)) at = from;
+    }
+    return at;
+  }
+
+  onDeclared(slot: number): void {
+    this.#declaring.delete(slot);
+    tell(this.#ctx, { type: "node-fenced", slot: toBitmapSlot(slot) });
+  }
+
+  onBegun(slot: number, isMine: boolean): void {
+    const active = this.#active;
+    if (active === null || active.slot !== slot || active.isBegun) return;
+    if (isMine) {
+      this.#begun(active);
+      return;
+    }
+    this.#active = null;
+    const seen = seenAt(this.#ctx.membership, slot);
+    const isOpen = seen !== undefined && isUnrecovered(seen);
+    if (isOpen) this.#since.set(keyOf(seen), this.#ctx.now + RANK_MS);
+  }
+
+  onFreed(slot: number): void {
+    if (this.#active?.slot !== slot) return;
+    this.#active = null;
+    tell(this.#ctx, { type: "recovered", slot: toBitmapSlot(slot) });
+  }
+
+  onPassEnded(): void {
+    this.#isEndingPass = false;
+  }
+
+  #pumpSlot(seen: SeenSlot, due: Set<string>): void {
+    const { me, now } = this.#ctx;
+    if (!isUnrecovered(seen) || seen.slot === me.slot) return;
+    const key = keyOf(seen);
+    due.add(key);
+    if (!this.#since.has(key)) this.#since.set(key, now);
+    if (seen.type === "gone") {
+      if (now < this.#dueAt(seen) || this.#declaring.has(seen.slot)) return;
+      this.#declaring.add(seen.slot);
+      note(this.#ctx, "member", `node ${seen.slot} can write no more`);
+      this.#ctx.emit({ type: "declare-dead", slot: seen.slot, epoch: seen.epoch });
+      return;
+    }
+    if (this.#active !== null || this.#isHeld() || !this.#mayBegin(seen)) return;
+    const isMine = seen.type === "recovering" && seen.by.slot === me.slot;
+    if (!isMine && now < this.#dueAt(seen)) return;
+    // The answer to an earlier attempt may have been lost: then it is this node's already.
+    this.#active = { slot: seen.slot, isBegun: false, isTaken: false };
+    if (isMine) this.#begun(this.#active);
+    else this.#ctx.emit({ type: "begin-recovery", slot: seen.slot, epoch: seen.epoch });
+  }
+
+  /** Not while another node does, or one that is gone could still. */
+  #mayBegin(seen: Unfinished): boolean {
+    if (seen.type !== "recovering") return seen.type === "dead";
+    const { me, membership } = this.#ctx;
+    const isMine = seen.by.slot === me.slot && seen.by.epoch === me.epoch;
+    return isMine || !isUnfinished(membership, seen.by);
+  }
+
+  /** The first member goes on at once, others when it has not. */
+  #dueAt(seen: Unfinished): number {
+    const since = this.#since.get(keyOf(seen)) ?? this.#ctx.now;
+    const from = seen.type === "gone" ? this.#ctx.fencedAt(seen.slot) : since;
+    return Math.max(from, since) + this.#rank() * RANK_MS;
+  }
+
+  #rank(): number {
+    const { me, membership } = this.#ctx;
+    return membership.slots.filter(({ type, slot }) => type === "live" && slot < me.slot).length;
+  }
+
+  #begun(active: Recovery): void {
+    const ctx = this.#ctx;
+    const { slot } = active;
+    active.isBegun = true;
+    tell(ctx, { type: "recovering", slot: toBitmapSlot(slot) });
+    const isOurs = (): boolean => this.#active === active && ctx.phase === "entered";
+    ctx.messages.barrier(() => {
+      if (!isOurs()) return;
+      const lock = bitmapLock(slot);
+      mustConvert(ctx, lock, PW, { lvb: EMPTY_BLOCK }, () => {
+        ctx.notices.tell({ type: "recover-slot", slot: toBitmapSlot(slot) }, () => {
+          if (isOurs()) this.#taken(active, lock);
+        });
+      });
+    });
+  }
+
+  #taken(active: Recovery, lock: string): void {
+    const ctx = this.#ctx;
+    this.#sync.oweAnother();
+    active.isTaken = true;
+    mustConvert(ctx, lock, NL, { lvb: rangeBlock(null) }, () => {
+      const seen = seenAt(ctx.membership, active.slot);
+      if (seen?.type === "recovering" || seen?.type === "dead")
+        ctx.emit({ type: "free-slot", slot: active.slot, epoch: seen.epoch });
+      else this.#active = null;
+    });
+  }
+
+  /** What a node that is gone resynced is nobody's any more, once it can write no more. */
+  #liftRanges(): void {
+    const { ranges, membership } = this.#ctx;
+    for (const [slot, { epoch }] of [...ranges]) {
+      const session = { slot, epoch };
+      if (isOver(membership, session)) suspend(this.#ctx, session, { lo: 0, hi: 0 }, () => {});
+    }
+  }
+
+  #balance(): void {
+    const { phase, membership } = this.#ctx;
+    const isOut = phase !== "entered" && phase !== "leaving";
+    const isDoubtful =
+      membership.passes.length > 0 ||
+      membership.slots.some(({ type }) => type !== "free" && type !== "live");
+    const isSuspended = isOut || isDoubtful;
+    if (isSuspended === this.#isSuspended) return;
+    this.#isSuspended = isSuspended;
+    this.#ctx.emit({ type: "state", state: { type: "read-balancing", isSuspended } });
+  }
+
+  #endPass(): void {
+    const { me, membership } = this.#ctx;
+    const owed = membership.passes.find(({ slot }) => slot === me.slot);
+    if (!this.#sync.isPassOver || owed === undefined || this.#isEndingPass) return;
+    // A slot that was taken over is freed by a transaction that says anew what is owed.
+    if (this.#active?.isTaken === true) return;
+    this.#isEndingPass = true;
+    this.#ctx.emit({ type: "end-pass", revision: owed.revision });
+  }
+}
+
+const isUnrecovered = (seen: SeenSlot): seen is Unfinished =>
+  seen.type === "gone" || seen.type === "dead" || seen.type === "recovering";
+
+const keyOf = (seen: Unfinished): string => {
+  const by = seen.type === "recovering" ? `${seen.by.slot}/${seen.by.epoch}` : "";
+  return `${seen.slot} ${seen.type} ${seen.epoch} ${by}`;
+};
