@@ -20,20 +20,22 @@ import {
   memberByPath,
   memberOfLeg,
   SECTOR,
-  type SyncRun,
 } from "./array-state.ts";
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
+import { hasLeft, isClusterBusy } from "./cluster-leave.ts";
 import { onClusterEvent } from "./cluster-notices.ts";
-import { isUpdating } from "./cluster-update.ts";
+import { brokenOutcome, isUpdating } from "./cluster-update.ts";
 import { onLegReport } from "./leg-report-handling.ts";
 import { onJoinIo, runMemberCommand } from "./member-commands.ts";
 import { type SlotBitmap, slotBitmaps } from "./metadata-phases.ts";
 import { failMember, onMetadataIo, pumpMetadata, startSweep } from "./metadata-update.ts";
 import { onReadError, onRepairDone } from "./read-repair.ts";
 import { RUN_ACTIVE, RUN_STOPPED } from "./shared-state.ts";
+import { onSlotIo, pumpSlotRecovery } from "./slot-recovery.ts";
 import { onLegsOpened } from "./spare-activation.ts";
 import { noteClients, onSyncPiece, pumpSync } from "./sync-action.ts";
+import type { SyncRun } from "./sync-run.ts";
 
 export class ArrayMachine {
   readonly #state: ArrayState;
@@ -114,6 +116,7 @@ export class ArrayMachine {
     else if (event.type === "command") this.#onCommand(event.id, event.command);
     this.#takeOpenedLegs();
     pumpMetadata(state);
+    pumpSlotRecovery(state);
     pumpSync(state);
     pumpMetadata(state);
     this.#pumpStop();
@@ -138,8 +141,8 @@ export class ArrayMachine {
       case "tick":
         return this.#onTick(event.owed ?? new Map());
       case "member-io-done":
-        if (!onMetadataIo(state, event.token, event.error))
-          onJoinIo(state, event.token, event.error);
+        if (onMetadataIo(state, event.token, event.error)) return;
+        if (!onSlotIo(state, event.token, event.error)) onJoinIo(state, event.token, event.error);
         return;
       case "copy-done":
         if (!onSyncPiece(state, event.token, event.result))
@@ -222,6 +225,8 @@ export class ArrayMachine {
       const message = "the array is being stopped";
       return this.#answer(id, { ok: false, code: "RAID_ARRAY_STOPPING", message });
     }
+    if (state.clusterSync.expelled !== null && command.type !== "stop")
+      return this.#answer(id, brokenOutcome(state));
     switch (command.type) {
       case "stop":
         if (state.stopped) return this.#answer(id, { ok: true });
@@ -286,8 +291,7 @@ export class ArrayMachine {
     const state = this.#state;
     if (state.stopping === null || state.stopped) return;
     if (state.sync !== null || state.transaction !== null || state.joining.size > 0) return;
-    if (state.repairs.size > 0) return;
-    if (isUpdating(state) && state.shared.run === RUN_ACTIVE) return;
+    if (state.repairs.size > 0 || isClusterBusy(state)) return;
     if (state.shared.run === RUN_ACTIVE && !state.readOnly) {
       if (!state.finalSweepDone) {
         state.finalSweepDone = true;
@@ -299,6 +303,7 @@ export class ArrayMachine {
         return pumpMetadata(state);
       }
     }
+    if (!hasLeft(state)) return;
     state.stopped = true;
     state.shared.run = RUN_STOPPED;
     for (const member of state.members.values()) {

@@ -19,8 +19,13 @@ import {
 } from "./array-state.ts";
 import type { SyncReason } from "./array-status.ts";
 import type { BadRange } from "./bad-block-table.ts";
-import { type BitmapSuperblock, bitmapChunks } from "./bitmap-superblock.ts";
+import {
+  type BitmapSuperblock,
+  bitmapChunks,
+  decodeBitmapSuperblock,
+} from "./bitmap-superblock.ts";
 import { joinedCluster } from "./cluster-calls.ts";
+import { restingClusterSync } from "./cluster-sync-state.ts";
 import { NO_CLUSTER } from "./no-cluster.ts";
 import {
   BIT_DURABLE,
@@ -65,7 +70,7 @@ export interface StartInput {
   readonly members: readonly StartMember[];
   /** The superblock with the most events among the active members. */
   readonly freshest: Superblock;
-  /** The bitmap superblock to go on with; null = the array has no bitmap. */
+  /** The bitmap superblock to go on with, any slot's; null = the array has no bitmap. */
   readonly bitmap: BitmapSuperblock | null;
   /** The bitmap missed updates or could not be read: every bit counts as set. */
   readonly bitmapStale: boolean;
@@ -158,12 +163,28 @@ const presentRoles = (input: StartInput): Uint16Array => {
   return roles;
 };
 
+/**
+ * The header of this node's own slot: each has events of its own. A slot that nobody can tell
+ * anything of starts like a stale bitmap. Source: md-bitmap.c md_bitmap_read_sb.
+ */
+const ownHeader = (input: StartInput, any: BitmapSuperblock): BitmapSuperblock => {
+  if (input.slot === undefined) return any;
+  for (const { bitmapArea, placement } of input.members) {
+    if (bitmapArea === null || placement.type !== "in_sync") continue;
+    const decoded = decodeBitmapSuperblock(bitmapArea, any.uuid);
+    if (!decoded.ok || decoded.value.chunkBytes !== any.chunkBytes) continue;
+    const { events, eventsCleared } = decoded.value;
+    return { ...any, events, eventsCleared };
+  }
+  return { ...any, eventsCleared: input.freshest.events };
+};
+
 const loadBitmap = (input: StartInput, shared: SharedArrayState): WriteIntentBitmap | null => {
   if (input.bitmap === null) {
     shared.setBit(0, BIT_DURABLE);
     return null;
   }
-  const bitmap = new WriteIntentBitmap(input.bitmap, shared);
+  const bitmap = new WriteIntentBitmap(ownHeader(input, input.bitmap), shared);
   const legs = input.members.filter(({ placement }) => placement.type !== "spare");
   const areas = legs.flatMap(({ bitmapArea: area }) =>
     area !== null && bitmap.fits(area) ? [area] : [],
@@ -173,11 +194,15 @@ const loadBitmap = (input: StartInput, shared: SharedArrayState): WriteIntentBit
   return bitmap;
 };
 
-/** `initial` while the copies have never been equal: no bit was ever cleared. */
-const reasonOf = (input: StartInput): SyncReason => {
+/**
+ * `initial` while the copies have never been equal: no bit was ever cleared. A node's own bitmap
+ * tells that of a clustered array only when it has every bit.
+ */
+const reasonOf = (input: StartInput, bitmap: WriteIntentBitmap | null): SyncReason => {
   const neverEqual =
-    input.bitmap === null ? input.freshest.events === 0 : input.bitmap.eventsCleared === 0;
-  return neverEqual ? "initial" : "unclean-shutdown";
+    bitmap === null ? input.freshest.events === 0 : bitmap.superblock.eventsCleared === 0;
+  const isPartOnly = input.slot !== undefined && bitmap?.setChunks !== bitmap?.chunks;
+  return neverEqual && !isPartOnly ? "initial" : "unclean-shutdown";
 };
 
 /** What remains to be resynced, from what the superblock and the bitmap say. */
@@ -187,12 +212,25 @@ const pendingResync = (
   bitmap: WriteIntentBitmap | null,
 ): number | "none" => {
   const stored = input.freshest.resyncOffset;
+  if (input.slot !== undefined) return clusterResync(stored, bitmap);
   // One copy alone has nothing to be brought in line with. Source: raid1.c raid1_run.
   const isAlone = copies <= 1 && input.freshest.level === 1;
   if (isAlone || (stored === "none" && !input.bitmapStale)) return "none";
   if (bitmap === null) return stored === "none" ? 0 : stored * SECTOR;
   bitmap.needSetChunks();
   return 0;
+};
+
+/**
+ * Every set bit counts, also with one copy: another node may be rebuilding a second one. Bits of a
+ * clean array, made clustered while it was stopped, mean nothing.
+ */
+const clusterResync = (
+  stored: number | "none",
+  bitmap: WriteIntentBitmap | null,
+): number | "none" => {
+  if (stored !== "none") bitmap?.needSetChunks();
+  return (bitmap?.neededChunks ?? 0) > 0 ? 0 : "none";
 };
 
 /** Words that start at the same value for every array. */
@@ -211,6 +249,7 @@ const idleState = (input: StartInput) => ({
   opened: [],
   joining: new Map(),
   clusterCalls: new Map(),
+  clusterSync: restingClusterSync(input.slot !== undefined),
   driverAsks: new Map(),
   clusterMetadata: restingClusterMetadata(),
   repairs: new Map(),
@@ -241,12 +280,13 @@ export const startArray = (input: StartInput): StartedArray => {
   const devRoles = presentRoles(input);
   const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
   // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
-  // An array that several nodes run is never clean. Source: md.c md_run, set_in_sync.
-  const isShared = input.slot !== undefined;
-  const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale && !isShared;
+  const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale;
   const dropsMembers = rolesChanged && !input.readOnly;
+  // An array that several nodes run is never clean. Source: md.c md_run, set_in_sync.
+  const activate = input.slot !== undefined && clean;
   // BEFORE the first write the superblocks say who is not there any more.
   shared.clean = clean || dropsMembers;
+  shared.balances = input.slot === undefined;
   shared.syncedMib = resyncFrom === "none" ? SYNCED_ALL : Math.floor(resyncFrom / MIB);
   const recovered = new Map([...members.values()].map((m) => [m.id, m.recoveredBytes]));
   const state: ArrayState = {
@@ -267,14 +307,14 @@ export const startArray = (input: StartInput): StartedArray => {
         placement.type === "in_sync" && superblock.events < input.freshest.events,
     ),
     resyncFrom,
-    syncReason: reasonOf(input),
+    syncReason: reasonOf(input, bitmap),
     claims: { resyncFrom, recovered },
     devRoles,
     durableRoles: input.freshest.devRoles,
     heldRoles: null,
     clean,
     readOnly: input.readOnly,
-    pending: { ...emptyPending(), rolesChanged: dropsMembers },
+    pending: { ...emptyPending(), rolesChanged: dropsMembers, activate },
     options: input.options,
     syncSpeedMin: input.syncSpeedMin,
     syncSpeedMax: input.syncSpeedMax,

@@ -7,7 +7,6 @@ import type { ArrayMap } from "./array-map.ts";
 import type {
   ArrayEffect,
   ArrayRange,
-  CopyPlan,
   DriverAnswer,
   Newcomer,
   ReadSuperblock,
@@ -16,6 +15,7 @@ import type { ArrayHappening, SyncReason } from "./array-status.ts";
 import { hasBadBlockLog } from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import type { ClusterAnswer, ClusterPort } from "./cluster-port.ts";
+import type { ClusterSync } from "./cluster-sync-state.ts";
 import { NO_CLUSTER } from "./no-cluster.ts";
 import {
   LEG_BLOCKED,
@@ -28,6 +28,7 @@ import {
   type SharedArrayState,
 } from "./shared-state.ts";
 import { FAIL_FAST, type Superblock, WRITE_MOSTLY } from "./superblock-fields.ts";
+import type { SyncRun } from "./sync-run.ts";
 import type { BitmapWrite, WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
 export const SECTOR = 512;
@@ -169,7 +170,7 @@ export const restingClusterMetadata = (): ClusterMetadata => ({
 
 /** A metadata transaction under way; one at a time. */
 export interface Transaction {
-  readonly kind: "update" | "bits" | "sweep";
+  readonly kind: "update" | "bits" | "sweep" | "slot";
   readonly work: Pending;
   /** Built when the one before is complete. */
   readonly phases: ((state: ArrayState) => Phase)[];
@@ -180,41 +181,8 @@ export interface Transaction {
   /** dev_roles as its superblocks have them; null while it has written none. */
   roles: Uint16Array | null;
   failed: boolean;
-}
-
-export interface SyncRun {
-  readonly action: "resync" | "recover" | "check" | "repair";
-  readonly reason: SyncReason;
-  readonly scope: "full" | "bitmap";
-  /** Members this recovery rebuilds; one that joins meanwhile waits for the next. */
-  readonly targets: readonly number[];
-  /** A recovery skips chunks that end at or below this unless their bit is set. */
-  readonly skipsBelow: number;
-  readonly startedAt: number;
-  /** Where it ends: bytes of the array, or of each member for a recovery. */
-  readonly total: number;
-  /** Next byte to look at, and the first not yet settled; of a member for a recovery. */
-  cursor: number;
-  settled: number;
-  readonly inFlight: Map<number, CopyPlan>;
-  copiedBytes: number;
-  skippedBytes: number;
-  mismatchedBytes: number;
-  unreadable: boolean;
-  /** Chunks with a piece that failed: they keep their need. */
-  readonly failedChunks: Set<number>;
-  /** Stop issuing, finish what is under way, then end without claiming anything. */
-  aborted: boolean;
-  /** The user asked for the end. */
-  cancelled: boolean;
-  lastCheckpoint: number;
-  lastCheckpointAt: number;
-  /** Token bucket of the speed limit, and the speed estimate. */
-  budget: number;
-  budgetAt: number;
-  speed: number;
-  speedAt: number;
-  speedBytes: number;
+  /** What it was for, once it is complete. */
+  readonly then: ((state: ArrayState) => void) | null;
 }
 
 /** A leg being opened by the workers. */
@@ -277,6 +245,8 @@ export interface ArrayState {
   pending: Pending;
   transaction: Transaction | null;
   sync: SyncRun | null;
+  /** The part of sync actions that concerns other nodes. */
+  readonly clusterSync: ClusterSync;
   userAction: UserAction | null;
   frozen: boolean;
   /** Newcomers and legs being opened by the workers: token -> what to do then. */

@@ -139,8 +139,35 @@ export interface ArrayStatus {
   };
   readonly members: readonly MemberStatus[];
   readonly sync: SyncStatus | null;
+  /** Null on a board that shares the array with nobody. */
+  readonly cluster: ArrayClusterStatus | null;
   readonly syncSpeedMin: number;
   readonly syncSpeedMax: number;
+}
+
+/** What a node of a cluster can say of its part in it. */
+export interface ArrayClusterStatus {
+  /** Number of its bitmap, from 0. */
+  readonly slot: number;
+  /**
+   * As /proc/mdstat has it: a sync action is due here and waits for another node (PENDING); another
+   * node resyncs a range (REMOTE).
+   */
+  readonly resync: "PENDING" | "REMOTE" | null;
+  /** What waits. */
+  readonly pendingAction: SyncActionWord | null;
+  /** Bytes that other nodes resync: no write begins there. */
+  readonly remote: readonly {
+    readonly slot: number;
+    readonly from: number;
+    readonly to: number;
+  }[];
+  /** False while all reads go to the first in-sync copy. */
+  readonly balancesReads: boolean;
+  /** Bitmaps of nodes that are gone, on their way into this node's. */
+  readonly recovering: readonly number[];
+  /** Why the others go on without this node; null: they do not. */
+  readonly expelled: string | null;
 }
 
 /** Something that happened in an array; control stamps it with id and subject and stores it. */
@@ -161,7 +188,8 @@ export interface ArrayHappening {
     | "spare.active"
     | "sync.started"
     | "sync.finished"
-    | "metadata.updated";
+    | "metadata.updated"
+    | "cluster.bad-slot";
   readonly severity: "info" | "warning" | "critical";
   readonly time: number;
   /** One sentence for people. */

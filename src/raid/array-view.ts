@@ -4,18 +4,20 @@ import {
   type ArrayState,
   copiesLeft,
   degradedCount,
+  isInCluster,
   type Member,
   memberAt,
   replacementAt,
   SECTOR,
-  type SyncRun,
 } from "./array-state.ts";
 import type {
+  ArrayClusterStatus,
   ArrayHealth,
   ArrayStateWord,
   ArrayStatus,
   MemberStateWord,
   MemberStatus,
+  SyncActionWord,
   SyncStatus,
 } from "./array-status.ts";
 import { bitmapClusterName } from "./bitmap-superblock.ts";
@@ -23,6 +25,8 @@ import { formatRaid10Layout } from "./raid10-layout.ts";
 import { LEG_BLOCKED, RUN_BROKEN } from "./shared-state.ts";
 import { superblockMinor, superblockName } from "./superblock.ts";
 import { FAIL_FAST, WRITE_MOSTLY } from "./superblock-fields.ts";
+import { type Due, dueAction } from "./sync-choice.ts";
+import type { SyncRun } from "./sync-run.ts";
 import { uuidToKernelText, uuidToMdadmText } from "./uuid.ts";
 
 export const arrayStatus = (state: ArrayState): ArrayStatus => {
@@ -61,6 +65,7 @@ export const arrayStatus = (state: ArrayState): ArrayStatus => {
     },
     members: memberList(state),
     sync: state.sync === null ? null : syncStatus(state, state.sync),
+    cluster: isInCluster(state) ? clusterStatus(state) : null,
     syncSpeedMin: state.syncSpeedMin,
     syncSpeedMax: state.syncSpeedMax,
   };
@@ -80,6 +85,27 @@ const health = (state: ArrayState): ArrayHealth => {
   if (degradedCount(state) > 0) return state.sync?.action === "recover" ? "recovering" : "degraded";
   if (state.resyncFrom === "none") return "optimal";
   return state.syncReason === "initial" ? "building" : "resyncing";
+};
+
+const clusterStatus = (state: ArrayState): ArrayClusterStatus => {
+  const { right, remote, recoveries, expelled } = state.clusterSync;
+  const pending = right === "asked" ? dueAction(state) : null;
+  return {
+    slot: state.cluster.slot,
+    resync: pending !== null ? "PENDING" : remote.size > 0 ? "REMOTE" : null,
+    pendingAction: pending === null ? null : actionWord(state, pending),
+    remote: [...remote].map(([slot, range]) => ({ slot, ...range })),
+    balancesReads: state.shared.balances,
+    recovering: recoveries.map(({ slot }) => slot),
+    expelled,
+  };
+};
+
+/** The sync action that what is due comes to, in md's words. */
+const actionWord = (state: ArrayState, due: Due): SyncActionWord => {
+  if (due === "user") return state.userAction?.action ?? "check";
+  if (due === "read-repair") return "repair";
+  return due === "recover" || due === "spare" ? "recover" : "resync";
 };
 
 const memberList = (state: ArrayState): MemberStatus[] => {

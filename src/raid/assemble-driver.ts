@@ -136,7 +136,11 @@ export const assembleDevices = async (
   }
   const { cluster = null } = options;
   const { readOnly } = options;
-  const unrunnable = refusalToRun(verdict, { readOnly, cluster: cluster?.name ?? null });
+  const unrunnable = refusalToRun(verdict, {
+    readOnly,
+    cluster: cluster?.name ?? null,
+    ...(cluster === null ? {} : { slot: cluster.slot }),
+  });
   if (unrunnable !== null) {
     return refuse(unrunnable.code, unrunnable.message, unrunnable.remedy, verdict.members);
   }

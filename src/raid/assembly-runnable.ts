@@ -9,15 +9,22 @@ import { RAID_SLOTS_MAX } from "./shared-state.ts";
 
 /** Why an array that could be assembled is not run here. */
 export interface RunRefusal {
-  readonly code: "RAID_BAD_MEMBER_COUNT" | "RAID_BITMAP_UNUSABLE" | "RAID_CLUSTERED_ARRAY";
+  readonly code:
+    | "RAID_BAD_MEMBER_COUNT"
+    | "RAID_BITMAP_UNUSABLE"
+    | "RAID_CLUSTERED_ARRAY"
+    | "CLUSTER_NO_SLOT";
   readonly message: string;
   readonly remedy: string;
 }
 
-/** The first reason that holds, or null. `cluster`: the name of the board's, null in none. */
+/**
+ * The first reason that holds, or null. `cluster`: the name of the board's, null in none; `slot`:
+ * number of the bitmap that the node was given there, from 0.
+ */
 export function refusalToRun(
   { shape, bitmap }: AssemblyStart,
-  options: { readonly readOnly: boolean; readonly cluster: string | null },
+  options: { readonly readOnly: boolean; readonly cluster: string | null; readonly slot?: number },
 ): RunRefusal | null {
   const { raidDisks } = shape.freshest;
   if (raidDisks > RAID_SLOTS_MAX) {
@@ -32,7 +39,7 @@ export function refusalToRun(
   }
   if (bitmap.superblock.nodes === 0 || options.readOnly) return null;
   const home = bitmapClusterName(bitmap.superblock);
-  if (options.cluster === home) return null;
+  if (options.cluster === home) return slotRefusal(bitmap.superblock.nodes, options.slot ?? 0);
   const where = options.cluster === null ? "no cluster" : `the cluster ${options.cluster}`;
   return {
     code: "RAID_CLUSTERED_ARRAY",
@@ -41,3 +48,13 @@ export function refusalToRun(
       "assemble it read-only, or in its cluster, or make it plain first: satsuma update --bitmap internal",
   };
 }
+
+/** Only the first `nodes` nodes of a cluster can use the array. Source: md-cluster.c join. */
+const slotRefusal = (nodes: number, slot: number): RunRefusal | null =>
+  slot < nodes
+    ? null
+    : {
+        code: "CLUSTER_NO_SLOT",
+        message: `the array has bitmaps for ${nodes} nodes, and this one has number ${slot + 1}`,
+        remedy: "stop it on another board, or raise its nodes",
+      };

@@ -10,7 +10,8 @@ import { onNewDevice, onReAdd, onRemove } from "./cluster-members.ts";
 import { onMetadataUpdated } from "./cluster-metadata.ts";
 import type { ClusterNotice, ClusterState } from "./cluster-port.ts";
 import { onBitmapResize, onChangeCapacity } from "./cluster-size.ts";
-import { onExpelled, onReadBalancing, onRecoverSlot, onResyncing } from "./cluster-sync.ts";
+import { onExpelled, onReadBalancing, onResyncing } from "./cluster-sync.ts";
+import { onRecoverSlot } from "./slot-recovery.ts";
 
 export const onClusterEvent = (state: ArrayState, event: ClusterEvent): void => {
   switch (event.type) {

@@ -1,42 +1,81 @@
 /**
  * What sync actions and recoveries of other nodes mean here: ranges where no write may begin, reads
- * that keep to the first copy, and the bitmaps of nodes that are gone.
+ * that keep to the first copy, and the end of all I/O when the others go on without this node.
+ * Source: drivers/md/md-cluster.c process_suspend_info, area_resyncing.
  */
 
-import { type ArrayState, emit } from "./array-state.ts";
+import { type ArrayState, emit, happen } from "./array-state.ts";
 import { askDriver, noticeProcessed } from "./cluster-calls.ts";
 import type { SectorRange } from "./cluster-port.ts";
+import { CLUSTER_SLOTS_MAX, GATE_EXPELLED, RUN_BROKEN } from "./shared-state.ts";
 
 const SECTOR = 512;
 
-/** Node `slot` resyncs this range from now on: no write of ours begins or is under way there. */
+/**
+ * Node `slot` resyncs this range from now on, instead of the one before: no write of this node
+ * begins or is under way there once the notice is answered. 0, 0: it resyncs nothing.
+ */
 export const onResyncing = (
   state: ArrayState,
   id: number,
   slot: number,
   { lo, hi }: SectorRange,
 ): void => {
+  const { remote } = state.clusterSync;
+  if (slot < 0 || slot >= CLUSTER_SLOTS_MAX || slot === state.cluster.slot)
+    return noticeProcessed(state, id);
   const [from, to] = [lo * SECTOR, hi * SECTOR];
   state.shared.suspend(slot, from, to);
+  if (to === 0) remote.delete(slot);
+  else remote.set(slot, { from, to });
+  // What waited for the range before goes on, or waits for this one.
   emit(state, { type: "poke" });
+  emit(state, { type: "status-changed" });
   if (to === 0) return noticeProcessed(state, id);
   askDriver(state, { type: "drain", from, to }, (now) => noticeProcessed(now, id));
 };
 
-/** The node of this slot is gone: its bits become this node's. */
-export const onRecoverSlot = (state: ArrayState, id: number, slot: number): void => {
-  askDriver(state, { type: "read-slot-bitmaps", slots: [slot] }, (now, { areas }) => {
-    for (const { area } of areas) if (area !== null) now.bitmap?.merge(area);
-    noticeProcessed(now, id);
-  });
-};
-
+/** A node is being recovered, or that is over: copies may differ anywhere until then. */
 export const onReadBalancing = (state: ArrayState, isSuspended: boolean): void => {
-  state.shared.balances = !isSuspended;
+  state.clusterSync.isBalancingSuspended = isSuspended;
+  publishBalancing(state);
 };
 
-/** The others go on without this node: it reads and writes no more. */
-export const onExpelled = (state: ArrayState, reason: string): void => {
+/** Tells the workers whether reads may use every in-sync copy. */
+export const publishBalancing = (state: ArrayState): void => {
+  const { isPassDue, isBalancingSuspended } = state.clusterSync;
+  state.shared.balances = !isPassDue && !isBalancingSuspended;
   emit(state, { type: "status-changed" });
-  void reason;
+};
+
+/**
+ * Copies may differ where this node's bits say so, or elsewhere: a pass has to end before reads are
+ * balanced. A resync under way begins again, for it may be past what is needed now.
+ */
+export const expectPass = (state: ArrayState): void => {
+  state.clusterSync.isPassDue = true;
+  if ((state.bitmap?.neededChunks ?? 0) > 0) {
+    state.resyncFrom = 0;
+    state.resyncStuck = false;
+    state.shared.syncedMib = 0;
+    if (state.sync?.action === "resync") state.sync.aborted = true;
+  }
+  publishBalancing(state);
+};
+
+/**
+ * The others go on without this node: it reads and writes no more, neither for clients nor for
+ * itself. What waits gets an error and is never carried out. Only a stop is left.
+ */
+export const onExpelled = (state: ArrayState, reason: string): void => {
+  if (state.clusterSync.expelled !== null) return;
+  state.clusterSync.expelled = reason;
+  state.shared.gateUntil = GATE_EXPELLED;
+  state.shared.run = RUN_BROKEN;
+  if (state.sync !== null) state.sync.aborted = true;
+  const text = `The cluster goes on without this node (${reason}): it does no I/O any more.`;
+  const happening = happen(state, "array.broken", "critical", text, { reason });
+  emit(state, { type: "happening", happening });
+  emit(state, { type: "poke" });
+  emit(state, { type: "status-changed" });
 };

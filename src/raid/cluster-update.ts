@@ -74,3 +74,14 @@ export const commandOutcome = (state: ArrayState, id: number): CommandOutcome =>
   const message = `another node failed the others meanwhile: ${member.path} is the last in-sync member`;
   return { ok: false, code: "RAID_LAST_IN_SYNC_MEMBER", message };
 };
+
+/** What a command to a broken array is answered. */
+export const brokenOutcome = (state: ArrayState): CommandOutcome => {
+  const { expelled } = state.clusterSync;
+  if (expelled !== null) {
+    const message = `The cluster goes on without this node: ${expelled}.`;
+    return { ok: false, code: "CLUSTER_EXPELLED", message };
+  }
+  const message = "The array is broken: its metadata can no longer be written.";
+  return { ok: false, code: "RAID_ARRAY_BROKEN", message };
+};

@@ -20,7 +20,7 @@ import {
 import type { BitmapWrite } from "./write-intent-bitmap.ts";
 
 /** Members whose bitmap must be right: in sync or rebuilding. Source: md-bitmap.c write_sb_page. */
-const bitmapMembers = (state: ArrayState): Member[] =>
+export const bitmapMembers = (state: ArrayState): Member[] =>
   [...state.members.values()].filter((m) => m.state === "in_sync" || m.state === "rebuilding");
 
 /**

@@ -22,6 +22,7 @@ import {
   emit,
   emptyPending,
   happen,
+  isInCluster,
   isLastInSync,
   legWord,
   type Member,
@@ -33,7 +34,14 @@ import {
   type Transaction,
 } from "./array-state.ts";
 import { noticeProcessed } from "./cluster-calls.ts";
-import { commandOutcome, giveUpTurn, tellUpdate, updateTurn } from "./cluster-update.ts";
+import {
+  brokenOutcome,
+  commandOutcome,
+  giveUpTurn,
+  isUpdating,
+  tellUpdate,
+  updateTurn,
+} from "./cluster-update.ts";
 import {
   bitmapPhase,
   claimPhase,
@@ -88,6 +96,10 @@ const settleWithoutUpdate = (state: ArrayState): void => {
   }
 };
 
+/** True until the superblocks say what they have to, and every node has read them. */
+export const isUpdateDue = (state: ArrayState): boolean =>
+  isUpdating(state) || needsUpdate(state.pending);
+
 /** A read-only array changes nothing on its members: one that fails is out of use, no more. */
 const settleReadOnly = (state: ArrayState): void => {
   const { failing, legReports, commands } = state.pending;
@@ -110,6 +122,7 @@ const begin = (
   kind: Transaction["kind"],
   work: Pending,
   phases: Transaction["phases"],
+  then: Transaction["then"] = null,
 ): void => {
   assert(state.transaction === null, "one transaction at a time");
   state.transaction = {
@@ -121,6 +134,7 @@ const begin = (
     writes: [],
     roles: null,
     failed: false,
+    then,
   };
   nextPhase(state);
 };
@@ -135,7 +149,7 @@ const bumpEvents = (state: ArrayState, work: Pending): void => {
     !work.rolesChanged &&
     !work.flushFirst &&
     work.failing.size + work.badBlocks.size + work.promoted.length === 0;
-  const whole = degradedCount(state) === 0 && state.resyncFrom === "none";
+  const whole = degradedCount(state) === 0 && state.resyncFrom === "none" && !isInCluster(state);
   if (work.goClean && onlyCleanness && whole && state.canStepBack && state.events > 1) {
     state.events--;
     state.canStepBack = false;
@@ -289,16 +303,28 @@ export const startSweep = (state: ArrayState, force: boolean): boolean => {
   if (!force && isPutOff(state, bitmap)) return false;
   const withdrawn = bitmap.withdraw(candidates);
   if (withdrawn.length === 0) return false;
+  // Another node may record a failure meanwhile: that member was not flushed, or will miss writes.
   const headerPhase = (now: ArrayState): Phase => {
+    if (degradedCount(now) > 0) return { ios: [] };
     bitmap.setHeader(bitmap.superblock.events, now.events);
     return bitmapPhase(now);
   };
   const clearPhase = (now: ArrayState): Phase => {
+    if (degradedCount(now) > 0) return { ios: [] };
     bitmap.clear(withdrawn);
     return bitmapPhase(now);
   };
   begin(state, "sweep", emptyPending(), [flushPhase, headerPhase, clearPhase]);
   return true;
+};
+
+/**
+ * Makes this node's bitmap durable on every leg, another node's bits in it; `then` when it is. A
+ * leg that fails on the way is left out, and recorded later. Nothing happens while another
+ * transaction is under way.
+ */
+export const writeOwnPages = (state: ArrayState, then: (state: ArrayState) => void): void => {
+  if (state.transaction === null) begin(state, "slot", emptyPending(), [bitmapPhase], then);
 };
 
 // --- running ----------------------------------------------------------------------------------
@@ -330,12 +356,14 @@ export const onMetadataIo = (state: ArrayState, token: number, error: string | n
     onMetadataFailure(state, member, error);
   }
   if (transaction.waiting.size > 0) return true;
-  if (transaction.failed) abort(state, transaction);
+  const isOver = transaction.failed && transaction.kind !== "slot";
+  if (isOver || state.clusterSync.expelled !== null) abort(state, transaction);
   else nextPhase(state);
   return true;
 };
 
-const onMetadataFailure = (state: ArrayState, member: Member, error: string): void => {
+/** A member could not be written; without it nothing may be left to write. */
+export const onMetadataFailure = (state: ArrayState, member: Member, error: string): void => {
   if (isLastInSync(state, member)) {
     state.shared.run = RUN_BROKEN;
     const text = `No metadata can be written any more: ${error}. The array stays readable.`;
@@ -363,7 +391,7 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
   state.transaction = null;
   state.heldRoles = null;
   state.bitmap?.markPagesDirty(transaction.writes);
-  if (transaction.kind === "sweep") return;
+  if (transaction.kind === "sweep" || transaction.kind === "slot") return;
   const { work } = transaction;
   const later = state.pending;
   state.pending = {
@@ -397,7 +425,11 @@ const finish = (state: ArrayState, transaction: Transaction): void => {
   state.transaction = null;
   state.durableRoles = transaction.roles ?? state.durableRoles;
   const { kind, work } = transaction;
-  if (kind !== "update") return settleBits(state, work);
+  if (kind !== "update") {
+    settleBits(state, work);
+    transaction.then?.(state);
+    return;
+  }
   tellUpdate(state, work, complete);
   // Others have yet to know of it; bits are this node's own affair.
   if (state.clusterMetadata.told === work && state.lostLegs.length === 0) {
@@ -452,14 +484,8 @@ const settleAnswers = (state: ArrayState, work: Pending): void => {
 const refuseWaiting = (state: ArrayState): void => {
   const work = takePending(state);
   giveUpTurn(state);
-  for (const id of work.commands) {
-    const message = "The array is broken: its metadata can no longer be written.";
-    emit(state, {
-      type: "command-done",
-      id,
-      outcome: { ok: false, code: "RAID_ARRAY_BROKEN", message },
-    });
-  }
+  const outcome = brokenOutcome(state);
+  for (const id of work.commands) emit(state, { type: "command-done", id, outcome });
   settleAnswers(state, { ...work, commands: [], happenings: [] });
 };
 

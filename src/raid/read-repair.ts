@@ -10,6 +10,7 @@ import {
   type ArrayState,
   emit,
   happen,
+  isInCluster,
   isLastInSync,
   type Member,
   nextToken,
@@ -19,6 +20,7 @@ import { noteBadBlocks } from "./bad-block-notes.ts";
 import { copyExtents } from "./copy-planning.ts";
 import { failMember } from "./metadata-update.ts";
 import { FAIL_FAST } from "./superblock-fields.ts";
+import { holdRange } from "./sync-right.ts";
 
 /** Repairs under way at once; more are dropped, the reads were answered from another leg. */
 const REPAIRS_MAX = 32;
@@ -58,15 +60,40 @@ const countReadError = (state: ArrayState, member: Member): void => {
   member.readErrors++;
 };
 
-/** Rewrites `[offset, offset + length)` of the array on the member from another in-sync member. */
+/**
+ * Rewrites `[offset, offset + length)` of the array on the member from another in-sync member. In a
+ * cluster it waits for the right to sync: the copy could be over what another node has just
+ * written.
+ */
 export const repairRead = (
   state: ArrayState,
   member: Member,
   { offset, length }: { readonly offset: number; readonly length: number },
 ): void => {
-  if (member.state !== "in_sync" || state.readOnly || state.repairs.size >= REPAIRS_MAX) return;
+  const { repairs: queued } = state.clusterSync;
+  const isFull = state.repairs.size + queued.length >= REPAIRS_MAX;
+  if (member.state !== "in_sync" || state.readOnly || isFull) return;
   const from = Math.floor(offset / PAGE_BYTES) * PAGE_BYTES;
   const end = Math.min(Math.ceil((offset + length) / PAGE_BYTES) * PAGE_BYTES, state.map.sizeBytes);
+  if (isInCluster(state)) queued.push({ member: member.id, offset: from, length: end - from });
+  else rewrite(state, member, from, end);
+};
+
+/** The next read repair that waits, once every other node holds its writes there. */
+export const repairNext = (state: ArrayState): void => {
+  const { clusterSync: sync } = state;
+  if (state.repairs.size > 0 || sync.announced !== null) return;
+  const next = sync.repairs.shift();
+  if (next === undefined) return;
+  const end = next.offset + next.length;
+  holdRange(state, next.offset, end, (now, isHeld) => {
+    const member = now.members.get(next.member);
+    if (isHeld && member !== undefined) rewrite(now, member, next.offset, end);
+  });
+};
+
+const rewrite = (state: ArrayState, member: Member, from: number, end: number): void => {
+  if (member.state !== "in_sync") return;
   const extents = copyExtents(state, from, end - from)
     .map((extent) => ({
       ...extent,

@@ -19,13 +19,27 @@ import {
 import { failMember, withRole } from "./metadata-update.ts";
 import { LEG_REBUILDING } from "./shared-state.ts";
 
+interface Place {
+  readonly spare: Member;
+  readonly slot: number;
+  readonly isReplacement: boolean;
+}
+
+export const isSpareDue = (state: ArrayState): boolean => nextPlace(state) !== null;
+
+/** The spare's rebuild starts once every worker has opened it. */
+export const activateSpare = (state: ArrayState): void => {
+  const place = nextPlace(state);
+  if (place !== null) openLeg(state, place.spare, place.slot, place.isReplacement);
+};
+
 /**
  * A spare takes the lowest empty raid slot, else the place beside a member that wants to be
- * replaced; its rebuild starts once every worker has opened it. True when one is on its way.
+ * replaced. Null when there is nothing to do, or one is on its way.
  */
-export const activateSpare = (state: ArrayState): boolean => {
-  if (inSyncMembers(state).length === 0) return false;
-  if (state.opening.size > 0 || state.joining.size > 0) return false;
+const nextPlace = (state: ArrayState): Place | null => {
+  if (inSyncMembers(state).length === 0) return null;
+  if (state.opening.size > 0 || state.joining.size > 0) return null;
   const members = [...state.members.values()];
   const spares = members.filter((member) => member.state === "spare");
   // A spare that was named for one member is not taken for another.
@@ -34,31 +48,26 @@ export const activateSpare = (state: ArrayState): boolean => {
   for (let slot = 0; slot < state.template.raidDisks; slot++) {
     const spare = any ?? spares[0];
     if (memberAt(state, slot) === null && spare !== undefined)
-      return openLeg(state, spare, slot, false);
+      return freeLeg(state, slot) === null ? null : { spare, slot, isReplacement: false };
   }
   for (const member of members) {
     if (!member.wantReplacement || member.state !== "in_sync" || member.raidSlot === null) continue;
-    if (replacementAt(state, member.raidSlot) !== null) continue;
+    const { raidSlot: slot } = member;
+    if (replacementAt(state, slot) !== null || freeLeg(state, slot) === null) continue;
     const named = spares.find((spare) => spare.id === member.replaceWith);
     // A named spare that took an empty raid slot, failed or left is made up for by any other.
     const spare = named ?? any;
-    if (spare !== undefined) return openLeg(state, spare, member.raidSlot, true);
+    if (spare !== undefined) return { spare, slot, isReplacement: true };
   }
-  return false;
+  return null;
 };
 
-const openLeg = (
-  state: ArrayState,
-  spare: Member,
-  slot: number,
-  isReplacement: boolean,
-): boolean => {
+const openLeg = (state: ArrayState, spare: Member, slot: number, isReplacement: boolean): void => {
   const leg = freeLeg(state, slot);
-  if (leg === null) return false;
+  if (leg === null) return;
   const token = nextToken(state);
   state.opening.set(token, { member: spare.id, slot, leg, isReplacement });
   emit(state, { type: "open-leg", token, leg, member: spare.id });
-  return true;
 };
 
 /** Every worker can write the leg: from now on writes reach it, then the superblocks say so. */

@@ -1,10 +1,8 @@
 /**
  * Sync actions of an array: resync, recover (rebuild), check and repair. A cursor walks the array
- * in pieces; several pieces are under way at once; the settled position only moves over pieces
- * that are done, so progress never falls and never exceeds the whole.
- *
- * Which action runs (Source: drivers/md/md.c md_choose_sync_action, 7.2): a pending resync first,
- * then the rebuild of members, then a spare takes an empty raid slot, then what the user asked.
+ * in pieces; several pieces are under way at once; the settled position only moves over pieces that
+ * are done, so progress never falls and never exceeds the whole. Which action runs is chosen in
+ * sync-choice.ts; how far it may go in a cluster is said by sync-right.ts.
  */
 
 import type { ArrayRange, CopyMode, CopyPlan, CopyResult } from "./array-messages.ts";
@@ -13,23 +11,23 @@ import {
   emit,
   happen,
   inSyncMembers,
+  isInCluster,
   type Member,
   nextToken,
   publishLeg,
   rebuildingMembers,
-  type SyncRun,
-  type UserAction,
 } from "./array-state.ts";
-import type { SyncReason } from "./array-status.ts";
 import { joinRanges } from "./bad-block-list.ts";
 import { noteBadBlocks } from "./bad-block-notes.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import { copyExtents, rebuildExtents } from "./copy-planning.ts";
-import { failMember } from "./metadata-update.ts";
+import { failMember, isUpdateDue } from "./metadata-update.ts";
 import { countCorrected, repairRead } from "./read-repair.ts";
 import { RUN_ACTIVE, SYNCED_ALL } from "./shared-state.ts";
-import { activateSpare } from "./spare-activation.ts";
+import { dueAction, endPass, startDueAction } from "./sync-choice.ts";
 import { pieceEnd, runTargets, skipSettled } from "./sync-cursor.ts";
+import { holdNoRange, settleSyncRight, windowEnd } from "./sync-right.ts";
+import type { SyncRun } from "./sync-run.ts";
 
 const MIB = 1024 * 1024;
 /** A client request within this time makes sync actions yield. Choice: five ticks. */
@@ -50,98 +48,28 @@ export const pumpSync = (state: ArrayState): void => {
   const mayRun = state.shared.run === RUN_ACTIVE && !state.frozen && state.stopping === null;
   if (state.sync === null && mayRun) startDueAction(state);
   const run = state.sync;
-  if (run === null) return;
-  if (!mayRun) run.aborted = true;
-  if (!run.aborted) issuePieces(state, run);
-  if (run.inFlight.size === 0 && (run.aborted || run.cursor >= run.total)) endRun(state, run);
-};
-
-// --- choosing ---------------------------------------------------------------------------------
-
-const resyncDue = (state: ArrayState): boolean =>
-  state.resyncFrom !== "none" && !state.resyncStuck && inSyncMembers(state).length > 1;
-
-const startDueAction = (state: ArrayState): void => {
-  if (state.transaction !== null || state.lostLegs.length > 0) return;
-  if (resyncDue(state)) {
-    const from = state.bitmap === null && state.resyncFrom !== "none" ? state.resyncFrom : 0;
-    return startRun(state, "resync", state.syncReason, { from, total: state.map.sizeBytes });
+  if (run !== null) {
+    if (!mayRun) run.aborted = true;
+    if (!run.aborted) issuePieces(state, run);
+    if (run.inFlight.size === 0 && (run.aborted || run.cursor >= run.total)) endRun(state, run);
   }
-  const rebuilding = recoveryTargets(state);
-  if (rebuilding.length > 0 && state.opening.size === 0) {
-    const from = Math.min(...rebuilding.map((member) => member.recoveredBytes));
-    const total = state.map.memberBytes;
-    return startRun(state, "recover", rebuilding[0]?.reason ?? "device-added", { from, total });
-  }
-  if (activateSpare(state)) return;
-  if (state.userAction !== null) startUserAction(state, state.userAction);
+  if (state.sync === null) settleRight(state, mayRun);
 };
 
-/** One copy has nothing to be compared with: the action is over at once, and finds nothing. */
-const startUserAction = (state: ArrayState, { action, from, to }: UserAction): void => {
-  state.mismatches = [];
-  state.mismatchesTruncated = false;
-  state.mismatchCount = 0;
-  const isAlone = inSyncMembers(state).length < 2;
-  startRun(state, action, "user", { from: isAlone ? to : from, total: to });
-};
-
-const neededBytes = (state: ArrayState, guided: boolean): "full" | "bitmap" => {
-  const { bitmap } = state;
-  if (bitmap === null) return "full";
-  const chunks = guided ? bitmap.setChunks : bitmap.neededChunks;
-  return chunks === bitmap.chunks ? "full" : "bitmap";
-};
-
-/** Members a recovery that starts now would rebuild. */
-const recoveryTargets = (state: ArrayState): Member[] =>
-  rebuildingMembers(state).filter((member) => !member.stuck);
-
-const startRun = (
-  state: ArrayState,
-  action: SyncRun["action"],
-  reason: SyncReason,
-  { from, total }: { readonly from: number; readonly total: number },
-): void => {
-  const targets = action === "recover" ? recoveryTargets(state) : [];
-  const guided = action === "recover" && targets.every((member) => member.guided);
-  const byBitmap = action === "resync" || guided;
-  const skipsBelow = guided
-    ? state.map.memberBytes
-    : Math.min(...targets.map((member) => member.rebuiltBefore));
-  state.sync = {
-    action,
-    reason,
-    scope: byBitmap ? neededBytes(state, guided) : "full",
-    targets: targets.map((member) => member.id),
-    skipsBelow,
-    startedAt: state.now,
-    total,
-    cursor: from,
-    settled: from,
-    inFlight: new Map(),
-    copiedBytes: 0,
-    skippedBytes: 0,
-    mismatchedBytes: 0,
-    unreadable: false,
-    failedChunks: new Set(),
-    aborted: false,
-    cancelled: false,
-    lastCheckpoint: from,
-    lastCheckpointAt: state.now,
-    budget: MIB,
-    budgetAt: state.now,
-    speed: 0,
-    speedAt: state.now,
-    speedBytes: 0,
-  };
-  const details = { action, reason, scope: state.sync.scope };
-  const text = `Sync action ${action} started (${reason}).`;
-  emit(state, {
-    type: "happening",
-    happening: happen(state, "sync.started", "info", text, details),
-  });
-  emit(state, { type: "status-changed" });
+/**
+ * The right to sync goes on to others when nothing is due here. A pending resync that may not run
+ * (frozen, stopping) keeps it: only this node knows which copies differ.
+ */
+const settleRight = (state: ArrayState, mayRun: boolean): void => {
+  if (isUpdateDue(state) || state.opening.size > 0) return;
+  if (state.clusterSync.expelled !== null) return;
+  const isDue = dueAction(state) !== null;
+  const keeps =
+    isInCluster(state) &&
+    (state.clusterSync.owesPass || (state.resyncFrom !== "none" && !state.resyncStuck));
+  if (!mayRun && keeps) {
+    if (state.stopping === null) holdNoRange(state);
+  } else settleSyncRight(state, mayRun && isDue);
 };
 
 // --- issuing ----------------------------------------------------------------------------------
@@ -169,7 +97,9 @@ const issuePieces = (state: ArrayState, run: SyncRun): void => {
     if (!skipSettled(state, run) || run.cursor >= run.total) break;
     if (run.budget <= 0) return;
     const from = run.cursor;
-    const end = pieceEnd(state, run, from);
+    const granted = windowEnd(state, run);
+    if (from >= granted) break;
+    const end = Math.min(pieceEnd(state, run, from), granted);
     const plan = planPiece(state, run, from, end);
     if (plan === null) {
       run.aborted = true;
@@ -385,6 +315,8 @@ const checkpoint = (state: ArrayState, run: SyncRun): void => {
     run.settled - run.lastCheckpoint > run.total / CHECKPOINT_SHARE ||
     state.now - run.lastCheckpointAt > CHECKPOINT_MS;
   if (!due || run.aborted || run.action === "check" || run.action === "repair") return;
+  // A clustered array is never clean: how far a resync is, only the bits say.
+  if (run.action === "resync" && isInCluster(state)) return;
   run.lastCheckpoint = run.settled;
   run.lastCheckpointAt = state.now;
   state.pending.flushFirst = true;
@@ -399,6 +331,8 @@ const endRun = (state: ArrayState, run: SyncRun): void => {
   if (run.action === "check" || run.action === "repair") state.userAction = null;
   if (run.action === "resync" && complete) endResync(state, run);
   if (run.action === "recover") endRecover(state, run, complete);
+  // Bits that were set since are not in what was gathered.
+  state.clusterSync.gathered = null;
   const outcome = outcomeOf(run, complete);
   const details = {
     action: run.action,
@@ -422,7 +356,8 @@ const outcomeOf = (run: SyncRun, complete: boolean): string => {
 };
 
 const endResync = (state: ArrayState, run: SyncRun): void => {
-  state.pending.flushFirst = true;
+  if (isInCluster(state)) endPass(state);
+  else state.pending.flushFirst = true;
   if (run.unreadable) {
     // What could be read on no leg keeps its bits and its pending resync until the next start.
     state.resyncStuck = true;

@@ -4,8 +4,9 @@
  * pieces that the bitmap tells apart.
  */
 
-import { type ArrayState, type Member, rebuildingMembers, type SyncRun } from "./array-state.ts";
+import { type ArrayState, type Member, rebuildingMembers } from "./array-state.ts";
 import { REGION_BYTES } from "./region-lock.ts";
+import type { SyncRun } from "./sync-run.ts";
 
 /** The members of a recovery that are still being rebuilt. */
 export const runTargets = (state: ArrayState, run: SyncRun): Member[] =>
@@ -85,3 +86,7 @@ export const pieceEnd = (state: ArrayState, run: SyncRun, from: number): number 
   }
   return Math.min(end, regionEnd);
 };
+
+/** Whether the run has work at this position. */
+export const isWantedAt = (state: ArrayState, run: SyncRun, at: number): boolean =>
+  stepsOf(state, run)(at).isWanted;

@@ -122,6 +122,12 @@ export class WriteIntentBitmap {
     return added;
   }
 
+  /** The same for another node's area; every chunk with a bit there needs a resync. */
+  mergeNeeded(area: Uint8Array): void {
+    this.merge(area);
+    for (let chunk = 0; chunk < this.chunks; chunk++) if (isSetIn(area, chunk)) this.need(chunk);
+  }
+
   /** Sets every bit: a stale or fresh bitmap. */
   fill(): void {
     for (let chunk = 0; chunk < this.chunks; chunk++) if (!this.isSet(chunk)) this.#setImage(chunk);

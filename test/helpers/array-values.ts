@@ -54,6 +54,7 @@ export function arrayStatus(over: Partial<ArrayStatus> = {}): ArrayStatus {
     },
     members: [fakeMember("/a", 0, ["in_sync"]), fakeMember("/b", 1, ["in_sync"])],
     sync: null,
+    cluster: null,
     syncSpeedMin: 1000,
     syncSpeedMax: 2000,
     ...over,

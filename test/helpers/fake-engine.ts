@@ -150,6 +150,7 @@ export class FakeEngine implements StorageEngine {
       },
       members,
       sync: null,
+      cluster: null,
       syncSpeedMin: 1_048_576,
       syncSpeedMax: 209_715_200,
     };

@@ -63,6 +63,8 @@ export interface BenchOptions {
   readonly eventsCleared?: number;
   /** Slots of a clustered bitmap; 0 for one of a single board. */
   readonly nodes?: number;
+  /** Bitmap slot of a node that has joined the array's cluster. */
+  readonly slot?: number;
   /** Sectors, 0 for dirty, "none" for clean. */
   readonly resyncOffset?: number | "none";
   readonly readOnly?: boolean;
@@ -118,6 +120,7 @@ export class MachineBench {
   now = 1_800_000_000_000;
   readonly #blankArea: Uint8Array;
   readonly #hasBadBlockLog: boolean;
+  readonly #isClustered: boolean;
   #nextCommand = 1;
   #nextMember: number;
 
@@ -135,7 +138,8 @@ export class MachineBench {
     const bitmap = sampleBitmap({ ...kind, events, eventsCleared, syncSize, chunkBytes: MIB });
     this.#blankArea = new Uint8Array(bitmapSlotBytes(Math.ceil(sizeBytes / MIB)));
     this.#blankArea.set(encodeBitmapSuperblock(bitmap));
-    this.#hasBadBlockLog = options.hasBadBlockLog ?? true;
+    this.#hasBadBlockLog = options.hasBadBlockLog ?? nodes === 0;
+    this.#isClustered = nodes > 0;
     const bySlot = placements.map((place) => (place.type === "spare" ? 0xffff : place.raidSlot));
     const freshest = sampleSuperblock({
       featureMap: hasBitmap ? 1 : 0,
@@ -167,6 +171,7 @@ export class MachineBench {
       bitmap: hasBitmap ? bitmap : null,
       bitmapStale: false,
       readOnly: options.readOnly ?? false,
+      ...(options.slot === undefined ? {} : { slot: options.slot }),
       logicalBlockBytes: 512,
       workers: 2,
       now: this.now,
@@ -363,7 +368,8 @@ export class MachineBench {
       case "member-io":
         this.io.push(effect);
         for (const op of effect.ops) {
-          this.log.push(`${effect.member} ${describeOp(op, this.#hasBadBlockLog)}`);
+          const what = describeOp(op, this.#hasBadBlockLog, this.#isClustered);
+          this.log.push(`${effect.member} ${what}`);
           if (op.type === "write" && op.offset === SUPER_AT)
             this.superblocks.set(effect.member, superblockIn(op.data));
         }
@@ -384,19 +390,21 @@ export class MachineBench {
   }
 }
 
-const describeOp = (op: MemberOp, hasBadBlockLog: boolean): string => {
+/** Bitmaps of a cluster's nodes fit into a page each here; that of slot 0 is told without it. */
+const describeOp = (op: MemberOp, hasBadBlockLog: boolean, isClustered: boolean): string => {
   if (op.type === "flush") return "flush";
   if (op.offset === SUPER_AT) return describeSuperblock(op.data);
   if (hasBadBlockLog && op.offset === BAD_BLOCKS_AT) return describeBadBlocks(op.data);
   assert(op.offset >= BITMAP_AT, "metadata lies where it should");
   const page = (op.offset - BITMAP_AT) / 4096;
-  const head = page === 0 ? decodeBitmapSuperblock(op.data, SAMPLE_UUID) : null;
+  const head = page === 0 || isClustered ? decodeBitmapSuperblock(op.data, SAMPLE_UUID) : null;
   if (head === null) return `bitmap page ${page}`;
   assert(head.ok, "a bitmap superblock that md accepts");
   const bits = Array.from({ length: (op.data.length - 256) * 8 }, (_, chunk) => chunk).filter(
     (chunk) => ((op.data[256 + (chunk >> 3)] ?? 0) & (1 << (chunk & 7))) !== 0,
   );
-  return `bitmap e${head.value.events} c${head.value.eventsCleared} bits ${bits.join()}`;
+  const slot = page === 0 ? "" : ` slot ${page}`;
+  return `bitmap${slot} e${head.value.events} c${head.value.eventsCleared} bits ${bits.join()}`;
 };
 
 /** `bad 0+8,16+1`: sectors from the start of the member. */

@@ -1,0 +1,38 @@
+/**
+ * A node stops its part of the array: what others wait for is done first, then it leaves, and says
+ * whether somebody has to resync what its bitmap says.
+ * Source: drivers/md/md-cluster.c leave, resync_bitmap; BITMAP_NEEDS_SYNC.
+ */
+
+import { type ArrayState, isInCluster } from "./array-state.ts";
+import { callCluster } from "./cluster-calls.ts";
+import { isUpdateDue } from "./metadata-update.ts";
+import { RUN_BROKEN } from "./shared-state.ts";
+
+/** True while something is under way that the other nodes rely on. */
+export const isClusterBusy = (state: ArrayState): boolean => {
+  const { clusterSync: sync } = state;
+  if (!isInCluster(state) || state.shared.run === RUN_BROKEN) return false;
+  if (isUpdateDue(state) || sync.recoveries.length > 0 || sync.isGathering) return true;
+  return (
+    sync.announced !== null || sync.right === "ending" || (sync.right === "held" && !isOwed(state))
+  );
+};
+
+/** Copies differ where only this node's bitmap tells, or the others wait for its pass. */
+const isOwed = (state: ArrayState): boolean =>
+  state.clusterSync.owesPass || (state.bitmap?.neededChunks ?? 0) > 0;
+
+/** Asks to leave; true once it has, or there is nothing to leave. */
+export const hasLeft = (state: ArrayState): boolean => {
+  const { clusterSync: sync } = state;
+  // The node stays when the array is only started anew.
+  if (!isInCluster(state) || state.keepsOpen || sync.expelled !== null) return true;
+  if (sync.leaving === "no") {
+    sync.leaving = "asked";
+    callCluster(state, { type: "leave", needsSync: isOwed(state) }, (now) => {
+      now.clusterSync.leaving = "done";
+    });
+  }
+  return sync.leaving === "done";
+};

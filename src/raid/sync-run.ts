@@ -1,0 +1,39 @@
+/** A sync action under way: where it is, what it has done, how fast it may go. */
+
+import type { CopyPlan } from "./array-messages.ts";
+import type { SyncReason } from "./array-status.ts";
+
+export interface SyncRun {
+  readonly action: "resync" | "recover" | "check" | "repair";
+  readonly reason: SyncReason;
+  readonly scope: "full" | "bitmap";
+  /** Members this recovery rebuilds; one that joins meanwhile waits for the next. */
+  readonly targets: readonly number[];
+  /** A recovery skips chunks that end at or below this unless their bit is set. */
+  readonly skipsBelow: number;
+  readonly startedAt: number;
+  /** Where it ends: bytes of the array, or of each member for a recovery. */
+  readonly total: number;
+  /** Next byte to look at, and the first not yet settled; of a member for a recovery. */
+  cursor: number;
+  settled: number;
+  readonly inFlight: Map<number, CopyPlan>;
+  copiedBytes: number;
+  skippedBytes: number;
+  mismatchedBytes: number;
+  unreadable: boolean;
+  /** Chunks with a piece that failed: they keep their need. */
+  readonly failedChunks: Set<number>;
+  /** Stop issuing, finish what is under way, then end without claiming anything. */
+  aborted: boolean;
+  /** The user asked for the end. */
+  cancelled: boolean;
+  lastCheckpoint: number;
+  lastCheckpointAt: number;
+  /** Token bucket of the speed limit, and the speed estimate. */
+  budget: number;
+  budgetAt: number;
+  speed: number;
+  speedAt: number;
+  speedBytes: number;
+}
