@@ -10,6 +10,7 @@
  * of its own, and the slot that it recovered waits for the next one.
  */
 import { NL, PW } from "../dlm/lock-mode.ts";
+import { isSameOwner } from "../dlm/lock-resource.ts";
 import { toBitmapSlot } from "../dlm/slot-table.ts";
 import { suspend } from "./incoming.ts";
 import { isOver, isUnfinished, type SeenSlot, seenAt } from "./membership.ts";
@@ -47,7 +48,8 @@ export class Recoveries {
   readonly #isHeld: () => boolean;
   /** Since when a slot may be gone on with, by slot and what is next. */
   readonly #since = new Map<string, number>();
-  readonly #declaring = new Set<number>();
+  /** Sessions that are being declared dead and purged, or were, as they stand. */
+  readonly #declared = new Set<string>();
   #active: Recovery | null = null;
   #isEndingPass = false;
   #isSuspended: boolean | null = null;
@@ -74,10 +76,11 @@ export class Recoveries {
     this.#balance();
     this.#liftRanges();
     const { phase, membership } = this.#ctx;
-    if (phase !== "entered") return;
+    if (phase === "leaving") return;
     const due = new Set<string>();
     for (const seen of membership.slots) this.#pumpSlot(seen, due);
     for (const key of this.#since.keys()) if (!due.has(key)) this.#since.delete(key);
+    for (const key of this.#declared) if (!due.has(key)) this.#declared.delete(key);
     this.#endPass();
   }
 
@@ -93,7 +96,6 @@ export class Recoveries {
   }
 
   onDeclared(slot: number): void {
-    this.#declaring.delete(slot);
     tell(this.#ctx, { type: "node-fenced", slot: toBitmapSlot(slot) });
   }
 
@@ -127,14 +129,17 @@ export class Recoveries {
     due.add(key);
     if (!this.#since.has(key)) this.#since.set(key, now);
     if (seen.type === "gone") {
-      if (now < this.#dueAt(seen) || this.#declaring.has(seen.slot)) return;
-      this.#declaring.add(seen.slot);
-      note(this.#ctx, "member", `node ${seen.slot} can write no more`);
-      this.#ctx.emit({ type: "declare-dead", slot: seen.slot, epoch: seen.epoch });
+      if (now >= this.#dueAt(seen)) this.#declare(seen);
       return;
     }
     if (this.#active !== null || this.#isHeld() || !this.#mayBegin(seen)) return;
-    const isMine = seen.type === "recovering" && seen.by.slot === me.slot;
+    if (this.#ctx.phase !== "entered") {
+      // It has no array to take bits over yet, but may wait for locks of the dead: whoever declared
+      // it dead may have died before it had purged them.
+      if (now >= this.#dueAt(seen)) this.#declare(seen);
+      return;
+    }
+    const isMine = seen.type === "recovering" && isSameOwner(seen.by, me);
     if (!isMine && now < this.#dueAt(seen)) return;
     // The answer to an earlier attempt may have been lost: then it is this node's already.
     this.#active = { slot: seen.slot, isBegun: false, isTaken: false };
@@ -142,12 +147,20 @@ export class Recoveries {
     else this.#ctx.emit({ type: "begin-recovery", slot: seen.slot, epoch: seen.epoch });
   }
 
+  #declare(seen: Unfinished): void {
+    const key = keyOf(seen);
+    if (this.#declared.has(key)) return;
+    this.#declared.add(key);
+    const { slot, epoch } = seen;
+    note(this.#ctx, "member", `node ${slot} can write no more`);
+    this.#ctx.emit({ type: "declare-dead", slot, epoch });
+  }
+
   /** Not while another node does, or one that is gone could still. */
   #mayBegin(seen: Unfinished): boolean {
     if (seen.type !== "recovering") return seen.type === "dead";
     const { me, membership } = this.#ctx;
-    const isMine = seen.by.slot === me.slot && seen.by.epoch === me.epoch;
-    return isMine || !isUnfinished(membership, seen.by);
+    return isSameOwner(seen.by, me) || !isUnfinished(membership, seen.by);
   }
 
   /** The first member goes on at once, others when it has not. */
