@@ -57,5 +57,8 @@ const nameStall = (state: ArrayState, member: Member, silence: Silence | null): 
 const failWhenDue = (state: ArrayState, member: Member, { silentMs }: Silence): void => {
   const { answerLimitMs } = state.options;
   if (answerLimitMs === null || silentMs < answerLimitMs) return;
+  const reason = state.pending.failing.get(member.id);
+  // Its failure waits for the cluster; it was asked once more meanwhile.
+  if (reason !== undefined) emit(state, { type: "give-up-member", member: member.id, reason });
   failMember(state, member, `no answer for ${Math.floor(silentMs / 1000)} s`);
 };

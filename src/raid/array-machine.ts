@@ -24,6 +24,7 @@ import {
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
 import { hasLeft, isClusterBusy } from "./cluster-leave.ts";
+import { isTakingOver, takeToldUpdate } from "./cluster-metadata.ts";
 import { onClusterEvent } from "./cluster-notices.ts";
 import { brokenOutcome, isUpdating } from "./cluster-update.ts";
 import { onLegReport } from "./leg-report-handling.ts";
@@ -100,7 +101,10 @@ export class ArrayMachine {
 
   /** Where a member's superblock lies, sectors from its start. */
   superOffset(memberId: number): number | null {
-    return this.#state.members.get(memberId)?.superblock.superOffset ?? null;
+    const { members, clusterMetadata } = this.#state;
+    const candidate = clusterMetadata.candidates.get(memberId)?.newcomer;
+    const superblock = members.get(memberId)?.superblock ?? candidate?.superblock;
+    return superblock?.superOffset ?? null;
   }
 
   /** The legs, and where on each the bitmap of a cluster's node lies, bytes from its start. */
@@ -114,6 +118,7 @@ export class ArrayMachine {
     state.now = Math.max(state.now, now);
     if (!state.stopped) this.#dispatch(event);
     else if (event.type === "command") this.#onCommand(event.id, event.command);
+    takeToldUpdate(state);
     this.#takeOpenedLegs();
     pumpMetadata(state);
     pumpSlotRecovery(state);
@@ -291,7 +296,7 @@ export class ArrayMachine {
     const state = this.#state;
     if (state.stopping === null || state.stopped) return;
     if (state.sync !== null || state.transaction !== null || state.joining.size > 0) return;
-    if (state.repairs.size > 0 || isClusterBusy(state)) return;
+    if (state.repairs.size > 0 || isClusterBusy(state) || isTakingOver(state)) return;
     if (state.shared.run === RUN_ACTIVE && !state.readOnly) {
       if (!state.finalSweepDone) {
         state.finalSweepDone = true;

@@ -191,6 +191,8 @@ export interface Opening {
   readonly slot: number;
   readonly leg: number;
   readonly isReplacement: boolean;
+  /** Another node's update gave it the raid slot: nothing of it is left to record. */
+  readonly isTold?: boolean;
 }
 
 /** What the user asked for, with the bytes of the array it is to cover. */

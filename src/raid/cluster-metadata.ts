@@ -1,15 +1,121 @@
 /**
- * METADATA_UPDATED: another node has written the superblocks; what they say holds here, too.
+ * METADATA_UPDATED: another node has written the superblocks; what they say holds here, too. They
+ * are read at once, and taken over when no transaction of this node is under way. Answered when
+ * every worker can write the legs that are new, and this node's bits are on them.
  * Source: drivers/md/md.c md_reload_sb, check_sb_changes.
  */
 
-import type { ArrayState } from "./array-state.ts";
+import { equalBytes } from "../common/bytes.ts";
+import {
+  type ArrayState,
+  emit,
+  happen,
+  isInCluster,
+  type Member,
+  type ToldUpdate,
+} from "./array-state.ts";
 import { askDriver, noticeProcessed } from "./cluster-calls.ts";
+import { keepLastCopies } from "./last-copies.ts";
+import { dropLostLegs } from "./metadata-update.ts";
+import { LEG_BLOCKED, RUN_BROKEN } from "./shared-state.ts";
+import type { Superblock } from "./superblock-fields.ts";
+import { takeOverRoles, yieldLostMembers } from "./told-roles.ts";
 
 /** Reads the superblocks again, and takes over what they say. */
 export const onMetadataUpdated = (state: ArrayState, id: number, deviceNumber: number): void => {
-  askDriver(state, { type: "read-superblocks" }, (now) => {
-    void deviceNumber;
-    noticeProcessed(now, id);
+  // Another message goes round: whatever was told before is known to all.
+  dropLostLegs(state);
+  readSuperblocks(state, id, deviceNumber);
+};
+
+/** The sender counts on the member it names: it is read although it has failed here. */
+const readSuperblocks = (state: ArrayState, notice: number, deviceNumber: number): void => {
+  const named = failingMember(state, deviceNumber);
+  if (named !== null) emit(state, { type: "take-back-member", member: named.id });
+  askDriver(state, { type: "read-superblocks" }, (now, { found }) => {
+    const update = { notice, deviceNumber, found };
+    const told = believed(now, update);
+    const failing = failingMember(now, deviceNumber);
+    // It has failed while it was read.
+    if (told === null && named === null && failing !== null)
+      return readSuperblocks(now, notice, deviceNumber);
+    now.clusterMetadata.update = update;
+    if (told !== null) yieldLostMembers(now, told);
+    const reason = "its failure is not recorded yet";
+    if (failing !== null) emit(now, { type: "give-up-member", member: failing.id, reason });
   });
 };
+
+const failingMember = (state: ArrayState, deviceNumber: number): Member | null => {
+  const members = [...state.pending.failing.keys()].map((id) => state.members.get(id));
+  return members.find((member) => member?.superblock.devNumber === deviceNumber) ?? null;
+};
+
+/** Takes over what was read. Between two transactions: within one, legs and roles do not change. */
+export const takeToldUpdate = (state: ArrayState): void => {
+  const own = state.clusterMetadata;
+  const { update } = own;
+  if (update === null || state.transaction !== null || state.stopped) return;
+  own.update = null;
+  const told = believed(state, update);
+  if (told === null) loseSight(state);
+  const isNew = told !== null && takeOver(state, told, update);
+  if (own.joiningLegs !== null) return;
+  if (isNew) state.pending.notices.push(update.notice);
+  else noticeProcessed(state, update.notice);
+};
+
+/**
+ * The newest superblock of this array. Null when what the sender wrote cannot be read here: every
+ * update raises the events, so older ones are not it, unless the member that it named says so.
+ */
+const believed = (state: ArrayState, { found, deviceNumber }: ToldUpdate): Superblock | null => {
+  let best: Superblock | null = null;
+  let isNamedRead = false;
+  for (const { superblock } of found) {
+    if (superblock === null || !equalBytes(superblock.setUuid, state.template.setUuid)) continue;
+    const isNamed = superblock.devNumber === deviceNumber;
+    isNamedRead ||= isNamed;
+    if (best === null || superblock.events > best.events) best = superblock;
+    else if (isNamed && superblock.events === best.events) best = superblock;
+  }
+  if (best === null || best.events < state.events) return null;
+  return isNamedRead || best.events > state.events ? best : null;
+};
+
+/** The others go on with members that this node cannot read: it has no copy that it may trust. */
+const loseSight = (state: ArrayState): void => {
+  if (state.shared.run === RUN_BROKEN) return;
+  state.shared.run = RUN_BROKEN;
+  for (const { leg } of state.members.values())
+    if (leg !== null) state.shared.setLeg(leg, LEG_BLOCKED);
+  const text =
+    "What another node wrote into the superblocks cannot be read here: this node has no member left that it may trust.";
+  emit(state, { type: "happening", happening: happen(state, "array.broken", "critical", text) });
+};
+
+/** True when a leg counts from now on for which this node's bits must be on it. */
+const takeOver = (state: ArrayState, told: Superblock, { notice, found }: ToldUpdate): boolean => {
+  state.events = told.events;
+  state.isUneven = false;
+  state.template = { ...state.template, setName: told.setName, ctime: told.ctime };
+  const isNew = takeOverRoles(state, told, notice, found);
+  keepLastCopies(state);
+  state.bitmap?.setHeader(told.events, state.bitmap.superblock.eventsCleared);
+  emit(state, { type: "status-changed" });
+  return isNew;
+};
+
+/** A leg that an update told of is open in every worker, or cannot be opened here. */
+export const onToldLeg = (state: ArrayState, token: number): void => {
+  const own = state.clusterMetadata;
+  const joining = own.joiningLegs;
+  if (joining === null || !joining.tokens.delete(token) || joining.tokens.size > 0) return;
+  own.joiningLegs = null;
+  state.pending.notices.push(joining.notice);
+};
+
+/** A notice is being carried out. */
+export const isTakingOver = (state: ArrayState): boolean =>
+  isInCluster(state) &&
+  (state.clusterMetadata.update !== null || state.clusterMetadata.joiningLegs !== null);

@@ -38,6 +38,8 @@ export const onResyncing = (
 /** A node is being recovered, or that is over: copies may differ anywhere until then. */
 export const onReadBalancing = (state: ArrayState, isSuspended: boolean): void => {
   state.clusterSync.isBalancingSuspended = isSuspended;
+  // The node may have been writing superblocks: some members may be one update ahead.
+  if (isSuspended) state.mustOutrun = true;
   publishBalancing(state);
 };
 

@@ -1,6 +1,6 @@
 /**
- * This node's metadata updates in a cluster: metadata_update_start, _finish and _cancel. One node at
- * a time may write superblocks, AFTER it has carried out what the others sent before; who waits for
+ * This node's metadata updates in a cluster: metadata_update_start, _finish, _cancel. One node at a
+ * time may write superblocks, AFTER it has carried out what the others sent before; who waits for
  * an update is answered only when every node has acknowledged it. A single board is always alone:
  * its turn comes at once.
  *

@@ -16,8 +16,9 @@ import {
 } from "./array-state.ts";
 import { healBadBlocks, noteBadBlocks } from "./bad-block-notes.ts";
 import type { BadRange } from "./bad-block-table.ts";
+import { restartRecovery } from "./last-copies.ts";
 import { failMember } from "./metadata-update.ts";
-import { restartRecovery, resyncAgain } from "./sync-action.ts";
+import { resyncAgain } from "./sync-action.ts";
 
 type LegReportEvent = Extract<ArrayEvent, { type: "leg-report" }>;
 

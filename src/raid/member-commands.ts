@@ -23,7 +23,9 @@ import {
   SECTOR,
 } from "./array-state.ts";
 import { bitmapOps, memberSuperblock } from "./metadata-phases.ts";
-import { failMember, withRole } from "./metadata-update.ts";
+import { failMember } from "./metadata-update.ts";
+import { newMember } from "./new-member.ts";
+import { withRole } from "./role-changes.ts";
 import { encodeSuperblock, memberRole, superblockIsAtStart } from "./superblock.ts";
 import {
   FAIL_FAST,
@@ -312,32 +314,6 @@ const joinCommand = (
   }
   return addFresh(state, id, newcomer, like);
 };
-
-const newMember = (newcomer: Newcomer, superblock: Superblock, over: Partial<Member>): Member => ({
-  id: newcomer.member,
-  path: newcomer.path,
-  superblock,
-  raidSlot: null,
-  leg: null,
-  isReplacement: false,
-  wantReplacement: false,
-  replaceWith: null,
-  hasWriteError: false,
-  badBlocks: newcomer.badBlocks,
-  storedBadBlocks: newcomer.badBlocks,
-  readErrors: 0,
-  readErrorsAt: 0,
-  state: "spare",
-  recoveredBytes: 0,
-  rebuiltBefore: 0,
-  guided: false,
-  stuck: false,
-  faultReason: null,
-  correctedSectors: 0,
-  stalledSince: null,
-  reason: "device-added",
-  ...over,
-});
 
 /** The member takes its old place; only chunks whose bit is set, here or on it, are copied. */
 const reAdd = (state: ArrayState, id: number, newcomer: Newcomer, superblock: Superblock): null => {

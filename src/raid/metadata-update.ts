@@ -26,11 +26,9 @@ import {
   isLastInSync,
   legWord,
   type Member,
-  memberAt,
   nextToken,
   type Pending,
   type Phase,
-  replacementAt,
   type Transaction,
 } from "./array-state.ts";
 import { noticeProcessed } from "./cluster-calls.ts";
@@ -50,8 +48,8 @@ import {
   otherSuperblockPhase,
   promotedSuperblockPhase,
 } from "./metadata-phases.ts";
-import { LEG_IN_SYNC, LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
-import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE } from "./superblock-fields.ts";
+import { markFaulty, promote } from "./role-changes.ts";
+import { LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
 import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
 /**
@@ -102,8 +100,8 @@ export const isUpdateDue = (state: ArrayState): boolean =>
 
 /** A read-only array changes nothing on its members: one that fails is out of use, no more. */
 const settleReadOnly = (state: ArrayState): void => {
-  const { failing, legReports, commands } = state.pending;
-  if (failing.size + legReports.length + commands.length === 0) return;
+  const { failing, legReports, commands, notices } = state.pending;
+  if (failing.size + legReports.length + commands.length + notices.length === 0) return;
   const work = takePending(state);
   for (const [id, reason] of work.failing) markFaulty(state, id, reason, work);
   complete(state, work);
@@ -200,70 +198,6 @@ const raisePhase = (state: ArrayState): Phase => {
   state.events++;
   state.bitmap?.setHeader(state.events, state.bitmap.superblock.eventsCleared);
   return { ios: [] };
-};
-
-const promote = (state: ArrayState, id: number, work: Pending): void => {
-  const member = state.members.get(id);
-  if (member?.state !== "rebuilding" || member.recoveredBytes < state.map.memberBytes) return;
-  const replaced = member.isReplacement ? memberAt(state, member.raidSlot ?? -1) : null;
-  member.state = "in_sync";
-  member.isReplacement = false;
-  // Reads may use it from now on: the one that it stands in for may fail before this is durable.
-  if (member.leg !== null) state.shared.setLeg(member.leg, LEG_IN_SYNC);
-  const details = { path: member.path, raid_slot: member.raidSlot };
-  const text = `Member ${member.path} is in sync.`;
-  work.happenings.push(happen(state, "spare.active", "info", text, details));
-  if (replaced !== null) retire(state, replaced, member, work);
-};
-
-/** The replaced member leaves its raid slot to the one that holds everything now. */
-const retire = (state: ArrayState, old: Member, by: Member, work: Pending): void => {
-  const { raidSlot } = old;
-  dropRole(state, old, `replaced by ${by.path}`, null);
-  const text = `Member ${old.path} was replaced by ${by.path}; it can be removed.`;
-  const details = { path: old.path, replacement: by.path, raid_slot: raidSlot };
-  work.happenings.push(happen(state, "member.replaced", "info", text, details));
-};
-
-/**
- * Faulty from the next superblock on; its leg goes out of use once that is durable. `failure`: why
- * nobody is to wait for what it owes; null when it only leaves.
- */
-const dropRole = (
-  state: ArrayState,
-  member: Member,
-  reason: string,
-  failure: string | null,
-): void => {
-  const { leg } = member;
-  member.state = "faulty";
-  member.faultReason = reason;
-  member.raidSlot = null;
-  member.leg = null;
-  member.isReplacement = false;
-  member.wantReplacement = false;
-  state.devRoles = state.devRoles.slice();
-  state.devRoles[member.superblock.devNumber] = MD_DISK_ROLE_FAULTY;
-  if (leg !== null) state.lostLegs.push({ leg, reason: failure });
-};
-
-export const markFaulty = (state: ArrayState, id: number, reason: string, work: Pending): void => {
-  const member = state.members.get(id);
-  if (member === undefined || member.state === "faulty") return;
-  const slot = member.raidSlot;
-  // Whoever was being written beside it goes on as the raid slot's own.
-  const beside = slot === null || member.isReplacement ? null : replacementAt(state, slot);
-  dropRole(state, member, reason, reason);
-  if (beside !== null) beside.isReplacement = false;
-  if (state.sync !== null) state.sync.aborted = true;
-  work.happenings.push(
-    happen(state, "member.failed", "critical", `Member ${member.path} failed: ${reason}.`, {
-      path: member.path,
-      raid_slot: slot,
-      reason,
-      degraded: degradedCount(state),
-    }),
-  );
 };
 
 /** Intents become durable; a notice waits for all of this node's bits on every leg. */
@@ -402,7 +336,8 @@ const abort = (state: ArrayState, transaction: Transaction): void => {
     commands: [...work.commands, ...later.commands],
     happenings: [...work.happenings, ...later.happenings],
     promoted: [...work.promoted, ...later.promoted],
-    rolesChanged: true,
+    // What an update has marked must be written again; a bit needs its member's failure only.
+    rolesChanged: transaction.kind === "update" || later.rolesChanged,
     goClean: false,
     activate: later.activate,
     flushFirst: later.flushFirst || work.flushFirst || work.promoted.length > 0,
@@ -445,12 +380,17 @@ const settleBits = (state: ArrayState, work: Pending): void => {
   settleAnswers(state, work);
 };
 
-/** The work is durable on every member that is left: lets writes go on, answers who waited. */
-const complete = (state: ArrayState, work: Pending): void => {
+/** All nodes know that these members are faulty: their legs go out of use. */
+export const dropLostLegs = (state: ArrayState): void => {
   for (const { leg, reason } of state.lostLegs.splice(0)) {
     state.shared.setLeg(leg, LEG_NONE);
     emit(state, { type: "drop-leg", leg, reason });
   }
+};
+
+/** The work is durable on every member that is left: lets writes go on, answers who waited. */
+const complete = (state: ArrayState, work: Pending): void => {
+  dropLostLegs(state);
   for (const member of state.members.values()) {
     const { leg } = member;
     if (leg === null || state.pending.failing.has(member.id)) continue;
@@ -487,13 +427,4 @@ const refuseWaiting = (state: ArrayState): void => {
   const outcome = brokenOutcome(state);
   for (const id of work.commands) emit(state, { type: "command-done", id, outcome });
   settleAnswers(state, { ...work, commands: [], happenings: [] });
-};
-
-/** dev_roles with one entry changed, longer if need be. */
-export const withRole = (roles: Uint16Array, deviceNumber: number, role: number): Uint16Array => {
-  const length = Math.max(roles.length, deviceNumber + 1);
-  const next = new Uint16Array(length).fill(MD_DISK_ROLE_SPARE);
-  next.set(roles);
-  next[deviceNumber] = role;
-  return next;
 };

@@ -10,14 +10,18 @@ import {
   freeLeg,
   happen,
   inSyncMembers,
+  isInCluster,
   type Member,
   memberAt,
   nextToken,
   publishLeg,
   replacementAt,
 } from "./array-state.ts";
-import { failMember, withRole } from "./metadata-update.ts";
+import { onToldLeg } from "./cluster-metadata.ts";
+import { failMember } from "./metadata-update.ts";
+import { withRole } from "./role-changes.ts";
 import { LEG_REBUILDING } from "./shared-state.ts";
+import { failUnopened } from "./told-roles.ts";
 
 interface Place {
   readonly spare: Member;
@@ -41,7 +45,9 @@ const nextPlace = (state: ArrayState): Place | null => {
   if (inSyncMembers(state).length === 0) return null;
   if (state.opening.size > 0 || state.joining.size > 0) return null;
   const members = [...state.members.values()];
-  const spares = members.filter((member) => member.state === "spare");
+  const spares = members.filter(
+    (member) => member.state === "spare" && !state.pending.failing.has(member.id),
+  );
   // A spare that was named for one member is not taken for another.
   const promised = new Set(members.map((member) => member.replaceWith));
   const any = spares.find((spare) => !promised.has(spare.id));
@@ -51,6 +57,8 @@ const nextPlace = (state: ArrayState): Place | null => {
       return freeLeg(state, slot) === null ? null : { spare, slot, isReplacement: false };
   }
   for (const member of members) {
+    // Other nodes would not write what stands beside a member: md has no replacement in a cluster.
+    if (isInCluster(state)) break;
     if (!member.wantReplacement || member.state !== "in_sync" || member.raidSlot === null) continue;
     const { raidSlot: slot } = member;
     if (replacementAt(state, slot) !== null || freeLeg(state, slot) === null) continue;
@@ -76,13 +84,22 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
   state.opening.delete(token);
   const member = opening === undefined ? undefined : state.members.get(opening.member);
   if (opening === undefined) return;
+  const isTold = opening.isTold === true;
+  if (isTold && member?.state === "spare" && error !== null)
+    failUnopened(state, member, opening.slot, opening.leg, error);
+  if (isTold) onToldLeg(state, token);
   if (member === undefined || member.state === "faulty" || error !== null) {
     // It failed or left meanwhile, or not every worker could open it: nobody is to hold it open.
     emit(state, { type: "drop-leg", leg: opening.leg, reason: error });
-    if (member !== undefined && error !== null) failMember(state, member, error);
+    if (!isTold && member !== undefined && error !== null) failMember(state, member, error);
     return;
   }
   const { slot, leg } = opening;
+  if (!opening.isReplacement && memberAt(state, slot) !== null) {
+    // Another node gave the raid slot to another member meanwhile.
+    emit(state, { type: "drop-leg", leg, reason: null });
+    return;
+  }
   // Looked up BEFORE the newcomer holds the raid slot itself; gone when it failed meanwhile.
   const replaced = opening.isReplacement ? memberAt(state, slot) : null;
   member.raidSlot = slot;
@@ -91,7 +108,7 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
   state.devRoles = withRole(state.devRoles, member.superblock.devNumber, slot);
   publishLeg(state, member);
   state.shared.setLeg(leg, LEG_REBUILDING);
-  state.pending.rolesChanged = true;
+  if (!isTold) state.pending.rolesChanged = true;
 };
 
 const becomeRebuilding = (state: ArrayState, member: Member, replaced: Member | null): void => {

@@ -15,7 +15,6 @@ import {
   type Member,
   nextToken,
   publishLeg,
-  rebuildingMembers,
 } from "./array-state.ts";
 import { joinRanges } from "./bad-block-list.ts";
 import { noteBadBlocks } from "./bad-block-notes.ts";
@@ -271,15 +270,6 @@ const settle = (state: ArrayState, run: SyncRun): void => {
     for (const member of runTargets(state, run))
       member.recoveredBytes = Math.max(member.recoveredBytes, lowest);
   }
-};
-
-/**
- * A write failed on the last in-sync member, which stays: a member under rebuild may hold it, so
- * what was rebuilt counts for nothing where the write's bit is set.
- */
-export const restartRecovery = (state: ArrayState): void => {
-  for (const member of rebuildingMembers(state)) member.recoveredBytes = 0;
-  if (state.sync?.action === "recover") state.sync.aborted = true;
 };
 
 /** The copies of these array bytes may differ: a resync is due, the one that runs starts again. */

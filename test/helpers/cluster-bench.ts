@@ -1,7 +1,7 @@
 /**
- * Nodes of a cluster on disks that they share, with a cluster that never fails: superblocks, bitmaps
- * and content are real bytes. Everything under way is a job; `settle` does them in order of arrival,
- * or in an order that a generator picks.
+ * Nodes of a cluster on disks that they share, with a cluster that never fails: superblocks,
+ * bitmaps and content are real bytes. Everything under way is a job; `settle` does them in order of
+ * arrival, or in an order that a generator picks.
  */
 import { assert } from "../../src/common/assert.ts";
 import type { Prng } from "../../src/common/prng.ts";
@@ -203,10 +203,10 @@ export class ClusterBench {
   }
 
   /** Runs one thing that is under way; false when nothing is. */
-  step(): boolean {
+  step(without: ClusterNode | null = null): boolean {
     const choices: (() => void)[] = [];
     for (const node of this.nodes) {
-      if (node.isDead) continue;
+      if (node.isDead || node === without) continue;
       for (const job of node.jobs) {
         if (!job.isReady()) continue;
         choices.push(() => {
@@ -235,6 +235,11 @@ export class ClusterBench {
   /** Some of what is under way is done. */
   steps(count: number): void {
     for (let at = 0; at < count; at++) if (!this.step()) return;
+  }
+
+  /** The same, while one node does nothing. */
+  stepsWithout(node: ClusterNode, count: number): void {
+    for (let at = 0; at < count; at++) if (!this.step(node)) return;
   }
 
   tick(ms: number): void {

@@ -1,6 +1,6 @@
 /**
- * One node of the cluster bench: an array machine on shared disks. What it asks for becomes jobs; the
- * bench chooses which job is done next.
+ * One node of the cluster bench: an array machine on shared disks. What it asks for becomes jobs;
+ * the bench chooses which job is done next.
  */
 import { assert } from "../../src/common/assert.ts";
 import type { ArrayMachine } from "../../src/raid/array-machine.ts";
@@ -141,7 +141,7 @@ export class ClusterNode {
     return write;
   }
 
-  /** What a read at this place may return on this node: of each leg that may be read, by its path. */
+  /** What a read may return on this node here: of each leg that may be read, by its path. */
   reads(offset: number, length: number): Map<string, Uint8Array> {
     const { shared } = this;
     const stable =

@@ -1,6 +1,6 @@
 /**
- * A client's write on a node of the cluster bench: the rules of an I/O worker (permission, suspended
- * ranges, legs, failures that are recorded first), one step at a time.
+ * A client's write on a node of the cluster bench: the rules of an I/O worker (permission,
+ * suspended ranges, legs, failures that are recorded first), one step at a time.
  */
 import type { ArrayEvent } from "../../src/raid/array-messages.ts";
 import {

@@ -1,6 +1,6 @@
 /**
- * A cluster without faults, in memory: one message after another, locks in order of arrival, slots.
- * What cluster-port.ts says, and nothing else. Deliveries to a node come in order; when each comes is
+ * A cluster without faults, in memory: one message after another, locks in order of arrival. What
+ * cluster-port.ts says, and nothing else. Deliveries to a node come in order; when each comes is
  * the bench's choice.
  */
 import { assert } from "../../src/common/assert.ts";
@@ -33,7 +33,13 @@ export class PerfectCluster {
   readonly log: string[] = [];
   /** Who may send and write superblocks, and who waits for it. */
   #holder: number | null = null;
-  readonly #queue: { readonly node: number; readonly granted: () => void }[] = [];
+  /** The holder keeps the right over several messages. */
+  #isKept = false;
+  readonly #queue: {
+    readonly node: number;
+    readonly keeps: boolean;
+    readonly granted: () => void;
+  }[] = [];
   #message: Message | null = null;
   #resyncer: number | null = null;
   readonly #resyncQueue: { readonly node: number; readonly granted: () => void }[] = [];
@@ -90,7 +96,7 @@ export class PerfectCluster {
     };
     switch (call.type) {
       case "metadata-update-start":
-        return this.#hold(node, answer);
+        return this.#hold(node, true, answer);
       case "metadata-update-finish":
         return this.#send(node, { ...call, type: "metadata-updated" }, () => {
           this.#release(node);
@@ -110,7 +116,7 @@ export class PerfectCluster {
           answer();
         });
       case "add-new-disk-start":
-        return this.#hold(node, () => this.#offerDevice(node, call, answer));
+        return this.#hold(node, true, () => this.#offerDevice(node, call, answer));
       case "add-new-disk-finish":
         return answer();
       case "new-disk-ack":
@@ -167,9 +173,9 @@ export class PerfectCluster {
 
   // --- the right to send ------------------------------------------------------------------------
 
-  #hold(node: number, granted: () => void): void {
-    if (this.#holder === node) return granted();
-    this.#queue.push({ node, granted });
+  #hold(node: number, keeps: boolean, granted: () => void): void {
+    if (this.#holder === node && this.#isKept && keeps) return granted();
+    this.#queue.push({ node, keeps, granted });
     this.#next();
   }
 
@@ -178,6 +184,7 @@ export class PerfectCluster {
     const next = this.#queue.shift();
     if (next === undefined) return;
     this.#holder = next.node;
+    this.#isKept = next.keeps;
     next.granted();
   }
 
@@ -188,8 +195,7 @@ export class PerfectCluster {
   }
 
   #sendAlone(node: number, notice: ClusterNotice, done: () => void): void {
-    if (this.#holder === node) return this.#send(node, notice, done);
-    this.#hold(node, () =>
+    this.#hold(node, false, () =>
       this.#send(node, notice, () => {
         this.#release(node);
         done();

@@ -1,0 +1,132 @@
+/**
+ * Members fail on nodes that share an array, in any order of what is under way: no acknowledged
+ * write is ever read stale, on any node, and the last in-sync copy stays.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Prng } from "../../../src/common/prng.ts";
+import { ClusterBench } from "../../helpers/cluster-bench.ts";
+import type { NodeWrite } from "../../helpers/cluster-write.ts";
+import { withSeeds } from "../../helpers/seed.ts";
+
+const test = suite("raid/cluster-failures");
+
+const STEP = 65536;
+
+class Load {
+  readonly bench: ClusterBench;
+  readonly #prng: Prng;
+  readonly #last = new Map<number, { write: NodeWrite; fill: number; known: number | null }>();
+  #fill = 1;
+
+  constructor(bench: ClusterBench, prng: Prng) {
+    this.bench = bench;
+    this.#prng = prng;
+  }
+
+  /** Writes a place, on any node unless one is named, if nothing is under way there. */
+  write(slot = this.#prng.below(this.bench.nodes.length)): void {
+    const place = this.#prng.below(8);
+    const before = this.#last.get(place);
+    if (before !== undefined && !isOver(before.write)) return;
+    const node = this.bench.nodes[slot];
+    if (node === undefined || node.isDead) return;
+    this.#fill = (this.#fill % 250) + 1;
+    const write = node.write(place * STEP, new Uint8Array(512).fill(this.#fill));
+    this.#last.set(place, { write, fill: this.#fill, known: null });
+  }
+
+  /** What was acknowledged and not written since is what every node reads. */
+  check(): void {
+    for (const [place, { write, fill }] of this.#last) {
+      if (write.state !== "acknowledged") continue;
+      for (const node of this.bench.nodes) {
+        if (node.isDead) continue;
+        for (const [path, bytes] of node.reads(place * STEP, 512)) {
+          const message = `node ${node.slot} reads ${path} at ${place}`;
+          assert.is(bytes[0], fill, message);
+        }
+      }
+    }
+  }
+}
+
+const isOver = ({ state }: NodeWrite): boolean => state === "acknowledged" || state === "failed";
+
+const run = (bench: ClusterBench, prng: Prng, faults: readonly (() => void)[]): void => {
+  const load = new Load(bench, prng);
+  const due = faults.map((fault) => ({ fault, round: prng.between(20, 250) }));
+  for (let round = 0; round < 400; round++) {
+    if (prng.chance(1, 4)) load.write();
+    for (const { fault, round: when } of due) if (when === round) fault();
+    if (prng.chance(1, 30)) bench.tick(20);
+    bench.step();
+    load.check();
+  }
+  bench.settle();
+  load.check();
+  // Whoever had a fault that no write has met meets it now.
+  for (const node of bench.nodes) {
+    load.write(node.slot);
+    bench.settle();
+    load.check();
+  }
+};
+
+const inSync = (bench: ClusterBench, slot: number): string[] =>
+  bench
+    .node(slot)
+    .status.members.flatMap(({ path, states }) =>
+      path !== null && states.includes("in_sync") ? [path] : [],
+    );
+
+test("two nodes fail different members at once: both are faulty everywhere", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 60 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3, disks: 4 }, prng);
+    bench.finishSync();
+    run(bench, prng, [
+      () => {
+        bench.disk("/m0").failsWrites.add(0);
+        bench.disk("/m3").failsWrites.add(1);
+        bench.node(0).send({ type: "member-vanished", path: "/m0", reason: "gone" });
+        bench.node(1).send({ type: "member-vanished", path: "/m3", reason: "gone" });
+      },
+    ]);
+    for (const slot of [0, 1, 2]) assert.equal(inSync(bench, slot), ["/m1", "/m2"]);
+    assert.ok(bench.isEqual("/m1", "/m2"));
+  });
+});
+
+test("two nodes fail the last two members at once: one is kept, and it has what was written", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 60 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3, disks: 2 }, prng);
+    bench.finishSync();
+    run(bench, prng, [
+      () => {
+        bench.disk("/m0").failsWrites.add(0);
+        bench.disk("/m1").failsWrites.add(1);
+      },
+    ]);
+    const kept = inSync(bench, 2);
+    assert.is(kept.length, 1, "the last in-sync copy stays");
+    for (const slot of [0, 1]) assert.equal(inSync(bench, slot), kept);
+  });
+});
+
+test("a member fails for all nodes at once: the first to have its turn records it", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 60 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 4, disks: 3 }, prng);
+    bench.finishSync();
+    const events = bench.superblock("/m1").events;
+    run(bench, prng, [
+      () => {
+        for (const slot of [0, 1, 2, 3]) bench.disk("/m0").breakFor(slot);
+      },
+      () => bench.node(3).send({ type: "member-vanished", path: "/m0", reason: "gone" }),
+    ]);
+    for (const slot of [0, 1, 2, 3]) assert.equal(inSync(bench, slot), ["/m1", "/m2"]);
+    assert.is(bench.superblock("/m1").events, events + 1);
+  });
+});
+
+test.run();
