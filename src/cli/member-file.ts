@@ -62,7 +62,10 @@ export async function openMember(path: string, mode: "read" | "write"): Promise<
     refuseLooped(path, identity);
     refuseServed(path, stat);
   }
-  const device = await FileBlockDevice.open(path, { mode, exclusive: mode === "write" });
+  const device = await FileBlockDevice.open(path, {
+    mode,
+    ...(mode === "write" ? { claim: "alone" } : {}),
+  });
   return { path, identity, device };
 }
 

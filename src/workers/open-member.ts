@@ -7,8 +7,10 @@ import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { AdaptiveDevice } from "../hal/layers/adaptive-device.ts";
 import { FaultDevice, FaultSwitch } from "../hal/layers/fault-device.ts";
+import { type DeviceGate, GatedDevice } from "../hal/layers/gated-device.ts";
 import { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
+import type { MemberClaim } from "../hal/linux/member-claim.ts";
 
 /** A member to open: its path, and the switches of its faults in lab mode. */
 export interface MemberTicket {
@@ -53,20 +55,27 @@ const storeOf = (path: string): string => {
   return stat === undefined ? path : `${stat.dev}:${stat.ino}:${stat.rdev}`;
 };
 
-/**
- * `exclusive`: claim a block device, done by one thread of a member only.
- * Errors: HAL_DEVICE_OWES, and those of FileBlockDevice.open.
- */
+export interface OpenMemberOptions {
+  /** Done by one thread of a member only. */
+  readonly claim?: MemberClaim | null;
+  /** Of a node of a cluster: when it may do I/O. */
+  readonly gate?: DeviceGate | null;
+}
+
+/** Errors: HAL_DEVICE_OWES, and those of FileBlockDevice.open. */
 export const openMember = async (
   ticket: MemberTicket,
   mode: "read" | "write",
-  exclusive: boolean,
+  { claim = null, gate = null }: OpenMemberOptions,
 ): Promise<RevocableDevice> => {
   const key = storeOf(ticket.path);
   await awaitOwing(key, ticket.path);
-  const file = await FileBlockDevice.open(ticket.path, { mode, exclusive });
+  const options = { mode, ...(claim === null ? {} : { claim }) };
+  const file = await FileBlockDevice.open(ticket.path, options);
   const adaptive = new AdaptiveDevice(file, () => performance.now());
-  const device = new RevocableDevice(withFaults(adaptive, ticket.faults), () => Date.now());
+  const faulty = withFaults(adaptive, ticket.faults);
+  const gated = gate === null ? faulty : new GatedDevice(faulty, gate);
+  const device = new RevocableDevice(gated, () => Date.now());
   handles.set(device, key);
   return device;
 };

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Prng } from "../../src/common/prng.ts";
 import { AdaptiveDevice } from "../../src/hal/layers/adaptive-device.ts";
 import { FaultDevice, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
+import { GatedDevice } from "../../src/hal/layers/gated-device.ts";
 import { FileBlockDevice, type OpenFileOptions } from "../../src/hal/linux/file-block-device.ts";
 import { SimDevice, SimMedium } from "../../src/hal/sim/crash-device.ts";
 import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
@@ -23,6 +24,9 @@ const plain: Layer = (device) => device;
 const adaptive: Layer = (device) => new AdaptiveDevice(device, () => performance.now());
 const faulty: Layer = (device) =>
   new FaultDevice(device, new FaultSwitch(), () => Promise.resolve());
+
+const gated: Layer = (device) =>
+  new GatedDevice(device, { isOpen: true, opened: () => Promise.resolve() });
 
 const withoutNative = { nativeCalls: async () => null, nativeReads: async () => null };
 
@@ -71,7 +75,7 @@ const loopFactory =
     writeFileSync(path, new Uint8Array(SIZE));
     const loop = attachLoop(path, ["--sector-size", String(sectorSize)]);
     if (loop === null) throw new Error("no loop device could be made");
-    const device = await FileBlockDevice.open(loop, { mode: "write", exclusive: true, ...open });
+    const device = await FileBlockDevice.open(loop, { mode: "write", claim: "alone", ...open });
     if (device.logicalBlockSize !== sectorSize) throw new Error("another logical block size");
     return {
       device,
@@ -119,6 +123,7 @@ const plainQuick: DeviceSupport = { sync: true, punches: false };
 blockDeviceSuite("file", fileFactory(), quick).run();
 blockDeviceSuite("adaptive over file", fileFactory({ layer: adaptive }), quick).run();
 blockDeviceSuite("disarmed faults over file", fileFactory({ layer: faulty }), quick).run();
+blockDeviceSuite("an open gate over file", fileFactory({ layer: gated }), quick).run();
 blockDeviceSuite("file, no native calls", fileFactory({ open: withoutNative }), plainQuick).run();
 blockDeviceSuite("memory", memoryFactory, quick).run();
 blockDeviceSuite("simulated", simFactory(false), { sync: false, punches: true }).run();

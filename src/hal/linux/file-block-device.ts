@@ -11,6 +11,7 @@ import { checkRange } from "../device-range.ts";
 import { type BlockQueue, readBlockQueue } from "./block-queue.ts";
 import { FileReads } from "./file-reads.ts";
 import { FileSpace } from "./file-space.ts";
+import { claimFile, claimFlags, type MemberClaim } from "./member-claim.ts";
 import { loadNativeCalls, type NativeCalls } from "./native-calls.ts";
 import { loadNativeReads, type NativeReads } from "./native-reads.ts";
 import { POOL_CALLS_MAX, Turnstile } from "./turnstile.ts";
@@ -40,8 +41,8 @@ const zeroPieces = (length: number): readonly Uint8Array[] => {
 
 export interface OpenFileOptions {
   readonly mode: "read" | "write";
-  /** Claim a block device (O_EXCL): fails while a file system or md of the kernel uses it. */
-  readonly exclusive?: boolean;
+  /** Who may use it besides, refused while others do; none: it is not claimed. */
+  readonly claim?: MemberClaim;
   /** Where the native calls come from; `loadNativeCalls` unless told otherwise. */
   readonly nativeCalls?: () => Promise<NativeCalls | null>;
   /** Likewise the native reads; `loadNativeReads` unless told otherwise. */
@@ -84,22 +85,33 @@ export class FileBlockDevice implements BlockDevice {
     };
   }
 
-  /** Errors: HAL_OPEN_FAILED, HAL_NOT_A_BLOCK_DEVICE, each naming the path. */
+  /** Errors: HAL_OPEN_FAILED, HAL_NOT_A_BLOCK_DEVICE, HAL_DEVICE_CLAIMED, each naming the path. */
   static async open(path: string, options: OpenFileOptions): Promise<FileBlockDevice> {
-    const { O_RDONLY, O_RDWR, O_EXCL } = fs.constants;
+    const { O_RDONLY, O_RDWR } = fs.constants;
+    const { claim = null } = options;
     let fd: number;
+    let isBlock: boolean;
     try {
       const found = fs.statSync(path);
       // Looked at before it is opened: opening a FIFO would wait for its other end.
       if (!found.isFile() && !found.isBlockDevice()) throw notABlockDevice(path);
-      const claim = found.isBlockDevice() && options.exclusive === true ? O_EXCL : 0;
-      fd = fs.openSync(path, (options.mode === "read" ? O_RDONLY : O_RDWR) | claim);
+      isBlock = found.isBlockDevice();
+      const flags = claim === null ? 0 : await claimFlags(path, isBlock, claim);
+      fd = fs.openSync(path, (options.mode === "read" ? O_RDONLY : O_RDWR) | flags);
     } catch (error) {
       if (error instanceof CodedError) throw error;
       throw new CodedError("HAL_OPEN_FAILED", `${path}: cannot be opened (${errnoOf(error)})`, {
         remedy: "check that it exists, that nothing else uses it, and its permissions",
         cause: error,
       });
+    }
+    if (claim !== null) {
+      try {
+        await claimFile(fd, path, isBlock, claim);
+      } catch (error) {
+        fs.closeSync(fd);
+        throw error;
+      }
     }
     const native = await (options.nativeReads ?? loadNativeReads)();
     const device = new FileBlockDevice(path, fd, fs.fstatSync(fd), options, native);

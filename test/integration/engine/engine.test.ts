@@ -259,7 +259,7 @@ skipWhen(noLoopDevice(), test)(
     try {
       const array = await bench.create(loops, { assumeClean: true });
       const claimed = await codeOf(() =>
-        FileBlockDevice.open(first, { mode: "write", exclusive: true }),
+        FileBlockDevice.open(first, { mode: "write", claim: "alone" }),
       );
       assert.is(claimed, "HAL_OPEN_FAILED");
       await array.fail(second);
@@ -267,7 +267,7 @@ skipWhen(noLoopDevice(), test)(
       await bench.untilWhole(array);
       assert.is(await codeOf(() => array.add(first, { force: true })), "RAID_ALREADY_A_MEMBER");
       await bench.stop(array);
-      await (await FileBlockDevice.open(first, { mode: "write", exclusive: true })).close();
+      await (await FileBlockDevice.open(first, { mode: "write", claim: "alone" })).close();
     } finally {
       for (const loop of loops) detachLoop(loop);
     }

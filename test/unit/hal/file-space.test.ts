@@ -326,7 +326,7 @@ rooted(
     const loop = attachLoop(path);
     if (loop === null) throw new Error("no loop device could be made");
     try {
-      const device = await FileBlockDevice.open(loop, { mode: "write", exclusive: true });
+      const device = await FileBlockDevice.open(loop, { mode: "write", claim: "alone" });
       assert.is(device.logicalBlockSize, 512);
       const before = bytesOf(path);
       await device.zero(MIB, MIB, false);
