@@ -25,6 +25,23 @@ export interface TlsFiles {
   readonly clientAuthority: string | null;
 }
 
+/** Files by which the board shows etcd who it is, and by which it knows etcd; absolute paths. */
+export interface EtcdTlsFiles {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** The cluster that the board is in. */
+export interface ClusterConfig {
+  readonly name: string;
+  /** The board's name among the nodes. */
+  readonly node: string;
+  /** Client URLs of etcd's members. */
+  readonly endpoints: readonly string[];
+  readonly tls: EtcdTlsFiles | null;
+}
+
 /** The daemon's configuration; paths are absolute. */
 export interface Config {
   readonly dataDirectory: string;
@@ -39,6 +56,8 @@ export interface Config {
   readonly devicePaths: readonly string[];
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
   readonly answerLimitMs: number | null;
+  /** Null: the board is in no cluster. */
+  readonly cluster: ClusterConfig | null;
   readonly logLevel: LogLevel;
 }
 
@@ -52,6 +71,9 @@ export interface ConfigFlags {
   readonly name?: string;
   readonly lab?: boolean;
   readonly workers?: string;
+  readonly cluster?: string;
+  readonly etcd?: string;
+  readonly node?: string;
 }
 
 /** Where the API listens unless told otherwise. */
@@ -83,6 +105,12 @@ const KEYS = {
   "devices.directory": "string",
   "devices.paths": "strings",
   "devices.answer_limit": "number",
+  "cluster.name": "string",
+  "cluster.node": "string",
+  "cluster.etcd": "strings",
+  "cluster.tls_authority": "string",
+  "cluster.tls_certificate": "string",
+  "cluster.tls_key": "string",
   "log.level": "string",
 } as const;
 
@@ -238,6 +266,52 @@ const parseTls = (values: Values): TlsFiles | null => {
   };
 };
 
+/** Source: the bitmap superblock's cluster_name, 64 bytes with its NUL. */
+const CLUSTER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+const parseEndpoint = (text: string): string => {
+  const url = URL.parse(text.trim());
+  const isPlain = url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/";
+  if (!isPlain || url.search !== "" || url.hash !== "" || url.username !== "") {
+    throw invalid("cluster.etcd", text, "must be URLs like http://HOST:2379");
+  }
+  return url.origin;
+};
+
+const parseEtcdTls = (values: Values, endpoints: readonly string[]): EtcdTlsFiles | null => {
+  const names = ["tls_authority", "tls_certificate", "tls_key"] as const;
+  const [authority, certificate, key] = names.map((name) => values[`cluster.${name}`]);
+  if (authority === undefined && certificate === undefined && key === undefined) return null;
+  if (authority === undefined || certificate === undefined || key === undefined) {
+    throw invalid("cluster.tls_authority", authority ?? null, "needs tls_certificate and tls_key");
+  }
+  const plain = endpoints.find((url) => url.startsWith("http:"));
+  if (plain !== undefined) throw invalid("cluster.etcd", plain, "must be an https URL with tls_*");
+  return {
+    authority: path.resolve(String(authority)),
+    certificate: path.resolve(String(certificate)),
+    key: path.resolve(String(key)),
+  };
+};
+
+/** The cluster of file and flags; null when neither names one. */
+const parseCluster = (
+  values: Values,
+  flags: ConfigFlags,
+  nodeName: string,
+): ClusterConfig | null => {
+  const name = flags.cluster ?? (values["cluster.name"] as string | undefined);
+  const listed = flags.etcd?.split(",") ?? (values["cluster.etcd"] as string[] | undefined) ?? [];
+  const node = flags.node ?? (values["cluster.node"] as string | undefined) ?? nodeName;
+  if (name === undefined && listed.length === 0 && flags.node === undefined) return null;
+  if (name === undefined || !CLUSTER_NAME.test(name)) {
+    throw invalid("cluster.name", name ?? null, "must be 1 to 63 of A-Z a-z 0-9 . _ -");
+  }
+  if (listed.length === 0) throw invalid("cluster.etcd", [], "must name a member of etcd");
+  const endpoints = listed.map(parseEndpoint);
+  return { name, node: parseName(node), endpoints, tls: parseEtcdTls(values, endpoints) };
+};
+
 const defaultName = (): string =>
   hostname()
     .replace(/[^A-Za-z0-9.-]/g, "-")
@@ -265,10 +339,11 @@ export function loadConfig(flags: ConfigFlags): Config {
   const nbd = text("nbd.listen", flags.nbd);
   const socket = text("nbd.socket", flags.nbdSocket) ?? path.join(dataDirectory, "nbd.sock");
   const cores = Math.min(4, availableParallelism());
+  const nodeName = parseName(text("name", flags.name) ?? defaultName());
   const devices = text("devices.directory", undefined) ?? path.join(dataDirectory, "disks");
   return Object.freeze({
     dataDirectory,
-    nodeName: parseName(text("name", flags.name) ?? defaultName()),
+    nodeName,
     isLabMode: flags.lab ?? (file["lab"] as boolean | undefined) ?? false,
     http: http === undefined ? HTTP_DEFAULT : parseAddress("http.listen", http, HTTP_DEFAULT.host),
     nbdTcp:
@@ -285,6 +360,7 @@ export function loadConfig(flags: ConfigFlags): Config {
       ((file["devices.paths"] as string[] | undefined) ?? []).map((item) => path.resolve(item)),
     ),
     answerLimitMs: parseAnswerLimit(file["devices.answer_limit"] ?? ANSWER_LIMIT),
+    cluster: parseCluster(file, flags, nodeName),
     logLevel: level as LogLevel,
   });
 }

@@ -47,6 +47,7 @@ test("binds to loopback and keeps everything in the data directory by default", 
       devicesDirectory: "/srv/satsuma/disks",
       devicePaths: [],
       answerLimitMs: 30_000,
+      cluster: null,
       logLevel: "info",
     },
   );
@@ -72,6 +73,9 @@ tls_key = "/etc/k.pem"
 paths = ["/dev/sda", "/dev/sdb"]
 directory = "/srv/disks"
 answer_limit = 0
+[cluster]
+name = "attic"
+etcd = ["http://10.0.0.1:2379", "http://10.0.0.2:2379/"]
 [log]
 level = "debug"
 `;
@@ -90,6 +94,12 @@ level = "debug"
         devicesDirectory: "/srv/disks",
         devicePaths: ["/dev/sda", "/dev/sdb"],
         answerLimitMs: null,
+        cluster: {
+          name: "attic",
+          node: "opi-b",
+          endpoints: ["http://10.0.0.1:2379", "http://10.0.0.2:2379"],
+          tls: null,
+        },
         logLevel: "debug",
       },
     );
@@ -99,6 +109,32 @@ level = "debug"
       [both.http.port, both.nbdTcp, both.nbdSocketPath, both.nodeName, both.ioWorkers],
       [9, null, null, "x", 2],
     );
+    const cluster = { cluster: "shed", etcd: "https://h:1,https://[::1]:2", node: "n2" };
+    assert.equal(load(folder, text, cluster).cluster, {
+      name: "shed",
+      node: "n2",
+      endpoints: ["https://h:1", "https://[::1]:2"],
+      tls: null,
+    });
+  }),
+);
+
+test(
+  "a board shows etcd its certificate",
+  inFolder(async (folder) => {
+    const text = `
+[cluster]
+name = "attic"
+etcd = ["https://h:2379"]
+tls_authority = "/etc/ca.pem"
+tls_certificate = "/etc/c.pem"
+tls_key = "/etc/k.pem"
+`;
+    assert.equal(load(folder, text).cluster?.tls, {
+      authority: "/etc/ca.pem",
+      certificate: "/etc/c.pem",
+      key: "/etc/k.pem",
+    });
   }),
 );
 
@@ -120,6 +156,16 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['[log]\nlevel = "loud"', "must be one of debug, info, warn, error"],
   ['[nbd]\ntls_key = "/k"', "and nbd.tls_key belong together"],
   [`[nbd]\nsocket = "/${"s".repeat(SOCKET_PATH_BYTES_MAX)}"`, "108 bytes, at most 107 fit"],
+  ['[cluster]\nname = "attic"', "cluster.etcd = [] must name a member of etcd"],
+  ['[cluster]\netcd = ["http://h:1"]', "CONFIG_INVALID_VALUE cluster.name"],
+  ['[cluster]\nname = "a b"\netcd = ["http://h:1"]', "CONFIG_INVALID_VALUE cluster.name"],
+  ['[cluster]\nname = "a"\netcd = ["h:1"]', "must be URLs like http://HOST:2379"],
+  ['[cluster]\nname = "a"\netcd = ["http://h:1/v3"]', "must be URLs like http://HOST:2379"],
+  ['[cluster]\nname = "a"\netcd = ["http://h:1"]\ntls_key = "/k"', "needs tls_certificate and tls"],
+  [
+    '[cluster]\nname="a"\netcd=["http://h:1"]\ntls_authority="/a"\ntls_certificate="/c"\ntls_key="/k"',
+    "must be an https URL",
+  ],
   ["name = ", "CONFIG_SYNTAX"],
   ['name = "a"\nname = "b"', "CONFIG_SYNTAX"],
 ];
