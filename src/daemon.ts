@@ -11,10 +11,10 @@ import { listen } from "./api/listen.ts";
 import { build } from "./api/server.ts";
 import { CodedError } from "./common/errors.ts";
 import type { Logger } from "./common/log.ts";
-import type { Config, TlsFiles } from "./config.ts";
+import type { ClusterConfig, Config, TlsFiles } from "./config.ts";
 import { holderOf, issueToken } from "./control/access-token.ts";
 import { ControlPlane } from "./control/control-plane.ts";
-import type { EngineTls, OpenEngine, StorageEngine } from "./control/engine.ts";
+import type { EngineCluster, EngineTls, OpenEngine, StorageEngine } from "./control/engine.ts";
 import { linuxDeviceFiles } from "./hal/linux/device-files.ts";
 import { makeFolder } from "./hal/linux/make-folder.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -73,25 +73,35 @@ const ensureToken = (store: Store, file: string, isRenewed: boolean): string | n
   return token;
 };
 
-const readPem = (file: string): string => {
+const readPem = (file: string, keys: string): string => {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
     throw new CodedError("CONFIG_TLS_UNREADABLE", `${file} cannot be read`, {
-      remedy: "give readable PEM files in nbd.tls_certificate and nbd.tls_key",
+      remedy: `give readable PEM files in ${keys}`,
       cause: error,
     });
   }
 };
 
-const readTls = (files: TlsFiles | null): EngineTls | null =>
-  files === null
-    ? null
-    : {
-        certificate: readPem(files.certificate),
-        key: readPem(files.key),
-        clientAuthority: files.clientAuthority === null ? null : readPem(files.clientAuthority),
-      };
+const readTls = (files: TlsFiles | null): EngineTls | null => {
+  if (files === null) return null;
+  const read = (file: string): string => readPem(file, "nbd.tls_certificate and nbd.tls_key");
+  return {
+    certificate: read(files.certificate),
+    key: read(files.key),
+    clientAuthority: files.clientAuthority === null ? null : read(files.clientAuthority),
+  };
+};
+
+const readCluster = (config: ClusterConfig | null): EngineCluster | null => {
+  if (config === null) return null;
+  const { tls, ...rest } = config;
+  if (tls === null) return { ...rest, tls };
+  const read = (file: string): string => readPem(file, "cluster.tls_*");
+  const pems = { ca: read(tls.authority), cert: read(tls.certificate), key: read(tls.key) };
+  return { ...rest, tls: pems };
+};
 
 /** Tells the command line where the daemon is; gone again when it has ended well. */
 const announce = (file: string, url: string, nbd: StorageEngine["nbd"]): void => {
@@ -162,6 +172,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       tls: readTls(config.nbdTls),
       ioWorkers: config.ioWorkers,
       answerLimitMs: config.answerLimitMs,
+      cluster: readCluster(config.cluster),
       labMode: config.isLabMode,
       nodeName: config.nodeName,
       logger,

@@ -200,7 +200,10 @@ const bitmapFamilies = (control: ControlPlane): Family[] => {
   const samples = (value: (status: ArrayStatus) => number) => (): Sample[] =>
     running(control)
       .filter(({ status }) => status.bitmap.type !== "none")
-      .map(({ name, status }) => ({ labels: { array: name, slot: "0" }, value: value(status) }));
+      .map(({ name, status }) => ({
+        labels: { array: name, slot: String(status.cluster?.slot ?? 0) },
+        value: value(status),
+      }));
   return [
     {
       name: "satsuma_bitmap_dirty_chunks",

@@ -12,6 +12,7 @@ import { type Metric, Registry } from "prom-client";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { EventStream } from "./event-stream.ts";
 import { arrayFamilies } from "./metrics-arrays.ts";
+import { clusterFamilies } from "./metrics-cluster.ts";
 import { type Family, single } from "./metrics-family.ts";
 import { ioFamilies } from "./metrics-io.ts";
 
@@ -103,6 +104,7 @@ export class MetricsPage {
     const families = [
       ...daemonFamilies(control, stream, this.#lag),
       ...arrayFamilies(control),
+      ...clusterFamilies(control),
       ...ioFamilies(control),
     ];
     for (const family of families) {

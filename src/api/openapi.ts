@@ -9,6 +9,7 @@ const TAGS = [
   { name: "members", description: "Members of an array, with mdadm's verbs" },
   { name: "exports", description: "NBD exports" },
   { name: "devices", description: "Files and block devices that may become members" },
+  { name: "cluster", description: "Nodes that share arrays: locks, messages, what waits" },
   { name: "jobs", description: "Work that goes on after the reply" },
   { name: "events", description: "History and live stream" },
   { name: "lab", description: "Faults for experiments, in lab mode only" },

@@ -26,6 +26,7 @@ import type { ApiServer, RouteContext } from "./route-context.ts";
 import { registerArrayReportRoutes } from "./routes/array-reports.ts";
 import { registerArrayRoutes } from "./routes/arrays.ts";
 import { registerDeviceRoutes } from "./routes/devices.ts";
+import { registerDlmRoutes } from "./routes/dlm.ts";
 import { registerEventRoutes } from "./routes/events.ts";
 import { registerExportRoutes } from "./routes/exports.ts";
 import { registerHealthRoutes } from "./routes/health.ts";
@@ -191,6 +192,7 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
   registerMemberRoutes(server, context);
   registerExportRoutes(server, context);
   registerDeviceRoutes(server, context);
+  registerDlmRoutes(server, context);
   registerJobRoutes(server, context);
   registerEventRoutes(server, context, stream);
   registerLabRoutes(server, context);

@@ -21,6 +21,8 @@ export interface BoardProcessOptions {
   readonly http?: string;
   readonly nbd?: string;
   readonly previous: BoardCredentials | null;
+  /** More flags of `serve`. */
+  readonly flags?: readonly string[];
 }
 
 /** A running board. */
@@ -74,11 +76,11 @@ const chooseAddress = async (
 };
 
 /** A socket in the folder, or under the temporary folder where that path would be too long. */
-const chooseSocket = (directory: string): string => {
+const chooseSocket = (directory: string, name: string): string => {
   const inside = path.join(directory, "nbd.sock");
   return Buffer.byteLength(inside) <= SOCKET_PATH_BYTES_MAX
     ? inside
-    : path.join(tmpdir(), `satsuma-${process.pid}.sock`);
+    : path.join(tmpdir(), `satsuma-${process.pid}-${name}.sock`);
 };
 
 /** The log, cut off when it has grown large. */
@@ -112,6 +114,22 @@ const readiness = async (
   return first;
 };
 
+/** How to reach the board. */
+export const boardCredentials = (
+  board: BoardProcess,
+  directory: string,
+  disks: readonly string[],
+): BoardCredentials => ({
+  name: board.name,
+  url: board.url,
+  token: board.token,
+  nbd: board.nbd,
+  nbd_socket: board.nbdSocket,
+  data_dir: directory,
+  pid: board.pid,
+  disks,
+});
+
 /** Starts `satsuma serve` as a child and waits until it is ready. Errors: the daemon's. */
 export async function startBoardProcess(options: BoardProcessOptions): Promise<BoardProcess> {
   const { directory, name, previous } = options;
@@ -130,8 +148,9 @@ export async function startBoardProcess(options: BoardProcessOptions): Promise<B
       "serve",
       ...flags,
       "--nbd-socket",
-      chooseSocket(directory),
+      chooseSocket(directory, name),
       "--lab",
+      ...(options.flags ?? []),
     ],
     // A group of its own: Ctrl-C reaches only the parent, which ends the child once.
     {

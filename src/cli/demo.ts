@@ -1,6 +1,7 @@
 /**
  * `satsuma demo`: a board to try, in a folder of its own: a real daemon process with two
- * file-backed disks, the array md0 and the export md0. A second start with the same folder resumes.
+ * file-backed disks, the array md0 and the export md0; or several that share their disks
+ * (shared-demo.ts). A second start with the same folder resumes.
  */
 
 import path from "node:path";
@@ -12,10 +13,11 @@ import { CodedError } from "../common/errors.ts";
 import { demoDirectory } from "../config.ts";
 import { makeFolder } from "../hal/linux/make-folder.ts";
 import { ApiClient } from "./api-client.ts";
-import { type BoardProcess, startBoardProcess } from "./board-process.ts";
+import { type BoardProcess, boardCredentials, startBoardProcess } from "./board-process.ts";
 import { readCredentials, writeCredentials } from "./demo-credentials.ts";
 import { fetchAll } from "./online-access.ts";
 import { printText } from "./output.ts";
+import { runSharedDemo } from "./shared-demo.ts";
 import { parseSize } from "./size-syntax.ts";
 
 const DISKS = ["disk1", "disk2"] as const;
@@ -32,12 +34,27 @@ interface DemoFlags {
   readonly nbd?: string;
 }
 
-const refuseCluster = (flags: DemoFlags): void => {
-  if (flags.boards !== "1" || flags.shared) {
-    throw new CodedError("CLI_NO_CLUSTER", "a demo of several boards needs the cluster engine", {
-      remedy: "this version runs one board: leave --boards and --shared out",
+/** Boards that can share one machine's members. Choice: as many as a demo needs. */
+const BOARDS_MAX = 8;
+
+const boardsOf = (flags: DemoFlags): number => {
+  const boards = Number(flags.boards);
+  if (!Number.isInteger(boards) || boards < 1 || boards > BOARDS_MAX) {
+    throw new CodedError("CLI_BAD_USAGE", `--boards ${flags.boards} is no number of boards`, {
+      remedy: `give a number from 1 to ${BOARDS_MAX}`,
     });
   }
+  if (boards > 1 && !flags.shared) {
+    throw new CodedError("CLI_NO_CLUSTER", "boards that serve their disks to each other", {
+      remedy: "this version has boards that open the same disks: add --shared",
+    });
+  }
+  if (boards === 1 && flags.shared) {
+    throw new CodedError("CLI_BAD_USAGE", "--shared needs several boards", {
+      remedy: "add --boards 2 or more, or leave --shared out",
+    });
+  }
+  return boards;
 };
 
 const makeDirectory = (directory: string): void => {
@@ -103,7 +120,7 @@ const describe = async (board: BoardProcess, client: ApiClient, directory: strin
 };
 
 const runDemo = async (flags: DemoFlags): Promise<void> => {
-  refuseCluster(flags);
+  const boards = boardsOf(flags);
   const sizeBytes = parseSize(flags.size, "--size", 1);
   const directory = path.resolve(flags.data ?? demoDirectory());
   makeDirectory(directory);
@@ -111,27 +128,31 @@ const runDemo = async (flags: DemoFlags): Promise<void> => {
   const { promise: ended, resolve: end } = Promise.withResolvers<"signal">();
   process.once("SIGINT", () => end("signal"));
   process.once("SIGTERM", () => end("signal"));
+  if (boards > 1) return await runSharedDemo({ ...flags, directory, boards, sizeBytes, ended });
+  await runOneBoard(flags, directory, sizeBytes, ended);
+};
 
+const runOneBoard = async (
+  flags: DemoFlags,
+  directory: string,
+  sizeBytes: number,
+  ended: Promise<"signal">,
+): Promise<void> => {
   const board = await startBoardProcess({
     directory,
     name: "demo",
     ...(flags.http === undefined ? {} : { http: flags.http }),
     ...(flags.nbd === undefined ? {} : { nbd: flags.nbd }),
-    previous: readCredentials(directory),
+    previous: readCredentials(directory).boards[0] ?? null,
   });
   try {
     const client = new ApiClient({ url: board.url, token: board.token });
     await ensureBoard(client, sizeBytes);
     const devices = await fetchAll<DeviceResource>(client, "devices");
+    const disks = devices.map(({ status }) => status.path);
     writeCredentials(directory, {
-      name: board.name,
-      url: board.url,
-      token: board.token,
-      nbd: board.nbd,
-      nbd_socket: board.nbdSocket,
-      data_dir: directory,
-      pid: board.pid,
-      disks: devices.map(({ status }) => status.path),
+      boards: [boardCredentials(board, directory, disks)],
+      etcd: null,
     });
     printText(await describe(board, client, directory));
     const why = await Promise.race([ended, board.exited]);
@@ -149,10 +170,10 @@ const runDemo = async (flags: DemoFlags): Promise<void> => {
 export function registerDemoCommand(program: Command): void {
   program
     .command("demo")
-    .description("run a board to try, with file-backed disks, an array and an export")
-    .option("--data <dir>", `folder of the board (default: ${demoDirectory()})`)
+    .description("run boards to try, with file-backed disks, an array and an export")
+    .option("--data <dir>", `folder of the boards (default: ${demoDirectory()})`)
     .option("--boards <count>", "number of boards", "1")
-    .option("--shared", "boards share their devices")
+    .option("--shared", "every board opens the same disks; needs etcd (Debian: etcd-server)")
     .option("--size <size>", "size of each disk, sparse", "2G")
     .option(
       "--http <host:port>",

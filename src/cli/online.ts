@@ -10,6 +10,7 @@ import { registerChangeVerbs } from "./change-verbs.ts";
 import { registerEventsCommand } from "./events-command.ts";
 import { registerExportCommands } from "./export-commands.ts";
 import { registerImportVerbs } from "./import-verbs.ts";
+import { registerLocksCommand } from "./locks-command.ts";
 import { registerMemberVerbs } from "./member-verbs.ts";
 import {
   arrayPath,
@@ -145,4 +146,5 @@ export function registerOnlineCommands(program: Command): void {
   registerStarting(program);
   registerExportCommands(program);
   registerEventsCommand(program);
+  registerLocksCommand(program);
 }

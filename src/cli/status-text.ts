@@ -99,6 +99,20 @@ const bitmapLine = (array: ArrayResource): string[] => {
   return [`      bitmap: ${bitmap.dirty}/${bitmap.total} chunks dirty, ${chunk} chunk`];
 };
 
+/** `cluster: slot 1 of 4, nodes opi-a opi-b`, then mdstat's word for a sync that is not here. */
+const clusterLines = ({ config, status }: ArrayResource): string[] => {
+  const { cluster, sync } = status;
+  if (cluster === null) {
+    return [];
+  }
+  const nodes = cluster.nodes.map(({ node }) => node).join(" ");
+  const where = `slot ${cluster.slot} of ${config.bitmap.nodes}, nodes ${nodes}`;
+  const word =
+    cluster.sync === "none" || sync !== null ? "" : `, resync=${cluster.sync.toUpperCase()}`;
+  const awaited = cluster.awaited === null ? [] : [`      ${cluster.awaited}`];
+  return [`      cluster: ${where}${word}`, ...awaited];
+};
+
 /** The lines of one array. */
 export function statusLines(array: ArrayResource): string[] {
   const { status, config } = array;
@@ -124,6 +138,7 @@ export function statusLines(array: ArrayResource): string[] {
     ...reasons,
     ...(status.sync === null ? [] : [`      ${syncLine(status.sync)}`]),
     ...bitmapLine(array),
+    ...clusterLines(array),
   ];
 }
 
@@ -136,6 +151,19 @@ const memberRow = (member: MemberResource): string => {
   ];
   return cells.join("   ").trimEnd();
 };
+
+const clusterRows = (
+  { status: { cluster } }: ArrayResource,
+  row: (label: string, value: string) => string,
+): string[] =>
+  cluster === null
+    ? []
+    : [
+        row("Cluster Slot", `${cluster.slot}, ${cluster.phase}`),
+        row("Nodes", cluster.nodes.map(({ slot, node }) => `${node} (slot ${slot})`).join(", ")),
+        ...(cluster.sync === "none" ? [] : [row("Resync", cluster.sync.toUpperCase())]),
+        ...(cluster.awaited === null ? [] : [row("Awaited", cluster.awaited)]),
+      ];
 
 /** The lines of `detail`. */
 export function detailLines(array: ArrayResource): string[] {
@@ -156,6 +184,7 @@ export function detailLines(array: ArrayResource): string[] {
     ...(config.home_cluster === null
       ? []
       : [row("Cluster Name", `${config.home_cluster}, ${config.bitmap.nodes} nodes`)]),
+    ...clusterRows(array, row),
     ...(config.layout === null ? [] : [row("Layout", config.layout)]),
     ...(config.chunk_size === null ? [] : [row("Chunk Size", sizeText(config.chunk_size))]),
     "",

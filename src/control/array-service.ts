@@ -243,6 +243,19 @@ export class ArrayService {
     }
   }
 
+  /** Notes that the array ended unasked; it stays wanted. */
+  ended(uuid: string, problem: StartProblem): void {
+    const entry = this.#entries.get(uuid);
+    if (entry === undefined) {
+      return;
+    }
+    this.#syncJobs.finished(uuid, "interrupted");
+    entry.running = null;
+    entry.startProblem = problem;
+    this.#show(entry);
+    this.#onMembersChanged(entry.record.memberPaths);
+  }
+
   /** Notes that the array was stopped by request; it stays listed. */
   stopped(uuid: string): void {
     const entry = this.#entries.get(uuid);

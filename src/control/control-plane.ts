@@ -10,6 +10,7 @@ import { ArrayChangeCommands } from "./array-change-commands.ts";
 import { ArrayCommands } from "./array-commands.ts";
 import { ArrayImport } from "./array-import.ts";
 import { ArrayService } from "./array-service.ts";
+import { ClusterService } from "./cluster-service.ts";
 import { DeviceMonitor } from "./device-monitor.ts";
 import { DeviceService } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
@@ -48,6 +49,16 @@ export interface ReadyStep {
   readonly message: string | null;
 }
 
+/** An array of the cluster may wait for another board: the API does not wait for it longer. */
+const JOIN_WAIT_MS = 10_000;
+
+const atMost = async (work: Promise<void>, ms: number): Promise<void> => {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+};
+
 /** The services of a board. */
 export class ControlPlane {
   readonly options: ControlPlaneOptions;
@@ -63,6 +74,7 @@ export class ControlPlane {
   readonly arrayImport: ArrayImport;
   readonly arrayChanges: ArrayChangeCommands;
   readonly memberCommands: MemberCommands;
+  readonly cluster: ClusterService;
   readonly scrubs: ScrubService;
   readonly scrubCommands: ScrubCommands;
   readonly spareGroups: SpareGroupService;
@@ -106,9 +118,12 @@ export class ControlPlane {
     this.scrubCommands = new ScrubCommands({ arrays, jobs, syncJobs, scrubs, now });
     this.spareGroups = new SpareGroupService({ ...base, records: store.spares, arrays, devices });
     const { spareGroups } = this;
+    this.cluster = new ClusterService({ ...base, arrays, devices, exports, commands });
+    const { cluster } = this;
     const chores = [
       { name: "spares", look: () => spareGroups.tick() },
       { name: "scrubs", look: () => scrubs.tick() },
+      { name: "cluster", look: () => cluster.tick() },
     ];
     this.rounds = new Rounds(chores, logger);
     this.memberCommands = new MemberCommands({ arrays, devices, jobs, scrubs: this.scrubCommands });
@@ -133,10 +148,16 @@ export class ControlPlane {
     this.exports.load();
     this.scrubs.load();
     this.spareGroups.load();
+    this.cluster.load();
     await this.devices.load();
     this.#done.push("devices");
     const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
-    await Promise.all(wanted.map((view) => this.#startArray(view.record.uuid)));
+    await Promise.all(
+      wanted.map((view) => {
+        const started = this.#startArray(view.record.uuid);
+        return view.status?.bitmap.type === "clustered" ? atMost(started, JOIN_WAIT_MS) : started;
+      }),
+    );
     this.#done.push("arrays", "exports");
     this.monitor.start();
     this.rounds.start();

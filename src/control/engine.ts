@@ -3,10 +3,12 @@
  * the I/O workers. The real one is src/workers/engine-host.ts. Calls reject with `CodedError`.
  */
 
+import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import type { Logger } from "../common/log.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport } from "../raid/assembly-status.ts";
+import type { WriteHoldFigures } from "../raid/hold-status.ts";
 
 /** A certificate for NBD over TLS (STARTTLS), PEM texts. */
 export interface EngineTls {
@@ -14,6 +16,18 @@ export interface EngineTls {
   readonly key: string;
   /** Clients must show a certificate of this authority; null: any client may attach. */
   readonly clientAuthority: string | null;
+}
+
+/** The cluster that a board is in. */
+export interface EngineCluster {
+  /** As clustered arrays name it in their bitmaps. */
+  readonly name: string;
+  /** The board's name among its nodes; one of them each. */
+  readonly node: string;
+  /** Client URLs of etcd's members. */
+  readonly endpoints: readonly string[];
+  /** PEM texts; null: plain HTTP, or HTTPS by the machine's authorities. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
 }
 
 /** What `openEngine(options)` of src/workers/engine-host.ts takes. */
@@ -26,6 +40,8 @@ export interface EngineOptions {
   readonly ioWorkers: number;
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
   readonly answerLimitMs: number | null;
+  /** Null: the board is in no cluster. */
+  readonly cluster: EngineCluster | null;
   /** Allows `setFault`. */
   readonly labMode: boolean;
   /** Goes into set_name and messages. */
@@ -82,6 +98,10 @@ export interface RunningArray {
   setSyncSpeed(speed: SyncSpeed): Promise<void>;
   /** Tells the array that a member's path vanished or changed under it. */
   memberVanished(path: string, reason: string): Promise<void>;
+  /** What it knows of its cluster; null of an array that is in none. */
+  clusterView(): Promise<ClusterView | null>;
+  /** Client writes that waited for the cluster's sake, as of now. */
+  readonly writeHolds: WriteHoldFigures;
   /** mdadm --stop: drains, marks clean, closes. Exports of the array must be closed BEFORE. */
   stop(): Promise<void>;
 }
@@ -226,6 +246,16 @@ export interface StorageEngine {
    * or `interrupted`) and comes BEFORE the status whose `sync` is null.
    */
   onHappening(listener: (uuid: string, happening: ArrayHappening) => void): void;
+  /**
+   * The array runs no more, though nobody stopped it: its cluster goes on without this board. What
+   * its clients had under way has failed; its exports are still to be closed.
+   */
+  onExpelled(listener: (uuid: string, reason: string) => void): void;
+  /**
+   * Sets who looks for a device that another board adds: its path here by its device_uuid (32
+   * hexadecimal digits), or null.
+   */
+  setDeviceFinder(find: (deviceUuid: string) => Promise<string | null>): void;
   openExport(spec: ExportSpec): Promise<void>;
   /** Closes the export and its connections after draining requests under way. */
   closeExport(name: string): Promise<void>;

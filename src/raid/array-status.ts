@@ -94,6 +94,27 @@ export type ArrayHealth =
   | "inactive"
   | "unknown";
 
+/** The node of an array in its cluster, whose other nodes run the array too. */
+export interface ArrayClusterStatus {
+  /** Number of this node's bitmap, from 0. */
+  readonly slot: number;
+  readonly phase: "joining" | "joined" | "entered" | "leaving" | "left" | "lost";
+  readonly nodes: readonly { readonly slot: number; readonly node: string }[];
+  /**
+   * `pending`: this node has a sync action to run and waits for its turn; `remote`: another node
+   * runs one. Source: drivers/md/md.c md_seq_show, resync=PENDING and resync=REMOTE.
+   */
+  readonly sync: "none" | "pending" | "remote";
+  /** What other nodes resync just now, bytes of the array. */
+  readonly remote: readonly {
+    readonly slot: number;
+    readonly from: number;
+    readonly to: number;
+  }[];
+  /** What is waited for, in one sentence; null: nothing. */
+  readonly awaited: string | null;
+}
+
 export interface ArrayStatus {
   /** set_uuid in the kernel's text form (8-4-4-4-12, lower case). */
   readonly uuid: string;
@@ -143,6 +164,8 @@ export interface ArrayStatus {
   readonly cluster: ArrayClusterStatus | null;
   readonly syncSpeedMin: number;
   readonly syncSpeedMax: number;
+  /** Of an array that runs in a cluster. */
+  readonly cluster?: ArrayClusterStatus;
 }
 
 /** What a node of a cluster can say of its part in it. */
@@ -189,7 +212,19 @@ export interface ArrayHappening {
     | "sync.started"
     | "sync.finished"
     | "metadata.updated"
-    | "cluster.bad-slot";
+    | "cluster.bad-slot"
+    | "cluster.joined"
+    | "cluster.entered"
+    | "cluster.left"
+    | "cluster.node-lost"
+    | "cluster.node-joined"
+    | "cluster.node-fenced"
+    | "cluster.recovering"
+    | "cluster.recovered"
+    | "cluster.message-ignored"
+    | "cluster.taking-over"
+    | "cluster.damaged"
+    | "cluster.expelled";
   readonly severity: "info" | "warning" | "critical";
   readonly time: number;
   /** One sentence for people. */

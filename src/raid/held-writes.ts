@@ -4,8 +4,8 @@
  * end (`drain`).
  */
 
+import type { HoldReason } from "./hold-status.ts";
 import type { SharedArrayState } from "./shared-state.ts";
-import type { HoldReason } from "./write-holds.ts";
 import { type WriteRequest, writesOverlap } from "./write-request.ts";
 
 interface Held {

@@ -1,12 +1,15 @@
 /** One array thread as the main thread holds it: RunningArray over messages. */
 
 import { MessageChannel, Worker } from "node:worker_threads";
+import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import { assert } from "../common/assert.ts";
-import { fromPlainError } from "../common/errors.ts";
+import { CodedError, fromPlainError } from "../common/errors.ts";
 import { workerUrl } from "../common/worker-url.ts";
 import type { AddOptions, RunningArray, SyncSpeed } from "../control/engine.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
+import type { WriteHoldFigures } from "../raid/hold-status.ts";
+import { SharedArrayState } from "../raid/shared-state.ts";
 import type {
   ArrayThreadCommand,
   ArrayThreadData,
@@ -27,17 +30,22 @@ export interface ArrayHostOptions {
   readonly onStatus: (status: ArrayStatus) => void;
   readonly onHappening: (happening: ArrayHappening) => void;
   readonly onStopped: () => void;
+  /** After `onStopped`: the cluster goes on without this board. */
+  readonly onExpelled: (reason: string) => void;
+  /** The path of a device by its device_uuid (32 hexadecimal digits), or null. */
+  readonly findDevice: (uuid: string) => Promise<string | null>;
 }
 
 type Assembled = Extract<ArrayToMain, { type: "assembled" }>;
 
 export class ArrayHostThread implements RunningArray {
   readonly #options: ArrayHostOptions;
-  readonly #link: ThreadLink<null>;
+  readonly #link: ThreadLink<ClusterView | null>;
   readonly #ready = Promise.withResolvers<Assembled>();
   readonly #running = Promise.withResolvers<null>();
   readonly #ended = Promise.withResolvers<null>();
   #status: ArrayStatus | null = null;
+  #shared: SharedArrayState | null = null;
 
   private constructor(options: ArrayHostOptions) {
     this.#options = options;
@@ -118,6 +126,15 @@ export class ArrayHostThread implements RunningArray {
     this.#post({ type: "member-vanished", path, reason });
   }
 
+  clusterView(): Promise<ClusterView | null> {
+    return this.#link.ask((id) => this.#post({ type: "view-cluster", id }));
+  }
+
+  get writeHolds(): WriteHoldFigures {
+    assert(this.#shared !== null, "an assembled array has a shared state");
+    return this.#shared.holds.figures();
+  }
+
   async stop(): Promise<void> {
     const { uuid } = this;
     this.#link.expectEnd();
@@ -128,7 +145,7 @@ export class ArrayHostThread implements RunningArray {
   }
 
   async #attach(assembled: Assembled): Promise<void> {
-    const { shape, legs, readOnly, hasBitmap, status } = assembled;
+    const { shape, legs, readOnly, hasBitmap, isGated, status } = assembled;
     const { pool } = this.#options;
     const channels = Array.from({ length: pool.size }, () => new MessageChannel());
     const ports = channels.map(({ port1 }) => port1);
@@ -143,6 +160,7 @@ export class ArrayHostThread implements RunningArray {
         legs,
         readOnly,
         hasBitmap,
+        isGated,
         port,
       } as const;
       return { request, transfer: [port] };
@@ -155,6 +173,27 @@ export class ArrayHostThread implements RunningArray {
       .then(() => undefined);
   }
 
+  async #findDevice(id: number, uuid: string): Promise<void> {
+    const path = await this.#options.findDevice(uuid);
+    const member = path === null ? null : this.#options.ticket(path);
+    this.#post({ type: "device-found", id, member });
+  }
+
+  /** Nothing of the array is touched any more: its thread ends without another word. */
+  async #expelled(reason: string): Promise<void> {
+    const { uuid } = this;
+    this.#link.expectEnd();
+    const error = new CodedError("CLUSTER_EXPELLED", `the cluster goes on without it: ${reason}`, {
+      remedy: "nothing: the board joins again by itself",
+    });
+    this.#running.reject(error);
+    this.#link.abandon(error);
+    await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
+    await this.#link.worker.terminate();
+    this.#options.onStopped();
+    this.#options.onExpelled(reason);
+  }
+
   #post(message: MainToArray): void {
     this.#link.worker.postMessage(message);
   }
@@ -163,6 +202,7 @@ export class ArrayHostThread implements RunningArray {
     switch (message.type) {
       case "assembled":
         this.#status = message.status;
+        this.#shared = new SharedArrayState(message.shape);
         return this.#ready.resolve(message);
       case "refused":
         this.#link.expectEnd();
@@ -176,6 +216,12 @@ export class ArrayHostThread implements RunningArray {
         return this.#options.onHappening(message.happening);
       case "reply":
         return this.#link.settle(message.id, message.error, null);
+      case "cluster-view":
+        return this.#link.settle(message.id, null, message.view);
+      case "find-device":
+        return void this.#findDevice(message.id, message.uuid);
+      case "expelled":
+        return void this.#expelled(message.reason);
       case "stopped":
         return;
     }

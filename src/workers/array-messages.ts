@@ -4,7 +4,9 @@
  */
 
 import type { MessagePort } from "node:worker_threads";
+import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import type { PlainError } from "../common/errors.ts";
+import type { EngineCluster } from "../control/engine.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayCommand } from "../raid/array-messages.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
@@ -23,6 +25,14 @@ export interface ArrayThreadData {
   readonly syncSpeedMax: number;
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
   readonly answerLimitMs: number | null;
+  /** The board's cluster, and where its peers find the board; null: it is in none. */
+  readonly cluster: ThreadCluster | null;
+}
+
+export interface ThreadCluster extends EngineCluster {
+  readonly address: string;
+  /** Another one for each start of the board. */
+  readonly boot: string;
 }
 
 export type ArrayThreadCommand =
@@ -47,7 +57,11 @@ export type MainToArray =
   /** One port per I/O worker, in order of their numbers; the array starts when all have opened. */
   | { readonly type: "attach"; readonly ports: readonly MessagePort[] }
   | { readonly type: "command"; readonly id: number; readonly command: ArrayThreadCommand }
-  | { readonly type: "member-vanished"; readonly path: string; readonly reason: string };
+  | { readonly type: "member-vanished"; readonly path: string; readonly reason: string }
+  /** The answer to `find-device`; null: the board has no such device. */
+  | { readonly type: "device-found"; readonly id: number; readonly member: MemberTicket | null }
+  /** Answered by `cluster-view`. */
+  | { readonly type: "view-cluster"; readonly id: number };
 
 export type ArrayToMain =
   | {
@@ -56,6 +70,8 @@ export type ArrayToMain =
       readonly legs: readonly LegTicket[];
       readonly readOnly: boolean;
       readonly hasBitmap: boolean;
+      /** Its node is in a cluster: I/O begins only while it may do any. */
+      readonly isGated: boolean;
       readonly status: ArrayStatus;
     }
   | { readonly type: "refused"; readonly error: PlainError }
@@ -63,7 +79,13 @@ export type ArrayToMain =
   | { readonly type: "status"; readonly status: ArrayStatus }
   | { readonly type: "happening"; readonly happening: ArrayHappening }
   | { readonly type: "reply"; readonly id: number; readonly error: PlainError | null }
-  | { readonly type: "stopped" };
+  | { readonly type: "stopped" }
+  /** Which device of the board has this uuid (32 hexadecimal digits)? */
+  | { readonly type: "find-device"; readonly id: number; readonly uuid: string }
+  /** Null of an array that is in no cluster. */
+  | { readonly type: "cluster-view"; readonly id: number; readonly view: ClusterView | null }
+  /** The others go on without this node: nothing is read or written any more, the thread ends. */
+  | { readonly type: "expelled"; readonly reason: string };
 
 /** A leg for the I/O workers to open. */
 export interface LegTicket {
@@ -97,6 +119,7 @@ export type WorkerToArray =
       readonly message: string;
     }
   | { readonly type: "leg-opened"; readonly token: number; readonly error: string | null }
+  | { readonly type: "drained"; readonly token: number }
   /** No request is under way, and none begins before `go`. */
   | { readonly type: "held" };
 
@@ -105,6 +128,15 @@ export type ArrayToWorker =
   | { readonly type: "leg-resolved"; readonly request: number; readonly isRecorded: boolean }
   | { readonly type: "open-leg"; readonly token: number; readonly leg: LegTicket }
   | { readonly type: "drop-leg"; readonly leg: number; readonly reason: string | null }
+  /** Answered by `drained` once no write to members is under way in bytes `[from, to)`. */
+  | {
+      readonly type: "drain";
+      readonly token: number;
+      readonly from: number;
+      readonly to: number;
+    }
+  /** Look again at what is parked: a range or the gate has changed. */
+  | { readonly type: "poke" }
   /** Let what is under way end, hold what comes, close every leg; then `held`. */
   | { readonly type: "hold" }
   /** The array as it is now: open its legs, then `attached`; requests go on at `go`. */

@@ -6,10 +6,10 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { assert, assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
-import type { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
-import type { CommandOutcome } from "../raid/array-messages.ts";
+import type { CommandOutcome, Newcomer } from "../raid/array-messages.ts";
+import type { ArrayStatus } from "../raid/array-status.ts";
 import {
   type AssembleDevice,
   type AssembledArray,
@@ -18,7 +18,9 @@ import {
 import { changeArray } from "../raid/change-array-driver.ts";
 import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
-import { RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
+import { GATE_EXPELLED, RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
+import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
+import { accessOf, joinCluster, openMembers, withinLimit } from "./array-members.ts";
 import type {
   ArrayThreadCommand,
   ArrayThreadData,
@@ -28,6 +30,7 @@ import type {
   MainToArray,
   WorkerToArray,
 } from "./array-messages.ts";
+import { clusterHappening } from "./cluster-happenings.ts";
 import { readNewcomer } from "./newcomer.ts";
 import { answersSoon, type MemberTicket, openMember } from "./open-member.ts";
 
@@ -39,6 +42,8 @@ const PROGRESS_MS = 200;
 
 class ArrayThread {
   readonly #data: ArrayThreadData;
+  /** Null of an array that is in no cluster. */
+  readonly #cluster: ArrayCluster | null;
   #array: AssembledArray;
   #driver: ArrayDriver;
   readonly #ports: MessagePort[] = [];
@@ -58,13 +63,18 @@ class ArrayThread {
   #heldLeft = 0;
   #whenHeld: (() => void) | null = null;
   #whenAttached: (() => void) | null = null;
+  /** Devices that the main thread is asked for, by number of the question. */
+  readonly #finding = new Map<number, (member: MemberTicket | null) => void>();
+  #nextFinding = 1;
 
-  constructor(data: ArrayThreadData, array: AssembledArray) {
+  constructor(data: ArrayThreadData, array: AssembledArray, cluster: ArrayCluster | null) {
     this.#data = data;
+    this.#cluster = cluster;
     this.#array = array;
     this.#nextMember = data.members.length;
     this.#tickets = new Map(data.members.map((member) => [member.path, member]));
     this.#driver = new ArrayDriver(array.machine, array.shared, array.members, this.#host());
+    cluster?.serve(this.#clusterHost(), array.shared);
   }
 
   announce(): void {
@@ -73,8 +83,9 @@ class ArrayThread {
       shape: this.#array.shared.shape,
       legs: this.#legTickets(),
       hasBitmap: this.#array.hasBitmap,
+      isGated: this.#cluster !== null,
       readOnly: this.#data.readOnly,
-      status: this.#driver.status,
+      status: this.#status(),
     });
   }
 
@@ -86,9 +97,24 @@ class ArrayThread {
         return void this.#command(message.id, message.command);
       case "member-vanished":
         return this.#driver.dispatch(message);
+      case "device-found":
+        this.#finding.get(message.id)?.(message.member);
+        this.#finding.delete(message.id);
+        return;
+      case "view-cluster":
+        return post({
+          type: "cluster-view",
+          id: message.id,
+          view: this.#cluster?.view() ?? null,
+        });
       default:
         return assertNever(message);
     }
+  }
+
+  #status(): ArrayStatus {
+    const { status } = this.#driver;
+    return this.#cluster === null ? status : { ...status, cluster: this.#cluster.status() };
   }
 
   #legTickets(): LegTicket[] {
@@ -123,6 +149,8 @@ class ArrayThread {
         return this.#onLegOpened(message.token, message.error);
       case "read-error":
         return this.#driver.dispatch(message);
+      case "drained":
+        return this.#cluster?.onDrained(message.token);
       case "held":
         this.#heldLeft--;
         return this.#heldLeft === 0 ? this.#whenHeld?.() : undefined;
@@ -141,10 +169,26 @@ class ArrayThread {
     }
     this.#attachedLeft--;
     if (this.#attachedLeft > 0) return;
+    if (this.#whenAttached !== null) {
+      this.#array.shared.run = RUN_ACTIVE;
+      return this.#whenAttached();
+    }
+    if (this.#cluster === null) return this.#running();
+    // What the cluster has to tell first is carried out before clients come.
+    this.#tick();
+    void this.#cluster.start().then(() => this.#entered());
+  }
+
+  #running(): void {
     this.#array.shared.run = this.#data.readOnly ? RUN_READ_ONLY : RUN_ACTIVE;
-    if (this.#whenAttached !== null) return this.#whenAttached();
     post({ type: "running" });
     this.#tick();
+  }
+
+  #entered(): void {
+    if (this.#array.shared.gateUntil === GATE_EXPELLED) return;
+    this.#array.shared.run = RUN_ACTIVE;
+    post({ type: "running" });
   }
 
   #tick(): void {
@@ -153,14 +197,16 @@ class ArrayThread {
     const now = Date.now();
     if (status.sync !== null && now - this.#lastProgress >= PROGRESS_MS) {
       this.#lastProgress = now;
-      post({ type: "status", status });
+      post({ type: "status", status: this.#status() });
     }
     if (status.arrayState === "clear" && !this.#isChanging) return;
     setTimeout(() => this.#tick(), this.#driver.restless ? TICK_MS : IDLE_TICK_MS);
   }
 
   #host(): ArrayHost {
+    const cluster = this.#cluster;
     return {
+      ...(cluster === null ? {} : { cluster }),
       now: () => Date.now(),
       waitForRegion,
       nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
@@ -169,15 +215,51 @@ class ArrayThread {
       intentReady: (worker) => this.#toWorker(worker, { type: "intent-ready" }),
       legResolved: (worker, request, isRecorded) =>
         this.#toWorker(worker, { type: "leg-resolved", request, isRecorded }),
-      status: (status) => post({ type: "status", status }),
+      status: () => post({ type: "status", status: this.#status() }),
       happening: (happening) => post({ type: "happening", happening }),
       stopped: () => {
         if (this.#isChanging) return;
         for (const port of this.#ports) port.close();
         post({ type: "stopped" });
+        void this.#cluster?.close();
         this.#endWhenAnswered();
       },
     };
+  }
+
+  #clusterHost(): ArrayClusterHost {
+    return {
+      dispatch: (event) => this.#driver.dispatch(event),
+      toWorkers: (message) => {
+        this.#toAll(message);
+        return this.#ports.length;
+      },
+      findDevice: (uuid) => this.#findDevice(uuid),
+      happened: (happening) => {
+        post({ type: "happening", happening: clusterHappening(happening, Date.now()) });
+        post({ type: "status", status: this.#status() });
+      },
+      expelled: (reason) => {
+        void this.#cluster?.close();
+        post({ type: "expelled", reason });
+      },
+    };
+  }
+
+  /** The device that another node adds, opened and read; null: this board does not see it. */
+  async #findDevice(uuid: string): Promise<Newcomer | null> {
+    const id = this.#nextFinding++;
+    const ticket = await new Promise<MemberTicket | null>((resolve) => {
+      this.#finding.set(id, resolve);
+      post({ type: "find-device", id, uuid });
+    });
+    if (ticket === null) return null;
+    try {
+      return await this.#open(ticket, CANDIDATE_FLAGS);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      return null;
+    }
   }
 
   #toWorker(worker: number, message: ArrayToWorker): void {
@@ -270,7 +352,12 @@ class ArrayThread {
       const devices = this.#driver.working();
       const problem = await changeProblem(devices, change);
       const limits = { syncSpeedMin, syncSpeedMax };
-      this.#array = await assembleDevices(devices, { ...this.#data, ...limits, now: Date.now() });
+      this.#array = await assembleDevices(devices, {
+        ...this.#data,
+        ...limits,
+        cluster: this.#cluster,
+        now: Date.now(),
+      });
       const kept = new Set([...this.#array.members.values()].map(({ device }) => device));
       for (const { device } of devices) if (!kept.has(device)) await device.close();
       const { faulty } = this.#driver;
@@ -283,7 +370,7 @@ class ArrayThread {
         this.#host(),
       );
       await this.#renew();
-      post({ type: "status", status: this.#driver.status });
+      post({ type: "status", status: this.#status() });
       if (problem !== null) throw problem;
       return { ok: true };
     } finally {
@@ -323,46 +410,38 @@ class ArrayThread {
     command: Extract<ArrayThreadCommand, { type: "add" | "re-add" }>,
   ): Promise<CommandOutcome> {
     const { member: ticket } = command;
-    // A faulty member that is still held has its claim already.
-    const isHeld = this.#driver.status.members.some(({ path }) => path === ticket.path);
-    const device = await openMember(ticket, "write", !isHeld);
-    const member = this.#nextMember++;
-    this.#driver.addMember(member, { path: ticket.path, device });
+    const flags = command.type === "re-add" ? RE_ADD_FLAGS : command;
+    const newcomer = await this.#open(ticket, flags);
     let outcome: CommandOutcome | null = null;
     try {
+      outcome = await this.#driver.command({ type: command.type, newcomer });
+      return outcome;
+    } finally {
+      if (outcome?.ok !== true) this.#driver.forgetMember(newcomer.member);
+    }
+  }
+
+  /** Opens a device and makes it known to the driver. Errors: of opening and reading it. */
+  async #open(ticket: MemberTicket, flags: NewcomerFlags): Promise<Newcomer> {
+    // A faulty member that is still held has its claim already.
+    const isHeld = this.#driver.status.members.some(({ path }) => path === ticket.path);
+    const access = accessOf(this.#cluster);
+    const device = await openMember(ticket, "write", isHeld ? { ...access, claim: null } : access);
+    const member = this.#nextMember++;
+    this.#driver.addMember(member, { path: ticket.path, device });
+    try {
       const { setUuid } = this.#array;
-      const flags = command.type === "re-add" ? RE_ADD_FLAGS : command;
       const found = await withinLimit(device, this.#data.answerLimitMs, () =>
         readNewcomer(device, { ...flags, setUuid }),
       );
       this.#tickets.set(ticket.path, ticket);
-      const newcomer = { ...found, member, path: ticket.path };
-      outcome = await this.#driver.command({ type: command.type, newcomer });
-      return outcome;
-    } finally {
-      if (outcome?.ok !== true) this.#driver.forgetMember(member);
+      return { ...found, member, path: ticket.path };
+    } catch (error) {
+      this.#driver.forgetMember(member);
+      throw error;
     }
   }
 }
-
-/** A device that does not answer in time is given up. Errors: HAL_NO_ANSWER, and those of `ask`. */
-const withinLimit = async <T>(
-  device: RevocableDevice,
-  limitMs: number | null,
-  ask: () => Promise<T>,
-): Promise<T> => {
-  if (limitMs === null) return await ask();
-  const reason = `no answer for ${limitMs / 1000} s`;
-  const timer = setTimeout(() => device.revoke(reason), limitMs);
-  try {
-    const answer = await ask();
-    // What cannot be read counts as absent: that it was not read in time is another thing.
-    if (device.isRevoked) throw new CodedError("HAL_NO_ANSWER", `${device.name}: ${reason}`);
-    return answer;
-  } finally {
-    clearTimeout(timer);
-  }
-};
 
 /** Makes the change; a refusal is kept until the array runs again. */
 const changeProblem = async (
@@ -381,43 +460,30 @@ const changeProblem = async (
 /** What makes sense in a cluster only: the array could not be started here afterwards. */
 const CLUSTER_CHANGES = new Set<ArrayChange["type"]>(["nodes", "home-cluster"]);
 
+type NewcomerFlags = Omit<Parameters<typeof readNewcomer>[1], "setUuid">;
+
 /** A member that returns keeps the flags of its superblock. */
 const RE_ADD_FLAGS = { force: true, distrust: false, writeMostly: false, failfast: false };
+/** Another node has put metadata on it, and decides. */
+const CANDIDATE_FLAGS = RE_ADD_FLAGS;
 
 const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
 
-/** Opens every member it can; the others get their reason from assembly's refusal or stay out. */
-const openMembers = async (data: ArrayThreadData): Promise<AssembleDevice[]> => {
-  const devices: AssembleDevice[] = [];
-  const problems: { path: string; reason: string; text: string }[] = [];
-  for (const ticket of data.members) {
-    try {
-      const device = await openMember(ticket, data.readOnly ? "read" : "write", !data.readOnly);
-      devices.push({ path: ticket.path, device });
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      problems.push({ path: ticket.path, reason: "unreadable", text: error.advice });
-    }
-  }
-  if (devices.length > 0) return devices;
-  throw new CodedError("RAID_NO_MEMBERS", "none of the members can be opened", {
-    remedy: "check that the members are there",
-    details: { members: problems },
-  });
-};
-
 const main = async (): Promise<void> => {
   const data: ArrayThreadData = workerData;
+  let cluster: ArrayCluster | null = null;
   try {
-    const devices = await openMembers(data);
-    const array = await assembleDevices(devices, { ...data, now: Date.now() });
+    cluster = await joinCluster(data);
+    const devices = await openMembers(data, accessOf(cluster));
+    const array = await assembleDevices(devices, { ...data, cluster, now: Date.now() });
     const kept = new Set([...array.members.values()].map(({ device }) => device));
     for (const { device } of devices) if (!kept.has(device)) await device.close();
-    const thread = new ArrayThread(data, array);
+    const thread = new ArrayThread(data, array, cluster);
     parentPort?.on("message", (message: MainToArray) => thread.onMain(message));
     thread.announce();
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
+    await cluster?.leave();
     post({ type: "refused", error: toPlainError(error) });
   }
 };

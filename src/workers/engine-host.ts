@@ -4,7 +4,7 @@
  * the few reads of `probe` and the writes of `create`.
  */
 
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { CodedError } from "../common/errors.ts";
@@ -28,6 +28,7 @@ import type { CreateOptions } from "../raid/create-plan.ts";
 import { RAID_SLOTS_MAX } from "../raid/shared-state.ts";
 import { FAIL_FAST, WRITE_MOSTLY } from "../raid/superblock-fields.ts";
 import { ArrayHostThread } from "./array-host.ts";
+import type { ThreadCluster } from "./array-messages.ts";
 import { probePath } from "./device-probe.ts";
 import { examinePaths } from "./examine-paths.ts";
 import { FaultBoard } from "./fault-board.ts";
@@ -43,13 +44,15 @@ const SYNC_SPEED_MIN = 1000 * 1024;
 const SYNC_SPEED_MAX = 16 * 2 ** 30;
 
 class EngineHost implements StorageEngine {
-  readonly cluster = null;
   readonly #options: EngineOptions;
+  readonly #boot = randomUUID();
   readonly #pool: IoPool;
   readonly #faults: FaultBoard;
   readonly #arrays = new Map<string, ArrayHostThread>();
   readonly #statusListeners: ((uuid: string, status: ArrayStatus) => void)[] = [];
   readonly #happeningListeners: ((uuid: string, happening: ArrayHappening) => void)[] = [];
+  readonly #expelledListeners: ((uuid: string, reason: string) => void)[] = [];
+  #findDevice: (deviceUuid: string) => Promise<string | null> = async () => null;
   #nbd: StorageEngine["nbd"] = { tcp: null, socketPath: null };
 
   constructor(options: EngineOptions) {
@@ -64,6 +67,10 @@ class EngineHost implements StorageEngine {
     const port = nbdTcp === null ? 0 : await this.#pool.listenTcp(nbdTcp.host, nbdTcp.port);
     const tcp = nbdTcp === null ? null : { host: nbdTcp.host, port };
     this.#nbd = { tcp, socketPath: nbdSocketPath };
+  }
+
+  get cluster(): string | null {
+    return this.#options.cluster?.name ?? null;
   }
 
   get nbd(): StorageEngine["nbd"] {
@@ -112,12 +119,15 @@ class EngineHost implements StorageEngine {
         syncSpeedMin: SYNC_SPEED_MIN,
         syncSpeedMax: SYNC_SPEED_MAX,
         answerLimitMs: this.#options.answerLimitMs,
+        cluster: this.#threadCluster(),
       },
       pool: this.#pool,
       ticket: (path) => this.#faults.ticket(path),
       onStatus: (status) => whenKnown(() => this.#tellStatus(uuid, status)),
       onHappening: (happening) => whenKnown(() => this.#tellHappening(uuid, happening)),
       onStopped: () => this.#arrays.delete(uuid),
+      onExpelled: (reason) => whenKnown(() => this.#tellExpelled(uuid, reason)),
+      findDevice: (deviceUuid) => this.#findDevice(deviceUuid),
     });
     uuid = array.uuid;
     this.#arrays.set(uuid, array);
@@ -131,6 +141,14 @@ class EngineHost implements StorageEngine {
 
   onHappening(listener: (uuid: string, happening: ArrayHappening) => void): void {
     this.#happeningListeners.push(listener);
+  }
+
+  onExpelled(listener: (uuid: string, reason: string) => void): void {
+    this.#expelledListeners.push(listener);
+  }
+
+  setDeviceFinder(find: (deviceUuid: string) => Promise<string | null>): void {
+    this.#findDevice = find;
   }
 
   openExport(spec: ExportSpec): Promise<void> {
@@ -175,6 +193,18 @@ class EngineHost implements StorageEngine {
     for (const listener of this.#statusListeners) listener(uuid, status);
   }
 
+  #tellExpelled(uuid: string, reason: string): void {
+    for (const listener of this.#expelledListeners) listener(uuid, reason);
+  }
+
+  #threadCluster(): ThreadCluster | null {
+    const { cluster } = this.#options;
+    if (cluster === null) return null;
+    const { tcp } = this.#nbd;
+    const address = tcp === null ? "" : `${tcp.host}:${tcp.port}`;
+    return { ...cluster, address, boot: this.#boot };
+  }
+
   #tellHappening(uuid: string, happening: ArrayHappening): void {
     for (const listener of this.#happeningListeners) listener(uuid, happening);
   }
@@ -215,7 +245,9 @@ const openAll = async (request: CreateArrayRequest): Promise<CreateDevice[]> => 
         opened.push("missing");
         continue;
       }
-      const device: BlockDevice = await openMember({ path, faults: null }, "write", true);
+      const device: BlockDevice = await openMember({ path, faults: null }, "write", {
+        claim: "alone",
+      });
       const devFlags =
         (writeMostly.includes(path) ? WRITE_MOSTLY : 0) | (failfast.includes(path) ? FAIL_FAST : 0);
       opened.push({ path, device, deviceUuid: new Uint8Array(randomBytes(16)), devFlags });

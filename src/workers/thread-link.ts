@@ -1,7 +1,7 @@
 /** Requests to another thread that are answered by number, and what to do when the thread dies. */
 
 import type { Worker } from "node:worker_threads";
-import { fromPlainError, type PlainError } from "../common/errors.ts";
+import { type CodedError, fromPlainError, type PlainError } from "../common/errors.ts";
 
 interface Waiting<Reply> {
   readonly resolve: (reply: Reply) => void;
@@ -37,6 +37,12 @@ export class ThreadLink<Reply> {
       this.#waiting.set(id, { resolve, reject });
       send(id);
     });
+  }
+
+  /** Nobody answers any more. */
+  abandon(error: CodedError): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
   }
 
   settle(id: number, error: PlainError | null, reply: Reply): void {

@@ -9,6 +9,7 @@ import { ArrayExport } from "./array-export.ts";
 import type { ArrayToWorker, LegTicket, WorkerToArray } from "./array-messages.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { openMember } from "./open-member.ts";
+import { ThreadGate } from "./thread-gate.ts";
 
 export interface WorkerArrayOptions {
   readonly shape: SharedArrayShape;
@@ -17,6 +18,8 @@ export interface WorkerArrayOptions {
   readonly legs: readonly LegTicket[];
   readonly readOnly: boolean;
   readonly hasBitmap: boolean;
+  /** Of an array that runs in a cluster: I/O begins only while the node may do any. */
+  readonly isGated: boolean;
   readonly port: MessagePort;
 }
 
@@ -120,7 +123,9 @@ export class WorkerArray {
     try {
       // The handle of the member that had this leg before may still have I/O under way.
       await io.dropLeg(leg);
-      const device = await openMember(member, this.#options.readOnly ? "read" : "write", false);
+      const { isGated, readOnly } = this.#options;
+      const gate = isGated ? new ThreadGate(() => io.state.gateUntil) : null;
+      const device = await openMember(member, readOnly ? "read" : "write", { gate });
       if (this.#isClosed || io !== this.#io) {
         await device.close();
         return "the array is being stopped";
@@ -144,6 +149,12 @@ export class WorkerArray {
         return void this.#openLeg(message.leg).then((error) =>
           this.#post({ type: "leg-opened", token: message.token, error }),
         );
+      case "drain": {
+        const { token, from, to } = message;
+        return this.#io.drain(from, to, () => this.#post({ type: "drained", token }));
+      }
+      case "poke":
+        return this.#io.poke();
       case "hold":
         return void this.#hold();
       case "renew":

@@ -23,6 +23,7 @@ export type IoRequest =
       readonly legs: readonly LegTicket[];
       readonly readOnly: boolean;
       readonly hasBitmap: boolean;
+      readonly isGated: boolean;
       readonly port: MessagePort;
     }
   | { readonly type: "detach-array"; readonly uuid: string }

@@ -37,6 +37,7 @@ export class EngineBench {
       tls: null,
       ioWorkers: options.ioWorkers ?? 2,
       answerLimitMs: null,
+      cluster: null,
       labMode: true,
       nodeName: "bench",
       logger: ndjsonLogger({ write: () => undefined, wallTime: () => 0, level: "error" }),

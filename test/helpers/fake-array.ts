@@ -1,5 +1,6 @@
 /** A running array of the fake engine: a status in memory that refuses as the real one does. */
 import { statSync } from "node:fs";
+import type { ClusterView } from "../../src/cluster/node/cluster-view.ts";
 import { CodedError } from "../../src/common/errors.ts";
 import type { AddOptions, RunningArray, SyncSpeed } from "../../src/control/engine.ts";
 import type { ArrayChange } from "../../src/raid/array-change.ts";
@@ -21,6 +22,8 @@ export class FakeArray implements RunningArray {
   readonly uuid: string;
   status: ArrayStatus;
   readonly calls: string[] = [];
+  view: ClusterView | null = null;
+  writeHolds = { byRange: 0, byGate: 0, held: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 };
   readonly #engine: FakeHost;
   #hasBadBlockLists = true;
 
@@ -39,6 +42,10 @@ export class FakeArray implements RunningArray {
   happen(happening: Partial<ArrayHappening> & Pick<ArrayHappening, "type">): void {
     const event = { severity: "info", time: 5000, message: happening.type, details: {} } as const;
     this.#engine.announce(this.uuid, { ...event, ...happening });
+  }
+
+  async clusterView(): Promise<ClusterView | null> {
+    return this.view;
   }
 
   async fail(path: string): Promise<void> {

@@ -37,6 +37,8 @@ export class FakeEngine implements StorageEngine {
   isLabMode = true;
   /** When set, the next call of that name fails with it. */
   failNext: { readonly call: FailingCall; readonly error: Error } | null = null;
+  findDevice: (deviceUuid: string) => Promise<string | null> = async () => null;
+  #onExpelled: (uuid: string, reason: string) => void = () => undefined;
   #faults: MemberFault[] = [];
   #made = 0;
   #ticks = 0;
@@ -223,6 +225,19 @@ export class FakeEngine implements StorageEngine {
       flushOps: 2,
       latency: { read: latency, write: latency, flush: latency },
     };
+  }
+
+  expel(uuid: string, reason: string): void {
+    this.arrays.delete(uuid);
+    this.#onExpelled(uuid, reason);
+  }
+
+  onExpelled(listener: (uuid: string, reason: string) => void): void {
+    this.#onExpelled = listener;
+  }
+
+  setDeviceFinder(find: (deviceUuid: string) => Promise<string | null>): void {
+    this.findDevice = find;
   }
 
   async setFault(fault: MemberFault): Promise<void> {

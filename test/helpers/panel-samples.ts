@@ -61,6 +61,7 @@ export function arraySample(
       members: [],
       sync: null,
       bitmap: { dirty: 0, total: 16 },
+      cluster: null,
       exports: [],
       ...status,
     },

@@ -35,6 +35,8 @@ const CLUSTER_DLM = /^src\/cluster\/dlm\//;
 const CLUSTER_STORE = /^src\/cluster\/store\//;
 /** md-cluster's messages: over locks, or as records of a store; neither is theirs. */
 const CLUSTER_MD = /^src\/cluster\/md\//;
+/** What a node tells of its cluster: plain values. */
+const CLUSTER_VIEW = /^src\/cluster\/node\/cluster-view\.ts$/;
 /** What an array asks of its cluster; the only thing of raid/ that the cluster knows. */
 const CLUSTER_PORT = /^src\/raid\/cluster-port\.ts$/;
 const STORE = /^src\/store\//;
@@ -137,21 +139,21 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   {
     area: "control",
     files: CONTROL,
-    may: [COMMON, CONSTANTS, HAL_PORTS, RAID_PUBLIC, NBD_PUBLIC, STORE],
+    may: [COMMON, CONSTANTS, HAL_PORTS, RAID_PUBLIC, NBD_PUBLIC, STORE, CLUSTER_VIEW],
     packages: [/^croner$/],
     node: "all",
   },
   {
     area: "api",
     files: API,
-    may: [COMMON, CONTROL, RAID_STATUS],
+    may: [COMMON, CONTROL, RAID_STATUS, CLUSTER_VIEW],
     packages: WEB_SERVER,
     node: "all",
   },
   {
     area: "workers",
     files: WORKERS,
-    may: [COMMON, CONSTANTS, HAL_PORTS, HAL_LINUX, HAL_SIM, HAL_LAYERS, RAID, NBD, ENGINE],
+    may: [COMMON, CONSTANTS, HAL_PORTS, HAL_LINUX, HAL_SIM, HAL_LAYERS, RAID, NBD, CLUSTER, ENGINE],
     packages: [],
     node: "all",
   },

@@ -4,7 +4,7 @@ import type { ArrayView } from "../../control/array-view.ts";
 import type { ControlPlane } from "../../control/control-plane.ts";
 import { subjectOf } from "../../control/subject.ts";
 import { copiesNow, layoutWord, survivesNow } from "../../control/survival.ts";
-import type { ArrayStatus, MemberStatus } from "../../raid/array-status.ts";
+import type { ArrayClusterStatus, ArrayStatus, MemberStatus } from "../../raid/array-status.ts";
 import type { ArrayResource, SyncResource } from "../schemas/array.ts";
 import type { BitmapResource } from "../schemas/bitmap.ts";
 import type { MemberResource } from "../schemas/member.ts";
@@ -111,6 +111,15 @@ const absentMembers = (view: ArrayView): MemberStatus[] =>
         faultReason: null,
       }));
 
+const clusterPart = (cluster: ArrayClusterStatus): ArrayResource["status"]["cluster"] => ({
+  slot: cluster.slot,
+  phase: cluster.phase,
+  nodes: cluster.nodes.map(({ slot, node }) => ({ slot, node })),
+  sync: cluster.sync,
+  remote: cluster.remote.map(({ slot, from, to }) => ({ slot, from, to })),
+  awaited: cluster.awaited,
+});
+
 const observed = (control: ControlPlane, view: ArrayView): ArrayResource["status"] => {
   const { record, status, isRunning } = view;
   const live: ArrayStatus | null = isRunning ? status : null;
@@ -137,6 +146,7 @@ const observed = (control: ControlPlane, view: ArrayView): ArrayResource["status
       live === null || live.bitmap.type === "none"
         ? null
         : { dirty: live.bitmap.dirtyChunks, total: live.bitmap.totalChunks },
+    cluster: live?.cluster === undefined ? null : clusterPart(live.cluster),
     exports: control.exports.namesOf(record.uuid),
   };
 };
@@ -174,7 +184,7 @@ export function syncActionResource(control: ControlPlane, view: ArrayView): Sync
   };
 }
 
-/** The bitmaps of an array: none, or the one of a single board. */
+/** The bitmaps of an array: none, or the one that this board writes. */
 export function bitmapResources(control: ControlPlane, view: ArrayView): BitmapResource[] {
   const bitmap = view.status?.bitmap;
   if (bitmap === undefined || bitmap.type === "none") {
@@ -182,7 +192,7 @@ export function bitmapResources(control: ControlPlane, view: ArrayView): BitmapR
   }
   return [
     {
-      slot: 0,
+      slot: view.status?.cluster?.slot ?? 0,
       node: control.options.nodeName,
       type: bitmap.type,
       state: view.isRunning ? "held" : "free",

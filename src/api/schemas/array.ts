@@ -107,6 +107,19 @@ export const ArrayConfig = Closed({
   sync_speed_max: ByteCount,
 });
 
+export const ArrayCluster = Closed({
+  slot: Type.Integer({ description: "bitmap slot of this node, from 0" }),
+  phase: Type.Enum(["joining", "joined", "entered", "leaving", "left", "lost"]),
+  nodes: Type.Array(Closed({ slot: Type.Integer(), node: Type.String() })),
+  sync: Type.Enum(["none", "pending", "remote"], {
+    description: "md's resync=PENDING and resync=REMOTE",
+  }),
+  remote: Type.Array(Closed({ slot: Type.Integer(), from: ByteCount, to: ByteCount }), {
+    description: "bytes that other nodes resync just now",
+  }),
+  awaited: Nullable(Type.String({ description: "what is waited for, in one sentence" })),
+});
+
 export const ArrayObserved = Closed({
   array_state: ArrayState,
   health: Health,
@@ -121,6 +134,7 @@ export const ArrayObserved = Closed({
   members: Type.Array(RefTo(Member)),
   sync: Nullable(RefTo(Sync)),
   bitmap: Nullable(Closed({ dirty: Type.Integer(), total: Type.Integer() })),
+  cluster: Nullable(ArrayCluster),
   exports: Type.Array(Type.String({ description: "ids of its exports" })),
 });
 

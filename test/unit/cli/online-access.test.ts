@@ -23,7 +23,7 @@ test(
   inFolder(async (folder) => {
     const data = join(folder, "demo");
     mkdirSync(data);
-    writeCredentials(data, {
+    const board = {
       name: "demo",
       url: "http://127.0.0.1:1",
       token: "satsuma_a",
@@ -32,7 +32,8 @@ test(
       data_dir: data,
       pid: 1,
       disks: [],
-    });
+    };
+    writeCredentials(data, { boards: [board], etcd: null });
     assert.equal(resolveAccess({ data }), { url: "http://127.0.0.1:1", token: "satsuma_a" });
     assert.equal(resolveAccess({ data, token: "t" }), { url: "http://127.0.0.1:1", token: "t" });
     assert.equal(resolveAccess({ api: "http://h/", token: "t" }), { url: "http://h", token: "t" });
@@ -45,7 +46,7 @@ test(
     assert.throws(() => resolveAccess({ data: folder }), /tells of no daemon/);
     writeFileSync(join(folder, "credentials.json"), "{");
     assert.throws(() => resolveAccess({ data: folder }), /cannot be read/);
-    assert.is(readCredentials(folder), null);
+    assert.equal(readCredentials(folder), { boards: [], etcd: null });
   }),
 );
 

@@ -83,6 +83,7 @@ const array = (status: Partial<ArrayResource["status"]>): ArrayResource => ({
     ],
     sync,
     bitmap: { dirty: 3, total: 32 },
+    cluster: null,
     exports: ["md0"],
     ...status,
   },

@@ -1,0 +1,95 @@
+/** What clustered arrays know of their clusters, as the API shows it. */
+
+import type { ClusterView, LockHolderView, LockView } from "../../cluster/node/cluster-view.ts";
+import type { ClusterReport } from "../../control/cluster-service.ts";
+import type { ControlPlane } from "../../control/control-plane.ts";
+import { subjectOf } from "../../control/subject.ts";
+import type { WriteHoldFigures } from "../../raid/hold-status.ts";
+import type { ArrayDlmResource, DlmResource, LockResource } from "../schemas/dlm.ts";
+import { timeText } from "./times.ts";
+
+const seconds = (ms: number): number => Math.round(ms * 1000) / 1_000_000;
+
+const holder = ({ slot, node, granted, requested }: LockHolderView) => ({
+  slot,
+  node,
+  granted,
+  requested,
+});
+
+const lockResource = (lock: LockView): LockResource => ({
+  resource: lock.resource,
+  granted: lock.granted.map(holder),
+  converting: lock.converting.map(holder),
+  waiting: lock.waiting.map(holder),
+  lvb_invalid: lock.isLvbInvalid,
+  range: lock.range === null ? null : { lo: lock.range.lo, hi: lock.range.hi },
+});
+
+const heldWrites = (holds: WriteHoldFigures): ArrayDlmResource["held_writes"] => ({
+  by_range: holds.byRange,
+  by_gate: holds.byGate,
+  held: holds.held,
+  p50: seconds(holds.p50Ms),
+  p99: seconds(holds.p99Ms),
+  max: seconds(holds.maxMs),
+});
+
+const messageResource = (message: ClusterView["message"]): ArrayDlmResource["message"] =>
+  message === null
+    ? null
+    : {
+        seq: message.seq,
+        name: message.name,
+        origin: message.origin,
+        done: message.isDone,
+        awaited: message.awaited.map(({ slot, what }) => ({ slot, what })),
+      };
+
+/** `now`: milliseconds since the epoch at about the time of the view. */
+const arrayDlm = ({ array, view, holds }: ClusterReport, now: number): ArrayDlmResource => ({
+  array: array.record.uuid,
+  name: array.record.name,
+  cluster: array.status?.bitmap.clusterName ?? "",
+  protocol: view.protocol,
+  phase: view.phase,
+  slot: view.slot,
+  epoch: view.epoch,
+  nodes: view.nodes,
+  members: view.members.map(({ slot, node, address, epoch, isMe }) => ({
+    slot,
+    node,
+    address,
+    epoch,
+    me: isMe,
+  })),
+  slots: view.slots.map(({ slot, condition, recoveredBy }) => ({
+    slot,
+    condition,
+    recovered_by: recoveredBy,
+  })),
+  locks: view.locks.map(lockResource),
+  message: messageResource(view.message),
+  ranges: view.ranges.map(({ slot, lo, hi }) => ({ slot, lo, hi })),
+  balancing_suspended: view.isBalancingSuspended,
+  awaited: view.waits[0] ?? null,
+  waits: [...view.waits],
+  calls: view.calls.map(({ call, sinceMs }) => ({ call, seconds: seconds(view.at - sinceMs) })),
+  held_writes: heldWrites(holds),
+  trace: view.trace.map(({ at, what, text }) => ({
+    at: timeText(now - (view.at - at)),
+    what,
+    text,
+  })),
+  links: { array: subjectOf("array", array.record.uuid) },
+});
+
+/** The resource of all clustered arrays that run here. */
+export async function dlmResource(control: ControlPlane): Promise<DlmResource> {
+  const reports = await control.cluster.reports();
+  const now = control.options.now();
+  return {
+    cluster: control.engine.cluster,
+    items: reports.map((report) => arrayDlm(report, now)),
+  };
+}

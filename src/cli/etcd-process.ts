@@ -1,0 +1,131 @@
+/** One etcd on loopback as a child of the demo: the store in which its boards meet. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { CodedError } from "../common/errors.ts";
+import type { EtcdCredentials } from "./demo-credentials.ts";
+
+const START_MS = 30_000;
+const LOOK_MS = 100;
+const ANSWER_MS = 1000;
+const STOP_MS = 10_000;
+
+/** A running etcd. */
+export interface EtcdProcess {
+  readonly credentials: EtcdCredentials;
+  /** Resolves with the reason when the process ends, however it does. */
+  readonly exited: Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** A port that nobody has just now; `wanted` if it is free. */
+const freePort = async (wanted: number): Promise<number> => {
+  for (const port of [wanted, 0]) {
+    const server = createServer();
+    try {
+      server.listen({ host: "127.0.0.1", port });
+      await once(server, "listening");
+      const address = server.address();
+      if (typeof address === "object" && address !== null) return address.port;
+    } catch {
+      // Taken, or not ours to take: any other one will do.
+    } finally {
+      server.close();
+    }
+  }
+  return 0;
+};
+
+/** True while a process with this number is the etcd of the folder. */
+const isOurs = (pid: number, folder: string): boolean => {
+  try {
+    const [command = "", ...flags] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    return path.basename(command) === "etcd" && flags.includes(folder);
+  } catch {
+    return false;
+  }
+};
+
+/** An etcd that outlived a demo which was killed holds the folder: it is ended. */
+const endLeftOver = async (previous: EtcdCredentials | null, folder: string): Promise<void> => {
+  if (previous === null || !isOurs(previous.pid, folder)) return;
+  process.kill(previous.pid, "SIGTERM");
+  const deadline = Date.now() + STOP_MS;
+  while (isOurs(previous.pid, folder) && Date.now() < deadline) await pause(LOOK_MS);
+  if (isOurs(previous.pid, folder)) process.kill(previous.pid, "SIGKILL");
+};
+
+const isHealthy = async (endpoint: string): Promise<boolean> => {
+  try {
+    const reply = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(ANSWER_MS) });
+    const { health } = (await reply.json()) as { readonly health?: string };
+    return health === "true";
+  } catch {
+    return false;
+  }
+};
+
+const endOf = (child: ChildProcess): Promise<string> =>
+  new Promise((resolve) => {
+    child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+
+const failed = (why: string, log: string): CodedError =>
+  why === "ENOENT"
+    ? new CodedError("CLI_NO_ETCD", "boards that share disks need etcd, and it is not installed", {
+        remedy: "install it: apt-get install etcd-server",
+      })
+    : new CodedError("CLI_ETCD_ENDED", `etcd did not start (${why})`, { remedy: `see ${log}` });
+
+/** Starts etcd with its data in the folder. Errors: CLI_NO_ETCD, CLI_ETCD_ENDED. */
+export async function startEtcd(
+  directory: string,
+  previous: EtcdCredentials | null,
+): Promise<EtcdProcess> {
+  const folder = path.join(directory, "etcd");
+  await endLeftOver(previous, folder);
+  const lastPort = Number(URL.parse(previous?.endpoints[0] ?? "")?.port ?? 0);
+  const endpoint = `http://127.0.0.1:${await freePort(lastPort)}`;
+  const peer = `http://127.0.0.1:${await freePort(0)}`;
+  const logPath = path.join(directory, "etcd.log");
+  const log = openSync(logPath, "a", 0o600);
+  const urls = ["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint];
+  const peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer];
+  const names = ["--name", "demo", "--initial-cluster", `demo=${peer}`, "--data-dir", folder];
+  const rest = ["--logger", "zap", "--log-level", "warn", "--auto-compaction-retention", "1h"];
+  // A group of its own: Ctrl-C reaches only the demo, which ends it last.
+  const child = spawn("etcd", [...names, ...urls, ...peers, ...rest], {
+    stdio: ["ignore", log, log],
+    detached: true,
+  });
+  closeSync(log);
+  const exited = endOf(child);
+  let ending: string | null = null;
+  void exited.then((why) => {
+    ending = why;
+  });
+  const deadline = Date.now() + START_MS;
+  while (!(await isHealthy(endpoint))) {
+    if (ending !== null) throw failed(ending, logPath);
+    if (Date.now() > deadline) {
+      child.kill("SIGKILL");
+      throw failed("no answer", logPath);
+    }
+    await pause(LOOK_MS);
+  }
+  return {
+    credentials: { endpoints: [endpoint], pid: child.pid ?? 0, data_dir: folder },
+    exited,
+    stop: async () => {
+      child.kill("SIGTERM");
+      const timeout = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+      await exited;
+      clearTimeout(timeout);
+    },
+  };
+}

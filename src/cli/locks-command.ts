@@ -1,0 +1,43 @@
+/** `satsuma locks`: locks, messages and nodes of clustered arrays, and why something waits. */
+
+import type { Command } from "commander";
+import type { DlmResource } from "../api/schemas/dlm.ts";
+import { CodedError } from "../common/errors.ts";
+import { locksLines } from "./locks-text.ts";
+import { clientOf, type OnlineFlags, withAccess } from "./online-access.ts";
+import { printLines } from "./online-verb.ts";
+import { printJson } from "./output.ts";
+
+const TRACE_MAX = 1000;
+
+/** Registers the verb. */
+export function registerLocksCommand(program: Command): void {
+  withAccess(program.command("locks").description("locks, messages and nodes of clustered arrays"))
+    .argument("[array]", "only this one: uuid or name")
+    .option("--trace <count>", "also the last events of each", "0")
+    .action(async (name: string | undefined, flags: OnlineFlags & { readonly trace: string }) => {
+      const traced = Number(flags.trace);
+      if (!Number.isInteger(traced) || traced < 0 || traced > TRACE_MAX) {
+        throw new CodedError("CLI_BAD_USAGE", `--trace ${flags.trace} is no count`, {
+          remedy: `give a number from 0 to ${TRACE_MAX}`,
+        });
+      }
+      const dlm = await clientOf(flags).request<DlmResource>("GET", "/api/v1/dlm");
+      const items = dlm.items.filter(
+        (item) => name === undefined || item.name === name || item.array === name,
+      );
+      if (name !== undefined && items.length === 0) {
+        throw new CodedError("CLI_NOT_CLUSTERED", `no clustered array ${name} runs here`, {
+          remedy: "see satsuma status; only arrays with a clustered bitmap have locks",
+        });
+      }
+      if (flags.json) {
+        printJson({ ...dlm, items });
+      } else if (items.length === 0) {
+        const where = dlm.cluster === null ? "the board is in no cluster" : "none runs";
+        printLines([`no clustered array: ${where}`]);
+      } else {
+        printLines(items.flatMap((item) => locksLines(item, traced)));
+      }
+    });
+}

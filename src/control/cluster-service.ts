@@ -1,0 +1,140 @@
+/**
+ * Arrays of the board's cluster, as control looks after them: an array that its cluster goes on
+ * without is taken from its clients and joins again as soon as it can; a device that another board
+ * adds is looked for among this board's.
+ */
+
+import type { ClusterView } from "../cluster/node/cluster-view.ts";
+import type { Logger } from "../common/log.ts";
+import type { WriteHoldFigures } from "../raid/hold-status.ts";
+import type { ArrayCommands } from "./array-commands.ts";
+import type { ArrayService } from "./array-service.ts";
+import type { ArrayView } from "./array-view.ts";
+import type { DeviceService } from "./device-service.ts";
+import type { StorageEngine } from "./engine.ts";
+import type { ExportService } from "./export-service.ts";
+
+/** What the service needs. */
+export interface ClusterServiceOptions {
+  readonly engine: StorageEngine;
+  readonly arrays: ArrayService;
+  readonly devices: DeviceService;
+  readonly exports: ExportService;
+  readonly commands: ArrayCommands;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** What one array's node tells. */
+export interface ClusterReport {
+  readonly array: ArrayView;
+  readonly view: ClusterView;
+  readonly holds: WriteHoldFigures;
+}
+
+/** Pauses between attempts to join again, milliseconds. */
+const PAUSE_MIN_MS = 1000;
+const PAUSE_MAX_MS = 30_000;
+
+interface Attempt {
+  pauseMs: number;
+  nextAt: number;
+  isRunning: boolean;
+}
+
+const bare = (uuid: string): string => uuid.replace(/[-:]/g, "").toLowerCase();
+
+/** The arrays of the board's cluster. */
+export class ClusterService {
+  readonly #options: ClusterServiceOptions;
+  readonly #attempts = new Map<string, Attempt>();
+
+  constructor(options: ClusterServiceOptions) {
+    this.#options = options;
+  }
+
+  /** Listens to the engine. */
+  load(): void {
+    const { engine, logger } = this.#options;
+    engine.setDeviceFinder((uuid) => this.#findDevice(uuid));
+    engine.onExpelled((uuid, reason) => {
+      this.#expelled(uuid, reason).catch((error: unknown) =>
+        logger.error({ array: uuid, error }, "expelled-array-not-closed"),
+      );
+    });
+  }
+
+  /** Tries again what could not join, each array after a pause that grows. */
+  async tick(): Promise<void> {
+    const now = this.#options.now();
+    for (const view of this.#options.arrays.list()) {
+      const { uuid, desiredState } = view.record;
+      const isOut = !view.isRunning && (view.startProblem?.code.startsWith("CLUSTER_") ?? false);
+      if (desiredState !== "started" || !isOut) {
+        if (this.#attempts.get(uuid)?.isRunning !== true) this.#attempts.delete(uuid);
+        continue;
+      }
+      const attempt = this.#attemptOf(uuid, now);
+      if (!attempt.isRunning && now >= attempt.nextAt) void this.#join(view, attempt);
+    }
+  }
+
+  /** Of every array that runs in the cluster. */
+  async reports(): Promise<ClusterReport[]> {
+    const reports: ClusterReport[] = [];
+    for (const array of this.#options.arrays.list()) {
+      if (!array.isRunning) continue;
+      const { running } = this.#options.arrays.findRunning(array.record.uuid);
+      const view = await running.clusterView();
+      if (view !== null) reports.push({ array, view, holds: running.writeHolds });
+    }
+    return reports;
+  }
+
+  #attemptOf(uuid: string, now: number): Attempt {
+    const known = this.#attempts.get(uuid);
+    if (known !== undefined) return known;
+    const attempt = { pauseMs: PAUSE_MIN_MS, nextAt: now + PAUSE_MIN_MS, isRunning: false };
+    this.#attempts.set(uuid, attempt);
+    return attempt;
+  }
+
+  async #join({ record }: ArrayView, attempt: Attempt): Promise<void> {
+    const { commands, logger, now } = this.#options;
+    attempt.isRunning = true;
+    try {
+      await commands.start(record.uuid, record.readOnly);
+    } catch (error) {
+      logger.warn({ array: record.uuid, error }, "join-failed");
+    } finally {
+      attempt.isRunning = false;
+      attempt.pauseMs = Math.min(2 * attempt.pauseMs, PAUSE_MAX_MS);
+      attempt.nextAt = now() + attempt.pauseMs;
+    }
+  }
+
+  async #expelled(uuid: string, reason: string): Promise<void> {
+    const { arrays, exports } = this.#options;
+    const message = `the cluster goes on without this board: ${reason}`;
+    arrays.ended(uuid, {
+      code: "CLUSTER_EXPELLED",
+      message,
+      remedy: "nothing: the board joins again by itself",
+      members: [],
+    });
+    await exports.closeAll(uuid, message);
+  }
+
+  /** Devices that no running array has, read anew. */
+  async #findDevice(uuid: string): Promise<string | null> {
+    const { devices } = this.#options;
+    await devices.discover();
+    const free = devices.list().filter((view) => view.membership?.running == null);
+    for (const { record } of free) {
+      const { probe } = await devices.read(record.path);
+      const found = probe?.md?.deviceUuid;
+      if (found !== undefined && bare(found) === bare(uuid)) return record.path;
+    }
+    return null;
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * The cluster of one array, in its array thread: joins it, passes calls and events between it and
+ * the array driver (in order, never one within the other), keeps the time until which the node may
+ * do I/O, and asks the I/O workers to drain and to look again.
+ */
+
+import { randomUUID } from "node:crypto";
+import { joinArray } from "../cluster/node/cluster-driver.ts";
+import type { ClusterListener, JoinedCluster } from "../cluster/node/cluster-member.ts";
+import type { ClusterHappening, ClusterView } from "../cluster/node/cluster-view.ts";
+import type { ClusterStore } from "../cluster/store/cluster-store.ts";
+import { openEtcd } from "../cluster/store/etcd-start-client.ts";
+import { assert } from "../common/assert.ts";
+import type { DeviceGate } from "../hal/layers/gated-device.ts";
+import type { ClusterHost } from "../raid/array-driver.ts";
+import type { ArrayEvent, Newcomer } from "../raid/array-messages.ts";
+import type { ArrayClusterStatus } from "../raid/array-status.ts";
+import type { ClusterFacts } from "../raid/cluster-facts-driver.ts";
+import type { ClusterCall, ClusterState } from "../raid/cluster-port.ts";
+import { GATE_EXPELLED, RUN_BROKEN, type SharedArrayState } from "../raid/shared-state.ts";
+import { SECTOR_BYTES } from "../raid/superblock-fields.ts";
+import type { ArrayToWorker, ThreadCluster } from "./array-messages.ts";
+import { afterMs, monotonicMs } from "./monotonic-clock.ts";
+import { ThreadGate } from "./thread-gate.ts";
+
+/** Version of what nodes say to each other. */
+const PROTOCOL = 1;
+/** A node that joined in vain waits so long until the others have let it go, milliseconds. */
+const LEAVE_MS = 3000;
+/** The number of the call by which it does; the array's own ones are positive. */
+const LEAVE_CALL = 0;
+
+/** What the array thread does for its cluster. */
+export interface ArrayClusterHost {
+  dispatch(event: ArrayEvent): void;
+  /** Sends to every I/O worker; tells how many there are. */
+  toWorkers(message: ArrayToWorker): number;
+  findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null>;
+  happened(happening: ClusterHappening): void;
+  /** Nothing is read or written any more. */
+  expelled(reason: string): void;
+}
+
+/** Keys of an array's cluster. Source: docs/cluster-store.md. */
+const prefixOf = (cluster: string, uuid: string): string =>
+  `/satsuma/${encodeURIComponent(cluster)}/arrays/${uuid}/`;
+
+export class ArrayCluster implements ClusterHost {
+  /** When this thread may do I/O on the members. */
+  readonly gate: DeviceGate = new ThreadGate(() => this.#until);
+  readonly name: string;
+  readonly #store: ClusterStore;
+  #joined: JoinedCluster | null = null;
+  #host: ArrayClusterHost | null = null;
+  #shared: SharedArrayState | null = null;
+  /** What came before there was anybody to tell. */
+  #early: ((host: ArrayClusterHost) => void)[] = [];
+  /** As SharedArrayState.gateUntil; closed until the first confirmation. */
+  #until = 1;
+  readonly #drains = new Map<number, { left: number; readonly done: () => void }>();
+  #nextDrain = 1;
+  #whenLeft: (() => void) | null = null;
+
+  private constructor(name: string, store: ClusterStore) {
+    this.name = name;
+    this.#store = store;
+  }
+
+  /** Errors: CLUSTER_*; the node is in no cluster then. */
+  static async join(data: ThreadCluster, facts: ClusterFacts): Promise<ArrayCluster> {
+    const prefix = prefixOf(data.name, facts.uuid);
+    const { store } = await openEtcd({ endpoints: data.endpoints, tls: data.tls }, prefix);
+    const cluster = new ArrayCluster(data.name, store);
+    const { node, boot, address } = data;
+    try {
+      cluster.#joined = await joinArray({
+        store,
+        prefix,
+        member: { node, boot, life: randomUUID(), address, protocol: PROTOCOL },
+        nodes: facts.nodes,
+        clock: { now: monotonicMs, after: afterMs },
+        random: Math.random,
+        listener: cluster.#listener(),
+      });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    return cluster;
+  }
+
+  /** Number of this node's bitmap, from 0. */
+  get slot(): number {
+    return this.#cluster.slot;
+  }
+
+  get #cluster(): JoinedCluster {
+    assert(this.#joined !== null, "the node has joined");
+    return this.#joined;
+  }
+
+  /** The array runs in this shared state from now on. */
+  serve(host: ArrayClusterHost, shared: SharedArrayState): void {
+    this.#host = host;
+    this.#shared = shared;
+    shared.gateUntil = this.#until;
+    for (const tell of this.#early.splice(0)) tell(host);
+  }
+
+  /** AFTER the workers are attached; resolves when client I/O may begin. */
+  start(): Promise<void> {
+    return this.#cluster.start();
+  }
+
+  call(id: number, call: ClusterCall): void {
+    this.#cluster.call(id, call);
+  }
+
+  processed(id: number): void {
+    this.#cluster.processed(id);
+  }
+
+  drain(from: number, to: number): Promise<void> {
+    const token = this.#nextDrain++;
+    return new Promise((done) => {
+      const left = this.#host?.toWorkers({ type: "drain", token, from, to }) ?? 0;
+      if (left === 0) done();
+      else this.#drains.set(token, { left, done });
+    });
+  }
+
+  /** A worker has answered. */
+  onDrained(token: number): void {
+    const drain = this.#drains.get(token);
+    assert(drain !== undefined, "the answer belongs to a drain");
+    drain.left--;
+    if (drain.left > 0) return;
+    this.#drains.delete(token);
+    drain.done();
+  }
+
+  poke(): void {
+    this.#host?.toWorkers({ type: "poke" });
+  }
+
+  async findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null> {
+    return (await this.#host?.findDevice(uuid, deviceNumber)) ?? null;
+  }
+
+  view(): ClusterView {
+    return this.#cluster.view();
+  }
+
+  /** The part of the array's status that is the cluster's. */
+  status(): ArrayClusterStatus {
+    const { slot, phase, members, ranges, calls, waits } = this.view();
+    const isPending = calls.some(({ call }) => call.startsWith("resync-start"));
+    return {
+      slot,
+      phase,
+      nodes: members.map(({ slot: number, node }) => ({ slot: number, node })),
+      sync: isPending ? "pending" : ranges.length > 0 ? "remote" : "none",
+      remote: ranges.map(({ slot: number, lo, hi }) => ({
+        slot: number,
+        from: lo * SECTOR_BYTES,
+        to: hi * SECTOR_BYTES,
+      })),
+      awaited: waits[0] ?? null,
+    };
+  }
+
+  /** The array could not be started, though the node had joined: it wrote nothing. */
+  async leave(): Promise<void> {
+    const { promise: left, resolve } = Promise.withResolvers<void>();
+    const forget = afterMs(LEAVE_MS, resolve);
+    this.#whenLeft = resolve;
+    this.#cluster.call(LEAVE_CALL, { type: "leave", needsSync: false });
+    await left;
+    forget();
+    await this.close();
+  }
+
+  /** AFTER the node has left, or to end without a word. */
+  async close(): Promise<void> {
+    this.#joined?.stop();
+    await this.#store.close();
+  }
+
+  #listener(): ClusterListener {
+    return {
+      answer: (id, answer) => {
+        if (id === LEAVE_CALL) this.#whenLeft?.();
+        else this.#tell((host) => host.dispatch({ type: "cluster-answer", id, answer }));
+      },
+      notice: (id, notice) =>
+        this.#tell((host) => host.dispatch({ type: "cluster-notice", id, notice })),
+      state: (state) => this.#onState(state),
+      gate: (until) => this.#moveGate(until),
+      happened: (happening) => this.#tell((host) => host.happened(happening)),
+    };
+  }
+
+  /** In order, and never within a call of the array. */
+  #tell(tell: (host: ArrayClusterHost) => void): void {
+    queueMicrotask(() => {
+      if (this.#host === null) this.#early.push(tell);
+      else tell(this.#host);
+    });
+  }
+
+  #moveGate(until: number): void {
+    if (this.#until === GATE_EXPELLED) return;
+    const wasOpen = this.gate.isOpen;
+    this.#until = until;
+    if (this.#shared !== null) this.#shared.gateUntil = until;
+    if (!wasOpen) this.poke();
+  }
+
+  #onState(state: ClusterState): void {
+    if (state.type === "expelled") {
+      this.#until = GATE_EXPELLED;
+      if (this.#shared !== null) {
+        this.#shared.gateUntil = GATE_EXPELLED;
+        this.#shared.run = RUN_BROKEN;
+      }
+      this.poke();
+    }
+    this.#tell((host) => {
+      host.dispatch({ type: "cluster-state", state });
+      if (state.type === "expelled") host.expelled(state.reason);
+    });
+  }
+}

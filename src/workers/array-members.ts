@@ -1,0 +1,79 @@
+/** Opens the members of an array that starts, and one that is to join, in the array thread. */
+
+import { CodedError } from "../common/errors.ts";
+import type { RevocableDevice } from "../hal/layers/revocable-device.ts";
+import type { MemberClaim } from "../hal/linux/member-claim.ts";
+import type { AssembleDevice } from "../raid/assemble-driver.ts";
+import { type ClusterFacts, readClusterFacts } from "../raid/cluster-facts-driver.ts";
+import { ArrayCluster } from "./array-cluster.ts";
+import type { ArrayThreadData } from "./array-messages.ts";
+import { type OpenMemberOptions, openMember } from "./open-member.ts";
+
+/** How this thread claims members and asks before its I/O: alone, or as a node of a cluster. */
+export const accessOf = (
+  cluster: ArrayCluster | null,
+): { readonly claim: MemberClaim } & OpenMemberOptions =>
+  cluster === null ? { claim: "alone" } : { claim: "cluster", gate: cluster.gate };
+
+/** Opens every member it can; the others get their reason from assembly's refusal or stay out. */
+export const openMembers = async (
+  data: ArrayThreadData,
+  access: OpenMemberOptions,
+): Promise<AssembleDevice[]> => {
+  const devices: AssembleDevice[] = [];
+  const problems: { path: string; reason: string; text: string }[] = [];
+  for (const ticket of data.members) {
+    try {
+      const mode = data.readOnly ? "read" : "write";
+      devices.push({ path: ticket.path, device: await openMember(ticket, mode, access) });
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      problems.push({ path: ticket.path, reason: "unreadable", text: error.advice });
+    }
+  }
+  if (devices.length > 0) return devices;
+  throw new CodedError("RAID_NO_MEMBERS", "none of the members can be opened", {
+    remedy: "check that the members are there",
+    details: { members: problems },
+  });
+};
+
+/** What the members say before the node has joined: nothing is claimed yet. */
+const readFacts = async (data: ArrayThreadData): Promise<ClusterFacts | null> => {
+  const devices = await openMembers({ ...data, readOnly: true }, {});
+  try {
+    return await readClusterFacts(devices);
+  } finally {
+    for (const { device } of devices) await device.close();
+  }
+};
+
+/**
+ * Joins the cluster of a clustered array that is to be written; null of any other, and when it is
+ * another cluster's: assembly refuses it. Errors: CLUSTER_*, RAID_NO_MEMBERS.
+ */
+export const joinCluster = async (data: ArrayThreadData): Promise<ArrayCluster | null> => {
+  if (data.cluster === null || data.readOnly) return null;
+  const facts = await readFacts(data);
+  if (facts === null || facts.clusterName !== data.cluster.name) return null;
+  return await ArrayCluster.join(data.cluster, facts);
+};
+
+/** A device that does not answer in time is given up. Errors: HAL_NO_ANSWER, and those of `ask`. */
+export const withinLimit = async <T>(
+  device: RevocableDevice,
+  limitMs: number | null,
+  ask: () => Promise<T>,
+): Promise<T> => {
+  if (limitMs === null) return await ask();
+  const reason = `no answer for ${limitMs / 1000} s`;
+  const timer = setTimeout(() => device.revoke(reason), limitMs);
+  try {
+    const answer = await ask();
+    // What cannot be read counts as absent: that it was not read in time is another thing.
+    if (device.isRevoked) throw new CodedError("HAL_NO_ANSWER", `${device.name}: ${reason}`);
+    return answer;
+  } finally {
+    clearTimeout(timer);
+  }
+};
