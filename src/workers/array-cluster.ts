@@ -19,7 +19,7 @@ import type { ClusterFacts } from "../raid/cluster-facts-driver.ts";
 import type { ClusterCall, ClusterState } from "../raid/cluster-port.ts";
 import { GATE_EXPELLED, RUN_BROKEN, type SharedArrayState } from "../raid/shared-state.ts";
 import { SECTOR_BYTES } from "../raid/superblock-fields.ts";
-import type { ArrayToWorker, ThreadCluster } from "./array-messages.ts";
+import type { ThreadCluster } from "./array-messages.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { ThreadGate } from "./thread-gate.ts";
 
@@ -33,8 +33,10 @@ const LEAVE_CALL = 0;
 /** What the array thread does for its cluster. */
 export interface ArrayClusterHost {
   dispatch(event: ArrayEvent): void;
-  /** Sends to every I/O worker; tells how many there are. */
-  toWorkers(message: ArrayToWorker): number;
+  /** Resolves once no I/O worker has a write to members under way in bytes `[from, to)`. */
+  drain(from: number, to: number): Promise<void>;
+  /** The I/O workers look again at what is parked. */
+  poke(): void;
   findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null>;
   happened(happening: ClusterHappening): void;
   /** Nothing is read or written any more. */
@@ -57,8 +59,6 @@ export class ArrayCluster implements ClusterHost {
   #early: ((host: ArrayClusterHost) => void)[] = [];
   /** As SharedArrayState.gateUntil; closed until the first confirmation. */
   #until = 1;
-  readonly #drains = new Map<number, { left: number; readonly done: () => void }>();
-  #nextDrain = 1;
   #whenLeft: (() => void) | null = null;
 
   private constructor(name: string, store: ClusterStore) {
@@ -120,27 +120,12 @@ export class ArrayCluster implements ClusterHost {
     this.#cluster.processed(id);
   }
 
-  drain(from: number, to: number): Promise<void> {
-    const token = this.#nextDrain++;
-    return new Promise((done) => {
-      const left = this.#host?.toWorkers({ type: "drain", token, from, to }) ?? 0;
-      if (left === 0) done();
-      else this.#drains.set(token, { left, done });
-    });
-  }
-
-  /** A worker has answered. */
-  onDrained(token: number): void {
-    const drain = this.#drains.get(token);
-    assert(drain !== undefined, "the answer belongs to a drain");
-    drain.left--;
-    if (drain.left > 0) return;
-    this.#drains.delete(token);
-    drain.done();
+  async drain(from: number, to: number): Promise<void> {
+    await this.#host?.drain(from, to);
   }
 
   poke(): void {
-    this.#host?.toWorkers({ type: "poke" });
+    this.#host?.poke();
   }
 
   async findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null> {

@@ -25,7 +25,6 @@ import type {
   ArrayThreadCommand,
   ArrayThreadData,
   ArrayToMain,
-  ArrayToWorker,
   LegTicket,
   MainToArray,
   WorkerToArray,
@@ -33,6 +32,7 @@ import type {
 import { clusterHappening } from "./cluster-happenings.ts";
 import { readNewcomer } from "./newcomer.ts";
 import { answersSoon, type MemberTicket, openMember } from "./open-member.ts";
+import { WorkerPorts } from "./worker-ports.ts";
 
 /** Between ticks while something is under way, and while nothing is. Choice: 1/10 of safe mode. */
 const TICK_MS = 20;
@@ -46,22 +46,17 @@ class ArrayThread {
   readonly #cluster: ArrayCluster | null;
   #array: AssembledArray;
   #driver: ArrayDriver;
-  readonly #ports: MessagePort[] = [];
-  readonly #opening = new Map<
-    number,
-    { left: number; error: string | null; done: (error: string | null) => void }
-  >();
+  readonly #ports = new WorkerPorts();
   readonly #tickets: Map<string, MemberTicket>;
   #attachedLeft = 0;
-  #nextOpening = 1;
   #nextMember: number;
   #lastProgress = 0;
+  /** The cluster's part of the status as it was looked at last. */
+  #toldCluster = "";
   /** Commands under way. */
   #answering = 0;
   /** A change of the array: it is stopped and started again in this thread. */
   #isChanging = false;
-  #heldLeft = 0;
-  #whenHeld: (() => void) | null = null;
   #whenAttached: (() => void) | null = null;
   /** Devices that the main thread is asked for, by number of the question. */
   readonly #finding = new Map<number, (member: MemberTicket | null) => void>();
@@ -135,10 +130,7 @@ class ArrayThread {
 
   #attach(ports: readonly MessagePort[]): void {
     this.#attachedLeft = ports.length;
-    for (const [worker, port] of ports.entries()) {
-      this.#ports.push(port);
-      port.on("message", (message: WorkerToArray) => this.#onWorker(worker, message));
-    }
+    this.#ports.attach(ports, (worker, message) => this.#onWorker(worker, message));
   }
 
   #onWorker(worker: number, message: WorkerToArray): void {
@@ -146,14 +138,13 @@ class ArrayThread {
       case "attached":
         return this.#onAttached(message.errors);
       case "leg-opened":
-        return this.#onLegOpened(message.token, message.error);
+        return this.#ports.onAnswer(message.token, message.error);
       case "read-error":
         return this.#driver.dispatch(message);
       case "drained":
-        return this.#cluster?.onDrained(message.token);
+        return this.#ports.onAnswer(message.token, null);
       case "held":
-        this.#heldLeft--;
-        return this.#heldLeft === 0 ? this.#whenHeld?.() : undefined;
+        return this.#ports.onHeld();
       case "intent":
       case "leg-report":
         return this.#driver.dispatch({ ...message, worker });
@@ -198,6 +189,11 @@ class ArrayThread {
     if (status.sync !== null && now - this.#lastProgress >= PROGRESS_MS) {
       this.#lastProgress = now;
       post({ type: "status", status: this.#status() });
+    } else if (this.#cluster !== null && now - this.#lastProgress >= PROGRESS_MS) {
+      this.#lastProgress = now;
+      const told = JSON.stringify(this.#cluster.status());
+      if (told !== this.#toldCluster) post({ type: "status", status: this.#status() });
+      this.#toldCluster = told;
     }
     if (status.arrayState === "clear" && !this.#isChanging) return;
     setTimeout(() => this.#tick(), this.#driver.restless ? TICK_MS : IDLE_TICK_MS);
@@ -210,16 +206,17 @@ class ArrayThread {
       now: () => Date.now(),
       waitForRegion,
       nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
-      openLeg: (leg, path, dataOffset) => this.#openLeg(leg, path, dataOffset),
-      dropLeg: (leg, reason) => this.#toAll({ type: "drop-leg", leg, reason }),
-      intentReady: (worker) => this.#toWorker(worker, { type: "intent-ready" }),
+      openLeg: (leg, path, dataOffset) =>
+        this.#ports.openLeg({ leg, member: this.#ticket(path), dataOffset }),
+      dropLeg: (leg, reason) => this.#ports.tellAll({ type: "drop-leg", leg, reason }),
+      intentReady: (worker) => this.#ports.tell(worker, { type: "intent-ready" }),
       legResolved: (worker, request, isRecorded) =>
-        this.#toWorker(worker, { type: "leg-resolved", request, isRecorded }),
+        this.#ports.tell(worker, { type: "leg-resolved", request, isRecorded }),
       status: () => post({ type: "status", status: this.#status() }),
       happening: (happening) => post({ type: "happening", happening }),
       stopped: () => {
         if (this.#isChanging) return;
-        for (const port of this.#ports) port.close();
+        this.#ports.close();
         post({ type: "stopped" });
         void this.#cluster?.close();
         this.#endWhenAnswered();
@@ -230,10 +227,8 @@ class ArrayThread {
   #clusterHost(): ArrayClusterHost {
     return {
       dispatch: (event) => this.#driver.dispatch(event),
-      toWorkers: (message) => {
-        this.#toAll(message);
-        return this.#ports.length;
-      },
+      drain: (from, to) => this.#ports.drain(from, to),
+      poke: () => this.#ports.tellAll({ type: "poke" }),
       findDevice: (uuid) => this.#findDevice(uuid),
       happened: (happening) => {
         post({ type: "happening", happening: clusterHappening(happening, Date.now()) });
@@ -260,34 +255,6 @@ class ArrayThread {
       if (!(error instanceof CodedError)) throw error;
       return null;
     }
-  }
-
-  #toWorker(worker: number, message: ArrayToWorker): void {
-    this.#ports[worker]?.postMessage(message);
-  }
-
-  #toAll(message: ArrayToWorker): void {
-    for (const port of this.#ports) port.postMessage(message);
-  }
-
-  #openLeg(number: number, path: string, dataOffset: number): Promise<string | null> {
-    const token = this.#nextOpening++;
-    const leg: LegTicket = { leg: number, member: this.#ticket(path), dataOffset };
-    return new Promise((done) => {
-      if (this.#ports.length === 0) return done(null);
-      this.#opening.set(token, { left: this.#ports.length, error: null, done });
-      this.#toAll({ type: "open-leg", token, leg });
-    });
-  }
-
-  #onLegOpened(token: number, error: string | null): void {
-    const opening = this.#opening.get(token);
-    if (opening === undefined) return;
-    opening.error ??= error;
-    opening.left--;
-    if (opening.left > 0) return;
-    this.#opening.delete(token);
-    opening.done(opening.error);
   }
 
   // --- commands ---------------------------------------------------------------------------------
@@ -346,7 +313,7 @@ class ArrayThread {
     }
     this.#isChanging = true;
     try {
-      await this.#hold();
+      await this.#ports.hold();
       const { syncSpeedMin, syncSpeedMax } = this.#driver.status;
       await this.#driver.command({ type: "stop", keepOpen: true });
       const devices = this.#driver.working();
@@ -378,23 +345,20 @@ class ArrayThread {
     }
   }
 
-  #hold(): Promise<void> {
-    this.#heldLeft = this.#ports.length;
-    return new Promise((resolve) => {
-      this.#whenHeld = resolve;
-      this.#toAll({ type: "hold" });
-    });
-  }
-
   async #renew(): Promise<void> {
-    this.#attachedLeft = this.#ports.length;
+    this.#attachedLeft = this.#ports.count;
     await new Promise<void>((resolve) => {
       this.#whenAttached = resolve;
       const { shared, hasBitmap } = this.#array;
-      this.#toAll({ type: "renew", shape: shared.shape, legs: this.#legTickets(), hasBitmap });
+      this.#ports.tellAll({
+        type: "renew",
+        shape: shared.shape,
+        legs: this.#legTickets(),
+        hasBitmap,
+      });
     });
     this.#whenAttached = null;
-    this.#toAll({ type: "go" });
+    this.#ports.tellAll({ type: "go" });
   }
 
   /** A member that still owes answers stays: nobody else may write on it meanwhile. */

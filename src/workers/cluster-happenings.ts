@@ -13,55 +13,61 @@ const told = (
   details: Told["details"] = {},
 ): Told => ({ type, severity, message, details });
 
-const wordsOf = (happening: ClusterHappening): Told => {
-  switch (happening.type) {
-    case "joined": {
-      const { slot } = happening;
+type Member = Extract<ClusterHappening, { readonly slot: number }>;
+
+/** What happened to the node of a slot. */
+const memberWords = (happening: Member): Told => {
+  const { type, slot } = happening;
+  switch (type) {
+    case "joined":
       return told("cluster.joined", "info", `joined the cluster as node of slot ${slot}`, { slot });
-    }
-    case "entered":
-      return told("cluster.entered", "info", "takes part in the cluster, clients may write");
-    case "left":
-      return told("cluster.left", "info", "left the cluster");
     case "node-lost": {
-      const { slot, node } = happening;
+      const { node } = happening;
       const message = `node ${node} of slot ${slot} is gone`;
       return told("cluster.node-lost", "warning", message, { slot, node });
     }
     case "node-joined": {
-      const { slot, node } = happening;
+      const { node } = happening;
       const message = `node ${node} joined as slot ${slot}`;
       return told("cluster.node-joined", "info", message, { slot, node });
     }
-    case "node-fenced": {
-      const { slot } = happening;
-      const message = `the node that had slot ${slot} can write no more`;
-      return told("cluster.node-fenced", "info", message, { slot });
-    }
-    case "recovering": {
-      const { slot } = happening;
-      const message = `takes over what the bitmap of slot ${slot} says`;
-      return told("cluster.recovering", "info", message, { slot });
-    }
-    case "recovered": {
-      const { slot } = happening;
+    case "node-fenced":
+      return told(
+        "cluster.node-fenced",
+        "info",
+        `the node that had slot ${slot} can write no more`,
+        { slot },
+      );
+    case "recovering":
+      return told("cluster.recovering", "info", `takes over what the bitmap of slot ${slot} says`, {
+        slot,
+      });
+    case "recovered":
       return told("cluster.recovered", "info", `slot ${slot} is free again`, { slot });
-    }
     case "ignored": {
-      const { slot, code } = happening;
+      const { code } = happening;
       const message = `a message of an unknown type (${code}) of slot ${slot} was ignored`;
       return told("cluster.message-ignored", "warning", message, { slot, code });
     }
     case "bad-slot": {
-      const { slot } = happening;
       const message = `a message of slot ${slot}, which the array does not have: ${happening.message}`;
       return told("cluster.message-ignored", "warning", message, { slot });
     }
     case "taking-over": {
-      const { slot } = happening;
       const message = `finishes the ${happening.message} of the node of slot ${slot}`;
       return told("cluster.taking-over", "info", message, { slot });
     }
+    default:
+      return assertNever(happening);
+  }
+};
+
+const wordsOf = (happening: ClusterHappening): Told => {
+  switch (happening.type) {
+    case "entered":
+      return told("cluster.entered", "info", "takes part in the cluster, clients may write");
+    case "left":
+      return told("cluster.left", "info", "left the cluster");
     case "damaged": {
       const { key } = happening;
       return told("cluster.damaged", "critical", `${key}: ${happening.message}`, { key });
@@ -72,7 +78,7 @@ const wordsOf = (happening: ClusterHappening): Told => {
       return told("cluster.expelled", "critical", message, { reason });
     }
     default:
-      return assertNever(happening);
+      return memberWords(happening);
   }
 };
 
