@@ -1,7 +1,7 @@
 /** Metrics of arrays that run in a cluster. */
 
 import type { ControlPlane } from "../control/control-plane.ts";
-import type { ArrayClusterStatus } from "../raid/array-status.ts";
+import type { ArrayStatus } from "../raid/array-status.ts";
 import type { WriteHoldFigures } from "../raid/hold-status.ts";
 import type { Family, Sample } from "./metrics-family.ts";
 
@@ -9,15 +9,18 @@ const MS_PER_SECOND = 1000;
 
 interface ClusteredArray {
   readonly name: string;
-  readonly cluster: ArrayClusterStatus;
+  readonly cluster: NonNullable<ArrayStatus["cluster"]>;
+  readonly nodes: number;
   readonly holds: WriteHoldFigures;
 }
 
 const clustered = (control: ControlPlane): ClusteredArray[] =>
   control.arrays.list().flatMap(({ record, isRunning, status }) => {
-    if (!isRunning || status?.cluster === undefined) return [];
+    const cluster = isRunning ? (status?.cluster ?? null) : null;
+    if (cluster === null) return [];
     const { running } = control.arrays.findRunning(record.uuid);
-    return [{ name: record.name, cluster: status.cluster, holds: running.writeHolds }];
+    const nodes = status?.peers?.nodes.length ?? 0;
+    return [{ name: record.name, cluster, nodes, holds: running.writeHolds }];
   });
 
 /** Metrics of clustered arrays; none of a board without. */
@@ -36,12 +39,7 @@ export function clusterFamilies(control: ControlPlane): Family[] {
   ): Family =>
     family(name, help, type, (array) => [{ labels: { array: array.name }, value: value(array) }]);
   return [
-    one(
-      "satsuma_cluster_nodes",
-      "Nodes that run the array.",
-      "gauge",
-      ({ cluster }) => cluster.nodes.length,
-    ),
+    one("satsuma_cluster_nodes", "Nodes that run the array.", "gauge", ({ nodes }) => nodes),
     one(
       "satsuma_cluster_slot",
       "Bitmap slot of this node, from 0.",
@@ -50,9 +48,9 @@ export function clusterFamilies(control: ControlPlane): Family[] {
     ),
     one(
       "satsuma_cluster_remote_sync",
-      "1 while another node runs a sync action.",
+      "1 while another node resyncs a range.",
       "gauge",
-      ({ cluster }) => (cluster.sync === "remote" ? 1 : 0),
+      ({ cluster }) => (cluster.resync === "REMOTE" ? 1 : 0),
     ),
     family(
       "satsuma_cluster_held_writes_total",

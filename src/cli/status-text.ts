@@ -101,14 +101,13 @@ const bitmapLine = (array: ArrayResource): string[] => {
 
 /** `cluster: slot 1 of 4, nodes opi-a opi-b`, then mdstat's word for a sync that is not here. */
 const clusterLines = ({ config, status }: ArrayResource): string[] => {
-  const { cluster, sync } = status;
+  const { cluster } = status;
   if (cluster === null) {
     return [];
   }
   const nodes = cluster.nodes.map(({ node }) => node).join(" ");
   const where = `slot ${cluster.slot} of ${config.bitmap.nodes}, nodes ${nodes}`;
-  const word =
-    cluster.sync === "none" || sync !== null ? "" : `, resync=${cluster.sync.toUpperCase()}`;
+  const word = cluster.resync === null ? "" : `, resync=${cluster.resync}`;
   const awaited = cluster.awaited === null ? [] : [`      ${cluster.awaited}`];
   return [`      cluster: ${where}${word}`, ...awaited];
 };
@@ -161,7 +160,7 @@ const clusterRows = (
     : [
         row("Cluster Slot", `${cluster.slot}, ${cluster.phase}`),
         row("Nodes", cluster.nodes.map(({ slot, node }) => `${node} (slot ${slot})`).join(", ")),
-        ...(cluster.sync === "none" ? [] : [row("Resync", cluster.sync.toUpperCase())]),
+        ...(cluster.resync === null ? [] : [row("Resync", cluster.resync)]),
         ...(cluster.awaited === null ? [] : [row("Awaited", cluster.awaited)]),
       ];
 

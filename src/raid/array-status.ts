@@ -94,23 +94,11 @@ export type ArrayHealth =
   | "inactive"
   | "unknown";
 
-/** The node of an array in its cluster, whose other nodes run the array too. */
-export interface ArrayClusterStatus {
-  /** Number of this node's bitmap, from 0. */
-  readonly slot: number;
+/** What the array thread knows of the nodes that run the array. */
+export interface ArrayPeersStatus {
   readonly phase: "joining" | "joined" | "entered" | "leaving" | "left" | "lost";
+  /** Those that are members now, this one too; `slot`: number of its bitmap, from 0. */
   readonly nodes: readonly { readonly slot: number; readonly node: string }[];
-  /**
-   * `pending`: this node has a sync action to run and waits for its turn; `remote`: another node
-   * runs one. Source: drivers/md/md.c md_seq_show, resync=PENDING and resync=REMOTE.
-   */
-  readonly sync: "none" | "pending" | "remote";
-  /** What other nodes resync just now, bytes of the array. */
-  readonly remote: readonly {
-    readonly slot: number;
-    readonly from: number;
-    readonly to: number;
-  }[];
   /** What is waited for, in one sentence; null: nothing. */
   readonly awaited: string | null;
 }
@@ -164,8 +152,8 @@ export interface ArrayStatus {
   readonly cluster: ArrayClusterStatus | null;
   readonly syncSpeedMin: number;
   readonly syncSpeedMax: number;
-  /** Of an array that runs in a cluster. */
-  readonly cluster?: ArrayClusterStatus;
+  /** Of an array that runs in a cluster; the array thread adds it. */
+  readonly peers?: ArrayPeersStatus;
 }
 
 /** What a node of a cluster can say of its part in it. */

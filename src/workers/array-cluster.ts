@@ -14,11 +14,10 @@ import { assert } from "../common/assert.ts";
 import type { DeviceGate } from "../hal/layers/gated-device.ts";
 import type { ClusterHost } from "../raid/array-driver.ts";
 import type { ArrayEvent, Newcomer } from "../raid/array-messages.ts";
-import type { ArrayClusterStatus } from "../raid/array-status.ts";
+import type { ArrayPeersStatus } from "../raid/array-status.ts";
 import type { ClusterFacts } from "../raid/cluster-facts-driver.ts";
 import type { ClusterCall, ClusterState } from "../raid/cluster-port.ts";
 import { GATE_EXPELLED, RUN_BROKEN, type SharedArrayState } from "../raid/shared-state.ts";
-import { SECTOR_BYTES } from "../raid/superblock-fields.ts";
 import type { ThreadCluster } from "./array-messages.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { ThreadGate } from "./thread-gate.ts";
@@ -136,22 +135,11 @@ export class ArrayCluster implements ClusterHost {
     return this.#cluster.view();
   }
 
-  /** The part of the array's status that is the cluster's. */
-  status(): ArrayClusterStatus {
-    const { slot, phase, members, ranges, calls, waits } = this.view();
-    const isPending = calls.some(({ call }) => call.startsWith("resync-start"));
-    return {
-      slot,
-      phase,
-      nodes: members.map(({ slot: number, node }) => ({ slot: number, node })),
-      sync: isPending ? "pending" : ranges.length > 0 ? "remote" : "none",
-      remote: ranges.map(({ slot: number, lo, hi }) => ({
-        slot: number,
-        from: lo * SECTOR_BYTES,
-        to: hi * SECTOR_BYTES,
-      })),
-      awaited: waits[0] ?? null,
-    };
+  /** Who else runs the array. */
+  peers(): ArrayPeersStatus {
+    const { phase, members, waits } = this.view();
+    const nodes = members.map(({ slot, node }) => ({ slot, node }));
+    return { phase, nodes, awaited: waits[0] ?? null };
   }
 
   /** The array could not be started, though the node had joined: it wrote nothing. */

@@ -51,8 +51,8 @@ class ArrayThread {
   #attachedLeft = 0;
   #nextMember: number;
   #lastProgress = 0;
-  /** The cluster's part of the status as it was looked at last. */
-  #toldCluster = "";
+  /** The nodes as they were looked at last. */
+  #toldPeers = "";
   /** Commands under way. */
   #answering = 0;
   /** A change of the array: it is stopped and started again in this thread. */
@@ -109,7 +109,7 @@ class ArrayThread {
 
   #status(): ArrayStatus {
     const { status } = this.#driver;
-    return this.#cluster === null ? status : { ...status, cluster: this.#cluster.status() };
+    return this.#cluster === null ? status : { ...status, peers: this.#cluster.peers() };
   }
 
   #legTickets(): LegTicket[] {
@@ -191,9 +191,9 @@ class ArrayThread {
       post({ type: "status", status: this.#status() });
     } else if (this.#cluster !== null && now - this.#lastProgress >= PROGRESS_MS) {
       this.#lastProgress = now;
-      const told = JSON.stringify(this.#cluster.status());
-      if (told !== this.#toldCluster) post({ type: "status", status: this.#status() });
-      this.#toldCluster = told;
+      const told = JSON.stringify(this.#cluster.peers());
+      if (told !== this.#toldPeers) post({ type: "status", status: this.#status() });
+      this.#toldPeers = told;
     }
     if (status.arrayState === "clear" && !this.#isChanging) return;
     setTimeout(() => this.#tick(), this.#driver.restless ? TICK_MS : IDLE_TICK_MS);

@@ -4,7 +4,7 @@ import type { ArrayView } from "../../control/array-view.ts";
 import type { ControlPlane } from "../../control/control-plane.ts";
 import { subjectOf } from "../../control/subject.ts";
 import { copiesNow, layoutWord, survivesNow } from "../../control/survival.ts";
-import type { ArrayClusterStatus, ArrayStatus, MemberStatus } from "../../raid/array-status.ts";
+import type { ArrayStatus, MemberStatus } from "../../raid/array-status.ts";
 import type { ArrayResource, SyncResource } from "../schemas/array.ts";
 import type { BitmapResource } from "../schemas/bitmap.ts";
 import type { MemberResource } from "../schemas/member.ts";
@@ -111,14 +111,22 @@ const absentMembers = (view: ArrayView): MemberStatus[] =>
         faultReason: null,
       }));
 
-const clusterPart = (cluster: ArrayClusterStatus): ArrayResource["status"]["cluster"] => ({
-  slot: cluster.slot,
-  phase: cluster.phase,
-  nodes: cluster.nodes.map(({ slot, node }) => ({ slot, node })),
-  sync: cluster.sync,
-  remote: cluster.remote.map(({ slot, from, to }) => ({ slot, from, to })),
-  awaited: cluster.awaited,
-});
+const clusterPart = (status: ArrayStatus | null): ArrayResource["status"]["cluster"] => {
+  const cluster = status?.cluster ?? null;
+  if (cluster === null) return null;
+  const { phase, nodes, awaited } = status?.peers ?? { phase: "joining", nodes: [], awaited: null };
+  return {
+    slot: cluster.slot,
+    phase,
+    nodes: nodes.map(({ slot, node }) => ({ slot, node })),
+    resync: cluster.resync,
+    pending_action: cluster.pendingAction,
+    remote: cluster.remote.map(({ slot, from, to }) => ({ slot, from, to })),
+    balances_reads: cluster.balancesReads,
+    recovering: [...cluster.recovering],
+    awaited,
+  };
+};
 
 const observed = (control: ControlPlane, view: ArrayView): ArrayResource["status"] => {
   const { record, status, isRunning } = view;
@@ -146,7 +154,7 @@ const observed = (control: ControlPlane, view: ArrayView): ArrayResource["status
       live === null || live.bitmap.type === "none"
         ? null
         : { dirty: live.bitmap.dirtyChunks, total: live.bitmap.totalChunks },
-    cluster: live?.cluster === undefined ? null : clusterPart(live.cluster),
+    cluster: clusterPart(live),
     exports: control.exports.namesOf(record.uuid),
   };
 };

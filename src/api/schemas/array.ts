@@ -111,11 +111,18 @@ export const ArrayCluster = Closed({
   slot: Type.Integer({ description: "bitmap slot of this node, from 0" }),
   phase: Type.Enum(["joining", "joined", "entered", "leaving", "left", "lost"]),
   nodes: Type.Array(Closed({ slot: Type.Integer(), node: Type.String() })),
-  sync: Type.Enum(["none", "pending", "remote"], {
-    description: "md's resync=PENDING and resync=REMOTE",
-  }),
+  resync: Nullable(
+    Type.Enum(["PENDING", "REMOTE"], {
+      description: "as /proc/mdstat: waits for another node; another node resyncs",
+    }),
+  ),
+  pending_action: Nullable(SyncActionWord),
   remote: Type.Array(Closed({ slot: Type.Integer(), from: ByteCount, to: ByteCount }), {
     description: "bytes that other nodes resync just now",
+  }),
+  balances_reads: Type.Boolean({ description: "else all reads go to the first copy" }),
+  recovering: Type.Array(Type.Integer(), {
+    description: "bitmap slots of nodes that are gone, on their way into this node's",
   }),
   awaited: Nullable(Type.String({ description: "what is waited for, in one sentence" })),
 });
