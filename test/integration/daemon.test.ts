@@ -107,6 +107,7 @@ test(
       tls: null,
       ioWorkers: 3,
       answerLimitMs: 30_000,
+      cluster: null,
       labMode: true,
       nodeName: "opi-a",
     });

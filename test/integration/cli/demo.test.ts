@@ -194,13 +194,17 @@ test(
 );
 
 test(
-  "several boards are refused with what is missing",
+  "boards that do not share their disks are refused, and so is a number that makes no sense",
   withTimeout(60_000, async () => {
     await inFolder(async (folder) => {
-      for (const flags of [["--boards", "2"], ["--shared"]]) {
+      for (const [flags, ending, code] of [
+        [["--boards", "2"], "1", /^satsuma: CLI_NO_CLUSTER: /],
+        [["--shared"], "2", /^satsuma: CLI_BAD_USAGE: /],
+        [["--boards", "0", "--shared"], "2", /^satsuma: CLI_BAD_USAGE: /],
+      ] as const) {
         const refused = await trySatsuma("demo", "--data", folder, ...flags);
-        assert.is(refused.ending, "1");
-        assert.match(refused.stderr, /^satsuma: CLI_NO_CLUSTER: /);
+        assert.is(refused.ending, ending);
+        assert.match(refused.stderr, code);
       }
     })();
   }),
