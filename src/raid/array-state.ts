@@ -325,6 +325,13 @@ export const emit = (state: ArrayState, effect: ArrayEffect): void => {
   state.effects.push(effect);
 };
 
+/** The resync under way may be past what is to be resynced now: it ends, and begins again. */
+export const outdateResync = (state: ArrayState): void => {
+  if (state.sync?.action !== "resync") return;
+  state.sync.aborted = true;
+  state.sync.isOutdated = true;
+};
+
 export const nextToken = (state: ArrayState): number => state.nextToken++;
 
 export const happen = (

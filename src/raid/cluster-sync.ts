@@ -4,7 +4,7 @@
  * Source: drivers/md/md-cluster.c process_suspend_info, area_resyncing.
  */
 
-import { type ArrayState, emit, happen } from "./array-state.ts";
+import { type ArrayState, emit, happen, outdateResync } from "./array-state.ts";
 import { askDriver, noticeProcessed } from "./cluster-calls.ts";
 import type { SectorRange } from "./cluster-port.ts";
 import { CLUSTER_SLOTS_MAX, GATE_EXPELLED, RUN_BROKEN } from "./shared-state.ts";
@@ -60,7 +60,7 @@ export const expectPass = (state: ArrayState): void => {
     state.resyncFrom = 0;
     state.resyncStuck = false;
     state.shared.syncedMib = 0;
-    if (state.sync?.action === "resync") state.sync.aborted = true;
+    outdateResync(state);
   }
   publishBalancing(state);
 };

@@ -14,6 +14,7 @@ import {
   isInCluster,
   type Member,
   nextToken,
+  outdateResync,
   publishLeg,
 } from "./array-state.ts";
 import { joinRanges } from "./bad-block-list.ts";
@@ -250,6 +251,7 @@ const markUnsettled = (state: ArrayState, run: SyncRun, plan: CopyPlan): void =>
 };
 
 const settle = (state: ArrayState, run: SyncRun): void => {
+  if (run.isOutdated) return;
   let lowest = run.cursor;
   for (const plan of run.inFlight.values()) lowest = Math.min(lowest, plan.from);
   if (lowest <= run.settled) return;
@@ -284,7 +286,7 @@ export const resyncAgain = (state: ArrayState, offset: number, length: number): 
   state.resyncFrom = bitmap === null ? from : 0;
   state.resyncStuck = false;
   state.shared.syncedMib = Math.min(state.shared.syncedMib, Math.floor(state.resyncFrom / MIB));
-  if (state.sync?.action === "resync") state.sync.aborted = true;
+  outdateResync(state);
   state.pending.flushFirst = true;
 };
 

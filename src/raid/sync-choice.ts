@@ -137,6 +137,7 @@ const startRun = (
     unreadable: false,
     failedChunks: new Set(),
     aborted: false,
+    isOutdated: false,
     cancelled: false,
     lastCheckpoint: from,
     lastCheckpointAt: state.now,

@@ -26,6 +26,8 @@ export interface SyncRun {
   readonly failedChunks: Set<number>;
   /** Stop issuing, finish what is under way, then end without claiming anything. */
   aborted: boolean;
+  /** More is to be resynced than when it passed there: what it has done settles nothing. */
+  isOutdated: boolean;
   /** The user asked for the end. */
   cancelled: boolean;
   lastCheckpoint: number;

@@ -72,6 +72,24 @@ test("the superblocks say that a resync is due before the client has its error",
   );
 });
 
+test("what a resync had passed when the write failed is resynced by the next one", () => {
+  const bench = setUp({ hasBadBlockLog: false, resyncOffset: 0, dirty: [2, 8] });
+  bench.startSync();
+  assert.equal(planned(bench), [2, 8]);
+  bench.shared.beginWrite(0, 5, 5);
+  bench.send({ type: "intent", worker: 0, ranges: [[5, 5]] });
+  finishIo(bench);
+  // Array chunk 5 lies between the two pieces, at MiB 3 of both members.
+  bench.report(1, "write", null, 1, [3 * MIB, 3 * MIB + PAGE]);
+  bench.shared.endWrite(0, 5, 5);
+  bench.finishCopy();
+  bench.finishCopy();
+  assert.is(bench.shared.syncedMib, 0, "reads keep to the first copy");
+  finishIo(bench);
+  bench.startSync();
+  assert.ok(planned(bench).includes(5), planned(bench).join());
+});
+
 test("where nobody else has the bytes there is nothing to make equal", () => {
   const bench = setUp({ hasBadBlockLog: false });
   bench.report(1, "write", null, 1, ALONE);
