@@ -30,7 +30,13 @@ import { brokenOutcome, isUpdating } from "./cluster-update.ts";
 import { onLegReport } from "./leg-report-handling.ts";
 import { onJoinIo, runMemberCommand } from "./member-commands.ts";
 import { type SlotBitmap, slotBitmaps } from "./metadata-phases.ts";
-import { failMember, onMetadataIo, pumpMetadata, startSweep } from "./metadata-update.ts";
+import {
+  failMember,
+  onMetadataIo,
+  pumpMetadata,
+  startSweep,
+  writeLastHeader,
+} from "./metadata-update.ts";
 import { onReadError, onRepairDone } from "./read-repair.ts";
 import { RUN_ACTIVE, RUN_STOPPED } from "./shared-state.ts";
 import { onSlotIo, pumpSlotRecovery } from "./slot-recovery.ts";
@@ -302,6 +308,7 @@ export class ArrayMachine {
         state.finalSweepDone = true;
         if (startSweep(state, true)) return;
       }
+      if (isInCluster(state) && writeLastHeader(state)) return;
       if (!state.clean && !isInCluster(state)) {
         state.shared.clean = true;
         state.pending.goClean = true;

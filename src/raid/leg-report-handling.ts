@@ -9,6 +9,7 @@ import type { ArrayEvent } from "./array-messages.ts";
 import {
   type ArrayState,
   inSyncMembers,
+  isInCluster,
   isLastInSync,
   type Member,
   memberOfLeg,
@@ -49,7 +50,11 @@ const settleReport = (
     if (span != null) expectDifferences(state, member, span);
     return false;
   }
-  if (kind === "write" && isLastInSync(state, member)) restartRecovery(state);
+  if (kind === "write" && isLastInSync(state, member)) {
+    restartRecovery(state);
+    // Another node may be rebuilding a member that took the write.
+    if (isInCluster(state) && span != null) needAgain(state, member, span);
+  }
   failMember(state, member, `${kind} error: ${message}`);
   const isKept = !state.pending.failing.has(member.id) && member.state === "in_sync";
   if (kind === "write" && isKept && span != null) expectDifferences(state, member, span);
@@ -73,6 +78,12 @@ const expectDifferences = (state: ArrayState, member: Member, [from, to]: BadRan
       if (isCopied) resyncAgain(state, extent.offset, extent.length);
     }
   }
+};
+
+/** Once there is a second copy, a resync makes it equal here. */
+const needAgain = (state: ArrayState, member: Member, [from, to]: BadRange): void => {
+  for (const run of state.map.memberRuns(member.raidSlot ?? 0, from, to - from))
+    resyncAgain(state, run.offset, run.length);
 };
 
 /** Every byte that the member holds there can be read on another in-sync member. */

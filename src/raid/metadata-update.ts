@@ -261,6 +261,20 @@ export const writeOwnPages = (state: ArrayState, then: (state: ArrayState) => vo
   if (state.transaction === null) begin(state, "slot", emptyPending(), [bitmapPhase], then);
 };
 
+/**
+ * The last write to a node's bitmap: its header is as new as the array. True when it is on its way.
+ * Source: md-bitmap.c md_bitmap_flush.
+ */
+export const writeLastHeader = (state: ArrayState): boolean => {
+  const { bitmap } = state;
+  if (bitmap === null || state.transaction !== null) return false;
+  const isClear = bitmap.setChunks === 0 && degradedCount(state) === 0;
+  bitmap.setHeader(state.events, isClear ? state.events : bitmap.superblock.eventsCleared);
+  if (!bitmap.hasDirtyPages) return false;
+  writeOwnPages(state, () => undefined);
+  return true;
+};
+
 // --- running ----------------------------------------------------------------------------------
 
 const nextPhase = (state: ArrayState): void => {

@@ -44,6 +44,8 @@ const takeBits = (state: ArrayState, recovery: SlotRecovery, areas: readonly Slo
   const { bitmap } = state;
   if (bitmap === null) return;
   const { fitting, isKnown } = readSlots(state, areas, recovery.slot);
+  // A slot that nobody has used yet stays as it was made.
+  if (isKnown && !fitting.some((area) => bitmap.hasBits(area))) return finish(state, recovery);
   for (const area of fitting) bitmap.mergeNeeded(area);
   if (!isKnown) {
     bitmap.fill();
@@ -97,10 +99,14 @@ export const onSlotIo = (state: ArrayState, token: number, error: string | null)
   const member = state.members.get(id);
   if (error !== null && member !== undefined && member.state !== "faulty")
     onMetadataFailure(state, member, error);
-  if (head.waiting.size > 0 || state.shared.run === RUN_BROKEN) return true;
-  state.clusterSync.recoveries.shift();
+  if (head.waiting.size === 0 && state.shared.run !== RUN_BROKEN) finish(state, head);
+  return true;
+};
+
+const finish = (state: ArrayState, recovery: SlotRecovery): void => {
+  const { recoveries } = state.clusterSync;
+  recoveries.splice(recoveries.indexOf(recovery), 1);
   expectPass(state);
   state.clusterSync.owesPass = true;
-  noticeProcessed(state, head.notice);
-  return true;
+  noticeProcessed(state, recovery.notice);
 };

@@ -76,6 +76,11 @@ export class WriteIntentBitmap {
     return this.#setCount;
   }
 
+  /** Something changed that is on no member yet. */
+  get hasDirtyPages(): boolean {
+    return this.#dirtyPages.size > 0;
+  }
+
   isSet(chunk: number): boolean {
     return isSetIn(this.#image, chunk);
   }
@@ -120,6 +125,12 @@ export class WriteIntentBitmap {
       added++;
     }
     return added;
+  }
+
+  /** Whether any chunk's bit is set in this area. Bits behind the last chunk mean nothing. */
+  hasBits(area: Uint8Array): boolean {
+    for (let chunk = 0; chunk < this.chunks; chunk++) if (isSetIn(area, chunk)) return true;
+    return false;
   }
 
   /** The same for another node's area; every chunk with a bit there needs a resync. */

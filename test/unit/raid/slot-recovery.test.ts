@@ -201,6 +201,30 @@ test("bits recovered during a resync start it again: it may be past them", () =>
   assert.is(bench.status.health, "optimal");
 });
 
+test("what a resync had passed when it became needed is resynced by the next one", () => {
+  const bench = new NodeBench({ chunks: 100, dirty: [2, 8] });
+  bench.tick(20);
+  bench.answer("resync-start");
+  bench.tick(20);
+  bench.answer("resync-info-update");
+  bench.tick(20);
+  assert.equal(bench.pieces, ["sync 2-3", "sync 8-9"]);
+  bench.notice({ type: "recover-slot", slot: 2 });
+  // It lies between the first piece, which is under way, and the second.
+  bench.finishSlots([0, 1], () => bench.area(5));
+  bench.finishCopy();
+  bench.finishCopy();
+  assert.equal([bench.status.sync, bench.shared.syncedMib], [null, 0]);
+  const pieces: string[] = [];
+  for (let rounds = 0; rounds < 20; rounds++) {
+    bench.answerAll();
+    pieces.push(...bench.pieces);
+    bench.settle();
+    bench.tick(20);
+  }
+  assert.ok(pieces.includes("sync 5-6"), pieces.join());
+});
+
 test("a node that leaves before its pass says that somebody has to resync", () => {
   const { bench } = recovering();
   bench.settle();

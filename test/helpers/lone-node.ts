@@ -1,0 +1,86 @@
+/** An array thread on devices in memory whose node is alone in its cluster. */
+import { assert } from "../../src/common/assert.ts";
+import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
+import { ArrayDriver, type ClusterHost } from "../../src/raid/array-driver.ts";
+import type { ArrayEvent } from "../../src/raid/array-messages.ts";
+import { assembleDevices } from "../../src/raid/assemble-driver.ts";
+import type { ClusterCall } from "../../src/raid/cluster-port.ts";
+import { RUN_ACTIVE, type SharedArrayState } from "../../src/raid/shared-state.ts";
+import { eventually } from "./timeout.ts";
+
+const NO_LIMIT = 2 ** 40;
+
+export class LoneNode {
+  readonly driver: ArrayDriver;
+  readonly shared: SharedArrayState;
+  readonly calls: ClusterCall[] = [];
+  readonly #processed = new Set<number>();
+  #nextNotice = 1;
+
+  private constructor(array: Awaited<ReturnType<typeof assembleDevices>>) {
+    this.shared = array.shared;
+    const answer = (event: ArrayEvent): void => {
+      setImmediate(() => this.driver.dispatch(event));
+    };
+    const cluster: ClusterHost = {
+      call: (id, call) => {
+        this.calls.push(call);
+        answer({ type: "cluster-answer", id, answer: { ok: true } });
+      },
+      processed: (id) => void this.#processed.add(id),
+      drain: async () => undefined,
+      poke: () => undefined,
+      findDevice: async () => null,
+    };
+    this.driver = new ArrayDriver(array.machine, array.shared, array.members, {
+      now: () => Date.now(),
+      waitForRegion: async () => undefined,
+      nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
+      openLeg: async () => null,
+      dropLeg: () => undefined,
+      intentReady: () => undefined,
+      legResolved: () => undefined,
+      status: () => undefined,
+      happening: () => undefined,
+      stopped: () => undefined,
+      cluster,
+    });
+    array.shared.run = RUN_ACTIVE;
+  }
+
+  /** `images`: whole members; they are written in place. */
+  static async start(images: readonly Uint8Array[], name: string, slot: number): Promise<LoneNode> {
+    const devices = images.map((bytes, index) => {
+      const path = `/m${index}`;
+      return { path, device: new MemoryDevice(path, bytes) };
+    });
+    const limits = { syncSpeedMin: NO_LIMIT, syncSpeedMax: NO_LIMIT };
+    const cluster = { name, slot };
+    const options = { readOnly: false, workers: 1, now: Date.now(), cluster, ...limits };
+    return new LoneNode(await assembleDevices(devices, options));
+  }
+
+  /** As a node does that joins: it takes over the slots that nobody has, one after the other. */
+  async takeOver(slots: readonly number[]): Promise<void> {
+    for (const slot of slots) {
+      const id = this.#nextNotice++;
+      this.driver.dispatch({ type: "cluster-notice", id, notice: { type: "recover-slot", slot } });
+      await eventually(`slot ${slot} is recovered`, 10_000, () => this.#processed.has(id));
+    }
+  }
+
+  /** Nothing is due, nothing is under way. */
+  async rest(): Promise<void> {
+    await eventually("the node rests", 60_000, () => {
+      this.driver.tick();
+      const { sync, cluster } = this.driver.status;
+      return sync === null && cluster?.balancesReads === true && !this.driver.restless;
+    });
+  }
+
+  /** Stops the array, as a node does that leaves. */
+  async stop(): Promise<void> {
+    const outcome = await this.driver.command({ type: "stop" });
+    assert(outcome.ok, "the array stops");
+  }
+}
