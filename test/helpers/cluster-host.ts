@@ -21,6 +21,7 @@ import type { ClusterAnswer, ClusterCall, ClusterNotice } from "../../src/raid/c
 import { settle } from "../sim/scheduler.ts";
 import { type EtcdFaults, FakeEtcd } from "./fake-etcd.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { MortalStore } from "./mortal-store.ts";
 
 export const PREFIX = "/satsuma/test/arrays/a/";
 /** Turns of the event loop before time has to pass. */
@@ -134,7 +135,7 @@ export class ClusterWorld {
   readonly hosts: ClusterHost[] = [];
   protocol: Protocol;
   nodes = 4;
-  readonly #client: () => ClusterStore;
+  readonly client: () => ClusterStore;
   readonly #random: () => number;
   /** What is due happens, and a little time passes. */
   readonly turn: () => Promise<void>;
@@ -149,7 +150,7 @@ export class ClusterWorld {
   ) {
     this.protocol = protocol;
     this.clock = clock;
-    this.#client = client;
+    this.client = client;
     this.#random = () => prng.below(1_000_000) / 1_000_000;
     this.turn = turn;
   }
@@ -191,11 +192,21 @@ export class ClusterWorld {
     return Object.assign(world, { etcd });
   }
 
+  /** A node that may be made to die at one of its transactions. */
+  async enterMortal(
+    name: string,
+  ): Promise<{ readonly host: ClusterHost; readonly store: MortalStore }> {
+    const store = new MortalStore(this.client());
+    const host = await this.enter(name, { store });
+    store.die = () => host.die();
+    return { host, store };
+  }
+
   options(host: ClusterHost, more: Partial<ClusterOptions> = {}): ClusterOptions {
     this.#lives += 1;
     const life = `${host.name}-${this.#lives}`;
     return {
-      store: this.#client(),
+      store: this.client(),
       prefix: PREFIX,
       member: { node: host.name, boot: "b", life, address: "", protocol: 1 },
       nodes: this.nodes,
@@ -269,6 +280,14 @@ export class ClusterWorld {
     promise.then(end, end);
     await this.until(what, () => isDone);
     return promise;
+  }
+
+  /** Its lease ends although it lives. */
+  async revoke(host: ClusterHost): Promise<void> {
+    const store = this.client();
+    const { found } = await this.finish("a list", store.list(this.keys.member(host.slot + 1)));
+    for (const { lease } of found)
+      if (lease !== null) await this.finish("the lease ends", store.leaseRevoke(lease));
   }
 
   /** So much time passes. */

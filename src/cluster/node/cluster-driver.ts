@@ -134,6 +134,7 @@ class ClusterDriver implements JoinedCluster {
           locks: this.#locks,
           session: me,
           tell,
+          note: (text) => this.#note("lock", text),
           broken: (why) => this.lose(why),
         })
       : new ChannelDriver({

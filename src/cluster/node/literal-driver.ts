@@ -1,5 +1,6 @@
 /** Runs the literal choreography (md/literal-exchange.ts) over locks in a cluster store. */
 import { DLM_LKF_FORCEUNLOCK } from "../dlm/lock-flags.ts";
+import { MODE_NAMES } from "../dlm/lock-mode.ts";
 import type { LockNotification } from "../dlm/lock-operation.ts";
 import { stepLiteral } from "../md/literal-exchange.ts";
 import {
@@ -24,6 +25,8 @@ export interface LiteralOptions {
   readonly session: Session;
   /** Must not call back before it returns. */
   readonly tell: (effect: ExchangeEffect) => void;
+  /** For people: a lock call is made. */
+  readonly note: (text: string) => void;
   /** A lock call that cannot be refused was. */
   readonly broken: (why: string) => void;
 }
@@ -75,9 +78,10 @@ export class LiteralDriver {
   }
 
   #carryOut(effect: LiteralEffect): void {
-    const { locks, tell, broken } = this.#options;
+    const { locks, tell, note, broken } = this.#options;
     if (effect.type === "lock") {
       const { resource } = effect;
+      note(`${resource} ${MODE_NAMES[effect.mode]}`);
       locks.call(resource, { ...effect, id: 1 }, (result) => {
         if (result.type === "refused") broken(`the lock ${resource} was refused: ${result.why}`);
       });

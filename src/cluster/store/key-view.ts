@@ -14,6 +14,8 @@ export class KeyView {
   /** By prefix: the state of all its keys was told as of this revision. */
   readonly #told = new Map<string, Revision>();
   #listed: Revision = 0;
+  /** Listings and hints have told everything up to here; `learn` tells of some keys only. */
+  #complete: Revision = 0;
   #revision: Revision = 0;
 
   get keys(): ReadonlyMap<string, KeyValue> {
@@ -27,20 +29,22 @@ export class KeyView {
 
   /** Takes hints in; returns those that were news. */
   change(changes: readonly KeyChange[]): readonly KeyChange[] {
+    for (const change of changes) this.#complete = Math.max(this.#complete, revisionOf(change));
     return changes.filter((change) => this.#take(change));
   }
 
   /** Takes a listing in, unless more is known already; returns what was news. */
   list({ revision, found }: Listing): readonly KeyChange[] {
-    if (revision < this.#revision) return [];
+    if (revision < this.#complete) return [];
     const present = new Set(found.map(({ key }) => key));
     const gone = [...this.#keys.keys()].filter((key) => !present.has(key));
     const changes: KeyChange[] = gone.map((key) => ({ type: "delete", key, revision }));
     for (const now of found) changes.push({ type: "put", now });
     const news = this.change(changes);
-    this.#revision = revision;
+    this.#revision = Math.max(this.#revision, revision);
+    this.#complete = revision;
     this.#listed = revision;
-    this.#told.clear();
+    for (const [prefix, told] of this.#told) if (told <= revision) this.#told.delete(prefix);
     this.#deleted.clear();
     return news;
   }
@@ -55,7 +59,7 @@ export class KeyView {
     const gone = [...this.#keys.keys()].filter((key) => isTold(key) && !present.has(key));
     const changes: KeyChange[] = gone.map((key) => ({ type: "delete", key, revision }));
     for (const now of found) changes.push({ type: "put", now });
-    const news = this.change(changes);
+    const news = changes.filter((change) => this.#take(change));
     for (const prefix of prefixes)
       this.#told.set(prefix, Math.max(revision, this.#told.get(prefix) ?? 0));
     this.#revision = Math.max(this.#revision, revision);

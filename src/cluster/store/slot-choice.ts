@@ -9,14 +9,14 @@
  * last session can write no more.
  */
 import type { KeyValue, Revision } from "./cluster-store.ts";
-import { decodeSlot, type MemberRecord, type SlotState } from "./member-records.ts";
+import { decodeMember, decodeSlot, type MemberRecord, type SlotState } from "./member-records.ts";
 import type { StoreKeys } from "./store-keys.ts";
 
 export type SlotChoice =
   | { readonly type: "free"; readonly slot: number; readonly revision: Revision }
   /** As `free`, but only when it is still so after the time that fencing takes. */
   | { readonly type: "adopt"; readonly slot: number; readonly revision: Revision }
-  /** A slot is being recovered, or is about to be. */
+  /** A slot is being recovered, or is about to be: this node's own last life ends there, too. */
   | { readonly type: "wait" }
   /** Each slot has a living member, or cannot be read. */
   | { readonly type: "full" };
@@ -31,20 +31,30 @@ export const chooseSlot = (
   const byKey = new Map(found.map((one) => [one.key, one]));
   const unrecovered: { readonly slot: number; readonly revision: Revision }[] = [];
   let hasMembers = false;
+  let hasOwnPast = false;
   for (let slot = 1; slot <= slots; slot += 1) {
     const key = byKey.get(keys.slot(slot));
     const holder = byKey.get(keys.member(slot));
     const state = readState(key?.value ?? null);
     const revision = key?.modRevision ?? 0;
-    if (holder?.value.includes(JSON.stringify(member.life)) === true)
-      return { type: "free", slot, revision };
+    const held = holder === undefined ? null : readHolder(holder.value);
+    if (held?.life === member.life) return { type: "free", slot, revision };
+    if (held?.node === member.node) hasOwnPast = true;
     if (holder !== undefined) hasMembers = true;
     else if (state?.type === "free") return { type: "free", slot, revision };
     else if (state !== null) unrecovered.push({ slot, revision });
   }
   const [first] = unrecovered;
-  if (first === undefined) return { type: "full" };
+  if (first === undefined) return { type: hasOwnPast ? "wait" : "full" };
   return hasMembers ? { type: "wait" } : { type: "adopt", ...first };
+};
+
+const readHolder = (text: string): MemberRecord | null => {
+  try {
+    return decodeMember(text);
+  } catch {
+    return null;
+  }
 };
 
 /** A slot that holds something else is nobody's to take. */

@@ -53,4 +53,26 @@ test("remembers so many deletions and not more", () => {
   assert.is(view.change([put("1", 1)]).length, 1, "the first was forgotten");
 });
 
+test("learns all keys with some prefixes from an answer, and takes no older hints about them", () => {
+  const view = new KeyView();
+  view.change([put("m/1", 5), put("m/2", 6), put("x/1", 6)]);
+  const news = view.learn(["m/"], { revision: 9, found: [at("m/1", 5), at("m/3", 8)] });
+  assert.equal(news, [gone("m/2", 9), put("m/3", 8)]);
+  assert.equal(view.change([put("m/4", 7), put("m/2", 8), put("x/2", 8)]), [put("x/2", 8)]);
+  assert.equal(shown(view), ["m/15", "m/38", "x/16", "x/28"]);
+  assert.is(view.revision, 9);
+});
+
+test("an answer about some keys makes no listing of all keys too old", () => {
+  const view = new KeyView();
+  view.change([put("m/1", 5), put("x/1", 5)]);
+  view.learn(["m/"], { revision: 9, found: [at("m/1", 9)] });
+  // The watch broke before it told of x/2 and of the end of x/1.
+  const news = view.list({ revision: 8, found: [at("m/1", 5), at("m/0", 6), at("x/2", 7)] });
+  assert.equal(news, [gone("x/1", 8), put("x/2", 7)]);
+  assert.equal(shown(view), ["m/19", "x/27"]);
+  assert.is(view.revision, 9);
+  assert.equal(view.change([put("m/0", 6)]), [], "still older than the answer");
+});
+
 test.run();

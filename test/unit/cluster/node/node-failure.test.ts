@@ -1,0 +1,227 @@
+/** The document's chapter 4.1, in its order; and a node that dies at any step of anything. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { joinArray } from "../../../../src/cluster/node/cluster-driver.ts";
+import type { ClusterCall } from "../../../../src/raid/cluster-port.ts";
+import { ClusterHost, ClusterWorld } from "../../../helpers/cluster-host.ts";
+import { DEVICE_UUID } from "../../../helpers/md-messages.ts";
+import { MortalStore } from "../../../helpers/mortal-store.ts";
+
+const test = suite("cluster node: node failure");
+const PROTOCOLS = ["channel", "literal"] as const;
+
+const holderOf = (host: ClusterHost, resource: string): string | undefined => {
+  const lock = host.view.locks.find((one) => one.resource === resource);
+  const held = lock?.granted.find(({ granted }) => granted !== "NL");
+  return held === undefined ? undefined : `${held.node} ${held.granted}`;
+};
+
+const condition = (host: ClusterHost, slot: number) => host.view.slots[slot]?.condition;
+
+for (const protocol of PROTOCOLS) {
+  test(`${protocol}: the recovery steps in the document's order (4.1)`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.enter("b");
+    const c = await world.enter("c");
+    await world.ok(a, { type: "resync-start" });
+    await world.ok(a, { type: "resync-info-update", lo: 0, hi: 64 });
+    for (const host of [b, c]) host.log.length = 0;
+    b.holds = new Set(["recover-slot"]);
+    const gate = a.gateUntil;
+    a.die();
+    await world.until("the member key is gone", () => condition(b, 0) !== "live");
+    assert.equal(
+      [b.isSuspended, c.isSuspended],
+      [true, true],
+      "reads are not balanced from now on",
+    );
+    await world.until("b is told", () => b.held !== null);
+    assert.ok(world.clock.now() > gate, "a can write no more");
+    assert.is(holderOf(b, "bitmap0000"), "b PW", "acquires the bitmap lock of the failed node");
+    assert.equal(b.held, { type: "recover-slot", slot: 0 });
+    assert.is(condition(c, 0), "recovering");
+    assert.equal(b.view.ranges, [], "its range is nobody's");
+    assert.match(
+      c.view.waits.join("\n"),
+      /waiting for node 2 \(b\) to recover the bitmap of node 1/,
+    );
+    b.carryOut();
+    await world.until("the slot is free", () => condition(c, 0) === "free");
+    assert.is(holderOf(b, "bitmap0000"), undefined, "releases it");
+    assert.is(holderOf(b, "resync"), undefined, "a's lock was purged");
+    assert.equal(c.notices, ["resyncing 0 0 0"], "c has nothing to recover");
+    assert.equal([b.isSuspended, c.isSuspended], [true, true], "until the pass is over");
+    await world.ok(b, { type: "resync-start" });
+    await world.rest(2000);
+    assert.is(c.isSuspended, true);
+    await world.ok(b, { type: "resync-finish" });
+    await world.until("reads are balanced", () => !b.isSuspended && !c.isSuspended);
+    world.end();
+  });
+
+  test(`${protocol}: a recoverer that dies in the middle is followed by another one, for both slots`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.enter("b");
+    const c = await world.enter("c");
+    for (const host of [b, c]) host.holds = new Set(["recover-slot"]);
+    a.die();
+    await world.until("b recovers", () => b.held !== null);
+    const gate = (): number => b.gateUntil;
+    b.die();
+    await world.until("c recovers", () => c.held !== null);
+    assert.ok(world.clock.now() > gate(), "b can write no more");
+    c.holds = new Set();
+    c.carryOut();
+    const recovered = (): readonly string[] => c.notices.filter((one) => one.startsWith("recover"));
+    await world.until("both are recovered", () => recovered().length >= 3);
+    await world.until(
+      "both are free",
+      () => condition(c, 0) === "free" && condition(c, 1) === "free",
+    );
+    assert.equal([...recovered()].slice(-2).sort(), ["recover-slot 0", "recover-slot 1"]);
+    await world.pass(c);
+    await world.until("reads are balanced", () => !c.isSuspended);
+    world.end();
+  });
+
+  test(`${protocol}: the lower members do what is due; a stuck one is not waited for`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.enter("b");
+    const c = await world.enter("c");
+    // b's array is busy with a message for ever: it recovers nothing.
+    b.holds = new Set(["remove"]);
+    const sent = c.ask({ type: "remove-disk", deviceNumber: 1 });
+    await world.until("b is busy", () => b.held !== null);
+    a.die();
+    await world.until("the slot is taken", () => condition(c, 0) === "recovering");
+    await world.rest(3000);
+    b.carryOut();
+    assert.equal(await world.answered(c, sent), { ok: true });
+    await world.until("the slot is free", () => condition(c, 0) === "free");
+    world.end();
+  });
+}
+
+/** What a node does when it dies; each call is made when the last one is answered. */
+const STORIES: Readonly<Record<string, readonly ClusterCall[]>> = {
+  update: [{ type: "metadata-update-start" }, { type: "metadata-update-finish", deviceNumber: 7 }],
+  device: [
+    { type: "add-new-disk-start", uuid: DEVICE_UUID, deviceNumber: 2 },
+    { type: "add-new-disk-finish", isAdded: true },
+    { type: "metadata-update-start" },
+    { type: "metadata-update-finish", deviceNumber: 7 },
+  ],
+  resync: [
+    { type: "resync-start" },
+    { type: "resync-info-update", lo: 0, hi: 64 },
+    { type: "resync-info-update", lo: 64, hi: 128 },
+    { type: "resync-finish" },
+  ],
+  remove: [{ type: "remove-disk", deviceNumber: 7 }],
+  leave: [{ type: "leave", needsSync: true }],
+};
+
+/** Survivors agree in what was told, go on, and owe nothing. */
+const checkSurvivors = async (
+  world: ClusterWorld,
+  survivors: readonly ClusterHost[],
+  what: string,
+): Promise<void> => {
+  const [first] = survivors;
+  assert.ok(first !== undefined);
+  await world.until(`${what}: its slot is free`, () => condition(first, 0) === "free");
+  for (const host of survivors) await world.pass(host);
+  await world.ok(first, { type: "metadata-update-start" });
+  await world.ok(first, { type: "metadata-update-finish", deviceNumber: 99 });
+  const isQuiet = (): boolean =>
+    survivors.every((host) => !host.isSuspended && host.view.waits.length === 0);
+  await world.until(`${what}: all is quiet`, isQuiet);
+  const told = survivors.map(({ notices }) => notices.filter((one) => / 7$/.test(one)));
+  for (const one of told) assert.equal(one, told[0], `${what}: all or none have processed it`);
+  const recovered = survivors.flatMap(({ notices }) =>
+    notices.filter((one) => one === "recover-slot 0"),
+  );
+  assert.ok(recovered.length <= 1, `${what}: recovered once`);
+  for (const host of survivors) assert.equal(host.view.ranges, [], what);
+};
+
+/** Runs a story until the node dies; false: it did not. */
+const tell = async (
+  world: ClusterWorld,
+  { host, store }: { readonly host: ClusterHost; readonly store: MortalStore },
+  calls: readonly ClusterCall[],
+): Promise<boolean> => {
+  for (const call of calls) {
+    const id = host.ask(call);
+    await world.until("an answer, or the end", () => host.answers.has(id) || host.isDead);
+    if (host.isDead) return true;
+  }
+  store.left = null;
+  return false;
+};
+
+for (const protocol of PROTOCOLS)
+  for (const [name, calls] of Object.entries(STORIES))
+    test(`${protocol}: a node that dies at any transaction of "${name}"`, async () => {
+      let deaths = 0;
+      for (let at = 0; ; at += 1) {
+        const world = ClusterWorld.embedded(protocol);
+        const mortal = await world.enterMortal("a");
+        const b = await world.enter("b");
+        const c = await world.enter("c");
+        mortal.store.isMade = at % 2 === 0;
+        mortal.store.left = at >> 1;
+        if (!(await tell(world, mortal, calls))) {
+          world.end();
+          break;
+        }
+        deaths += 1;
+        await checkSurvivors(world, [b, c], `${name} ${at}`);
+        world.end();
+      }
+      assert.ok(deaths >= 2, `${deaths} deaths`);
+    });
+
+for (const protocol of PROTOCOLS)
+  test(`${protocol}: a node that dies at any step of its join harms nobody (B5)`, async () => {
+    for (let at = 0; ; at += 1) {
+      const world = ClusterWorld.embedded(protocol);
+      const b = await world.enter("b");
+      const store = new MortalStore(world.client());
+      const host = new ClusterHost("a");
+      store.left = at;
+      let isDead = false;
+      store.die = () => {
+        isDead = true;
+      };
+      let isIn = false;
+      void joinArray(world.options(host, { store })).then(
+        async (cluster) => {
+          host.cluster = cluster;
+          await cluster.start();
+          isIn = true;
+        },
+        () => {},
+      );
+      await world.until("it dies, or is in", () => isDead || isIn);
+      if (!isDead) {
+        host.die();
+        world.end();
+        break;
+      }
+      await world.until("its slot is free", () => condition(b, 1) === "free");
+      await world.pass(b);
+      await world.until("reads are balanced", () => !b.isSuspended);
+      await world.ok(b, { type: "metadata-update-start" });
+      await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1 });
+      const c = await world.enter("c");
+      assert.is(c.slot, 1);
+      if (host.cluster !== null) host.die();
+      world.end();
+    }
+  });
+
+test.run();
