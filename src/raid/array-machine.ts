@@ -28,7 +28,8 @@ import { isTakingOver, takeToldUpdate } from "./cluster-metadata.ts";
 import { onClusterEvent } from "./cluster-notices.ts";
 import { brokenOutcome, isUpdating } from "./cluster-update.ts";
 import { onLegReport } from "./leg-report-handling.ts";
-import { onJoinIo, runMemberCommand } from "./member-commands.ts";
+import { runMemberCommand } from "./member-commands.ts";
+import { onJoinIo } from "./member-join.ts";
 import { type SlotBitmap, slotBitmaps } from "./metadata-phases.ts";
 import {
   failMember,

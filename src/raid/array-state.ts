@@ -7,6 +7,7 @@ import type { ArrayMap } from "./array-map.ts";
 import type {
   ArrayEffect,
   ArrayRange,
+  CommandOutcome,
   DriverAnswer,
   Newcomer,
   ReadSuperblock,
@@ -157,6 +158,8 @@ export interface ClusterMetadata {
   readonly candidates: Map<number, Candidate>;
   /** Commands that ask for a member's failure: a member that must be kept is refused. */
   readonly failCommands: Map<number, number>;
+  /** What commands are answered whose refusal goes with an update. */
+  readonly refusals: Map<number, CommandOutcome>;
 }
 
 export const restingClusterMetadata = (): ClusterMetadata => ({
@@ -166,6 +169,7 @@ export const restingClusterMetadata = (): ClusterMetadata => ({
   joiningLegs: null,
   candidates: new Map(),
   failCommands: new Map(),
+  refusals: new Map(),
 });
 
 /** A metadata transaction under way; one at a time. */
@@ -193,6 +197,8 @@ export interface Opening {
   readonly isReplacement: boolean;
   /** Another node's update gave it the raid slot: nothing of it is left to record. */
   readonly isTold?: boolean;
+  /** The command that brings it back: answered with the update that names it. */
+  readonly command?: number;
 }
 
 /** What the user asked for, with the bytes of the array it is to cover. */

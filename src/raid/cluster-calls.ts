@@ -22,9 +22,18 @@ export const callCluster = (
 
 export const onClusterAnswer = (state: ArrayState, id: number, answer: ClusterAnswer): void => {
   const then = state.clusterCalls.get(id);
+  // What an expelled node had asked was refused when it heard of it.
+  if (then === undefined && state.clusterSync.expelled !== null) return;
   assert(then !== undefined, "the answer belongs to a call");
   state.clusterCalls.delete(id);
   then(state, answer);
+};
+
+/** Nobody answers any more: every call that waits is refused, and so is each that follows. */
+export const refuseCalls = (state: ArrayState, answer: ClusterAnswer): void => {
+  const calls = [...state.clusterCalls.values()];
+  state.clusterCalls.clear();
+  for (const then of calls) then(state, answer);
 };
 
 /** The port of a node of a cluster: calls become effects. `slot`: number of its bitmap, from 0. */

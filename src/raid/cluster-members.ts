@@ -1,31 +1,149 @@
 /**
- * Devices that other nodes add, remove and re-add (MD Cluster, chapter 5 and remove_disk).
- * Source: drivers/md/md-cluster.c process_add_new_disk, process_remove_disk, process_readd_disk.
+ * Devices that come and go in a cluster (MD Cluster, chapter 5; add_new_disk_start and _finish,
+ * new_disk_ack, remove_disk). Whoever adds one has written its first metadata; every other node
+ * finds it by its uuid, or refuses. The metadata update that follows tells what came of it.
+ * Source: drivers/md/md-cluster.c add_new_disk, process_add_new_disk, process_remove_disk.
  */
 
-import type { ArrayState } from "./array-state.ts";
+import { equalBytes } from "../common/bytes.ts";
+import type { CommandOutcome } from "./array-messages.ts";
+import { type ArrayState, emit, type Member, nextToken, SECTOR } from "./array-state.ts";
 import { askDriver, callCluster, noticeProcessed } from "./cluster-calls.ts";
 import type { ClusterNotice } from "./cluster-port.ts";
+import { isJoining } from "./member-arrival.ts";
+import { releaseNumber } from "./told-roles.ts";
+import { uuidToHex } from "./uuid.ts";
 
-/** Looks for the device, and tells whether it is here. */
-export const onNewDevice = (
+type Joining = ArrayState["joining"] extends Map<number, infer T> ? T : never;
+
+// --- this node adds ---------------------------------------------------------------------------
+
+/** What becomes of a device that was offered to the other nodes. */
+export type Offered =
+  /** All see it: it becomes a member. */
+  | { readonly type: "seen" }
+  /** Another node gave its device number to another device meanwhile: it gets a new one. */
+  | { readonly type: "number-taken" }
+  | { readonly type: "refused"; readonly outcome: CommandOutcome };
+
+/**
+ * Asks every node whether it sees the device. AFTER its first metadata is durable. The right to
+ * write superblocks is this node's from the answer on, until the update that tells the outcome.
+ */
+export const offerDevice = (
   state: ArrayState,
-  id: number,
-  { uuid, deviceNumber }: Extract<ClusterNotice, { type: "new-disk" }>,
+  joining: Joining,
+  then: (state: ArrayState, offered: Offered) => void,
 ): void => {
-  askDriver(state, { type: "find-device", uuid, deviceNumber }, (now, { newcomer }) => {
-    callCluster(now, { type: "new-disk-ack", isFound: newcomer !== null }, (later) =>
-      noticeProcessed(later, id),
-    );
+  const member = state.members.get(joining.member);
+  if (member === undefined) return;
+  const { deviceUuid, devNumber: deviceNumber } = member.superblock;
+  // Nobody uses it meanwhile, and the array is not stopped.
+  const token = nextToken(state);
+  state.joining.set(token, joining);
+  const uuid = uuidToHex(deviceUuid);
+  callCluster(state, { type: "add-new-disk-start", uuid, deviceNumber }, (now, answer) => {
+    now.joining.delete(token);
+    const isTaken = isNumberTaken(now, member);
+    const offered: Offered =
+      answer.ok && !isTaken
+        ? { type: "seen" }
+        : isTaken
+          ? { type: "number-taken" }
+          : { type: "refused", outcome: answer };
+    const isAdded = offered.type === "seen";
+    callCluster(now, { type: "add-new-disk-finish", isAdded }, () => undefined);
+    // A refusal is told as well: the others let the device go.
+    if (!isAdded) now.pending.rolesChanged = true;
+    then(now, offered);
   });
 };
 
+const isNumberTaken = (state: ArrayState, member: Member): boolean =>
+  [...state.members.values()].some(
+    (other) =>
+      other !== member &&
+      other.state !== "faulty" &&
+      other.superblock.devNumber === member.superblock.devNumber,
+  );
+
+/** A device that was refused is nobody's: what was written on it goes, so does its handle. */
+export const letGo = (state: ArrayState, member: Member, erases: boolean): void => {
+  state.members.delete(member.id);
+  if (erases) {
+    const offset = member.superblock.superOffset * SECTOR;
+    const data = new Uint8Array(4096);
+    const ops = [{ type: "write", offset, data } as const, { type: "flush" } as const];
+    emit(state, { type: "member-io", token: nextToken(state), member: member.id, ops });
+  }
+  emit(state, { type: "close-member", member: member.id });
+};
+
+// --- another node adds ------------------------------------------------------------------------
+
+/** Looks for the device, and tells whether it is here and can be a member. */
+export const onNewDevice = (
+  state: ArrayState,
+  { uuid, deviceNumber }: Extract<ClusterNotice, { type: "new-disk" }>,
+): void => {
+  askDriver(state, { type: "find-device", uuid, deviceNumber }, (now, { newcomer }) => {
+    const isOurs =
+      newcomer !== null &&
+      newcomer.superblock !== null &&
+      equalBytes(newcomer.superblock.setUuid, now.template.setUuid);
+    const isFound = isOurs && !isNumberOfAnother(now, uuid, deviceNumber);
+    if (newcomer !== null && isFound)
+      now.clusterMetadata.candidates.set(newcomer.member, { newcomer, deviceNumber });
+    else if (newcomer !== null) emit(now, { type: "close-member", member: newcomer.member });
+    callCluster(now, { type: "new-disk-ack", isFound }, () => undefined);
+  });
+};
+
+/** A device that this node is about to offer gives way: it gets another number. */
+const isNumberOfAnother = (state: ArrayState, uuid: string, deviceNumber: number): boolean =>
+  [...state.members.values()].some(
+    (member) =>
+      member.state !== "faulty" &&
+      !isJoining(state, member) &&
+      member.superblock.devNumber === deviceNumber &&
+      uuidToHex(member.superblock.deviceUuid) !== uuid,
+  );
+
+// --- removing ---------------------------------------------------------------------------------
+
+/** Every node lets the device go; `then` with null when it may be removed here, too. */
+export const tellRemoval = (
+  state: ArrayState,
+  { superblock }: Member,
+  then: (state: ArrayState, refusal: CommandOutcome | null) => void,
+): void => {
+  const { devNumber: deviceNumber } = superblock;
+  callCluster(state, { type: "remove-disk", deviceNumber }, (now, answer) =>
+    then(now, answer.ok ? null : answer),
+  );
+};
+
+/** A faulty device or a spare is let go; one that has a raid slot by now stays. */
 export const onRemove = (state: ArrayState, id: number, deviceNumber: number): void => {
-  void deviceNumber;
+  const named = [...state.members.values()].filter(
+    (member) => member.superblock.devNumber === deviceNumber,
+  );
+  const member =
+    named.find(({ state: word }) => word === "faulty") ??
+    named.find(({ state: word }) => word === "spare");
+  if (member !== undefined) {
+    state.members.delete(member.id);
+    if (named.length === 1) releaseNumber(state, member);
+    emit(state, { type: "close-member", member: member.id });
+    emit(state, { type: "status-changed" });
+  }
   noticeProcessed(state, id);
 };
 
-export const onReAdd = (state: ArrayState, id: number, deviceNumber: number): void => {
-  void deviceNumber;
+/**
+ * RE_ADD: the device counts as working again. Which device that is, and where it stands, comes with
+ * NEWDISK and METADATA_UPDATED BEFORE; the rebuild that this begins reads every node's bitmap.
+ */
+export const onReAdd = (state: ArrayState, id: number): void => {
   noticeProcessed(state, id);
 };

@@ -33,11 +33,11 @@ const onNotice = (state: ArrayState, id: number, notice: ClusterNotice): void =>
     case "resyncing":
       return onResyncing(state, id, notice.slot, notice);
     case "new-disk":
-      return onNewDevice(state, id, notice);
+      return onNewDevice(state, notice);
     case "remove":
       return onRemove(state, id, notice.deviceNumber);
     case "re-add":
-      return onReAdd(state, id, notice.deviceNumber);
+      return onReAdd(state, id);
     case "bitmap-resize":
       return onBitmapResize(state, id, notice.sectors);
     case "change-capacity":

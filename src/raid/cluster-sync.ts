@@ -5,8 +5,9 @@
  */
 
 import { type ArrayState, emit, happen, outdateResync } from "./array-state.ts";
-import { askDriver, noticeProcessed } from "./cluster-calls.ts";
+import { askDriver, noticeProcessed, refuseCalls } from "./cluster-calls.ts";
 import type { SectorRange } from "./cluster-port.ts";
+import { brokenOutcome } from "./cluster-update.ts";
 import { CLUSTER_SLOTS_MAX, GATE_EXPELLED, RUN_BROKEN } from "./shared-state.ts";
 
 const SECTOR = 512;
@@ -75,6 +76,7 @@ export const onExpelled = (state: ArrayState, reason: string): void => {
   state.shared.gateUntil = GATE_EXPELLED;
   state.shared.run = RUN_BROKEN;
   if (state.sync !== null) state.sync.aborted = true;
+  refuseCalls(state, brokenOutcome(state));
   const text = `The cluster goes on without this node (${reason}): it does no I/O any more.`;
   const happening = happen(state, "array.broken", "critical", text, { reason });
   emit(state, { type: "happening", happening });

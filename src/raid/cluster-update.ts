@@ -11,7 +11,7 @@
  */
 
 import type { CommandOutcome } from "./array-messages.ts";
-import { type ArrayState, inSyncMembers, isInCluster, type Pending } from "./array-state.ts";
+import { type ArrayState, emit, inSyncMembers, isInCluster, type Pending } from "./array-state.ts";
 import { callCluster } from "./cluster-calls.ts";
 
 /** `update`: now; `settle`: no update is needed, answer who waits; `wait`: neither yet. */
@@ -48,10 +48,13 @@ export const tellUpdate = (
   own.stage = "told";
   own.told = work;
   callCluster(state, { type: "metadata-update-finish", deviceNumber }, (now, answer) => {
-    if (!answer.ok) return;
-    now.clusterMetadata.stage = "idle";
     now.clusterMetadata.told = null;
-    acknowledged(now, work);
+    if (answer.ok) {
+      now.clusterMetadata.stage = "idle";
+      return acknowledged(now, work);
+    }
+    // It may be durable, and nobody says so: no write is acknowledged by it.
+    for (const id of work.commands) emit(now, { type: "command-done", id, outcome: answer });
   });
 };
 
@@ -67,7 +70,10 @@ export const isUpdating = (state: ArrayState): boolean => state.clusterMetadata.
 
 /** The outcome of a command whose update is durable: a member may have to be kept after all. */
 export const commandOutcome = (state: ArrayState, id: number): CommandOutcome => {
-  const { failCommands } = state.clusterMetadata;
+  const { failCommands, refusals } = state.clusterMetadata;
+  const refusal = refusals.get(id);
+  refusals.delete(id);
+  if (refusal !== undefined) return refusal;
   const member = state.members.get(failCommands.get(id) ?? Number.NaN);
   failCommands.delete(id);
   if (member === undefined || member.state === "faulty") return { ok: true };
@@ -76,7 +82,7 @@ export const commandOutcome = (state: ArrayState, id: number): CommandOutcome =>
 };
 
 /** What a command to a broken array is answered. */
-export const brokenOutcome = (state: ArrayState): CommandOutcome => {
+export const brokenOutcome = (state: ArrayState): Extract<CommandOutcome, { ok: false }> => {
   const { expelled } = state.clusterSync;
   if (expelled !== null) {
     const message = `The cluster goes on without this node: ${expelled}.`;

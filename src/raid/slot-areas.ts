@@ -1,7 +1,12 @@
 /** The bitmap areas of another node's slot, as they were read from the legs. */
 
 import type { SlotArea } from "./array-messages.ts";
-import type { ArrayState } from "./array-state.ts";
+import { type ArrayState, isInCluster } from "./array-state.ts";
+import {
+  BITMAP_SUPERBLOCK_BYTES,
+  decodeBitmapSuperblock,
+  encodeBitmapSuperblock,
+} from "./bitmap-superblock.ts";
 
 export interface SlotAreas {
   /** Those that belong to this array and have its chunks. */
@@ -27,4 +32,57 @@ export const readSlots = (
     isKnown ||= state.members.get(member)?.state === "in_sync";
   }
   return { fitting, isKnown };
+};
+
+/** The bitmaps of all other nodes, present or not, as a member that comes gets them. */
+export interface OtherSlots {
+  readonly areas: readonly { readonly slot: number; readonly area: Uint8Array }[];
+  /** Array events up to which any of them cleared bits. */
+  readonly eventsCleared: number;
+}
+
+export const NO_OTHER_SLOTS: OtherSlots = { areas: [], eventsCleared: 0 };
+
+/** The slots that are not this node's; none outside a cluster. */
+export const otherSlotNumbers = (state: ArrayState): number[] => {
+  if (!isInCluster(state)) return [];
+  const nodes = state.bitmap?.superblock.nodes ?? 0;
+  return Array.from({ length: nodes }, (_, slot) => slot).filter(
+    (slot) => slot !== state.cluster.slot,
+  );
+};
+
+/** A slot that nobody can tell anything of gets every bit, and refuses every re-add. */
+export const otherSlots = (
+  state: ArrayState,
+  read: readonly SlotArea[],
+  slots: readonly number[],
+): OtherSlots => {
+  let eventsCleared = 0;
+  const areas = slots.map((slot) => {
+    const { fitting, isKnown } = readSlots(state, read, slot);
+    for (const found of fitting) {
+      const decoded = decodeBitmapSuperblock(found);
+      if (decoded.ok) eventsCleared = Math.max(eventsCleared, decoded.value.eventsCleared);
+    }
+    if (!isKnown) eventsCleared = Infinity;
+    return { slot, area: union(state, fitting, isKnown) };
+  });
+  return { areas, eventsCleared };
+};
+
+/** Header of the first, bits of all. */
+const union = (state: ArrayState, fitting: readonly Uint8Array[], isKnown: boolean): Uint8Array => {
+  const { bitmap } = state;
+  const bytes = bitmap?.areaBytes ?? 0;
+  const area = new Uint8Array(bytes);
+  if (bitmap !== null) area.set(encodeBitmapSuperblock(bitmap.superblock));
+  const bits = isKnown ? 0 : 0xff;
+  area.fill(bits, BITMAP_SUPERBLOCK_BYTES);
+  const [first] = fitting;
+  if (first !== undefined) area.set(first.subarray(0, BITMAP_SUPERBLOCK_BYTES));
+  for (const found of fitting)
+    for (let at = BITMAP_SUPERBLOCK_BYTES; at < bytes; at++)
+      area[at] = (area[at] ?? 0) | (found[at] ?? 0);
+  return area;
 };

@@ -88,6 +88,8 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
   if (isTold && member?.state === "spare" && error !== null)
     failUnopened(state, member, opening.slot, opening.leg, error);
   if (isTold) onToldLeg(state, token);
+  const taken = !opening.isReplacement && memberAt(state, opening.slot) !== null;
+  if (opening.command !== undefined) answerReturn(state, opening.command, taken ? TAKEN : error);
   if (member === undefined || member.state === "faulty" || error !== null) {
     // It failed or left meanwhile, or not every worker could open it: nobody is to hold it open.
     emit(state, { type: "drop-leg", leg: opening.leg, reason: error });
@@ -95,7 +97,7 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
     return;
   }
   const { slot, leg } = opening;
-  if (!opening.isReplacement && memberAt(state, slot) !== null) {
+  if (taken) {
     // Another node gave the raid slot to another member meanwhile.
     emit(state, { type: "drop-leg", leg, reason: null });
     return;
@@ -109,6 +111,18 @@ export const onLegsOpened = (state: ArrayState, token: number, error: string | n
   publishLeg(state, member);
   state.shared.setLeg(leg, LEG_REBUILDING);
   if (!isTold) state.pending.rolesChanged = true;
+};
+
+const TAKEN = "its raid slot is another member's by now";
+
+/** The update that follows tells the other nodes, too, what came of it. */
+const answerReturn = (state: ArrayState, command: number, problem: string | null): void => {
+  state.pending.commands.push(command);
+  state.pending.rolesChanged = true;
+  if (problem === null) return;
+  const message = `the member could not take its place: ${problem}`;
+  const outcome = { ok: false, code: "RAID_RE_ADD_REFUSED", message } as const;
+  state.clusterMetadata.refusals.set(command, outcome);
 };
 
 const becomeRebuilding = (state: ArrayState, member: Member, replaced: Member | null): void => {

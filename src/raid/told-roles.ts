@@ -19,6 +19,7 @@ import {
   publishLeg,
   SECTOR,
 } from "./array-state.ts";
+import { isJoining } from "./member-arrival.ts";
 import { newMember } from "./new-member.ts";
 import { markFaulty, withRole } from "./role-changes.ts";
 import { LEG_BLOCKED, LEG_IN_SYNC } from "./shared-state.ts";
@@ -33,12 +34,18 @@ import {
 
 const isActive = ({ state }: Member): boolean => state === "in_sync" || state === "rebuilding";
 
+/** It has no raid slot yet, and is not waiting for one as a spare. */
+const isReturning = ({ state, raidSlot }: Member): boolean =>
+  state === "rebuilding" && raidSlot === null;
+
 /** A raid slot that this node gave the member, and that no superblock tells yet. */
 const isUnrecorded = (state: ArrayState, member: Member): boolean =>
   member.state === "rebuilding" &&
+  member.raidSlot !== null &&
   state.durableRoles[member.superblock.devNumber] !== member.raidSlot;
 
 const hasLostRole = (state: ArrayState, member: Member, told: Superblock): boolean => {
+  if (isJoining(state, member) || isReturning(member)) return false;
   const { type } = memberRole(told, member.superblock.devNumber);
   if (type === "slot" || member.state === "faulty") return false;
   if (type === "faulty") return true;
@@ -77,6 +84,7 @@ export const takeOverRoles = (
   for (const member of [...state.members.values()]) {
     const role = memberRole(told, member.superblock.devNumber);
     if (role.type !== "slot" || unrecorded.includes(member)) continue;
+    if (isJoining(state, member) || isReturning(member)) continue;
     const superblock = fresh.get(member.id) ?? null;
     if (member.state === "spare") tokens.add(openToldLeg(state, member, role.raidSlot, superblock));
     if (member.state === "rebuilding" && followRebuild(state, member, superblock)) isNew = true;

@@ -10,14 +10,14 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 
 /** mdadm's form: `00112233:44556677:8899aabb:ccddeeff`. `uuid` holds 16 bytes. */
 export function uuidToMdadmText(uuid: Uint8Array): string {
-  const digits = hex(uuid);
+  const digits = uuidToHex(uuid);
   const group = (index: number): string => digits.slice(8 * index, 8 * index + 8);
   return `${group(0)}:${group(1)}:${group(2)}:${group(3)}`;
 }
 
 /** The kernel's form: `00112233-4455-6677-8899-aabbccddeeff`. `uuid` holds 16 bytes. */
 export function uuidToKernelText(uuid: Uint8Array): string {
-  const digits = hex(uuid);
+  const digits = uuidToHex(uuid);
   const part = (from: number, to: number): string => digits.slice(from, to);
   return `${part(0, 8)}-${part(8, 12)}-${part(12, 16)}-${part(16, 20)}-${part(20, 32)}`;
 }
@@ -36,7 +36,8 @@ export function parseUuid(text: string): Uint8Array | null {
   return uuid;
 }
 
-function hex(uuid: Uint8Array): string {
+/** 32 hexadecimal digits. */
+export function uuidToHex(uuid: Uint8Array): string {
   let text = "";
   for (let index = 0; index < UUID_BYTES; index += 1) text += HEX[uuid[index] ?? 0];
   return text;

@@ -187,7 +187,19 @@ export class ClusterNode {
       node: this.slot,
       shared: this.shared,
       leg: (leg) => this.#legs.get(leg) ?? null,
-      isCopied: (offset, length) => [...this.#copies].some((copy) => copy.covers(offset, length)),
+      isHeld: (write) =>
+        [...this.#copies].some((copy) => copy.covers(write.offset, write.data.length)) ||
+        this.writes.some((other) => {
+          const start = write.offset;
+          const place = {
+            covers: (at: number, length: number) =>
+              at < start + write.data.length && start < at + length,
+          };
+          return other !== write && other.isUnderWay(place);
+        }),
+      again: () => {
+        for (const write of this.writes) write.look();
+      },
       job: (name, run, isReady) => this.#job(name, run, isReady),
       send: (event) => this.send(event),
     };

@@ -17,8 +17,10 @@ export interface WriteHost {
   readonly node: number;
   readonly shared: SharedArrayState;
   leg(leg: number): { readonly disk: SharedDisk; readonly dataOffset: number } | null;
-  /** A copy of this node's sync action is under way there. */
-  isCopied(offset: number, length: number): boolean;
+  /** A copy or an earlier write of this node holds these regions. */
+  isHeld(write: NodeWrite): boolean;
+  /** A write has ended: others may go on. */
+  again(): void;
   job(name: string, run: () => void, isReady?: () => boolean): void;
   send(event: ArrayEvent): void;
 }
@@ -75,7 +77,7 @@ export class NodeWrite {
       return;
     }
     const { length } = this.data;
-    if (shared.isSuspended(this.offset, length) || this.#host.isCopied(this.offset, length)) return;
+    if (shared.isSuspended(this.offset, length) || this.#host.isHeld(this)) return;
     const [first, last] = this.#chunks();
     shared.beginWrite(0, first, last);
     if (this.#isPermitted(first, last)) return this.#begin();
@@ -156,5 +158,6 @@ export class NodeWrite {
     const [first, last] = this.#chunks();
     this.#host.shared.endWrite(0, first, last);
     this.state = this.#stored > 0 && !this.#isUnrecorded ? "acknowledged" : "failed";
+    this.#host.again();
   }
 }

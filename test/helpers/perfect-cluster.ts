@@ -96,6 +96,8 @@ export class PerfectCluster {
     };
     switch (call.type) {
       case "metadata-update-start":
+        // The update that tells of a new device is one with the hold that began with it.
+        if (this.#holder === node && this.#isKept) return answer();
         return this.#hold(node, true, answer);
       case "metadata-update-finish":
         return this.#send(node, { ...call, type: "metadata-updated" }, () => {
@@ -121,7 +123,9 @@ export class PerfectCluster {
         return answer();
       case "new-disk-ack":
         if (!call.isFound) this.#refusals?.push(node);
-        return answer();
+        this.#message?.waiting.delete(node);
+        answer();
+        return this.#endMessage();
       case "remove-disk":
         return this.#sendAlone(node, { ...call, type: "remove" }, answer);
       case "gather-bitmaps":
@@ -174,7 +178,6 @@ export class PerfectCluster {
   // --- the right to send ------------------------------------------------------------------------
 
   #hold(node: number, keeps: boolean, granted: () => void): void {
-    if (this.#holder === node && this.#isKept && keeps) return granted();
     this.#queue.push({ node, keeps, granted });
     this.#next();
   }

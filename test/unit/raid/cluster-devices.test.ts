@@ -1,0 +1,192 @@
+/** Devices of an array that several nodes run: they come, go and return on all of them. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { CHUNK_BYTES, ClusterBench } from "../../helpers/cluster-bench.ts";
+import { withSeeds } from "../../helpers/seed.ts";
+
+const test = suite("raid/cluster-devices");
+
+const page = (fill: number): Uint8Array => new Uint8Array(4096).fill(fill);
+
+const started = (more = {}): ClusterBench => {
+  const bench = new ClusterBench({ nodes: 3, disks: 2, blank: 2, ...more });
+  bench.finishSync();
+  bench.cluster.log.length = 0;
+  return bench;
+};
+
+const seen = (bench: ClusterBench, path: string): string[] =>
+  bench.nodes.filter(({ isDead }) => !isDead).map((node) => node.memberState(path));
+
+const add = (bench: ClusterBench, slot: number, path: string): string => {
+  const newcomer = bench.node(slot).newcomer(path);
+  return bench.run(slot, { type: "add", newcomer });
+};
+
+const fail = (bench: ClusterBench, path: string): string =>
+  bench.run(0, { type: "fail", path, reason: "by hand" });
+
+test("seed 5: NEWDISK with uuid and number, every node finds it, METADATA_UPDATED tells", () => {
+  const bench = started();
+  assert.is(add(bench, 0, "/m2"), "ok");
+  const [newDisk, updated] = bench.cluster.log;
+  const { deviceUuid } = bench.superblock("/m2");
+  const uuid = Buffer.from(deviceUuid).toString("hex");
+  assert.is(newDisk, `0 new-disk ${uuid} 2`);
+  assert.is(updated, "0 metadata-updated 0");
+  assert.equal(seen(bench, "/m2"), ["spare", "spare", "spare"]);
+  assert.is(bench.cluster.holder, null);
+});
+
+test("seed 5: if not every node sees it, the operation fails, and METADATA_UPDATED is sent", () => {
+  const bench = started();
+  bench.disk("/m2").hiddenFrom.add(2);
+  assert.is(add(bench, 0, "/m2"), "CLUSTER_DEVICE_NOT_SEEN");
+  assert.is(bench.cluster.log.length, 2);
+  assert.ok(bench.cluster.log[1]?.startsWith("0 metadata-updated"));
+  assert.equal(seen(bench, "/m2"), ["none", "none", "none"]);
+  assert.is(bench.cluster.holder, null);
+  // The device says nothing of this array any more, and can be added once all see it.
+  bench.disk("/m2").hiddenFrom.clear();
+  assert.is(add(bench, 1, "/m2"), "ok");
+  assert.equal(seen(bench, "/m2"), ["spare", "spare", "spare"]);
+});
+
+test("what is added has the bitmap of every slot, also of nodes that are absent", () => {
+  const bench = started({ nodes: 2, slots: 4 });
+  add(bench, 1, "/m2");
+  for (const slot of [0, 1, 2, 3]) assert.equal(bench.bits("/m2", slot), []);
+});
+
+test("two nodes that add a device at once give them different numbers", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 40 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3, disks: 2, blank: 2 }, prng);
+    bench.finishSync();
+    const ids = [0, 1].map((slot) => {
+      const node = bench.node(slot);
+      return node.command({ type: "add", newcomer: node.newcomer(`/m${2 + slot}`) });
+    });
+    bench.settle();
+    assert.equal(
+      ids.map((id, slot) => bench.node(slot).outcome(id)),
+      ["ok", "ok"],
+    );
+    for (const path of ["/m2", "/m3"]) assert.equal(seen(bench, path), ["spare", "spare", "spare"]);
+    const numbers = ["/m2", "/m3"].map((path) => bench.superblock(path).devNumber);
+    assert.equal(numbers.sort(), [2, 3]);
+  });
+});
+
+test("a spare of all nodes takes the place of a failed member, with what every node wrote", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 30 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3, disks: 3, raidDisks: 2, spares: 1 }, prng);
+    bench.finishSync();
+    bench.node(0).command({ type: "fail", path: "/m1", reason: "by hand" });
+    const writes = [];
+    for (let round = 0; round < 200; round++) {
+      if (prng.chance(1, 8)) {
+        const slot = prng.below(3);
+        const at = (slot * 8 + prng.below(8)) * CHUNK_BYTES;
+        writes.push(bench.node(slot).write(at, page(1 + (round % 200))));
+      }
+      if (prng.chance(1, 20)) bench.tick(20);
+      bench.step();
+    }
+    bench.finishSync();
+    assert.ok(writes.every(({ state }) => state === "acknowledged"));
+    assert.equal(seen(bench, "/m2"), ["in_sync", "in_sync", "in_sync"]);
+    assert.ok(bench.isEqual("/m0", "/m2"));
+  });
+});
+
+test("seed 3.1.4, 6.7: REMOVE names the device; every node lets a failed one go", () => {
+  const bench = started();
+  fail(bench, "/m1");
+  bench.cluster.log.length = 0;
+  assert.is(bench.run(1, { type: "remove", path: "/m1" }), "ok");
+  assert.is(bench.cluster.log[0], "1 remove 1");
+  assert.equal(seen(bench, "/m1"), ["none", "none", "none"]);
+  assert.is(bench.superblock("/m0").devRoles[1], 0xffff);
+});
+
+test("seed 6.7: a spare is removed on every node; a member in use is not", () => {
+  const bench = started();
+  add(bench, 0, "/m2");
+  assert.is(bench.run(2, { type: "remove", path: "/m2" }), "ok");
+  assert.equal(seen(bench, "/m2"), ["none", "none", "none"]);
+  assert.is(bench.run(2, { type: "remove", path: "/m1" }), "RAID_MEMBER_NOT_FAULTY");
+  assert.equal(seen(bench, "/m1"), ["in_sync", "in_sync", "in_sync"]);
+});
+
+test("seed 3.1.5, 6.8; B1: who is re-added has what every node wrote meanwhile", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 40 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3, disks: 2 }, prng);
+    bench.finishSync();
+    fail(bench, "/m1");
+    bench.run(0, { type: "remove", path: "/m1" });
+    for (const slot of [0, 1, 2]) bench.node(slot).write(slot * 8 * CHUNK_BYTES, page(slot + 1));
+    bench.settle();
+    assert.not.ok(bench.isEqual("/m0", "/m1"));
+    bench.cluster.log.length = 0;
+    const node = bench.node(0);
+    const id = node.command({ type: "re-add", newcomer: node.newcomer("/m1") });
+    const before = bench.disk("/m1").writes.length;
+    for (let round = 0; round < 60; round++) {
+      if (prng.chance(1, 8)) {
+        const slot = prng.below(3);
+        bench.node(slot).write((slot * 8 + 1 + prng.below(4)) * CHUNK_BYTES, page(100 + slot));
+      }
+      bench.step();
+    }
+    bench.finishSync();
+    assert.is(node.outcome(id), "ok");
+    assert.equal(seen(bench, "/m1"), ["in_sync", "in_sync", "in_sync"]);
+    assert.ok(bench.isEqual("/m0", "/m1"));
+    assert.ok(bench.cluster.log.some((line) => line.endsWith("re-add 1")));
+    // Guided: what nobody wrote was not copied.
+    const copied = bench.disk("/m1").writes.slice(before);
+    const bytes = copied.reduce((sum, w) => sum + (w.offset >= 2 ** 20 ? w.length : 0), 0);
+    assert.ok(bytes < bench.chunks * CHUNK_BYTES, `${bytes} bytes`);
+  });
+});
+
+test("who left before any node cleared bits that it lacks is refused as a re-add", () => {
+  const bench = started();
+  fail(bench, "/m1");
+  bench.run(0, { type: "remove", path: "/m1" });
+  add(bench, 0, "/m2");
+  bench.finishSync();
+  assert.equal(seen(bench, "/m2"), ["in_sync", "in_sync", "in_sync"]);
+  // Node 2 alone writes, and clears its bit once the array is whole.
+  bench.node(2).write(0, page(9));
+  for (let round = 0; round < 30; round++) {
+    bench.tick(5000);
+    bench.settle();
+  }
+  assert.equal(bench.bits("/m0", 2), []);
+  fail(bench, "/m2");
+  bench.run(0, { type: "remove", path: "/m2" });
+  const newcomer = bench.node(0).newcomer("/m1");
+  assert.is(bench.run(0, { type: "re-add", newcomer }), "RAID_RE_ADD_REFUSED");
+});
+
+test("md has no replacement in a cluster: it is refused", () => {
+  const bench = started();
+  add(bench, 0, "/m2");
+  const replace = { type: "replace", path: "/m1", withPath: null } as const;
+  assert.is(bench.run(0, replace), "RAID_UNSUPPORTED_ON_CLUSTERED");
+});
+
+test("a member that must be kept by then is not failed by a command that waited for its turn", () => {
+  const bench = started({ blank: 0 });
+  const ids = [0, 1].map((slot) =>
+    bench.node(slot).command({ type: "fail", path: `/m${slot}`, reason: "by hand" }),
+  );
+  bench.settle();
+  const outcomes = ids.map((id, slot) => bench.node(slot).outcome(id));
+  assert.equal(outcomes.sort(), ["RAID_LAST_IN_SYNC_MEMBER", "ok"]);
+  for (const node of bench.nodes)
+    assert.is([node.memberState("/m0"), node.memberState("/m1")].sort().join(), "faulty,in_sync");
+});
+
+test.run();
