@@ -16,7 +16,8 @@ const codesOf = (file: string): readonly string[] =>
 const test = suite("raid/refusal-remedies");
 
 test("every code that a command is refused with has its remedy, without a full stop", () => {
-  const files = [join(RAID, "member-commands.ts"), join(RAID, "array-machine.ts"), WORKER];
+  const names = ["member-commands.ts", "member-join.ts", "member-arrival.ts", "array-machine.ts"];
+  const files = [...names.map((name) => join(RAID, name)), WORKER];
   const codes = new Set(files.flatMap(codesOf));
   assert.ok(codes.size > 15);
   for (const code of codes) assert.match(remedyFor(code), /^[a-z].*[^.]$/, code);
