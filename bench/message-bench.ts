@@ -1,18 +1,18 @@
 /**
- * `npm run bench -- messages`: md-cluster's messages per second in memory, from the first node to
- * 1, 3 and 7 receivers, acknowledged by all and the right to send free again: the literal
- * choreography over the DLM's pure function, and the channel over a map. What a store or a network
- * adds is not in these numbers.
+ * `npm run bench -- messages`: md-cluster's messages from one node to 1, 3 and 7 receivers, processed
+ * by all and the right to send free again. First the protocols alone, in memory: the literal
+ * choreography over the DLM's pure function, and the channel over a map. Then whole nodes over real
+ * stores (cluster/store-rows.ts), with what each message costs them.
  */
 import type { ExchangeCall, ExchangeEffect } from "../src/cluster/md/message-exchange.ts";
 import { assert } from "../src/common/assert.ts";
 import { ChannelBench } from "../test/helpers/channel-bench.ts";
 import { LiteralBench } from "../test/helpers/literal-bench.ts";
 import type { Bench, BenchContext, BenchOutcome } from "./bench.ts";
+import { EARLIER, formatStores, RECEIVERS, runStores, STORE_ROWS } from "./cluster/store-rows.ts";
 import { measureRate } from "./core-rate.ts";
-import { type Figure, formatTable, OURS, type Row } from "./report.ts";
+import { type Figure, formatTable, OURS, type ReportTable, type Row } from "./report.ts";
 
-const RECEIVERS = [1, 3, 7];
 const WINDOW_SECTORS = 65_536;
 
 /** Sends one message, and has it processed and acknowledged by all. */
@@ -70,7 +70,8 @@ const ROWS: readonly MessageRow[] = [
   ...rowsOf("channel", "message channel", channelRound),
 ];
 
-const runMessages = async ({ settings, say }: BenchContext): Promise<BenchOutcome> => {
+const runMessages = async (context: BenchContext): Promise<BenchOutcome> => {
+  const { settings, say } = context;
   const rows = ROWS.filter(({ name }) => settings.workloads.includes(name));
   const figures: Figure[] = [];
   for (let round = 0; round < settings.rounds; round += 1) {
@@ -80,18 +81,23 @@ const runMessages = async ({ settings, say }: BenchContext): Promise<BenchOutcom
       say(`round ${round + 1}/${settings.rounds} ${name} ${value.toFixed(0)} messages/s`);
     }
   }
-  const title = "md-cluster's messages, in memory; median (min-max):";
-  return {
-    tables: [{ title, markdown: formatTable(figures, rows, [OURS], []) }],
-    results: figures,
-  };
+  const tables: ReportTable[] = [];
+  const title = "The protocols alone, in memory; median (min-max):";
+  if (rows.length > 0) tables.push({ title, markdown: formatTable(figures, rows, [OURS], []) });
+  const stores = await runStores(context);
+  if (stores.length > 0)
+    tables.push(
+      { title: "Whole nodes over a store; medians of the rounds:", markdown: formatStores(stores) },
+      { title: "What the channel was chosen by, on another day:", markdown: EARLIER },
+    );
+  return { tables, results: { figures, stores } };
 };
 
 export const MESSAGE_BENCH: Bench = {
   name: "messages",
-  summary: "md-cluster's messages in memory: literal choreography and channel",
-  workloads: ROWS,
+  summary: "md-cluster's messages: literal choreography and channel, in memory and over stores",
+  workloads: [...ROWS, ...STORE_ROWS],
   targets: [],
-  defaults: { seconds: 1, rounds: 5, sizeMib: 1, workloads: ["all"], targets: [] },
+  defaults: { seconds: 2, rounds: 3, sizeMib: 1, workloads: ["all"], targets: [] },
   run: runMessages,
 };

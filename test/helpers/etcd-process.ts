@@ -30,22 +30,33 @@ const freePort = async (): Promise<number> => {
 type CertificateFiles = readonly [ca: string, cert: string, key: string];
 
 export class EtcdCluster {
-  readonly #folder = mkdtempSync(join(tmpdir(), "etcd-"));
+  readonly #folder: string;
+  /** Every write reaches the disk before it is answered. */
+  readonly #isSafe: boolean;
   readonly #members: EtcdMember[] = [];
   /** Files: CA, certificate, key. */
   readonly #tls: CertificateFiles | null;
 
-  private constructor(tls: CertificateFiles | null) {
+  private constructor(tls: CertificateFiles | null, disk: string | null) {
     this.#tls = tls;
+    this.#folder = mkdtempSync(join(disk ?? tmpdir(), "etcd-"));
+    this.#isSafe = disk !== null;
   }
 
   get endpoints(): readonly string[] {
     return this.#members.map(({ client }) => client);
   }
 
-  /** Starts so many members and waits until they serve; with certificates clients need one too. */
-  static async start(count: number, tls: CertificateFiles | null = null): Promise<EtcdCluster> {
-    const cluster = new EtcdCluster(tls);
+  /**
+   * Starts so many members and waits until they serve; with certificates clients need one too.
+   * `disk`: the folder whose disk is to be waited for, as the product does; else the page cache is.
+   */
+  static async start(
+    count: number,
+    tls: CertificateFiles | null = null,
+    disk: string | null = null,
+  ): Promise<EtcdCluster> {
+    const cluster = new EtcdCluster(tls, disk);
     for (let at = 0; at < count; at += 1) {
       const [client, peer] = [await freePort(), await freePort()];
       cluster.#members.push({
@@ -68,8 +79,9 @@ export class EtcdCluster {
     args.push("--listen-client-urls", member.client, "--advertise-client-urls", member.client);
     args.push("--listen-peer-urls", member.peer, "--initial-advertise-peer-urls", member.peer);
     args.push("--initial-cluster", all, "--logger", "zap", "--log-level", "error");
-    // Quick elections; leases of 1 s are then possible. The page cache is safe enough here.
-    args.push("--heartbeat-interval", "50", "--election-timeout", "500", "--unsafe-no-fsync");
+    // Quick elections; leases of 1 s are then possible.
+    args.push("--heartbeat-interval", "50", "--election-timeout", "500");
+    if (!this.#isSafe) args.push("--unsafe-no-fsync");
     if (this.#tls !== null) {
       const [ca, cert, key] = this.#tls;
       args.push("--client-cert-auth", "--trusted-ca-file", ca);
@@ -115,6 +127,13 @@ export class EtcdCluster {
 
   signal(at: number, signal: "SIGSTOP" | "SIGCONT"): void {
     this.#member(at).child?.kill(signal);
+  }
+
+  /** Bytes of the database that are in use, of the first member. */
+  async usedBytes(): Promise<number> {
+    const [first] = this.endpoints;
+    const status = await this.#post(first ?? "", "/v3/maintenance/status", {});
+    return Number(status["dbSizeInUse"] ?? status["dbSize"]);
   }
 
   /** Forgets the changes up to this revision. */

@@ -47,33 +47,64 @@ export const channelKey = (prefix: string): string => `${prefix}ch`;
 export const ackKey = (prefix: string, slot: number): string => `${prefix}ack/${slot}`;
 export const memberKey = (prefix: string, slot: number): string => `${prefix}m/${slot}`;
 
-/**
- * The view of all keys with `prefix` at `revision`; those of others are passed over.
- * Errors: CLUSTER_BAD_CHANNEL.
- */
+/** Reads views, one after the other; what did not change in between is read once. */
+export class ChannelReader {
+  readonly #prefix: string;
+  #record: { readonly modRevision: number; readonly record: ChannelRecord } | null = null;
+  #acks: ReadonlyMap<string, SeenAck> = new Map();
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** Whether a view depends on the key, which has the prefix. */
+  isAbout(key: string): boolean {
+    const at = this.#prefix.length;
+    return key.startsWith("m/", at) || key.startsWith("ack/", at) || key.startsWith("ch", at);
+  }
+
+  /**
+   * The view of all keys with the prefix at `revision`; those of others are passed over.
+   * Errors: CLUSTER_BAD_CHANNEL.
+   */
+  read(revision: number, keys: Iterable<SeenKey>, unfenced: readonly LockOwner[]): ChannelView {
+    const members: LockOwner[] = [];
+    const acks = new Map<string, SeenAck>();
+    let found: SeenKey | null = null;
+    for (const seen of keys) {
+      if (!this.isAbout(seen.key)) continue;
+      const slot = slotOf(seen.key);
+      if (seen.key === channelKey(this.#prefix)) found = seen;
+      else if (seen.key === memberKey(this.#prefix, slot))
+        members.push({ slot, epoch: seen.createRevision });
+      else if (seen.key === ackKey(this.#prefix, slot)) acks.set(seen.key, this.#ackOf(seen, slot));
+    }
+    this.#acks = acks;
+    const { record, modRevision } = this.#recordOf(found);
+    return { revision, record, modRevision, acks: [...acks.values()], members, unfenced };
+  }
+
+  #ackOf({ key, value, modRevision }: SeenKey, slot: number): SeenAck {
+    const known = this.#acks.get(key);
+    return known?.modRevision === modRevision ? known : { ...decodeAck(value), slot, modRevision };
+  }
+
+  #recordOf(found: SeenKey | null): Pick<ChannelView, "record" | "modRevision"> {
+    if (found === null) return { record: EMPTY_CHANNEL, modRevision: 0 };
+    const { value, modRevision } = found;
+    if (this.#record?.modRevision !== modRevision)
+      this.#record = { modRevision, record: decodeChannel(value) };
+    return this.#record;
+  }
+}
+
+/** The view of all keys with `prefix` at `revision`. Errors: CLUSTER_BAD_CHANNEL. */
 export const readChannelView = (
   prefix: string,
   revision: number,
   keys: readonly SeenKey[],
   unfenced: readonly LockOwner[],
-): ChannelView => {
-  const members: LockOwner[] = [];
-  const acks: SeenAck[] = [];
-  let record = EMPTY_CHANNEL;
-  let modRevision = 0;
-  for (const seen of keys) {
-    const slot = slotOf(seen.key);
-    if (seen.key === channelKey(prefix)) {
-      record = decodeChannel(seen.value);
-      modRevision = seen.modRevision;
-    } else if (slot === 0) continue;
-    else if (seen.key === memberKey(prefix, slot))
-      members.push({ slot, epoch: seen.createRevision });
-    else if (seen.key === ackKey(prefix, slot))
-      acks.push({ ...decodeAck(seen.value), slot, modRevision: seen.modRevision });
-  }
-  return { revision, record, modRevision, acks, members, unfenced };
-};
+): ChannelView => new ChannelReader(prefix).read(revision, keys, unfenced);
 
 /** The number at the end of the key, or 0. */
 const slotOf = (key: string): number => Number(/\/([1-9]\d{0,2})$/.exec(key)?.[1] ?? 0);

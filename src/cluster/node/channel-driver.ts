@@ -9,9 +9,16 @@ import {
   newChannelState,
   type TxnEffect,
 } from "../md/channel-state.ts";
-import { type ChannelView, readChannelView } from "../md/channel-view.ts";
+import { ChannelReader, type ChannelView } from "../md/channel-view.ts";
 import type { ExchangeCall, ExchangeEffect } from "../md/message-exchange.ts";
-import type { ClusterStore, OpResult, StoreOp, TxnOutcome } from "../store/cluster-store.ts";
+import type {
+  ClusterStore,
+  KeyChange,
+  OpResult,
+  StoreOp,
+  TxnOutcome,
+} from "../store/cluster-store.ts";
+import { keyOf } from "../store/revisioned-map.ts";
 import type { Session, StoreKeys } from "../store/store-keys.ts";
 import type { ViewDriver } from "../store/view-driver.ts";
 
@@ -38,16 +45,24 @@ export class ChannelDriver {
   readonly #events: ChannelEvent[] = [];
   #isStepping = false;
   #isClosed = false;
+  readonly #reader: ChannelReader;
   #view: ChannelView | null = null;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
     this.#state = newChannelState(options.session, options.keys.prefix);
+    this.#reader = new ChannelReader(options.keys.prefix);
   }
 
   /** What was seen last; for people. */
   get view(): ChannelView | null {
     return this.#view;
+  }
+
+  /** Whether these news may be what the channel waits for. */
+  concerns(changes: readonly KeyChange[]): boolean {
+    const isBehind = (this.#view?.revision ?? 0) < this.#state.minRevision;
+    return isBehind || changes.some((change) => this.#reader.isAbout(keyOf(change)));
   }
 
   call(call: ExchangeCall): void {
@@ -56,11 +71,10 @@ export class ChannelDriver {
 
   /** The keys have changed, or who is fenced. */
   look(): void {
-    const { keys, view, unfenced, damaged } = this.#options;
+    const { view, unfenced, damaged } = this.#options;
     try {
-      const { revision } = view.view;
-      const found = [...view.view.keys.values()];
-      this.#view = readChannelView(keys.prefix, revision, found, unfenced());
+      const { revision, keys } = view.view;
+      this.#view = this.#reader.read(revision, keys.values(), unfenced());
     } catch (error) {
       // Nobody acts on what cannot be read: messages wait until somebody has repaired it.
       damaged(error as CodedError);

@@ -28,7 +28,7 @@ import { snapshot } from "./cluster-snapshot.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { FenceWatch } from "./fence-watch.ts";
 import { isExchangeLock, LiteralDriver } from "./literal-driver.ts";
-import { readMembership } from "./membership.ts";
+import { type Membership, readMembership } from "./membership.ts";
 import type { NodeEffect, NodeEvent } from "./node-events.ts";
 import { Trace } from "./trace.ts";
 
@@ -103,6 +103,8 @@ class ClusterDriver implements JoinedCluster {
   #isStepping = false;
   #isOver = false;
   #cancelTick: (() => void) | null = null;
+  /** In step with the view: whoever is gone there is gone here. */
+  #membership: Membership;
   /** Of the message in flight: its number and when it was first seen. */
   #inFlight = { seq: 0, since: 0 };
 
@@ -113,6 +115,7 @@ class ClusterDriver implements JoinedCluster {
     this.#parts = parts;
     const me = session.session;
     this.slot = toBitmapSlot(me.slot);
+    this.#membership = readMembership(keys, view.view, nodes);
     const isLiteral = protocol === "literal";
     this.#node = new ClusterNode({ me, nodes, isLiteral, trace: this.#trace });
     this.#locks = new LockClient({
@@ -359,13 +362,17 @@ class ClusterDriver implements JoinedCluster {
       const key = keyOf(change);
       return [keys.members, keys.slots, keys.passes].some((prefix) => key.startsWith(prefix));
     };
-    if (source === "listing" || changes.some(isAbout)) this.#lookAtMembers();
-    this.#lookAtMessages();
+    const isListing = source === "listing";
+    const isMembers = isListing || changes.some(isAbout);
+    if (isMembers) this.#lookAtMembers();
+    const isLiteral = this.#exchange instanceof LiteralDriver;
+    if (!isLiteral && (isMembers || this.#exchange.concerns(changes))) this.#lookAtMessages();
   }
 
   #lookAtMembers(): void {
     const { keys, view, fences } = this.#parts;
     const membership = readMembership(keys, view.view, this.#options.nodes);
+    this.#membership = membership;
     const fencedAt = (slot: number): number => fences.dueAt(slot);
     this.#feed({ type: "membership", membership, fencedAt });
   }
@@ -378,9 +385,9 @@ class ClusterDriver implements JoinedCluster {
   }
 
   #unfenced(): readonly LockOwner[] {
-    const { keys, view, fences } = this.#parts;
+    const { fences } = this.#parts;
     const now = this.#options.clock.now();
-    return readMembership(keys, view.view, this.#options.nodes).slots.flatMap((seen) =>
+    return this.#membership.slots.flatMap((seen) =>
       seen.type === "gone" && now < fences.dueAt(seen.slot)
         ? [{ slot: seen.slot, epoch: seen.epoch }]
         : [],

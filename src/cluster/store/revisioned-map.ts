@@ -86,6 +86,7 @@ export class RevisionedMap {
     if (changes.length === 0) return;
     this.#revision += 1;
     this.#history.push(...changes);
+    if (this.#history.length < 2 * HISTORY_MAX) return;
     const oldest = this.#history[this.#history.length - HISTORY_MAX - 1];
     if (oldest !== undefined) this.compact(revisionOf(oldest));
   }
