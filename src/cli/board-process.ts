@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { CodedError, fromPlainError } from "../common/errors.ts";
-import { HTTP_DEFAULT, NBD_DEFAULT, parseAddress, SOCKET_PATH_BYTES_MAX } from "../config.ts";
+import { type Address, HTTP_DEFAULT, NBD_DEFAULT, parseAddress, SOCKET_PATH_BYTES_MAX } from "../config.ts";
 import type { BoardCredentials } from "./demo-credentials.ts";
 import type { ServeMessage } from "./serve.ts";
 
@@ -21,6 +21,8 @@ export interface BoardProcessOptions {
   readonly http?: string;
   readonly nbd?: string;
   readonly previous: BoardCredentials | null;
+  /** Never the default ports: another board of the demo has them. */
+  readonly avoidsDefaults?: boolean;
   /** More flags of `serve`. */
   readonly flags?: readonly string[];
 }
@@ -59,7 +61,7 @@ const isFree = async (host: string, port: number): Promise<boolean> => {
 const chooseAddress = async (
   wanted: string | undefined,
   previous: string | undefined,
-  fallback: { readonly host: string; readonly port: number },
+  fallback: Address,
 ): Promise<string> => {
   if (wanted !== undefined) {
     return wanted;
@@ -134,8 +136,10 @@ export const boardCredentials = (
 export async function startBoardProcess(options: BoardProcessOptions): Promise<BoardProcess> {
   const { directory, name, previous } = options;
   const lastHttp = previous?.url.replace(/^http:\/\//, "");
-  const http = await chooseAddress(options.http, lastHttp, HTTP_DEFAULT);
-  const nbd = await chooseAddress(options.nbd, previous?.nbd, NBD_DEFAULT);
+  const at = (address: Address): Address =>
+    options.avoidsDefaults === true ? { ...address, port: 0 } : address;
+  const http = await chooseAddress(options.http, lastHttp, at(HTTP_DEFAULT));
+  const nbd = await chooseAddress(options.nbd, previous?.nbd, at(NBD_DEFAULT));
   const logPath = path.join(directory, "daemon.log");
   const log = openLog(logPath);
   const [, entry = ""] = process.argv;

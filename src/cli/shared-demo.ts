@@ -137,6 +137,7 @@ class SharedDemo {
       name,
       ...(isFirst && http !== undefined ? { http } : {}),
       ...(isFirst && nbd !== undefined ? { nbd } : {}),
+      avoidsDefaults: !isFirst,
       previous: this.#known.find((known) => known.name === name) ?? null,
       flags: ["--config", config, "--cluster", CLUSTER, "--etcd", endpoints, "--node", name],
     });
