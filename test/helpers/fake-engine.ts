@@ -228,7 +228,8 @@ export class FakeEngine implements StorageEngine {
   }
 
   expel(uuid: string, reason: string): void {
-    this.arrays.delete(uuid);
+    const array = this.arrays.get(uuid);
+    if (array !== undefined) this.ended(array.status);
     this.#onExpelled(uuid, reason);
   }
 

@@ -13,6 +13,7 @@ import { TimeAgo } from "../parts/quantities.tsx";
 import { PageHead, Section } from "../parts/section.tsx";
 import { ArrayActions } from "./array-actions.tsx";
 import { ArrayFacts, BitmapFacts } from "./array-sections.tsx";
+import { ClusterSection } from "./cluster-section.tsx";
 import { CreateExport } from "./create-export.tsx";
 import { ExportCard } from "./export-card.tsx";
 import { MemberSection } from "./member-section.tsx";
@@ -100,6 +101,7 @@ export function ArrayPage({ board, id }: { board: Board; id: string }) {
           <ArrayExports array={array} board={board} />
         </div>
         <div class="column-side">
+          <ClusterSection array={array} />
           <ScrubSection array={array} />
           <BitmapFacts array={array} />
           <ArrayFacts array={array} />

@@ -1,0 +1,131 @@
+/** Arrays of a cluster: expelled and joined again, devices that others add, reports. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { CodedError } from "../../../src/common/errors.ts";
+import { createOrder } from "../../helpers/array-values.ts";
+import { clusterView } from "../../helpers/cluster-values.ts";
+import { type ControlBench, openBench } from "../../helpers/control-bench.ts";
+import { inFolder } from "../../helpers/temporary-folder.ts";
+import { eventually } from "../../helpers/timeout.ts";
+
+const test = suite("control/cluster-service");
+
+/** A board with the array md0 and its export md0. */
+const openBoard = async (folder: string): Promise<ControlBench & { readonly uuid: string }> => {
+  const bench = await openBench({ folder, images: ["disk1", "disk2", "disk3"] });
+  const { control } = bench;
+  const job = await control.arrayCommands.create(createOrder(), "test");
+  const ended = await control.jobs.waitFor(job.id, AbortSignal.timeout(5000));
+  assert.is(ended.state, "succeeded");
+  const order = { name: "md0", array: "md0", description: "", readOnly: false, tlsRequired: false };
+  await control.exports.create(order);
+  return Object.assign(bench, { uuid: control.arrays.find("md0").record.uuid });
+};
+
+const expelled = new CodedError("CLUSTER_EXPELLED", "not yet");
+
+test(
+  "an array that the cluster goes on without is taken from its clients, and stays wanted",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    bench.engine.expel(bench.uuid, "it was silent");
+    const { isRunning, startProblem, record } = bench.control.arrays.find("md0");
+    assert.equal([isRunning, record.desiredState], [false, "started"]);
+    assert.is(startProblem?.code, "CLUSTER_EXPELLED");
+    assert.match(startProblem?.message ?? "", "it was silent");
+    await eventually("the export is closed", 5000, () => !bench.engine.openExports.has("md0"));
+    assert.match(bench.control.exports.find("md0").reason ?? "", "it was silent");
+  }),
+);
+
+test(
+  "it joins again by itself, and its export is open again",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    bench.engine.expel(bench.uuid, "it was silent");
+    await bench.control.cluster.tick();
+    assert.not.ok(bench.control.arrays.find("md0").isRunning, "a pause comes first");
+    bench.clock.now += 1000;
+    await bench.control.cluster.tick();
+    await eventually("it runs", 5000, () => bench.control.arrays.find("md0").isRunning);
+    await eventually("it is exported", 5000, () => bench.engine.openExports.has("md0"));
+  }),
+);
+
+test(
+  "the pauses between attempts grow; a success ends them",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    const { control, clock, engine } = bench;
+    engine.expel(bench.uuid, "it was silent");
+    const attempts: number[] = [];
+    const began = clock.now;
+    for (let second = 0; second < 64; second++) {
+      engine.failNext = { call: "assemble", error: expelled };
+      await control.cluster.tick();
+      await new Promise(setImmediate);
+      await eventually("the attempt is over", 5000, async () => {
+        await control.cluster.tick();
+        return control.arrays.find("md0").startProblem?.message !== undefined;
+      });
+      if (engine.failNext === null) attempts.push((clock.now - began) / 1000);
+      clock.now += 1000;
+    }
+    assert.ok(attempts.length >= 4 && attempts.length <= 7, attempts.join());
+    const gaps = attempts.slice(1).map((at, index) => at - (attempts[index] ?? 0));
+    assert.equal(
+      gaps,
+      [...gaps].sort((a, b) => a - b),
+    );
+    engine.failNext = null;
+    clock.now += 60_000;
+    await control.cluster.tick();
+    await eventually("it runs", 5000, () => control.arrays.find("md0").isRunning);
+  }),
+);
+
+test(
+  "an array that was stopped, or cannot start for another reason, is left alone",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    bench.engine.expel(bench.uuid, "it was silent");
+    bench.control.arrays.stopped(bench.uuid);
+    bench.clock.now += 60_000;
+    await bench.control.cluster.tick();
+    await new Promise(setImmediate);
+    assert.not.ok(bench.control.arrays.find("md0").isRunning);
+  }),
+);
+
+test(
+  "a device that another board adds is found by its uuid, among those that no array uses",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    const { engine, control } = bench;
+    const superblock = engine.superblock(control.arrays.find("md0").status as never);
+    const deviceUuid = "01234567-89ab-cdef-0123-456789abcdef";
+    engine.hold(bench.image("disk3"), { md: { ...superblock, deviceUuid } });
+    const hex = "0123456789abcdef0123456789abcdef";
+    assert.is(await engine.findDevice(hex), bench.image("disk3"));
+    assert.is(await engine.findDevice(hex.replace("0", "1")), null);
+    engine.hold(bench.image("disk1"), { md: { ...superblock, deviceUuid } });
+    engine.hold(bench.image("disk3"), {});
+    assert.is(await engine.findDevice(hex), null, "a member of a running array is not looked at");
+  }),
+);
+
+test(
+  "reports are of arrays that run in the cluster, with their held writes",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    assert.equal(await bench.control.cluster.reports(), []);
+    const array = bench.engine.array("md0");
+    array.view = clusterView();
+    array.writeHolds = { byRange: 3, byGate: 0, held: 1, p50Ms: 1, p99Ms: 2, maxMs: 3 };
+    const [report] = await bench.control.cluster.reports();
+    assert.equal([report?.array.record.name, report?.view.slot], ["md0", 1]);
+    assert.is(report?.holds.byRange, 3);
+  }),
+);
+
+test.run();
