@@ -51,7 +51,7 @@ class ArrayThread {
   #attachedLeft = 0;
   #nextMember: number;
   #lastProgress = 0;
-  /** The nodes as they were looked at last. */
+  /** The nodes as they were told last. */
   #toldPeers = "";
   /** Commands under way. */
   #answering = 0;
@@ -109,7 +109,10 @@ class ArrayThread {
 
   #status(): ArrayStatus {
     const { status } = this.#driver;
-    return this.#cluster === null ? status : { ...status, peers: this.#cluster.peers() };
+    if (this.#cluster === null) return status;
+    const peers = this.#cluster.peers();
+    this.#toldPeers = JSON.stringify(peers);
+    return { ...status, peers };
   }
 
   #legTickets(): LegTicket[] {
@@ -191,9 +194,8 @@ class ArrayThread {
       post({ type: "status", status: this.#status() });
     } else if (this.#cluster !== null && now - this.#lastProgress >= PROGRESS_MS) {
       this.#lastProgress = now;
-      const told = JSON.stringify(this.#cluster.peers());
-      if (told !== this.#toldPeers) post({ type: "status", status: this.#status() });
-      this.#toldPeers = told;
+      if (JSON.stringify(this.#cluster.peers()) !== this.#toldPeers)
+        post({ type: "status", status: this.#status() });
     }
     if (status.arrayState === "clear" && !this.#isChanging) return;
     setTimeout(() => this.#tick(), this.#driver.restless ? TICK_MS : IDLE_TICK_MS);

@@ -229,7 +229,12 @@ test(
     TEST_MS,
     inFolder(async (folder) => {
       const flags = ["demo", "--boards", "2", "--shared", "--data", join(folder, "d")];
-      const script = `process.env.PATH = "/nonexistent"; process.argv = [process.execPath, ${JSON.stringify(SATSUMA_MAIN)}, ...${JSON.stringify(flags)}]; await import(${JSON.stringify(SATSUMA_MAIN)});`;
+      const argv = JSON.stringify([process.execPath, SATSUMA_MAIN, ...flags]);
+      const script = [
+        'process.env.PATH = "/nonexistent"',
+        `process.argv = ${argv}`,
+        `await import(${JSON.stringify(SATSUMA_MAIN)})`,
+      ].join(";\n");
       const run = await tryCommand(process.execPath, ["--input-type=module", "-e", script]);
       assert.is(run.ending, "1");
       assert.match(run.stderr, /^satsuma: CLI_NO_ETCD: .*apt-get install etcd-server/);
