@@ -42,6 +42,8 @@ export interface ClusterBenchOptions {
   readonly chunks?: number;
   /** Members that are rebuilt: device number to bytes done. */
   readonly rebuilding?: Readonly<Record<number, number>>;
+  /** Bits that are set at the start, by slot. */
+  readonly bits?: Readonly<Record<number, readonly number[]>>;
   readonly superblock?: Partial<Superblock>;
 }
 
@@ -87,7 +89,7 @@ export class ClusterBench {
     disk: SharedDisk,
     devNumber: number,
     freshest: Superblock,
-    { rebuilding = {} }: ClusterBenchOptions,
+    { rebuilding = {}, bits = {} }: ClusterBenchOptions,
   ): void {
     const done = rebuilding[devNumber];
     const own = {
@@ -105,8 +107,12 @@ export class ClusterBench {
       chunkBytes: CHUNK_BYTES,
     });
     const step = bitmapSlotBytes(bitmapChunks(freshest.size, CHUNK_BYTES));
-    for (let slot = 0; slot < this.slots; slot++)
-      disk.bytes.set(encodeBitmapSuperblock(bitmap), BITMAP_AT + slot * step);
+    for (let slot = 0; slot < this.slots; slot++) {
+      const area = disk.bytes.subarray(BITMAP_AT + slot * step, BITMAP_AT + (slot + 1) * step);
+      area.set(encodeBitmapSuperblock(bitmap));
+      for (const chunk of bits[slot] ?? [])
+        area[256 + (chunk >> 3)] = (area[256 + (chunk >> 3)] ?? 0) | (1 << (chunk & 7));
+    }
   }
 
   get areaBytes(): number {
@@ -198,6 +204,9 @@ export class ClusterBench {
     const node = new ClusterNode(slot, started, handles, legs, around);
     started.shared.run = RUN_ACTIVE;
     this.nodes.push(node);
+    // What the others resync is known here BEFORE the first write of a client.
+    for (let mail = this.cluster.take(slot); mail !== null; mail = this.cluster.take(slot))
+      node.send(mail);
     node.tick();
     return node;
   }

@@ -111,10 +111,12 @@ export class SharedCopy {
         unreadable.push({ offset, length });
         continue;
       }
-      for (const { member, position } of extent.targets) {
+      // The copies of a sync, a check or a repair are all named as sources.
+      const isCopy = this.plan.mode === "copy" || this.plan.mode === "rewrite";
+      for (const { member, position } of isCopy ? extent.targets : extent.sources.slice(1)) {
         const there = this.#read(member, position, length);
         const differs = there === null || there.some((byte, at) => byte !== data[at]);
-        if (differs && this.plan.mode !== "copy") mismatches.push({ offset, length });
+        if (differs && !isCopy) mismatches.push({ offset, length });
         if (!differs || this.plan.mode === "check") continue;
         const error = this.#write(member, position, data);
         if (error !== null) writeFailed.push({ member, message: error, ranges: null });

@@ -46,9 +46,15 @@ export class PerfectCluster {
   readonly #ranges = new Map<number, { readonly lo: number; readonly hi: number }>();
   /** Nodes that did not see the new device; null: none is being added. */
   #refusals: number[] | null = null;
+  /** What every node has acknowledged that this one resyncs: nobody else writes there. */
+  readonly acknowledged = new Map<number, { readonly lo: number; readonly hi: number }>();
   /** Slots whose bitmaps somebody recovers, by notice. */
-  readonly #recovering = new Map<number, number>();
-  #recoverer: number | null = null;
+  readonly #recovering = new Map<number, { readonly slot: number; readonly by: number }>();
+  /** Slots of nodes that are gone and that nobody was there to recover. */
+  readonly #dead = new Set<number>();
+  /** Nodes that owe a pass for a slot they took over; true: it has begun. */
+  readonly #owes = new Map<number, boolean>();
+  #isSuspended = false;
   /** What nodes that left are told last. */
   readonly #left = new Map<number, Delivery>();
   #nextNotice = 1;
@@ -77,6 +83,16 @@ export class PerfectCluster {
     this.#inboxes.set(node, inbox);
     for (const [slot, { lo, hi }] of this.#ranges)
       if (slot !== node && hi > 0) this.#tell(node, { type: "resyncing", slot, lo, hi });
+    if (this.#isSuspended) this.#suspendBalancing(node, true);
+    this.#dead.delete(node);
+    for (const slot of this.#dead) this.#recover(node, slot);
+    this.#dead.clear();
+  }
+
+  /** No node has the slot, and its bits are another one's by now. */
+  isFree(slot: number): boolean {
+    const isTaken = [...this.#recovering.values()].some((recovery) => recovery.slot === slot);
+    return !this.#inboxes.has(slot) && !this.#dead.has(slot) && !isTaken;
   }
 
   /** The oldest thing that the node is to be told. */
@@ -143,10 +159,8 @@ export class PerfectCluster {
   }
 
   processed(node: number, id: number): void {
-    const slot = this.#recovering.get(id);
-    if (slot !== undefined) {
-      this.#recovering.delete(id);
-      this.#recoverer = node;
+    if (this.#recovering.delete(id)) {
+      this.#owes.set(node, false);
       return;
     }
     const message = this.#message;
@@ -163,16 +177,33 @@ export class PerfectCluster {
     this.#inboxes.delete(node);
     this.#drop(this.#queue, node);
     this.#drop(this.#resyncQueue, node);
-    if (needsSync) for (const other of this.nodes) this.#suspendBalancing(other, true);
+    const unfinished = [...this.#recovering].filter(([, { by }]) => by === node);
+    for (const [id, { slot }] of unfinished) {
+      this.#recovering.delete(id);
+      this.#dead.add(slot);
+    }
+    if (needsSync) this.#dead.add(node);
+    if (this.#dead.size > 0) this.#balance(false);
+    this.#owes.delete(node);
     this.#message?.waiting.delete(node);
     const isSending = this.#message?.origin === node;
     this.#endMessage();
     if (this.#holder === node && !isSending) this.#release(node);
+    this.acknowledged.delete(node);
+    if ((this.#ranges.get(node)?.hi ?? 0) > 0) {
+      for (const other of this.nodes)
+        this.#tell(other, { type: "resyncing", slot: node, lo: 0, hi: 0 });
+    }
     this.#ranges.delete(node);
     if (this.#resyncer === node) this.#endResync(node);
     const [heir] = this.nodes;
-    if (!needsSync || heir === undefined) return;
-    this.#recovering.set(this.#tell(heir, { type: "recover-slot", slot: node }), node);
+    if (heir === undefined) return;
+    for (const slot of this.#dead) this.#recover(heir, slot);
+    this.#dead.clear();
+  }
+
+  #recover(by: number, slot: number): void {
+    this.#recovering.set(this.#tell(by, { type: "recover-slot", slot }), { slot, by });
   }
 
   // --- the right to send ------------------------------------------------------------------------
@@ -237,7 +268,14 @@ export class PerfectCluster {
 
   #tellRange(node: number, { lo, hi }: { lo: number; hi: number }, done: () => void): void {
     this.#ranges.set(node, { lo, hi });
-    this.#sendAlone(node, { type: "resyncing", slot: node, lo, hi }, done);
+    const before = this.acknowledged.get(node) ?? { lo: 0, hi: 0 };
+    // Some nodes write by the new range already, some by the one before.
+    const both = { lo: Math.max(lo, before.lo), hi: Math.min(hi, before.hi) };
+    this.acknowledged.set(node, both);
+    this.#sendAlone(node, { type: "resyncing", slot: node, lo, hi }, () => {
+      this.acknowledged.set(node, { lo, hi });
+      done();
+    });
   }
 
   #nextResyncer(): void {
@@ -245,17 +283,22 @@ export class PerfectCluster {
     const next = this.#resyncQueue.shift();
     if (next === undefined) return;
     this.#resyncer = next.node;
+    if (this.#owes.has(next.node)) this.#owes.set(next.node, true);
     next.granted();
   }
 
   #endResync(node: number): void {
-    if (this.#recoverer === node) {
-      this.#recoverer = null;
-      for (const other of this.nodes) this.#suspendBalancing(other, false);
-    }
+    if (this.#owes.get(node) === true) this.#owes.delete(node);
+    if (this.#owes.size + this.#recovering.size + this.#dead.size === 0) this.#balance(true);
     if (this.#resyncer !== node) return;
     this.#resyncer = null;
     this.#nextResyncer();
+  }
+
+  #balance(isFree: boolean): void {
+    if (isFree !== this.#isSuspended) return;
+    this.#isSuspended = !isFree;
+    for (const node of this.nodes) this.#suspendBalancing(node, !isFree);
   }
 
   #suspendBalancing(node: number, isSuspended: boolean): void {

@@ -193,11 +193,9 @@ test("bits recovered during a resync start it again: it may be past them", () =>
   bench.notice({ type: "recover-slot", slot: 2 });
   bench.finishSlots([0, 1], () => bench.area(3));
   bench.rest();
-  const copied = bench.detailsOf("sync.finished").map(({ copied_bytes: bytes }) => bytes);
-  assert.is(
-    copied.reduce((sum: number, bytes) => sum + Number(bytes), 0),
-    2 * MIB,
-  );
+  const copied = bench.detailsOf("sync.finished").map(({ copied_bytes: bytes }) => Number(bytes));
+  const [first = 0, second = 0] = copied;
+  assert.is(first + second, 3 * MIB, "what was under way counts for nothing: it is copied again");
   assert.is(bench.status.health, "optimal");
 });
 
