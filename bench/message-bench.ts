@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- messages`: md-cluster's messages from one node to 1, 3 and 7 receivers, processed
- * by all and the right to send free again. First the protocols alone, in memory: the literal
- * choreography over the DLM's pure function, and the channel over a map. Then whole nodes over real
- * stores (cluster/store-rows.ts), with what each message costs them.
+ * `npm run bench -- messages`: md-cluster's messages from one node to 1, 3 and 7 receivers,
+ * processed by all and the right to send free again. First the protocols alone, in memory: the
+ * literal choreography over the DLM's pure function, and the channel over a map. Then whole nodes
+ * over real stores (cluster/store-rows.ts), with what each message costs them.
  */
 import type { ExchangeCall, ExchangeEffect } from "../src/cluster/md/message-exchange.ts";
 import { assert } from "../src/common/assert.ts";

@@ -22,7 +22,7 @@ type StoreName = (typeof STORES)[number];
 export const RECEIVERS = [1, 3, 7];
 /** Most milliseconds of the channel's median on a local etcd, by receivers. */
 const BARS: Readonly<Record<number, number>> = { 3: 10, 7: 15 };
-/** The choreography makes a dozen transactions per receiver: a database of some 100 MB is enough. */
+/** The choreography makes a dozen transactions per receiver, all kept in the database. */
 const ROUNDS_MAX: Readonly<Record<Protocol, number>> = { channel: 2000, literal: 300 };
 
 export interface StoreRow {

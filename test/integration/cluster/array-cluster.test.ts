@@ -16,7 +16,7 @@ import { withTimeout } from "../../helpers/timeout.ts";
 const test = suite("an array's cluster over etcd");
 const etcdTest = skipUnless("etcd", test);
 
-/** Leases of 2 s, confirmed each 0.3 s, permit I/O for 1 s: everything happens five times as soon. */
+/** Leases of 2 s, confirmed each 0.3 s, permit I/O for 1 s: all happens five times as soon. */
 const QUICK = { leaseMs: 2000, confirmMs: 300, permitMs: 1000 };
 const TURN_MS = 10;
 
