@@ -47,6 +47,14 @@ export const NO_FAULTS: EtcdFaults = {
   deadKeepAlive: 0,
 };
 
+/** A client's own way to the store; as the store's when left out. */
+export interface EtcdClientWays {
+  /** Resolves when an answer or a hint has reached the client. */
+  readonly answered?: () => Promise<void>;
+  /** No request of this client arrives. */
+  readonly isAway?: () => boolean;
+}
+
 const LISTINGS_KEPT = 16;
 
 export class FakeEtcd {
@@ -68,8 +76,9 @@ export class FakeEtcd {
     this.faults = faults;
   }
 
-  client(): FakeEtcdClient {
-    return new FakeEtcdClient(this);
+  /** `own`: how long answers take to this client, and whether it is cut off. */
+  client(own: EtcdClientWays = {}): FakeEtcdClient {
+    return new FakeEtcdClient(this, own);
   }
 
   happens(oneIn: number): boolean {
@@ -94,11 +103,18 @@ export class FakeEtcd {
 
 class FakeEtcdClient implements ClusterStore {
   readonly #etcd: FakeEtcd;
+  readonly #answered: () => Promise<void>;
+  /** Of answers that take no time where clients have no ways of their own. */
+  readonly #told: () => Promise<void>;
+  readonly #isAway: () => boolean;
   readonly #watches = new Set<StoreWatch>();
   #isClosed = false;
 
-  constructor(etcd: FakeEtcd) {
+  constructor(etcd: FakeEtcd, own: EtcdClientWays) {
     this.#etcd = etcd;
+    this.#answered = own.answered ?? etcd.turn;
+    this.#told = own.answered ?? (() => Promise.resolve());
+    this.#isAway = own.isAway ?? (() => false);
   }
 
   get identity(): StoreIdentity {
@@ -113,14 +129,15 @@ class FakeEtcdClient implements ClusterStore {
     if (etcd.happens(etcd.faults.endedLease) && etcd.memory.leases.length > 0)
       etcd.memory.end(etcd.prng.pick(etcd.memory.leases));
     const isLost = etcd.happens(etcd.faults.lostTxn);
-    if (isLost && etcd.prng.chance(1, 3)) return lost;
-    if (isLost && etcd.prng.chance(1, 2)) {
-      void this.#doLate(txn);
+    const isNever = isLost && etcd.prng.chance(1, 3);
+    if (isNever || (isLost && etcd.prng.chance(1, 2))) {
+      if (!isNever) void this.#doLate(txn);
+      await this.#told();
       return lost;
     }
     const { type, revision, results } = etcd.memory.txn(txn);
-    await etcd.turn();
-    return isLost ? lost : { type, revision, results };
+    await this.#answered();
+    return isLost || this.#isAway() ? lost : { type, revision, results };
   }
 
   async list(prefix: string): Promise<Listing> {
@@ -128,7 +145,8 @@ class FakeEtcdClient implements ClusterStore {
     checkPrefix(prefix);
     await this.#arrive();
     const listing = this.#etcd.listing(prefix);
-    await this.#etcd.turn();
+    await this.#answered();
+    if (this.#isAway()) throw storeUnreachable("away");
     return listing;
   }
 
@@ -155,8 +173,9 @@ class FakeEtcdClient implements ClusterStore {
       listener({ type: "ended", error });
     };
     const deliver = async (): Promise<void> => {
-      await this.#etcd.turn();
+      await this.#answered();
       if (!isOpen) return;
+      if (this.#isAway()) return end(storeUnreachable("away"));
       if (this.#etcd.happens(this.#etcd.faults.brokenWatch)) end(storeUnreachable("broken"));
       else if (waiting.length > 0) this.#tell(waiting, listener);
     };
@@ -172,18 +191,22 @@ class FakeEtcdClient implements ClusterStore {
 
   async leaseGrant(ttlMs: number): Promise<Lease> {
     await this.#arrive();
-    return this.#etcd.memory.grant(ttlMs, this.#etcd.now);
+    const lease = this.#etcd.memory.grant(ttlMs, this.#etcd.now);
+    await this.#told();
+    return lease;
   }
 
   async leaseKeepAlive(lease: LeaseId): Promise<void> {
     await this.#arrive();
-    if (this.#etcd.happens(this.#etcd.faults.deadKeepAlive)) return;
-    this.#etcd.memory.keepAlive(lease, this.#etcd.now);
+    const isPretended = this.#etcd.happens(this.#etcd.faults.deadKeepAlive);
+    if (!isPretended) this.#etcd.memory.keepAlive(lease, this.#etcd.now);
+    await this.#told();
   }
 
   async leaseRevoke(lease: LeaseId): Promise<void> {
     await this.#arrive();
     this.#etcd.memory.end(lease);
+    await this.#told();
   }
 
   async close(): Promise<void> {
@@ -198,7 +221,9 @@ class FakeEtcdClient implements ClusterStore {
   async #arrive(): Promise<void> {
     this.#check();
     await this.#etcd.turn();
-    if (this.#etcd.isAway) throw storeUnreachable("away");
+    if (!this.#etcd.isAway && !this.#isAway()) return;
+    await this.#told();
+    throw storeUnreachable("away");
   }
 
   /** The answer was given up, but the request still arrives. */

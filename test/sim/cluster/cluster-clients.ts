@@ -1,0 +1,239 @@
+/**
+ * The clients of a simulated cluster, one on each node, as a cluster file system would use the
+ * array: each place is one node's to write at a time, and changes hands only once nothing is
+ * under way there; everybody reads everywhere.
+ */
+
+import type { ArrayIo } from "../../../src/raid/io-driver.ts";
+import type { OpenWrite } from "./cluster-content.ts";
+import { CLUSTER_GEOMETRY, sectorOn } from "./cluster-media.ts";
+import type { ClusterSim } from "./cluster-sim.ts";
+import type { NodeLife } from "./node-life.ts";
+
+const SECTOR = 512;
+/** Places do not end where bitmap chunks do. */
+const PLACE_SECTORS = 80;
+const PLACES = Math.floor(CLUSTER_GEOMETRY.sectors / PLACE_SECTORS);
+const WRITE_MAX = 8;
+const OPEN_MAX = 8;
+/** A client that rests does so for this long: bits are cleared meanwhile. */
+const REST_MS = 12_000;
+
+interface Place {
+  readonly first: number;
+  owner: number;
+  /** Writes that may still change it. */
+  open: number;
+}
+
+interface Client {
+  life: NodeLife | null;
+  open: number;
+  readonly writes: Set<OpenWrite>;
+  /** The places it is at. */
+  focus: readonly Place[];
+  restsUntil: number;
+}
+
+export class ClusterClients {
+  readonly #sim: ClusterSim;
+  readonly #places: readonly Place[];
+  readonly #clients: readonly Client[];
+  #doubtful: OpenWrite[] = [];
+  readonly #gapMs: number;
+  isOver = false;
+
+  constructor(sim: ClusterSim) {
+    this.#sim = sim;
+    this.#gapMs = sim.prng.pick([6, 20, 60]);
+    this.#places = Array.from({ length: PLACES }, (_, at) => ({
+      first: at * PLACE_SECTORS,
+      owner: at % sim.nodes,
+      open: 0,
+    }));
+    this.#clients = sim.boards.map(() => ({
+      life: null,
+      open: 0,
+      writes: new Set(),
+      focus: [],
+      restsUntil: 0,
+    }));
+    sim.onDeath.push((life) => this.#onDeath(life));
+    for (const node of this.#clients.keys()) this.#later(node);
+  }
+
+  /** Requests without an answer, of boards that live. */
+  get open(): number {
+    return this.#clients.reduce((sum, { open }) => sum + open, 0);
+  }
+
+  /** What nobody has answered is settled: the cluster rests. */
+  rest(): void {
+    this.#sim.content.rest();
+    for (const write of this.#doubtful) this.#placeOf(write).open--;
+    this.#doubtful = [];
+  }
+
+  /** The power went. */
+  cut(): void {
+    this.#doubtful = [];
+    for (const place of this.#places) place.open = 0;
+  }
+
+  #onDeath(life: NodeLife): void {
+    const client = this.#clients[life.node];
+    if (client === undefined || client.life !== life) return;
+    for (const write of client.writes) this.#doubt(write);
+    client.writes.clear();
+    client.open = 0;
+    client.life = null;
+  }
+
+  #doubt(write: OpenWrite): void {
+    this.#doubtful.push(write);
+    this.#sim.content.doubt(write);
+  }
+
+  #placeOf({ first }: OpenWrite): Place {
+    return this.#places[Math.floor(first / PLACE_SECTORS)] as Place;
+  }
+
+  #later(node: number): void {
+    const { prng, timeline } = this.#sim;
+    const ms = prng.below(4) === 0 ? 0.1 : 1 + prng.below(2 * this.#gapMs);
+    timeline.after(ms, null, () => {
+      if (!this.isOver) this.#act(node);
+      this.#later(node);
+    });
+  }
+
+  #act(node: number): void {
+    const { prng, timeline, boards } = this.#sim;
+    const client = this.#clients[node] as Client;
+    const life = boards[node]?.life ?? null;
+    if (life === null || !life.isUp || client.open >= OPEN_MAX) return;
+    client.life = life;
+    if (timeline.now < client.restsUntil) return;
+    if (prng.below(400) === 0) client.restsUntil = timeline.now + prng.below(REST_MS);
+    if (client.focus.length === 0 || prng.below(60) === 0) this.#refocus(node, client);
+    const io = prng.pick(life.workers);
+    const dice = prng.below(20);
+    if (dice < 11) this.#write(node, client, life, io);
+    else if (dice < 18) this.#read(client, io);
+    else this.#flush(client, io);
+  }
+
+  #refocus(node: number, client: Client): void {
+    const { prng } = this.#sim;
+    for (let count = 0; count < 2; count++) {
+      const place = prng.pick(this.#places);
+      if (place.open === 0) place.owner = node;
+    }
+    const mine = this.#places.filter(({ owner }) => owner === node);
+    client.focus = mine.length === 0 ? [] : Array.from({ length: 3 }, () => prng.pick(mine));
+  }
+
+  #write(node: number, client: Client, life: NodeLife, io: ArrayIo): void {
+    const { prng, content } = this.#sim;
+    const mine = client.focus.filter(({ owner }) => owner === node);
+    if (mine.length === 0) return;
+    const place = prng.pick(mine);
+    const count = 1 + prng.below(WRITE_MAX);
+    const write = content.beginWrite(life, place.first + prng.below(6), count);
+    const fua = prng.below(8) === 0;
+    this.#trace(life, `write ${write.id} of ${count} from ${write.first}`);
+    place.open++;
+    client.open++;
+    client.writes.add(write);
+    io.write([stamp(write)], write.first * SECTOR, fua, (errno) => {
+      if (client.life !== life) return;
+      client.open--;
+      client.writes.delete(write);
+      this.#sim.count(errno === 0 ? "write" : `write error ${errno}`);
+      this.#trace(life, `write ${write.id}: ${errno}`);
+      if (errno !== 0) return this.#doubt(write);
+      place.open--;
+      this.#isEverywhere(life, write);
+      content.ack(write);
+      if (fua) content.durable(write);
+    });
+  }
+
+  #trace(life: NodeLife, text: string): void {
+    if (this.#sim.onTrace !== null) this.#sim.trace(life, text);
+  }
+
+  /** Every member that the superblocks call in sync has what is acknowledged now. */
+  #isEverywhere(life: NodeLife, write: OpenWrite): void {
+    const { content, mediaChecks } = this.#sim;
+    for (const medium of mediaChecks.roles.inSync)
+      for (let sector = write.first; sector < write.first + write.count; sector++) {
+        const id = sectorOn(medium.current, sector);
+        if (content.isCurrent(sector, id, write)) continue;
+        const text = `acknowledges ${write.id} in sector ${sector}: ${medium.path} holds ${id}`;
+        this.#sim.violate(`I17: node ${life.node} ${text}`);
+      }
+  }
+
+  #read(client: Client, io: ArrayIo): void {
+    const { prng, content } = this.#sim;
+    const focus = prng.below(3) > 0 ? client.focus : (prng.pick(this.#clients)?.focus ?? []);
+    const place = focus.length > 0 ? prng.pick(focus) : prng.pick(this.#places);
+    const first = place.first + prng.below(6);
+    const count = 1 + prng.below(WRITE_MAX + 4);
+    const target = new Uint8Array(count * SECTOR);
+    const open = content.beginRead(first, count);
+    const { life } = client;
+    client.open++;
+    io.read(target, first * SECTOR, (errno) => {
+      if (client.life !== life) return;
+      client.open--;
+      this.#sim.count(errno === 0 ? "read" : `read error ${errno}`);
+      if (errno !== 0) return;
+      const isStable = this.#sim.isSettled;
+      for (let at = 0; at < count; at++) {
+        const id = idOf(target, at);
+        const problem = content.problem(open, first + at, id, isStable);
+        if (problem !== null) this.#sim.violate(`I13: node ${life?.node}: ${problem}`);
+      }
+    });
+  }
+
+  #flush(client: Client, io: ArrayIo): void {
+    const { content } = this.#sim;
+    const began = content.beginFlush();
+    const { life } = client;
+    client.open++;
+    io.flush((errno) => {
+      if (client.life !== life) return;
+      client.open--;
+      this.#sim.count(errno === 0 ? "flush" : `flush error ${errno}`);
+      if (errno === 0) content.flushed(began);
+    });
+  }
+
+  /** Reads everything that was ever written, on one node; resolves when all is compared. */
+  async verify(life: NodeLife): Promise<void> {
+    const { content } = this.#sim;
+    for (const sector of content.sectors) {
+      const target = new Uint8Array(SECTOR);
+      const open = content.beginRead(sector, 1);
+      const io = this.#sim.prng.pick(life.workers);
+      const errno = await new Promise<number>((done) => io.read(target, sector * SECTOR, done));
+      if (errno !== 0) this.#sim.violate(`E: node ${life.node} cannot read sector ${sector}`);
+      const problem = content.problem(open, sector, idOf(target, 0), true);
+      if (problem !== null) this.#sim.violate(`I13: at the end, node ${life.node}: ${problem}`);
+    }
+  }
+}
+
+/** The write that a sector holds; it holds one, not parts of several. */
+const idOf = (target: Uint8Array, at: number): number => {
+  const words = new Uint32Array(target.buffer, target.byteOffset + at * SECTOR, SECTOR / 4);
+  const id = words[0] ?? 0;
+  return words.every((word) => word === id) ? id : -1;
+};
+
+/** Each sector of a write is filled with its number. */
+const stamp = ({ id, count }: OpenWrite): Uint8Array =>
+  new Uint8Array(new Uint32Array((count * SECTOR) / 4).fill(id).buffer);

@@ -1,0 +1,187 @@
+/**
+ * What may be read from each sector of an array that several nodes write, each its own sectors.
+ *
+ * A write is open from its begin to its answer. One of a node that died, or that got an error,
+ * stays open until the cluster is at rest: until then copies of it may come late, or differ.
+ *   - `read`: a read never returns what had been replaced by an acknowledged write when it began,
+ *     whichever node asks.
+ *   - `flushed`: what was acknowledged before the flush began survives everything.
+ *   - `cut`: the power of everything went; what is not durable is there or not.
+ *   - while nothing of a sector is open, two reads of it return the same.
+ */
+
+interface Version {
+  readonly id: number;
+  readonly began: number;
+  /** Answered with success then; null also after a power cut that it may not have survived. */
+  acked: number | null;
+  /** Since then it changes nothing any more. */
+  ended: number | null;
+}
+
+export interface OpenWrite {
+  readonly id: number;
+  readonly first: number;
+  readonly count: number;
+  /** Of the node's life that sent it. */
+  readonly owner: object;
+}
+
+export interface OpenRead {
+  readonly began: number;
+  readonly first: number;
+  readonly held: readonly (readonly Version[])[];
+}
+
+/** More than are replaced while a read waits. */
+const REPLACED_MAX = 32;
+const BLANK: Version = { id: 0, began: 0, acked: 0, ended: 0 };
+
+export class ClusterContent {
+  readonly #written = new Map<number, Version[]>();
+  /** What durable writes have replaced: a read that began before may still return it. */
+  readonly #replaced = new Map<number, Version[]>();
+  /** What a sector was read as while nothing of it was open. */
+  readonly #seen = new Map<number, { readonly id: number; readonly at: number }>();
+  /** Answered with an error, or never: open until the cluster rests. */
+  #doubtful: OpenWrite[] = [];
+  #clock = 1;
+  #nextId = 1;
+
+  /** Sectors that were ever written. */
+  get sectors(): readonly number[] {
+    return [...this.#written.keys()].sort((a, b) => a - b);
+  }
+
+  beginWrite(owner: object, first: number, count: number): OpenWrite {
+    const id = this.#nextId++;
+    const began = this.#clock++;
+    for (let sector = first; sector < first + count; sector++) {
+      this.#at(sector).push({ id, began, acked: null, ended: null });
+      this.#seen.delete(sector);
+    }
+    return { id, first, count, owner };
+  }
+
+  ack(write: OpenWrite): void {
+    const now = this.#clock++;
+    this.#each(write, (version) => {
+      version.acked = now;
+      version.ended = now;
+    });
+  }
+
+  /** Nobody knows whether it was done. */
+  doubt(write: OpenWrite): void {
+    this.#doubtful.push(write);
+  }
+
+  /** All nodes that are gone are recovered, and every resync pass is over. */
+  rest(): void {
+    const now = this.#clock++;
+    for (const write of this.#doubtful)
+      this.#each(write, (version) => {
+        version.ended ??= now;
+      });
+    this.#doubtful = [];
+  }
+
+  get isDoubtful(): boolean {
+    return this.#doubtful.length > 0;
+  }
+
+  /** What is acknowledged in these sectors is durable: with FUA. */
+  durable({ first, count, id }: OpenWrite): void {
+    for (let sector = first; sector < first + count; sector++) {
+      const version = this.#at(sector).find((one) => one.id === id);
+      if (version !== undefined) this.#dropBefore(sector, version.began);
+    }
+  }
+
+  beginFlush(): number {
+    return this.#clock++;
+  }
+
+  /** `began`: when the flush did; it covers what was acknowledged before. */
+  flushed(began: number): void {
+    for (const [sector, versions] of this.#written) {
+      if (versions.length === 1) continue;
+      const done = versions.filter(({ acked }) => acked !== null && acked < began);
+      if (done.length > 0) this.#dropBefore(sector, Math.max(...done.map((one) => one.began)));
+    }
+  }
+
+  cut(): void {
+    const now = this.#clock++;
+    this.#doubtful = [];
+    this.#seen.clear();
+    this.#replaced.clear();
+    for (const versions of this.#written.values()) {
+      for (const version of versions) version.ended ??= now;
+      if (versions.length === 1) continue;
+      for (const version of versions) version.acked = null;
+    }
+  }
+
+  beginRead(first: number, count: number): OpenRead {
+    const held = Array.from({ length: count }, (_, at) => [...this.#at(first + at)]);
+    return { began: this.#clock++, first, held };
+  }
+
+  /** What is wrong with a read that ends now, or null. `isStable`: no copies can differ. */
+  problem({ began, first, held }: OpenRead, sector: number, id: number, isStable: boolean) {
+    const replaced = this.#replaced.get(sector) ?? [];
+    const versions = [
+      ...new Set([...this.#at(sector), ...(held[sector - first] ?? []), ...replaced]),
+    ];
+    const read = versions.find((version) => version.id === id);
+    if (read === undefined)
+      return `sector ${sector} holds ${id}, not one of ${versions.map((one) => one.id).join()}`;
+    const newer = versions.find(
+      (other) =>
+        other.acked !== null &&
+        other.acked < began &&
+        other.began > (read.ended ?? Number.POSITIVE_INFINITY),
+    );
+    if (newer !== undefined) return `sector ${sector} reads ${id}, replaced by ${newer.id}`;
+    const seen = this.#seen.get(sector);
+    if (seen !== undefined && seen.at < began && seen.id !== id)
+      return `sector ${sector} reads ${id} after it read ${seen.id}`;
+    if (isStable && versions.every(({ ended }) => ended !== null && ended < began))
+      this.#seen.set(sector, { id, at: this.#clock++ });
+    return null;
+  }
+
+  /** Whether a copy may hold this, now that the write is acknowledged. */
+  isCurrent(sector: number, id: number, write: OpenWrite): boolean {
+    const versions = this.#at(sector);
+    const mine = versions.find((version) => version.id === write.id);
+    const found = versions.find((version) => version.id === id);
+    if (mine === undefined || found === undefined) return mine === undefined;
+    return found.ended === null || found.ended >= mine.began;
+  }
+
+  #dropBefore(sector: number, began: number): void {
+    const versions = this.#at(sector);
+    const isKept = ({ ended }: Version): boolean => ended === null || ended >= began;
+    this.#written.set(sector, versions.filter(isKept));
+    const replaced = [
+      ...(this.#replaced.get(sector) ?? []),
+      ...versions.filter((version) => !isKept(version)),
+    ];
+    this.#replaced.set(sector, replaced.slice(-REPLACED_MAX));
+  }
+
+  #each({ first, count, id }: OpenWrite, act: (version: Version) => void): void {
+    for (let sector = first; sector < first + count; sector++)
+      for (const version of this.#at(sector)) if (version.id === id) act(version);
+  }
+
+  #at(sector: number): Version[] {
+    const known = this.#written.get(sector);
+    if (known !== undefined) return known;
+    const versions = [{ ...BLANK }];
+    this.#written.set(sector, versions);
+    return versions;
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * Bad luck and administrators: nodes that die, hang, stop and start, a store that is away or ends
+ * sessions, media that fail for one node or for all, members that are failed, removed and added on
+ * any node, sync actions, power cuts.
+ */
+
+import { assert } from "../../../src/common/assert.ts";
+import type { CommandOutcome } from "../../../src/raid/array-messages.ts";
+import type { ClusterSim } from "./cluster-sim.ts";
+import type { NodeLife } from "./node-life.ts";
+import type { MediumFault, SharedMedium } from "./shared-medium.ts";
+
+type Move =
+  | "crash"
+  | "boot"
+  | "freeze"
+  | "cut off"
+  | "store away"
+  | "lease ends"
+  | "power cut"
+  | "medium fails"
+  | "medium heals"
+  | "fail"
+  | "remove"
+  | "add"
+  | "re-add"
+  | "check"
+  | "repair"
+  | "idle"
+  | "stop"
+  | "hide";
+
+/** How often each happens, against the others. */
+const SHARES: readonly (readonly [Move, number])[] = [
+  ["crash", 8],
+  ["boot", 12],
+  ["freeze", 8],
+  ["cut off", 6],
+  ["store away", 2],
+  ["lease ends", 3],
+  ["power cut", 1],
+  ["medium fails", 6],
+  ["medium heals", 5],
+  ["fail", 5],
+  ["remove", 6],
+  ["add", 5],
+  ["re-add", 7],
+  ["check", 6],
+  ["repair", 4],
+  ["idle", 1],
+  ["stop", 4],
+  ["hide", 1],
+];
+
+export class ClusterNemesis {
+  readonly #sim: ClusterSim;
+  readonly #gapMs: number;
+  readonly #shares: readonly (readonly [Move, number])[];
+  isOver = false;
+  /** Commands without an answer, of lives that live. */
+  readonly #open = new Map<NodeLife, number>();
+
+  constructor(sim: ClusterSim) {
+    this.#sim = sim;
+    const { prng } = sim;
+    this.#gapMs = prng.pick([400, 1500, 4000]);
+    // Each seed leaves some of it out: what is left happens together more often.
+    this.#shares = SHARES.filter(([move]) => move === "boot" || prng.below(4) > 0);
+    sim.onDeath.push((life) => this.#open.delete(life));
+    this.#later();
+  }
+
+  get open(): number {
+    return [...this.#open.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  #later(): void {
+    const { timeline, prng } = this.#sim;
+    timeline.after(prng.below(2 * this.#gapMs), null, () => {
+      if (this.isOver) return;
+      this.#act();
+      this.#later();
+    });
+  }
+
+  #act(): void {
+    const { prng } = this.#sim;
+    const total = this.#shares.reduce((sum, [, share]) => sum + share, 0);
+    let dice = prng.below(total);
+    const move = this.#shares.find(([, share]) => {
+      dice -= share;
+      return dice < 0;
+    });
+    assert(move !== undefined, "one of the moves");
+    this.#move(move[0]);
+  }
+
+  #move(move: Move): void {
+    const sim = this.#sim;
+    const { prng, boards, timeline, etcd } = sim;
+    const board = prng.pick(boards);
+    const { life } = board;
+    switch (move) {
+      case "crash":
+        return life === null ? undefined : this.#crash(board.node);
+      case "boot":
+        return sim.boot(board);
+      case "freeze": {
+        if (life === null) return;
+        const ms = prng.pick([50, 800, 5000, 9000, 20_000]) * (0.5 + prng.below(100) / 100);
+        sim.trace(life, `freezes for ${ms.toFixed(0)} ms`);
+        life.frozenUntil = timeline.now + ms;
+        return sim.count("freeze");
+      }
+      case "cut off": {
+        if (life === null) return;
+        const ms = prng.pick([300, 3000, 8000, 15_000]);
+        sim.trace(life, `is cut off from the store for ${ms} ms`);
+        life.isCutOff = true;
+        timeline.after(ms, null, () => {
+          life.isCutOff = false;
+        });
+        return sim.count("cut off");
+      }
+      case "store away":
+        return this.#storeAway();
+      case "lease ends": {
+        const { leases } = etcd.memory;
+        if (leases.length === 0) return;
+        sim.trace(null, "a lease ends");
+        etcd.memory.end(prng.pick(leases));
+        return sim.count("lease ends");
+      }
+      case "power cut":
+        sim.count("power cut");
+        return this.cutPower();
+      default:
+        return this.#arrayMove(move, life);
+    }
+  }
+
+  #arrayMove(move: Move, life: NodeLife | null): void {
+    const sim = this.#sim;
+    const { prng, media } = sim;
+    if (move === "medium fails") return this.#breakMedium();
+    if (move === "medium heals") {
+      prng.pick(media).faults = [];
+      return;
+    }
+    if (life?.isUp !== true) return;
+    const medium = prng.pick(media);
+    const { path } = medium;
+    switch (move) {
+      case "fail":
+        return this.#command(life, "fail", path, () =>
+          life.command({ type: "fail", path, reason: "by the story" }),
+        );
+      case "remove":
+        return this.remove(life, path);
+      case "add":
+      case "re-add":
+        return this.join(life, move, medium);
+      case "check":
+      case "repair":
+      case "idle":
+        return this.#command(life, move, "", () =>
+          life.command({ type: "sync-action", action: move }),
+        );
+      case "stop":
+        return this.stop(life);
+      case "hide":
+        sim.hide(life, medium);
+        sim.timeline.after(10_000, null, () => sim.showAll());
+        return sim.count("hide");
+      default:
+        assert(false, `no move ${move}`);
+    }
+  }
+
+  #crash(node: number): void {
+    const sim = this.#sim;
+    const board = sim.boards[node];
+    if (board === undefined) return;
+    sim.count("crash");
+    sim.kill(board);
+    board.isWanted = false;
+    if (sim.prng.below(3) === 0) sim.boot(board);
+  }
+
+  #storeAway(): void {
+    const { etcd, timeline, prng } = this.#sim;
+    const ms = prng.pick([500, 3000, 8000]);
+    this.#sim.trace(null, `the store is away for ${ms} ms`);
+    this.#sim.count("store away");
+    etcd.isAway = true;
+    timeline.after(ms, null, () => {
+      etcd.isAway = false;
+    });
+  }
+
+  cutPower(): void {
+    const sim = this.#sim;
+    sim.cutPower();
+    for (const board of sim.boards)
+      sim.timeline.after(sim.prng.below(5000), null, () => sim.boot(board));
+  }
+
+  /** Some in-sync member stays whole. */
+  #breakMedium(): void {
+    const { prng, media, mediaChecks, nodes } = this.#sim;
+    const medium = prng.pick(media);
+    const { inSync } = mediaChecks.roles;
+    const isWhole = (one: SharedMedium) => one !== medium && one.faults.length === 0;
+    if (!inSync.some(isWhole)) return;
+    const kind = prng.pick(["read", "write", "flush"] as const);
+    const fault: MediumFault = {
+      kind,
+      node: prng.below(2) === 0 ? null : prng.below(nodes),
+      after: prng.below(6),
+      left: prng.below(2) === 0 ? Number.POSITIVE_INFINITY : 1 + prng.below(3),
+    };
+    this.#sim.trace(null, `${medium.path} fails: ${JSON.stringify(fault)}`);
+    this.#sim.count(`fault ${kind}`);
+    medium.faults = [fault];
+  }
+
+  remove(life: NodeLife, path: string): void {
+    this.#command(life, "remove", path, () => life.command({ type: "remove", path }));
+  }
+
+  join(life: NodeLife, type: "add" | "re-add", medium: SharedMedium): void {
+    const { mediaChecks } = this.#sim;
+    // No administrator adds what another node has in use.
+    if (mediaChecks.roles.inSync.includes(medium)) return;
+    this.#command(life, type, medium.path, () => life.join(type, medium));
+  }
+
+  stop(life: NodeLife): void {
+    life.isUp = false;
+    const board = this.#sim.boards[life.node];
+    if (board !== undefined) board.isWanted = false;
+    this.#command(life, "stop", "", () => life.stop());
+  }
+
+  #command(life: NodeLife, name: string, path: string, ask: () => Promise<CommandOutcome>): void {
+    this.#sim.trace(life, `command ${name} ${path}`);
+    this.#open.set(life, (this.#open.get(life) ?? 0) + 1);
+    void ask().then((outcome) => {
+      const text = outcome.ok ? "ok" : outcome.code;
+      this.#sim.trace(life, `command ${name} ${path}: ${text}`);
+      this.#sim.count(`${name} ${text}`);
+      const open = this.#open.get(life);
+      if (open !== undefined) this.#open.set(life, open - 1);
+    });
+  }
+}

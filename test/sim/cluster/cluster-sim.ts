@@ -1,0 +1,284 @@
+/**
+ * The world of a simulated cluster: media that all nodes share, a store, boards that start, die and
+ * start again, and what their clients may find. One seed decides everything.
+ */
+
+import type { ClusterStore } from "../../../src/cluster/store/cluster-store.ts";
+import { StoreKeys } from "../../../src/cluster/store/store-keys.ts";
+import { assert } from "../../../src/common/assert.ts";
+import { CodedError } from "../../../src/common/errors.ts";
+import { Prng } from "../../../src/common/prng.ts";
+import { FakeEtcd, NO_FAULTS } from "../../helpers/fake-etcd.ts";
+import { ClusterContent } from "./cluster-content.ts";
+import { CLUSTER_GEOMETRY, createClusteredArray } from "./cluster-media.ts";
+import { MediaChecks } from "./media-checks.ts";
+import { NodeLife } from "./node-life.ts";
+import { type CallerLife, SharedMedium } from "./shared-medium.ts";
+import type { Delays, PlantedFault, SimWorld } from "./sim-world.ts";
+import { StoreChecks } from "./store-checks.ts";
+import { type Delay, Timeline } from "./timeline.ts";
+
+/** A place where a node runs. */
+export interface Board {
+  readonly node: number;
+  life: NodeLife | null;
+  /** It is to start again by itself. */
+  isWanted: boolean;
+}
+
+const MOODS: readonly Delays[] = [
+  {
+    disk: { usual: 0.4, oneIn: 200, most: 10 },
+    store: { usual: 2, oneIn: 200, most: 20 },
+    thread: { usual: 0.1, oneIn: 500, most: 2 },
+  },
+  {
+    disk: { usual: 1, oneIn: 60, most: 120 },
+    store: { usual: 3, oneIn: 60, most: 400 },
+    thread: { usual: 0.3, oneIn: 100, most: 10 },
+  },
+  {
+    disk: { usual: 3, oneIn: 20, most: 400 },
+    store: { usual: 10, oneIn: 25, most: 2500 },
+    thread: { usual: 1, oneIn: 50, most: 60 },
+  },
+];
+const STORE_FAULTS = {
+  lostTxn: 60,
+  oldList: 20,
+  brokenWatch: 150,
+  coalesced: 8,
+  repeated: 20,
+  endedLease: 0,
+  deadKeepAlive: 30,
+};
+/** Between looks at the leases' ends, milliseconds. */
+const LEASE_LOOK_MS = 100;
+/** A board whose start was refused tries again after so long. */
+const AGAIN: Delay = { usual: 800, oneIn: 4, most: 4000 };
+/** Between looks for boards whose array is broken, milliseconds. */
+const MEND_MS = 3000;
+const TRACE_MAX = 400;
+
+export class ClusterSim implements SimWorld {
+  readonly prng: Prng;
+  readonly timeline: Timeline;
+  readonly nodes: number;
+  readonly media: readonly SharedMedium[];
+  readonly raidDisks: number;
+  readonly setUuid: Uint8Array;
+  readonly keys = new StoreKeys("/satsuma/sim/arrays/a/");
+  readonly etcd: FakeEtcd;
+  readonly content = new ClusterContent();
+  readonly planted: PlantedFault;
+  readonly delays: Delays;
+  readonly syncSpeed: number;
+  readonly boards: readonly Board[];
+  readonly storeChecks: StoreChecks;
+  readonly mediaChecks: MediaChecks;
+  /** Lives that somebody has begun to recover. */
+  readonly recovered = new Set<CallerLife>();
+  /** What happened, by name: shows what the seeds reach. */
+  readonly counts = new Map<string, number>();
+  /** What is violated, the first of it; null so far. */
+  problem: string | null = null;
+  onTrace: ((line: string) => void) | null = null;
+  /** Boards whose life ended, for whoever had requests there. */
+  readonly onDeath: ((life: NodeLife) => void)[] = [];
+  readonly lines: string[] = [];
+  readonly #lives = new Map<string, NodeLife>();
+  readonly #hidden = new Set<string>();
+  #life = 0;
+
+  constructor(seed: number, planted: PlantedFault) {
+    const prng = new Prng(seed);
+    this.prng = prng;
+    this.planted = planted;
+    this.timeline = new Timeline(prng);
+    this.nodes = prng.between(2, 6);
+    this.raidDisks = prng.pick([2, 2, 2, 3]);
+    const spares = prng.pick([0, 0, 1, 2]);
+    const { mediumBytes, dataAt } = CLUSTER_GEOMETRY;
+    this.media = Array.from(
+      { length: this.raidDisks + spares },
+      (_, index) => new SharedMedium(`/sim/leg${index}`, mediumBytes, dataAt),
+    );
+    this.setUuid = createClusteredArray(this.media, this.raidDisks, this.nodes, prng);
+    this.delays = prng.pick(MOODS);
+    this.syncSpeed = prng.pick([2 ** 40, 2 ** 20]);
+    const turn = () => this.timeline.turn(this.delays.store, null);
+    this.etcd = new FakeEtcd(prng, turn, prng.below(3) === 0 ? NO_FAULTS : STORE_FAULTS);
+    this.storeChecks = new StoreChecks(this);
+    this.mediaChecks = new MediaChecks(this);
+    this.etcd.memory.subscribe((changes) => this.storeChecks.see(changes));
+    for (const medium of this.media) medium.watch = this.mediaChecks;
+    this.boards = Array.from({ length: this.nodes }, (_, node) => ({
+      node,
+      life: null,
+      isWanted: false,
+    }));
+    this.#endLeases();
+    this.#mend();
+  }
+
+  /** Copies can differ nowhere: every node that is gone is recovered, every resync pass is over. */
+  get isSettled(): boolean {
+    return !this.content.isDoubtful && this.storeChecks.isResting;
+  }
+
+  get isTraced(): boolean {
+    return this.onTrace !== null;
+  }
+
+  violate(what: string): void {
+    if (this.problem === null) this.trace(null, `VIOLATED ${what}`);
+    this.problem ??= what;
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  trace(life: CallerLife | null, text: string): void {
+    const who = life === null ? "" : `node ${life.node}/${life.slot}: `;
+    const line = `${this.timeline.now.toFixed(2).padStart(10)} ${who}${text}`;
+    this.lines.push(line);
+    if (this.lines.length > TRACE_MAX) this.lines.shift();
+    this.onTrace?.(line);
+  }
+
+  medium(path: string): SharedMedium {
+    const medium = this.media.find((one) => one.path === path);
+    assert(medium !== undefined, `${path} is a medium of the simulation`);
+    return medium;
+  }
+
+  /** A node that does not see a device. */
+  hide({ node }: CallerLife, medium: SharedMedium): void {
+    this.#hidden.add(`${node} ${medium.path}`);
+  }
+
+  showAll(): void {
+    this.#hidden.clear();
+  }
+
+  isHidden({ node }: CallerLife, medium: SharedMedium): boolean {
+    return this.#hidden.has(`${node} ${medium.path}`);
+  }
+
+  storeFor(life: CallerLife): ClusterStore {
+    return this.etcd.client({
+      answered: () => this.timeline.turn(this.delays.store, life),
+      isAway: () => life.isCutOff,
+    });
+  }
+
+  // --- boards -----------------------------------------------------------------------------------
+
+  /** Lives whose array takes requests. */
+  get up(): readonly NodeLife[] {
+    return this.boards.flatMap(({ life }) => (life?.isUp === true ? [life] : []));
+  }
+
+  isAlive(number: string): boolean {
+    const life = this.#lives.get(number);
+    return life !== undefined && !life.isDead && !life.isExpelled;
+  }
+
+  boot(board: Board): void {
+    if (board.life !== null) return;
+    board.isWanted = true;
+    this.#life++;
+    // A start without a readable newest copy is an administrator's to refuse, as on one board.
+    for (const medium of this.media)
+      medium.faults = medium.faults.filter(({ kind }) => kind !== "read");
+    const life = new NodeLife(this, board.node, String(this.#life));
+    board.life = life;
+    this.#lives.set(life.number, life);
+    this.trace(life, "starts");
+    life.start().then(
+      () => this.trace(life, life.isUp ? `is up in slot ${life.slot}` : "is out before it is up"),
+      (error: unknown) => {
+        if (!(error instanceof CodedError)) throw error;
+        this.count(`start ${error.code}`);
+        this.trace(life, `cannot start: ${error.code} ${error.message}`);
+        this.#again(board, life);
+      },
+    );
+  }
+
+  /** It ends without a word. */
+  kill(board: Board): void {
+    const { life } = board;
+    if (life === null) return;
+    this.trace(life, "dies");
+    life.die();
+    board.life = null;
+    for (const tell of this.onDeath) tell(life);
+  }
+
+  /** The others have gone on without it: the board joins again by itself. */
+  onExpelled(life: CallerLife): void {
+    this.count("expelled");
+    const board = this.boards[life.node];
+    if (board !== undefined) this.#again(board, life);
+  }
+
+  /** Boards whose array can write no metadata any more: somebody starts them again. */
+  #restartBroken(): void {
+    for (const board of this.boards) {
+      if (board.life?.isUp !== true || board.life.driver?.status.arrayState !== "broken") continue;
+      this.count("broken");
+      this.kill(board);
+      this.boot(board);
+    }
+  }
+
+  /** Its array was stopped. */
+  onStopped(life: CallerLife): void {
+    const board = this.boards[life.node];
+    if (board?.life === life) this.kill(board);
+  }
+
+  #again(board: Board, life: CallerLife): void {
+    this.timeline.after(this.timeline.draw(AGAIN), null, () => {
+      if (board.life !== life) return;
+      this.kill(board);
+      if (board.isWanted) this.boot(board);
+    });
+  }
+
+  /** The power of everything goes: what no flush has stored is there or not. */
+  cutPower(): void {
+    this.trace(null, "power cut");
+    for (const board of this.boards) this.kill(board);
+    for (const medium of this.media) medium.cutPower(this.prng);
+    this.content.cut();
+  }
+
+  // --- the store --------------------------------------------------------------------------------
+
+  /** Somebody has begun to recover this life: it may write no more. */
+  onRecovery(number: string): void {
+    const life = this.#lives.get(number);
+    if (life !== undefined) this.recovered.add(life);
+  }
+
+  onSlotDead(slot: number): void {
+    this.planted.slotDied(this, slot);
+  }
+
+  #mend(): void {
+    this.timeline.after(MEND_MS, null, () => {
+      this.#restartBroken();
+      this.#mend();
+    });
+  }
+
+  #endLeases(): void {
+    this.timeline.after(LEASE_LOOK_MS, null, () => {
+      this.etcd.passTime(this.timeline.now - this.etcd.now);
+      this.#endLeases();
+    });
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Bugs that the simulation has to find, planted between the product's parts: each breaks one rule
+ * of the cluster. HONEST plants none.
+ */
+
+import type { ClusterNotice } from "../../../src/raid/cluster-port.ts";
+import { bitPlace, CLUSTER_GEOMETRY } from "./cluster-media.ts";
+import type { PlantedFault } from "./sim-world.ts";
+
+export const HONEST: PlantedFault = {
+  noticePath: (ends) => ({
+    notice: (id, notice) => ends.dispatch({ type: "cluster-notice", id, notice }),
+    processed: (id) => ends.processed(id),
+  }),
+  clientWrote: () => undefined,
+  slotDied: () => undefined,
+};
+
+/** How long after a range was suspended its writes go on, milliseconds. */
+const EARLY_MS = 5;
+
+/** How long a message that is acknowledged already waits, milliseconds. */
+const LATE_MS = 50;
+
+export const PLANTED = {
+  /** A message is acknowledged as it comes, and processed a little later. */
+  "ack-before-process": {
+    ...HONEST,
+    noticePath: (ends) => ({
+      notice: (id, notice) => {
+        if (notice.type !== "new-disk") ends.processed(id);
+        ends.life.clock.after(LATE_MS, () => ends.dispatch({ type: "cluster-notice", id, notice }));
+      },
+      processed: () => undefined,
+    }),
+  },
+  /** A bit is cleared when the first leg has the data. */
+  "bit-cleared-early": {
+    ...HONEST,
+    clientWrote: (world, medium, { caller, offset }) => {
+      const chunk = Math.floor((offset - CLUSTER_GEOMETRY.dataAt) / CLUSTER_GEOMETRY.chunkBytes);
+      const { at, mask } = bitPlace(caller.life.slot, chunk);
+      for (const other of world.media) {
+        const byte = other.current[at] ?? 0;
+        if ((byte & mask) === 0) continue;
+        const owner = { ...caller, isClient: false };
+        other.complete(other.begin(owner, at, Uint8Array.of(byte & ~mask)));
+      }
+      medium.store(medium.flushable());
+    },
+  },
+  /** Writes go on in a range before its resyncer has left it. */
+  "range-resumed-early": {
+    ...HONEST,
+    noticePath: (ends) => ({
+      notice: (id, notice) => {
+        ends.dispatch({ type: "cluster-notice", id, notice });
+        if (notice.type !== "resyncing" || notice.hi === 0) return;
+        ends.life.clock.after(EARLY_MS, () => {
+          ends.shared.suspend(notice.slot, 0, 0);
+          ends.poke();
+        });
+      },
+      processed: (id) => ends.processed(id),
+    }),
+  },
+  /** After a message of a resyncer its last one is processed once more. */
+  "stale-message": {
+    ...HONEST,
+    noticePath: (ends) => {
+      const last = new Map<number, ClusterNotice>();
+      let staleId = -1;
+      return {
+        notice: (id, notice) => {
+          ends.dispatch({ type: "cluster-notice", id, notice });
+          if (notice.type !== "resyncing") return;
+          const stale = last.get(notice.slot);
+          last.set(notice.slot, notice);
+          if (stale !== undefined)
+            ends.dispatch({ type: "cluster-notice", id: staleId--, notice: stale });
+        },
+        processed: (id) => {
+          if (id > 0) ends.processed(id);
+        },
+      };
+    },
+  },
+  /** The slot of a dead node is given away as it is. */
+  "slot-reused": {
+    ...HONEST,
+    slotDied: (world, slot) => {
+      const key = world.keys.slot(slot);
+      world.etcd.memory.txn({ compares: [], success: [{ type: "delete", key }], failure: [] });
+    },
+  },
+} as const satisfies Readonly<Record<string, PlantedFault>>;
+
+export type PlantedName = keyof typeof PLANTED;

@@ -1,0 +1,73 @@
+/** What the parts of a simulated cluster share; cluster-sim.ts is the world. */
+
+import type { ClusterStore } from "../../../src/cluster/store/cluster-store.ts";
+import type { StoreKeys } from "../../../src/cluster/store/store-keys.ts";
+import type { Prng } from "../../../src/common/prng.ts";
+import type { ArrayEvent } from "../../../src/raid/array-messages.ts";
+import type { ClusterNotice } from "../../../src/raid/cluster-port.ts";
+import type { SharedArrayState } from "../../../src/raid/shared-state.ts";
+import type { FakeEtcd } from "../../helpers/fake-etcd.ts";
+import type { CallerLife, MediumWrite, SharedMedium } from "./shared-medium.ts";
+import type { Delay, Timeline } from "./timeline.ts";
+
+/** How long things take in a seed. `disk` stays below what fencing allows for. */
+export interface Delays {
+  readonly disk: Delay;
+  readonly store: Delay;
+  readonly thread: Delay;
+}
+
+export interface SimWorld {
+  readonly prng: Prng;
+  readonly timeline: Timeline;
+  readonly delays: Delays;
+  /** Boards, and bitmaps of the array. */
+  readonly nodes: number;
+  readonly media: readonly SharedMedium[];
+  readonly setUuid: Uint8Array;
+  readonly keys: StoreKeys;
+  readonly etcd: FakeEtcd;
+  readonly planted: PlantedFault;
+  /** Bytes per second of sync actions. */
+  readonly syncSpeed: number;
+  /** Lives that somebody has begun to recover. */
+  readonly recovered: ReadonlySet<CallerLife>;
+  /** Every event is told to somebody, not only the last ones kept. */
+  readonly isTraced: boolean;
+  trace(life: CallerLife | null, text: string): void;
+  /** Notes what is violated; the simulation ends after the event under way. */
+  violate(what: string): void;
+  medium(path: string): SharedMedium;
+  isHidden(life: CallerLife, medium: SharedMedium): boolean;
+  storeFor(life: CallerLife): ClusterStore;
+  /** Whether the life of this number may still be a member. */
+  isAlive(number: string): boolean;
+  onExpelled(life: CallerLife): void;
+  onStopped(life: CallerLife): void;
+  /** Somebody recovers the session of this life: it may write no more. */
+  onRecovery(number: string): void;
+  onSlotDead(slot: number): void;
+}
+
+/** What lies on both sides of a notice's way from the cluster to the array and back. */
+export interface NoticeEnds {
+  readonly life: CallerLife;
+  readonly shared: SharedArrayState;
+  dispatch(event: ArrayEvent): void;
+  processed(id: number): void;
+  poke(): void;
+}
+
+export interface NoticePath {
+  notice(id: number, notice: ClusterNotice): void;
+  processed(id: number): void;
+}
+
+/** A rule that is broken between the product's parts; planted-faults.ts has them. */
+export interface PlantedFault {
+  noticePath(ends: NoticeEnds): NoticePath;
+  /** A write of an I/O worker has taken effect on a medium. */
+  clientWrote(world: SimWorld, medium: SharedMedium, write: MediumWrite): void;
+  /** A slot waits for its recovery. */
+  slotDied(world: SimWorld, slot: number): void;
+}

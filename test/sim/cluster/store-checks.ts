@@ -1,0 +1,156 @@
+/**
+ * Looks at each change of the simulated store: sessions, slots, locks and the message channel.
+ *   I1 granted modes of a lock are compatible
+ *   I5 messages are numbered one after the other, and one is finished before the next
+ *   I7 a message is finished when every member that is still there has acknowledged it
+ *   I8 a slot has one session at a time, and is free again once it is recovered; epochs are new
+ */
+
+import { areCompatible } from "../../../src/cluster/dlm/lock-mode.ts";
+import { LVB_BYTES } from "../../../src/cluster/dlm/lvb-text.ts";
+import { decodeResource } from "../../../src/cluster/dlm/resource-codec.ts";
+import {
+  type ChannelRecord,
+  decodeAck,
+  decodeChannel,
+  EMPTY_CHANNEL,
+} from "../../../src/cluster/md/channel-record.ts";
+import type { KeyChange } from "../../../src/cluster/store/cluster-store.ts";
+import {
+  decodeMember,
+  decodeSlot,
+  type SlotState,
+} from "../../../src/cluster/store/member-records.ts";
+import { keyOf } from "../../../src/cluster/store/revisioned-map.ts";
+import type { SimWorld } from "./sim-world.ts";
+
+interface SeenMember {
+  readonly epoch: number;
+  /** Its life's number. */
+  readonly life: string;
+}
+
+export class StoreChecks {
+  readonly #sim: SimWorld;
+  readonly members = new Map<number, SeenMember>();
+  readonly #slots = new Map<number, SlotState>();
+  readonly #acks = new Map<number, { readonly seq: number; readonly epoch: number }>();
+  /** By epoch: whose session it was. */
+  readonly #lives = new Map<number, string>();
+  /** Whose session each slot had last. */
+  readonly #holders = new Map<number, string>();
+  readonly #passes = new Set<number>();
+  #channel: ChannelRecord = EMPTY_CHANNEL;
+  /** When the message in flight was published: who was a member. */
+  #receivers = new Map<number, number>();
+
+  constructor(sim: SimWorld) {
+    this.#sim = sim;
+  }
+
+  /** Every slot is free or a member's that lives, and no pass is owed. */
+  get isResting(): boolean {
+    if (this.#passes.size > 0) return false;
+    for (const [slot, state] of this.#slots) {
+      if (state.type === "free") continue;
+      const member = this.members.get(slot);
+      if (state.type !== "live" || member === undefined || !this.#sim.isAlive(member.life))
+        return false;
+    }
+    return true;
+  }
+
+  get isChannelDone(): boolean {
+    return this.#channel.isDone;
+  }
+
+  /** All changes of one transaction. */
+  see(changes: readonly KeyChange[]): void {
+    const { keys } = this.#sim;
+    const before = new Map(this.#slots);
+    for (const change of changes) {
+      const key = keyOf(change);
+      const value = change.type === "put" ? change.now.value : null;
+      const slot = keys.slotIn(key);
+      if (!key.startsWith(keys.heartbeats) && !key.startsWith(keys.locks))
+        this.#sim.trace(null, `store: ${key.slice(keys.prefix.length)} ${value ?? "is gone"}`);
+      if (key === keys.channel && value !== null) this.#onChannel(decodeChannel(value));
+      else if (key.startsWith(keys.locks) && value !== null) this.#onLock(key, value);
+      else if (slot === null) continue;
+      else if (key === keys.member(slot)) this.#onMember(slot, change);
+      else if (key === keys.slot(slot)) this.#slots.set(slot, decodeSlot(value));
+      else if (key === keys.pass(slot)) this.#onPass(slot, value);
+      else if (key === keys.ack(slot) && value !== null) this.#acks.set(slot, decodeAck(value));
+    }
+    for (const [slot, state] of this.#slots) this.#onSlot(slot, before.get(slot), state);
+    for (const [slot, { life }] of this.members) this.#holders.set(slot, life);
+  }
+
+  #onPass(slot: number, value: string | null): void {
+    if (value === null) this.#passes.delete(slot);
+    else this.#passes.add(slot);
+  }
+
+  #onMember(slot: number, change: KeyChange): void {
+    if (change.type === "delete") {
+      this.members.delete(slot);
+      return;
+    }
+    const { createRevision: epoch, value } = change.now;
+    if (this.members.get(slot)?.epoch === epoch) return;
+    if (this.members.has(slot)) this.#bad("I8", `slot ${slot} is taken twice`);
+    if (this.#lives.has(epoch)) this.#bad("I8", `epoch ${epoch} is used twice`);
+    const { life } = decodeMember(value);
+    this.members.set(slot, { epoch, life });
+    this.#lives.set(epoch, life);
+  }
+
+  #onSlot(slot: number, was: SlotState = { type: "free" }, now: SlotState): void {
+    if (was === now) return;
+    if (now.type === "free" && was.type === "dead")
+      this.#bad("I8", `slot ${slot} is free, and nobody has recovered it`);
+    if (now.type === "recovering") this.#sim.onRecovery(this.#lives.get(now.epoch) ?? "");
+    // Adopted where nobody is left to recover it: its bits are the new session's own.
+    if (now.type === "live" && was.type !== "free")
+      this.#sim.onRecovery(this.#holders.get(slot) ?? "");
+    if (now.type === "dead") this.#sim.onSlotDead(slot);
+  }
+
+  #onLock(key: string, value: string): void {
+    const { granted } = decodeResource(value, LVB_BYTES);
+    for (const [at, one] of granted.entries())
+      for (const other of granted.slice(at + 1))
+        if (other.granted === null || !areCompatible(one.granted, other.granted))
+          this.#bad("I1", `${key} is granted in modes that are not compatible`);
+  }
+
+  #onChannel(now: ChannelRecord): void {
+    const was = this.#channel;
+    this.#channel = now;
+    if (now.seq !== was.seq) {
+      if (now.seq !== was.seq + 1) this.#bad("I5", `message ${now.seq} follows ${was.seq}`);
+      if (!was.isDone) this.#bad("I5", `message ${now.seq} is sent before ${was.seq} is finished`);
+      this.#receivers = new Map(
+        [...this.members].flatMap(([slot, { epoch }]) =>
+          this.#acks.get(slot)?.epoch === epoch ? [[slot, epoch]] : [],
+        ),
+      );
+    }
+    if (was.seq === now.seq && !was.isDone && now.isDone) this.#onDone(now);
+  }
+
+  #onDone({ seq, origin }: ChannelRecord): void {
+    for (const [slot, epoch] of this.#receivers) {
+      const isThere = this.members.get(slot)?.epoch === epoch;
+      const isOrigin = origin?.slot === slot && origin.epoch === epoch;
+      const ack = this.#acks.get(slot);
+      const hasAcked = ack?.epoch === epoch && ack.seq >= seq;
+      if (isThere && !isOrigin && !hasAcked)
+        this.#bad("I7", `message ${seq} is finished, and slot ${slot} has not acknowledged it`);
+    }
+  }
+
+  #bad(invariant: string, what: string): void {
+    this.#sim.violate(`${invariant}: ${what}`);
+  }
+}
