@@ -14,6 +14,8 @@ export const isClusterBusy = (state: ArrayState): boolean => {
   const { clusterSync: sync } = state;
   if (!isInCluster(state) || state.shared.run === RUN_BROKEN) return false;
   if (isUpdateDue(state) || sync.recoveries.length > 0 || sync.isGathering) return true;
+  // A device that was just added: the others wait for the update that tells of it.
+  if (state.opening.size > 0) return true;
   return (
     sync.announced !== null || sync.right === "ending" || (sync.right === "held" && !isOwed(state))
   );
