@@ -18,7 +18,10 @@ export const isGathered = (state: ArrayState, targets: readonly Member[]): boole
   return gathered !== null && targets.every(({ id }) => gathered.includes(id));
 };
 
-/** Tells the others which members return, then merges all bitmaps; `isGathered` from then on. */
+/**
+ * Tells the others which members return, then merges all bitmaps; `isGathered` from then on, until
+ * the rebuild ends. With the right to sync, which stays here meanwhile.
+ */
 export const gatherBitmaps = (state: ArrayState, targets: readonly Member[]): void => {
   const { clusterSync: sync } = state;
   if (sync.isGathering) return;

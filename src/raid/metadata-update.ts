@@ -237,14 +237,11 @@ export const startSweep = (state: ArrayState, force: boolean): boolean => {
   if (!force && isPutOff(state, bitmap)) return false;
   const withdrawn = bitmap.withdraw(candidates);
   if (withdrawn.length === 0) return false;
-  // Another node may record a failure meanwhile: that member was not flushed, or will miss writes.
   const headerPhase = (now: ArrayState): Phase => {
-    if (degradedCount(now) > 0) return { ios: [] };
     bitmap.setHeader(bitmap.superblock.events, now.events);
     return bitmapPhase(now);
   };
   const clearPhase = (now: ArrayState): Phase => {
-    if (degradedCount(now) > 0) return { ios: [] };
     bitmap.clear(withdrawn);
     return bitmapPhase(now);
   };

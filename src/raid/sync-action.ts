@@ -61,8 +61,8 @@ export const pumpSync = (state: ArrayState): void => {
  * (frozen, stopping) keeps it: only this node knows which copies differ.
  */
 const settleRight = (state: ArrayState, mayRun: boolean): void => {
-  if (isUpdateDue(state) || state.opening.size > 0) return;
-  if (state.clusterSync.expelled !== null) return;
+  if (state.clusterSync.right !== "held" || state.clusterSync.expelled !== null) return;
+  if (isUpdateDue(state) || state.opening.size > 0 || state.clusterSync.isGathering) return;
   const isDue = dueAction(state) !== null;
   const keeps =
     isInCluster(state) &&

@@ -340,6 +340,78 @@ test("a recovery of a raid10 announces array sectors, not those of the member", 
   assert.equal(bench.calls, ["resync-info-update 1-64"]);
 });
 
+// --- §6.9 ---------------------------------------------------------------------------------------
+
+/** A member to be rebuilt by bits; the node has the right to, and all know the member. */
+const rebuildingByBits = (): NodeBench => {
+  const placements = [inSync(0), rebuilding(1, 0, true)];
+  const bench = new NodeBench({ chunks: 100, placements, dirty: [2] });
+  bench.tick(20);
+  bench.answer("resync-start");
+  return bench;
+};
+
+test('§6.9 "sends a RE_ADD message to all other nodes and then gathers bitmap information"', () => {
+  const bench = rebuildingByBits();
+  assert.equal([bench.calls, bench.asks("read-slot-bitmaps")], [["gather-bitmaps"], []]);
+  bench.answer("gather-bitmaps");
+  assert.equal(
+    bench.asks("read-slot-bitmaps").map(({ slots }) => slots),
+    [[1, 2, 3]],
+    "living nodes' as well",
+  );
+});
+
+test('§6.9 "This combined bitmap is then used to recovery the re-added device"', () => {
+  const bench = rebuildingByBits();
+  bench.answer("gather-bitmaps");
+  bench.finishSlots([0, 1], (slot) => bench.area(10 * slot));
+  bench.finishSlots([0, 1], (slot) => bench.area(10 * slot));
+  const copied: string[] = [];
+  for (let rounds = 0; rounds < 50; rounds++) {
+    bench.tick(20);
+    bench.answerAll();
+    copied.push(...bench.pieces);
+    bench.settle();
+  }
+  assert.equal([...new Set(copied)].slice(0, 4), [
+    "copy 2-3",
+    "copy 10-11",
+    "copy 20-21",
+    "copy 30-31",
+  ]);
+});
+
+test("bits that move from one slot to another while they are read are not missed", () => {
+  const bench = rebuildingByBits();
+  bench.answer("gather-bitmaps");
+  // Slot 1 is read before it gets the bits of slot 3, slot 3 after they are cleared there.
+  bench.finishSlots([0, 1], () => bench.area());
+  bench.finishSlots([0, 1], (slot) => (slot === 1 ? bench.area(50) : bench.area()));
+  assert.is(bench.status.bitmap.dirtyChunks, 2);
+});
+
+test("a slot that no in-sync leg can tell anything of: the member is rebuilt as a whole", () => {
+  const bench = rebuildingByBits();
+  bench.answer("gather-bitmaps");
+  for (let pass = 0; pass < 2; pass++)
+    bench.finishSlots([0, 1], (slot, member) => (slot === 2 && member === 0 ? null : bench.area()));
+  assert.is(bench.status.bitmap.dirtyChunks, 100);
+});
+
+test("a member that fails meanwhile: the right goes back when the bitmaps are read, not before", () => {
+  const bench = rebuildingByBits();
+  bench.answer("gather-bitmaps");
+  bench.command({ type: "fail", path: "/m1", reason: "test" });
+  bench.answer("metadata-update-start");
+  bench.settle();
+  bench.answer("metadata-update-finish");
+  bench.tick(20);
+  assert.equal(bench.calls, []);
+  for (let pass = 0; pass < 2; pass++) bench.finishSlots([0], () => bench.area());
+  assert.equal(bench.calls, ["resync-finish"]);
+});
+
 test("a single board asks nobody", () => {
   const bench = new MachineBench({ resyncOffset: 0, dirty: [1, 2] });
   bench.finishSync();
