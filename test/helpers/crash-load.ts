@@ -16,12 +16,15 @@ const WRITES_PER_FLUSH = 256;
 export class CrashLoad {
   readonly model: ContentModel;
   readonly #prng: Prng;
+  readonly #base: number;
   readonly #clients: NbdClient[] = [];
   #stopped = false;
   writes = 0;
   flushes = 0;
 
-  constructor(sizeBytes: number, seed: number) {
+  /** Writes bytes `[baseBytes, baseBytes + sizeBytes)`; cell 0 of the model lies at the base. */
+  constructor(sizeBytes: number, seed: number, baseBytes = 0) {
+    this.#base = baseBytes;
     this.model = new ContentModel(Math.floor(sizeBytes / CELL_BYTES));
     this.#prng = new Prng(seed);
   }
@@ -53,7 +56,7 @@ export class CrashLoad {
       const write = this.model.beginWrite(first, count);
       const fua = this.#prng.below(128) === 0;
       try {
-        await client.write(first * CELL_BYTES, stamp(write), fua);
+        await client.write(this.#base + first * CELL_BYTES, stamp(write), fua);
       } catch {
         return; // The server is gone: the write may or may not have reached the members.
       }
