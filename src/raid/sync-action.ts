@@ -26,7 +26,7 @@ import { countCorrected, repairRead } from "./read-repair.ts";
 import { RUN_ACTIVE, SYNCED_ALL } from "./shared-state.ts";
 import { dueAction, endPass, startDueAction } from "./sync-choice.ts";
 import { pieceEnd, runTargets, skipSettled } from "./sync-cursor.ts";
-import { holdNoRange, settleSyncRight, windowEnd } from "./sync-right.ts";
+import { holdNoRange, isHeldAt, pauseHolding, settleSyncRight, windowEnd } from "./sync-right.ts";
 import type { SyncRun } from "./sync-run.ts";
 
 const MIB = 1024 * 1024;
@@ -95,8 +95,8 @@ const issuePieces = (state: ArrayState, run: SyncRun): void => {
   refillBudget(state, run);
   while (run.inFlight.size < PIECES_IN_FLIGHT && run.cursor < run.total) {
     if (!skipSettled(state, run) || run.cursor >= run.total) break;
-    if (run.budget <= 0) return;
     const from = run.cursor;
+    if (run.budget <= 0 && !isHeldAt(state, from)) return pauseHolding(state, run);
     const granted = windowEnd(state, run);
     if (from >= granted) break;
     const end = Math.min(pieceEnd(state, run, from), granted);

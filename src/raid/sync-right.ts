@@ -7,7 +7,7 @@
  * ahead, and how long it is: choice.
  */
 
-import { type ArrayState, emit, SECTOR } from "./array-state.ts";
+import { type ArrayState, emit, isInCluster, SECTOR } from "./array-state.ts";
 import { callCluster } from "./cluster-calls.ts";
 import type { ClusterAnswer, SectorRange } from "./cluster-port.ts";
 import { isWantedAt, runTargets } from "./sync-cursor.ts";
@@ -86,12 +86,25 @@ export const windowEnd = (state: ArrayState, run: SyncRun): number => {
   const { clusterSync: sync } = state;
   if (run.cursor >= sync.windowEnd) openWindow(state, run, run.cursor);
   else if (
+    run.budget > 0 &&
     run.cursor >= sync.windowMiddle &&
     sync.windowEnd < run.total &&
     isWantedAt(state, run, sync.windowEnd)
   )
     openWindow(state, run, sync.windowEnd);
   return sync.windowEnd;
+};
+
+/**
+ * Other nodes hold their writes there: it is copied without a pause, whatever the speed limit says,
+ * which is kept from window to window.
+ */
+export const isHeldAt = (state: ArrayState, position: number): boolean =>
+  isInCluster(state) && position < state.clusterSync.windowEnd;
+
+/** The run has to wait at the end of its window: nobody holds writes for it meanwhile. */
+export const pauseHolding = (state: ArrayState, run: SyncRun): void => {
+  if (run.inFlight.size === 0) holdNoRange(state);
 };
 
 const windowBytes = (state: ArrayState, run: SyncRun): number => {

@@ -110,6 +110,30 @@ test("a window is as long as its messages need: 4 times what they take, at most 
   assert.ok(Math.max(...steps) <= 512, `they have an end: ${steps.join()}`);
 });
 
+test("beside clients a window is copied without a pause, and nobody holds writes between two", () => {
+  const bench = resyncing(100);
+  bench.command({ type: "sync-speed", min: MIB, max: 1000 * MIB });
+  const client = (): void => {
+    bench.shared.countOperation(0);
+    bench.tick(20);
+  };
+  client();
+  bench.answer("resync-info-update");
+  const beganAt = bench.now;
+  for (let rounds = 0; rounds < 100 && bench.calls.length === 0; rounds++) {
+    client();
+    bench.settle();
+  }
+  assert.is(bench.status.sync?.completedBytes, 32 * MIB);
+  assert.ok(bench.now - beganAt < 1000, "32 MiB at 1 MiB a second would take half a minute");
+  assert.equal(bench.calls, ["resync-info-update 100-100.00048828125"], "behind the array's end");
+  bench.answer("resync-info-update");
+  const pausedAt = bench.now;
+  while (bench.calls.length === 0) client();
+  assert.equal(bench.calls, ["resync-info-update 32-64"]);
+  assert.ok(bench.now - pausedAt > 25_000, "the speed limit holds from window to window");
+});
+
 test("where the bitmap skips, nothing is announced, and no range spans what lies between", () => {
   const bench = new NodeBench({ chunks: 400, dirty: [1, 300] });
   bench.tick(20);
