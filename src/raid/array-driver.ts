@@ -39,11 +39,13 @@ export interface OpenMember {
 export interface ClusterHost {
   /** Answered by the event `cluster-answer`. */
   call(id: number, call: ClusterCall): void;
-  processed(id: number): void;
+  processed(id: number, isRefused: boolean): void;
   /** Resolves once no worker has a write to members under way in bytes `[from, to)`. */
   drain(from: number, to: number): Promise<void>;
   /** Workers look again at what is parked. */
   poke(): void;
+  /** Node `slot` changes the array as a whole: stop it here, then the notice is processed. */
+  rest(notice: number, slot: number): void;
   /** Looks for a device, opens it and makes it known (`addMember`); null: it is not here. */
   findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null>;
 }
@@ -144,6 +146,15 @@ export class ArrayDriver {
     this.#closeMember(id);
   }
 
+  get isStopped(): boolean {
+    return this.#machine.stopped;
+  }
+
+  /** False when it cannot rest after all while another node changes the array. */
+  get mayRest(): boolean {
+    return this.#machine.mayRest;
+  }
+
   /** Members that failed and are not removed. */
   get faulty(): readonly Member[] {
     return this.#machine.faulty;
@@ -209,7 +220,9 @@ export class ArrayDriver {
       case "cluster-call":
         return cluster.call(effect.id, effect.call);
       case "cluster-processed":
-        return cluster.processed(effect.id);
+        return cluster.processed(effect.id, effect.isRefused === true);
+      case "rest":
+        return cluster.rest(effect.notice, effect.slot);
       case "poke":
         return cluster.poke();
       case "drain":

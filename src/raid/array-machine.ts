@@ -23,6 +23,7 @@ import {
 } from "./array-state.ts";
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
+import { beginChange } from "./cluster-change.ts";
 import { hasLeft, isClusterBusy } from "./cluster-leave.ts";
 import { isTakingOver, takeToldUpdate } from "./cluster-metadata.ts";
 import { onClusterEvent } from "./cluster-notices.ts";
@@ -104,6 +105,11 @@ export class ArrayMachine {
     const member = this.#state.members.get(memberId);
     assert(member !== undefined, "data offset of a member");
     return member.superblock.dataOffset * SECTOR;
+  }
+
+  /** False when it cannot rest after all while another node changes the array. */
+  get mayRest(): boolean {
+    return this.#state.clusterMetadata.rest?.isRefused !== true;
   }
 
   /** Where a member's superblock lies, sectors from its start. */
@@ -245,6 +251,10 @@ export class ArrayMachine {
         state.stopping = [...(state.stopping ?? []), id];
         state.keepsOpen = command.keepOpen === true;
         return;
+      case "begin-change": {
+        const outcome = beginChange(state, id, command.sectors);
+        return outcome === null ? undefined : this.#answer(id, outcome);
+      }
       case "sync-speed":
         state.syncSpeedMin = command.min;
         state.syncSpeedMax = command.max;

@@ -118,6 +118,11 @@ export type ArrayCommand =
       readonly to?: number | null;
     }
   | { readonly type: "sync-speed"; readonly min: number; readonly max: number }
+  /**
+   * The array is to be changed as a whole by this node; its sync size is to be `sectors`. Done when
+   * this node has the right to write superblocks, and keeps it, and the others are at rest.
+   */
+  | { readonly type: "begin-change"; readonly sectors: number }
   /** `keepOpen`: the members stay open, for a change of the array and another start. */
   | { readonly type: "stop"; readonly keepOpen?: boolean };
 
@@ -240,8 +245,13 @@ export type ArrayEffect =
 /** What only a clustered array has done. */
 export type ClusterEffect =
   | { readonly type: "cluster-call"; readonly id: number; readonly call: ClusterCall }
-  /** The notice with this number is carried out. */
-  | { readonly type: "cluster-processed"; readonly id: number }
+  /** The notice with this number is carried out; `isRefused`: it cannot be, just now. */
+  | { readonly type: "cluster-processed"; readonly id: number; readonly isRefused?: boolean }
+  /**
+   * Another node changes the array as a whole: hold client requests, stop (`keepOpen`), answer this
+   * notice. After the next `metadata-updated` the array is started anew, and that is answered.
+   */
+  | { readonly type: "rest"; readonly notice: number; readonly slot: number }
   /** Workers look again at what is parked. */
   | { readonly type: "poke" }
   | (ClusterAsk & { readonly token: number });

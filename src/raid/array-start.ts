@@ -10,6 +10,7 @@ import { ArrayMap } from "./array-map.ts";
 import {
   type ArrayOptions,
   type ArrayState,
+  type ClusterMetadata,
   emit,
   emptyPending,
   type Member,
@@ -66,6 +67,12 @@ export interface StartMember {
   readonly badBlocks: readonly BadRange[];
 }
 
+/**
+ * The array of a cluster was changed as a whole. `held`: by this node, which still has the right to
+ * write superblocks; `interrupted`: by one that is gone, and the others rest until an update comes.
+ */
+export type AfterChange = "held" | "interrupted";
+
 export interface StartInput {
   readonly members: readonly StartMember[];
   /** The superblock with the most events among the active members. */
@@ -77,6 +84,8 @@ export interface StartInput {
   readonly readOnly: boolean;
   /** Number of this node's bitmap, from 0, of a node that has joined the array's cluster. */
   readonly slot?: number;
+  /** The array was changed as a whole. */
+  readonly afterChange?: AfterChange;
   /** Largest logical block of the members, bytes. */
   readonly logicalBlockBytes: number;
   readonly workers: number;
@@ -251,7 +260,7 @@ const idleState = (input: StartInput) => ({
   clusterCalls: new Map(),
   clusterSync: restingClusterSync(input.slot !== undefined),
   driverAsks: new Map(),
-  clusterMetadata: restingClusterMetadata(),
+  clusterMetadata: changedMetadata(input),
   repairs: new Map(),
   lostLegs: [],
   silences: new Map(),
@@ -270,6 +279,12 @@ const idleState = (input: StartInput) => ({
   effects: [],
 });
 
+/** After a change of the array the right to write superblocks is kept, and the update is due. */
+const changedMetadata = ({ afterChange }: StartInput): ClusterMetadata => {
+  const resting = restingClusterMetadata();
+  return afterChange === "held" ? { ...resting, stage: "granted", tellsCapacity: true } : resting;
+};
+
 /** Starts the machine; the caller opens the legs in the workers, then sets `shared.run`. */
 export const startArray = (input: StartInput): StartedArray => {
   const shared = new SharedArrayState(shapeOf(input));
@@ -282,6 +297,7 @@ export const startArray = (input: StartInput): StartedArray => {
   // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
   const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale;
   const dropsMembers = rolesChanged && !input.readOnly;
+  const isChanged = input.afterChange !== undefined;
   // An array that several nodes run is never clean. Source: md.c md_run, set_in_sync.
   const activate = input.slot !== undefined && clean;
   // BEFORE the first write the superblocks say who is not there any more.
@@ -314,7 +330,7 @@ export const startArray = (input: StartInput): StartedArray => {
     heldRoles: null,
     clean,
     readOnly: input.readOnly,
-    pending: { ...emptyPending(), rolesChanged: dropsMembers, activate },
+    pending: { ...emptyPending(), rolesChanged: dropsMembers || isChanged, activate },
     options: input.options,
     syncSpeedMin: input.syncSpeedMin,
     syncSpeedMax: input.syncSpeedMax,

@@ -156,6 +156,12 @@ export interface ClusterMetadata {
   joiningLegs: { readonly notice: number; readonly tokens: Set<number> } | null;
   /** By handle number. */
   readonly candidates: Map<number, Candidate>;
+  /** This node changes the array as a whole; `isHeld`: it keeps the right to write superblocks. */
+  change: { readonly command: number; readonly sectors: number; isHeld: boolean } | null;
+  /** Another node does, and this one comes to rest, or has refused. */
+  rest: { readonly notice: number; isRefused: boolean } | null;
+  /** The array was changed: the update that follows tells its capacity first. */
+  tellsCapacity: boolean;
   /** Commands that ask for a member's failure: a member that must be kept is refused. */
   readonly failCommands: Map<number, number>;
   /** What commands are answered whose refusal goes with an update. */
@@ -168,6 +174,9 @@ export const restingClusterMetadata = (): ClusterMetadata => ({
   update: null,
   joiningLegs: null,
   candidates: new Map(),
+  change: null,
+  rest: null,
+  tellsCapacity: false,
   failCommands: new Map(),
   refusals: new Map(),
 });
@@ -350,6 +359,10 @@ export const happen = (
 
 /** Whether other nodes may run the array, too. */
 export const isInCluster = (state: ArrayState): boolean => state.cluster !== NO_CLUSTER;
+
+/** This node changes the array, or rests while another one does: it begins nothing of its own. */
+export const isResting = ({ clusterMetadata: own }: ArrayState): boolean =>
+  own.change !== null || own.rest !== null;
 
 /** The array has a bitmap per node, whoever runs it. */
 export const isClustered = (state: ArrayState): boolean =>

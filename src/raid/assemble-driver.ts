@@ -8,7 +8,7 @@ import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { OpenMember } from "./array-driver.ts";
 import type { ArrayMachine } from "./array-machine.ts";
-import { legOf, type StartMember, startArray } from "./array-start.ts";
+import { type AfterChange, legOf, type StartMember, startArray } from "./array-start.ts";
 import { SECTOR } from "./array-state.ts";
 import { assemble } from "./assembly.ts";
 import { syncSizeOf } from "./assembly-bitmap.ts";
@@ -46,6 +46,7 @@ export interface AssembleOptions {
   readonly answerLimitMs?: number | null;
   /** Of a node that has joined the array's cluster: its name, and the number of its bitmap. */
   readonly cluster?: { readonly name: string; readonly slot: number } | null;
+  readonly afterChange?: AfterChange;
 }
 
 /** A leg for the I/O workers to open. */

@@ -58,8 +58,9 @@ export const takeToldUpdate = (state: ArrayState): void => {
   if (update === null || state.transaction !== null || state.stopped) return;
   own.update = null;
   const told = believed(state, update);
-  if (told === null) loseSight(state);
-  const isNew = told !== null && takeOver(state, told, update);
+  const isAlike = told !== null && !hasOtherShape(state, told);
+  if (!isAlike) loseSight(state, told === null ? UNREADABLE : CHANGED);
+  const isNew = isAlike && takeOver(state, told, update);
   if (own.joiningLegs !== null) return;
   if (isNew) state.pending.notices.push(update.notice);
   else noticeProcessed(state, update.notice);
@@ -83,14 +84,23 @@ const believed = (state: ArrayState, { found, deviceNumber }: ToldUpdate): Super
   return isNamedRead || best.events > state.events ? best : null;
 };
 
-/** The others go on with members that this node cannot read: it has no copy that it may trust. */
-const loseSight = (state: ArrayState): void => {
+const UNREADABLE =
+  "What another node wrote into the superblocks cannot be read here: this node has no member left that it may trust.";
+const CHANGED =
+  "The array was changed as a whole while this node began to run it. Stop it here and start it again.";
+
+/** Who was there when the change began rests until it is over, and starts anew. */
+const hasOtherShape = ({ template }: ArrayState, told: Superblock): boolean =>
+  template.raidDisks !== told.raidDisks ||
+  template.size !== told.size ||
+  template.bitmapOffset !== told.bitmapOffset;
+
+/** The others go on with what this node does not know: it has no copy that it may trust. */
+const loseSight = (state: ArrayState, text: string): void => {
   if (state.shared.run === RUN_BROKEN) return;
   state.shared.run = RUN_BROKEN;
   for (const { leg } of state.members.values())
     if (leg !== null) state.shared.setLeg(leg, LEG_BLOCKED);
-  const text =
-    "What another node wrote into the superblocks cannot be read here: this node has no member left that it may trust.";
   emit(state, { type: "happening", happening: happen(state, "array.broken", "critical", text) });
 };
 

@@ -6,10 +6,10 @@
 import type { ClusterEvent } from "./array-messages.ts";
 import type { ArrayState } from "./array-state.ts";
 import { onClusterAnswer, onDriverAnswer } from "./cluster-calls.ts";
+import { onBitmapResize, onChangeCapacity } from "./cluster-change.ts";
 import { onNewDevice, onReAdd, onRemove } from "./cluster-members.ts";
 import { onMetadataUpdated } from "./cluster-metadata.ts";
 import type { ClusterNotice, ClusterState } from "./cluster-port.ts";
-import { onBitmapResize, onChangeCapacity } from "./cluster-size.ts";
 import { onExpelled, onReadBalancing, onResyncing } from "./cluster-sync.ts";
 import { onRecoverSlot } from "./slot-recovery.ts";
 
@@ -39,7 +39,7 @@ const onNotice = (state: ArrayState, id: number, notice: ClusterNotice): void =>
     case "re-add":
       return onReAdd(state, id);
     case "bitmap-resize":
-      return onBitmapResize(state, id, notice.sectors);
+      return onBitmapResize(state, id, notice.slot);
     case "change-capacity":
       return onChangeCapacity(state, id);
     case "recover-slot":

@@ -53,7 +53,12 @@ export type ClusterCall =
   /** Answered when no other node uses the array; CLUSTER_BITMAP_IN_USE otherwise. */
   | { readonly type: "lock-all-bitmaps" }
   | { readonly type: "unlock-all-bitmaps" }
-  /** With the right to write superblocks: every node makes its bitmap fit. */
+  /**
+   * With the right to write superblocks: the array is to be changed as a whole, its sync size is to
+   * be `sectors`. Answered when every other node is at rest: it writes nothing until the metadata
+   * update that follows, and then starts anew from the superblocks. Refused with CLUSTER_NODE_BUSY
+   * when one cannot rest now; the update that follows ends the rest of the others.
+   */
   | { readonly type: "bitmap-resize"; readonly sectors: number }
   /** With the right to write superblocks: the size that they tell is the array's from now on. */
   | { readonly type: "change-capacity" }
@@ -74,7 +79,8 @@ export type ClusterNotice =
   | { readonly type: "new-disk"; readonly uuid: string; readonly deviceNumber: number }
   | { readonly type: "remove"; readonly deviceNumber: number }
   | { readonly type: "re-add"; readonly deviceNumber: number }
-  | { readonly type: "bitmap-resize"; readonly sectors: number }
+  /** Come to rest, or refuse; node `slot` changes the array. */
+  | { readonly type: "bitmap-resize"; readonly slot: number; readonly sectors: number }
   | { readonly type: "change-capacity" }
   /**
    * The node of this bitmap slot is gone and can write no more; its bitmap lock is this node's.

@@ -23,7 +23,8 @@ export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => 
   // A leg that failed is out of use everywhere BEFORE the write is answered that met the failure.
   const isWanted =
     isNeeded || (isInCluster(state) && (pending.legReports.length > 0 || pending.confirm));
-  if (own.stage === "idle" && !isWanted) return "settle";
+  if (own.stage === "idle" && !isWanted && own.change === null) return "settle";
+  if (isWanted) refuseRest(state);
   if (own.stage === "idle") {
     own.stage = "asked";
     callCluster(state, { type: "metadata-update-start" }, (now, answer) => {
@@ -32,9 +33,36 @@ export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => 
   }
   if (own.stage !== "granted") return "wait";
   if (isNeeded) return "update";
+  if (own.change !== null) {
+    holdForChange(state);
+    return "settle";
+  }
   own.stage = "idle";
   callCluster(state, { type: "metadata-update-cancel" }, () => undefined);
   return "settle";
+};
+
+/** It is this node's turn, and nothing of its own is left to write: the others come to rest. */
+const holdForChange = (state: ArrayState): void => {
+  const { change } = state.clusterMetadata;
+  if (change === null || change.isHeld) return;
+  change.isHeld = true;
+  callCluster(state, { type: "bitmap-resize", sectors: change.sectors }, (now, outcome) => {
+    if (outcome.ok) return emit(now, { type: "command-done", id: change.command, outcome });
+    // The update that follows ends the rest of those that came to it.
+    now.clusterMetadata.change = null;
+    now.clusterMetadata.refusals.set(change.command, outcome);
+    now.pending.rolesChanged = true;
+    now.pending.commands.push(change.command);
+  });
+};
+
+/** What this node needs now only its turn can give, which comes after the other node's change. */
+const refuseRest = (state: ArrayState): void => {
+  const { rest } = state.clusterMetadata;
+  if (rest === null || rest.isRefused) return;
+  rest.isRefused = true;
+  emit(state, { type: "cluster-processed", id: rest.notice, isRefused: true });
 };
 
 /** The superblocks are durable; `acknowledged` runs once every node has read them. */
@@ -44,9 +72,21 @@ export const tellUpdate = (
   acknowledged: (state: ArrayState, work: Pending) => void,
 ): void => {
   const own = state.clusterMetadata;
-  const deviceNumber = inSyncMembers(state)[0]?.superblock.devNumber ?? 0;
+  // While the array is changed the others rest: they read the superblocks when that is over.
+  if (own.change?.isHeld === true) return acknowledged(state, work);
   own.stage = "told";
   own.told = work;
+  if (!own.tellsCapacity) return finishUpdate(state, work, acknowledged);
+  own.tellsCapacity = false;
+  callCluster(state, { type: "change-capacity" }, (now) => finishUpdate(now, work, acknowledged));
+};
+
+const finishUpdate = (
+  state: ArrayState,
+  work: Pending,
+  acknowledged: (state: ArrayState, work: Pending) => void,
+): void => {
+  const deviceNumber = inSyncMembers(state)[0]?.superblock.devNumber ?? 0;
   callCluster(state, { type: "metadata-update-finish", deviceNumber }, (now, answer) => {
     now.clusterMetadata.told = null;
     if (answer.ok) {
@@ -66,7 +106,8 @@ export const giveUpTurn = (state: ArrayState): void => {
 };
 
 /** An update of this node is under way, or waits for its turn or for the others. */
-export const isUpdating = (state: ArrayState): boolean => state.clusterMetadata.stage !== "idle";
+export const isUpdating = ({ clusterMetadata: own }: ArrayState): boolean =>
+  own.stage !== "idle" && own.change?.isHeld !== true;
 
 /** The outcome of a command whose update is durable: a member may have to be kept after all. */
 export const commandOutcome = (state: ArrayState, id: number): CommandOutcome => {

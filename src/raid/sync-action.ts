@@ -12,6 +12,7 @@ import {
   happen,
   inSyncMembers,
   isInCluster,
+  isResting,
   type Member,
   nextToken,
   outdateResync,
@@ -45,7 +46,8 @@ const SPEED_WINDOW_SECONDS = 3;
 /** Starts what is due, issues pieces as the speed limit allows, ends what is done. */
 export const pumpSync = (state: ArrayState): void => {
   if (state.stopped || state.readOnly) return;
-  const mayRun = state.shared.run === RUN_ACTIVE && !state.frozen && state.stopping === null;
+  const isActive = state.shared.run === RUN_ACTIVE && !isResting(state);
+  const mayRun = isActive && !state.frozen && state.stopping === null;
   if (state.sync === null && mayRun) startDueAction(state);
   const run = state.sync;
   if (run !== null) {

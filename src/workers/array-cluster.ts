@@ -37,6 +37,8 @@ export interface ArrayClusterHost {
   /** The I/O workers look again at what is parked. */
   poke(): void;
   findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null>;
+  /** Node `slot` changes the array as a whole: stop it here, then `processed`. */
+  rest(notice: number, slot: number): void;
   happened(happening: ClusterHappening): void;
   /** Nothing is read or written any more. */
   expelled(reason: string): void;
@@ -115,8 +117,12 @@ export class ArrayCluster implements ClusterHost {
     this.#cluster.call(id, call);
   }
 
-  processed(id: number): void {
-    this.#cluster.processed(id);
+  processed(id: number, isRefused = false): void {
+    this.#cluster.processed(id, isRefused);
+  }
+
+  rest(notice: number, slot: number): void {
+    this.#host?.rest(notice, slot);
   }
 
   async drain(from: number, to: number): Promise<void> {

@@ -9,6 +9,7 @@ import { CodedError, toPlainError } from "../common/errors.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
 import type { CommandOutcome, Newcomer } from "../raid/array-messages.ts";
+import type { AfterChange } from "../raid/array-start.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import {
   type AssembleDevice,
@@ -29,6 +30,7 @@ import type {
   MainToArray,
   WorkerToArray,
 } from "./array-messages.ts";
+import { ArrayRest } from "./array-rest.ts";
 import { clusterHappening } from "./cluster-happenings.ts";
 import { readNewcomer } from "./newcomer.ts";
 import { answersSoon, type MemberTicket, openMember } from "./open-member.ts";
@@ -228,7 +230,11 @@ class ArrayThread {
 
   #clusterHost(): ArrayClusterHost {
     return {
-      dispatch: (event) => this.#driver.dispatch(event),
+      dispatch: (event) => this.#rest.tell(event),
+      rest: (notice, slot) => {
+        this.#isChanging = true;
+        void this.#rest.rest(notice, slot);
+      },
       drain: (from, to) => this.#ports.drain(from, to),
       poke: () => this.#ports.tellAll({ type: "poke" }),
       findDevice: (uuid) => this.#findDevice(uuid),
@@ -298,6 +304,54 @@ class ArrayThread {
     return this.#driver.command(command);
   }
 
+  readonly #rest = new ArrayRest({
+    pause: async () => {
+      await this.#ports.hold();
+      await this.#driver.command({ type: "stop", keepOpen: true });
+    },
+    startAnew: (afterChange) => this.#startAnew(afterChange),
+    mayRest: () => this.#driver.mayRest,
+    isStopped: () => this.#driver.isStopped,
+    dispatch: (event) => this.#driver.dispatch(event),
+    processed: (notice) => this.#cluster?.processed(notice),
+  });
+
+  /** The array as its open members say it is now. */
+  async #startAnew(afterChange: AfterChange | null): Promise<void> {
+    const { syncSpeedMin, syncSpeedMax } = this.#driver.status;
+    const devices = this.#driver.working();
+    this.#array = await assembleDevices(devices, {
+      ...this.#data,
+      syncSpeedMin,
+      syncSpeedMax,
+      cluster: this.#cluster,
+      ...(afterChange === null ? {} : { afterChange }),
+      now: Date.now(),
+    });
+    const kept = new Set([...this.#array.members.values()].map(({ device }) => device));
+    for (const { device } of devices) if (!kept.has(device)) await device.close();
+    const { faulty } = this.#driver;
+    this.#array.machine.listFaulty(faulty, devices.length);
+    this.#nextMember = devices.length + faulty.length;
+    const { machine, shared, members } = this.#array;
+    this.#driver = new ArrayDriver(machine, shared, members, this.#host());
+    this.#cluster?.serve(this.#clusterHost(), shared);
+    await this.#renew();
+    this.#isChanging = false;
+    post({ type: "status", status: this.#status() });
+  }
+
+  /** In a cluster every other node comes to rest first. */
+  async #beginChange(change: ArrayChange): Promise<CommandOutcome> {
+    if (this.#cluster === null) return { ok: true };
+    if ("bitmap" in change) {
+      const message = "the bitmap of an array that runs in a cluster is not changed";
+      return { ok: false, code: "RAID_CLUSTERED_ARRAY", message };
+    }
+    const sectors = Math.floor(this.#array.shared.map.sizeBytes / 512);
+    return await this.#driver.command({ type: "begin-change", sectors });
+  }
+
   /**
    * Holds client requests, stops the array, changes its metadata, starts it again and lets the
    * requests go on. A change that is refused leaves the array as it was.
@@ -306,40 +360,25 @@ class ArrayThread {
     if (this.#data.readOnly)
       return { ok: false, code: "RAID_READ_ONLY", message: "the array is read-only" };
     if (CLUSTER_CHANGES.has(change.type) || ("bitmap" in change && change.bitmap === "clustered")) {
-      const message = "the array would belong to a cluster, and this board is in none";
+      const message =
+        this.#cluster === null
+          ? "the array would belong to a cluster, and this board is in none"
+          : "that is not changed while the array runs in its cluster";
       return { ok: false, code: "RAID_CLUSTERED_ARRAY", message };
     }
     if (this.#answering > 1) {
       const message = "another command of the array is under way";
       return { ok: false, code: "RAID_MEMBER_BUSY", message };
     }
+    const outcome = await this.#beginChange(change);
+    if (!outcome.ok) return outcome;
     this.#isChanging = true;
     try {
-      await this.#ports.hold();
-      const { syncSpeedMin, syncSpeedMax } = this.#driver.status;
-      await this.#driver.command({ type: "stop", keepOpen: true });
-      const devices = this.#driver.working();
-      const problem = await changeProblem(devices, change);
-      const limits = { syncSpeedMin, syncSpeedMax };
-      this.#array = await assembleDevices(devices, {
-        ...this.#data,
-        ...limits,
-        cluster: this.#cluster,
-        now: Date.now(),
-      });
-      const kept = new Set([...this.#array.members.values()].map(({ device }) => device));
-      for (const { device } of devices) if (!kept.has(device)) await device.close();
-      const { faulty } = this.#driver;
-      this.#array.machine.listFaulty(faulty, devices.length);
-      this.#nextMember = devices.length + faulty.length;
-      this.#driver = new ArrayDriver(
-        this.#array.machine,
-        this.#array.shared,
-        this.#array.members,
-        this.#host(),
+      const held = this.#cluster === null ? null : "held";
+      const problem = await this.#rest.change(
+        () => changeProblem(this.#driver.working(), change),
+        held,
       );
-      await this.#renew();
-      post({ type: "status", status: this.#status() });
       if (problem !== null) throw problem;
       return { ok: true };
     } finally {

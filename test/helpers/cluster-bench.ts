@@ -6,7 +6,13 @@
 import { assert } from "../../src/common/assert.ts";
 import type { Prng } from "../../src/common/prng.ts";
 import type { ArrayCommand } from "../../src/raid/array-messages.ts";
-import { legOf, type Placement, type StartMember, startArray } from "../../src/raid/array-start.ts";
+import {
+  type AfterChange,
+  legOf,
+  type Placement,
+  type StartMember,
+  startArray,
+} from "../../src/raid/array-start.ts";
 import {
   bitmapChunks,
   bitmapSlotBytes,
@@ -17,7 +23,7 @@ import { RUN_ACTIVE } from "../../src/raid/shared-state.ts";
 import { encodeSuperblock, memberRole } from "../../src/raid/superblock.ts";
 import type { Superblock } from "../../src/raid/superblock-fields.ts";
 import { SharedDisk } from "./cluster-disks.ts";
-import { ClusterNode, superblockOn } from "./cluster-node.ts";
+import { ClusterNode, type StartedNode, superblockOn } from "./cluster-node.ts";
 import { roles, SAMPLE_UUID, sampleBitmap, sampleSuperblock } from "./md-samples.ts";
 import { PerfectCluster } from "./perfect-cluster.ts";
 
@@ -153,9 +159,25 @@ export class ClusterBench {
     return this.disk(path).bytes.subarray(DATA_SECTORS * SECTOR);
   }
 
-  /** A node starts the array from what it can read, and is in the cluster. */
+  /** A node is in the cluster, and starts the array from what it can read. */
   join(slot: number): ClusterNode {
     this.cluster.join(slot);
+    const around = {
+      cluster: this.cluster,
+      disks: this.disks,
+      now: () => this.now,
+      start: (of: number, afterChange: AfterChange | null) => this.#start(of, afterChange),
+    };
+    const node = new ClusterNode(slot, this.#start(slot, null), around);
+    this.nodes.push(node);
+    // What the others resync is known here BEFORE the first write of a client.
+    for (let mail = this.cluster.take(slot); mail !== null; mail = this.cluster.take(slot))
+      node.send(mail);
+    node.tick();
+    return node;
+  }
+
+  #start(slot: number, afterChange: AfterChange | null): StartedNode {
     const found = [...this.disks.values()].flatMap((disk) => {
       const superblock = disk.hiddenFrom.has(slot) ? null : superblockOn(disk, slot);
       return superblock === null ? [] : [{ disk, superblock }];
@@ -181,6 +203,7 @@ export class ClusterBench {
       bitmapStale: false,
       readOnly: false,
       slot,
+      ...(afterChange === null ? {} : { afterChange }),
       logicalBlockBytes: 512,
       workers: 1,
       now: this.now,
@@ -200,15 +223,8 @@ export class ClusterBench {
             },
           ],
     );
-    const around = { cluster: this.cluster, disks: this.disks, now: () => this.now };
-    const node = new ClusterNode(slot, started, handles, legs, around);
     started.shared.run = RUN_ACTIVE;
-    this.nodes.push(node);
-    // What the others resync is known here BEFORE the first write of a client.
-    for (let mail = this.cluster.take(slot); mail !== null; mail = this.cluster.take(slot))
-      node.send(mail);
-    node.tick();
-    return node;
+    return { ...started, handles, legs };
   }
 
   /** Runs one thing that is under way; false when nothing is. */
@@ -226,7 +242,7 @@ export class ClusterBench {
       if (this.cluster.hasMail(node.slot))
         choices.push(() => {
           const mail = this.cluster.take(node.slot);
-          if (mail !== null) node.send(mail);
+          if (mail !== null) node.tell(mail);
         });
     }
     const choice =
@@ -274,6 +290,33 @@ export class ClusterBench {
     const id = node.command(command);
     this.settle();
     return node.outcome(id);
+  }
+
+  /**
+   * A node changes the array as a whole: `edit` gets every superblock and its disk, and returns the
+   * one to write. The outcome of its beginning; what is under way then is done.
+   */
+  change(slot: number, edit: (superblock: Superblock, disk: SharedDisk) => Superblock): string {
+    const node = this.node(slot);
+    const sectors = (this.chunks * CHUNK_BYTES) / SECTOR;
+    const id = node.command({ type: "begin-change", sectors });
+    this.settle();
+    if (node.outcome(id) !== "ok") return node.outcome(id);
+    this.edit(slot, edit);
+    this.settle();
+    return "ok";
+  }
+
+  /** The part of it that follows once the others are at rest. */
+  edit(slot: number, edit: (superblock: Superblock, disk: SharedDisk) => Superblock): void {
+    const node = this.node(slot);
+    node.pause(() => {
+      for (const disk of this.disks.values()) {
+        const superblock = superblockOn(disk, slot);
+        if (superblock !== null) disk.bytes.set(encodeSuperblock(edit(superblock, disk)), SUPER_AT);
+      }
+      node.startAnew("held");
+    });
   }
 
   /** Whether these disks hold the same content. */

@@ -11,6 +11,7 @@ import type {
   CommandOutcome,
   Newcomer,
 } from "../../src/raid/array-messages.ts";
+import type { AfterChange } from "../../src/raid/array-start.ts";
 import type { ArrayHappening, ArrayStatus } from "../../src/raid/array-status.ts";
 import type { SharedArrayState } from "../../src/raid/shared-state.ts";
 import { decodeSuperblock } from "../../src/raid/superblock.ts";
@@ -30,7 +31,20 @@ export interface Job {
   run(): void;
 }
 
+/** An array started from what the disks say. */
+export interface StartedNode {
+  readonly machine: ArrayMachine;
+  readonly shared: SharedArrayState;
+  readonly handles: ReadonlyMap<number, string>;
+  readonly legs: readonly {
+    readonly leg: number;
+    readonly path: string;
+    readonly dataOffset: number;
+  }[];
+}
+
 export interface NodeSurroundings {
+  start(slot: number, afterChange: AfterChange | null): StartedNode;
   readonly cluster: PerfectCluster;
   readonly disks: ReadonlyMap<string, SharedDisk>;
   now(): number;
@@ -40,8 +54,8 @@ const always = (): boolean => true;
 
 export class ClusterNode {
   readonly slot: number;
-  readonly machine: ArrayMachine;
-  readonly shared: SharedArrayState;
+  machine: ArrayMachine;
+  shared: SharedArrayState;
   readonly jobs: Job[] = [];
   /** Everything else that was told, oldest first. */
   readonly told: ArrayEffect[] = [];
@@ -56,22 +70,73 @@ export class ClusterNode {
   #nextHandle: number;
   #nextCommand = 1;
   isDead = false;
+  /** Client requests are held: the array is stopped, or is about to be. */
+  isPaused = false;
+  /** Whose change ends this node's rest, once it has come to it. */
+  #changer: number | null = null;
+  readonly #early: ArrayEvent[] = [];
 
-  constructor(
-    slot: number,
-    started: { readonly machine: ArrayMachine; readonly shared: SharedArrayState },
-    handles: ReadonlyMap<number, string>,
-    legs: readonly { readonly leg: number; readonly path: string; readonly dataOffset: number }[],
-    around: NodeSurroundings,
-  ) {
+  constructor(slot: number, started: StartedNode, around: NodeSurroundings) {
     this.slot = slot;
+    this.#around = around;
     this.machine = started.machine;
     this.shared = started.shared;
-    this.#around = around;
-    for (const [id, path] of handles) this.#handles.set(id, path);
     this.#nextHandle = 100;
+    this.#adopt(started);
+  }
+
+  #adopt({ machine, shared, handles, legs }: StartedNode): void {
+    this.machine = machine;
+    this.shared = shared;
+    this.#handles.clear();
+    this.#revoked.clear();
+    this.#legs.clear();
+    for (const [id, path] of handles) this.#handles.set(id, path);
     for (const { leg, path, dataOffset } of legs)
       this.#legs.set(leg, { disk: this.#disk(path), dataOffset });
+  }
+
+  /** Holds client requests, and stops the array when those under way have ended. */
+  pause(then: () => void): void {
+    this.isPaused = true;
+    const isIdle = (): boolean =>
+      this.writes.every(({ state }) => state !== "writing" && state !== "held");
+    this.#job(
+      "hold",
+      () => {
+        this.command({ type: "stop", keepOpen: true });
+        this.#job("stop", then, () => this.machine.stopped);
+      },
+      isIdle,
+    );
+  }
+
+  /** The array as the disks say it is now; requests go on. */
+  startAnew(afterChange: AfterChange | null): void {
+    this.#adopt(this.#around.start(this.slot, afterChange));
+    this.isPaused = false;
+    this.#changer = null;
+    for (const write of this.writes) write.askAgain();
+    for (const write of this.writes) write.look();
+    for (const event of this.#early.splice(0)) this.send(event);
+    this.tick();
+  }
+
+  /** What the cluster tells: while the node rests it waits for the new start, or causes it. */
+  tell(event: ArrayEvent): void {
+    if (!this.machine.stopped || !this.isPaused) return this.send(event);
+    const notice = event.type === "cluster-notice" ? event : null;
+    const isOver = notice?.notice.type === "metadata-updated" && this.#changer !== null;
+    const isOrphan = notice?.notice.type === "recover-slot" && notice.notice.slot === this.#changer;
+    if (notice?.notice.type === "change-capacity") {
+      this.#around.cluster.processed(this.slot, notice.id);
+    } else if (isOver) {
+      this.startAnew(null);
+      this.#around.cluster.processed(this.slot, notice.id);
+    } else {
+      this.#early.push(event);
+      if (isOrphan) this.startAnew("interrupted");
+    }
   }
 
   get status(): ArrayStatus {
@@ -185,7 +250,8 @@ export class ClusterNode {
   #writeHost(): WriteHost {
     return {
       node: this.slot,
-      shared: this.shared,
+      shared: () => this.shared,
+      isPaused: () => this.isPaused,
       leg: (leg) => this.#legs.get(leg) ?? null,
       isHeld: (write) =>
         [...this.#copies].some((copy) => copy.covers(write.offset, write.data.length)) ||
@@ -248,7 +314,15 @@ export class ClusterNode {
       case "cluster-call":
         return this.#around.cluster.call(this.slot, effect.id, effect.call);
       case "cluster-processed":
-        return this.#around.cluster.processed(this.slot, effect.id);
+        return this.#around.cluster.processed(this.slot, effect.id, effect.isRefused === true);
+      case "rest": {
+        const { notice, slot } = effect;
+        return this.pause(() => {
+          if (!this.machine.mayRest) return this.startAnew(null);
+          this.#changer = slot;
+          this.#around.cluster.processed(this.slot, notice);
+        });
+      }
       case "drain":
         return this.#drain(effect);
       case "read-superblocks":

@@ -15,7 +15,10 @@ import type { SharedDisk } from "./cluster-disks.ts";
 
 export interface WriteHost {
   readonly node: number;
-  readonly shared: SharedArrayState;
+  /** As it is now: another one after a change of the array. */
+  shared(): SharedArrayState;
+  /** Requests are held. */
+  isPaused(): boolean;
   leg(leg: number): { readonly disk: SharedDisk; readonly dataOffset: number } | null;
   /** A copy or an earlier write of this node holds these regions. */
   isHeld(write: NodeWrite): boolean;
@@ -70,8 +73,8 @@ export class NodeWrite {
 
   /** Goes on if it may. */
   look(): void {
-    if (this.state !== "parked") return;
-    const { shared } = this.#host;
+    if (this.state !== "parked" || this.#host.isPaused()) return;
+    const shared = this.#host.shared();
     if (shared.run !== RUN_ACTIVE) {
       this.state = "failed";
       return;
@@ -84,6 +87,11 @@ export class NodeWrite {
     shared.endWrite(0, first, last);
     this.state = "intent";
     this.#host.send({ type: "intent", worker: 0, ranges: [[first, last]] });
+  }
+
+  /** The array was started anew: bits that were asked for are asked for again. */
+  askAgain(): void {
+    if (this.state === "intent") this.state = "parked";
   }
 
   onIntentReady(): void {
@@ -100,13 +108,13 @@ export class NodeWrite {
   }
 
   #chunks(): [first: number, last: number] {
-    const { chunkBytes } = this.#host.shared.shape;
+    const { chunkBytes } = this.#host.shared().shape;
     const end = this.offset + this.data.length - 1;
     return [Math.floor(this.offset / chunkBytes), Math.floor(end / chunkBytes)];
   }
 
   #isPermitted(first: number, last: number): boolean {
-    const { shared } = this.#host;
+    const shared = this.#host.shared();
     if (shared.clean) return false;
     for (let leg = 0; leg < shared.legs; leg++) if (shared.leg(leg) === LEG_BLOCKED) return false;
     for (let chunk = first; chunk <= last; chunk++)
@@ -115,7 +123,7 @@ export class NodeWrite {
   }
 
   #begin(): void {
-    const { shared } = this.#host;
+    const shared = this.#host.shared();
     this.state = "writing";
     for (const extent of shared.map.extents(this.offset, this.data.length)) {
       const at = extent.offset - this.offset;
@@ -127,7 +135,7 @@ export class NodeWrite {
   }
 
   #toLeg(leg: number, position: number, data: Uint8Array): void {
-    const word = this.#host.shared.leg(leg);
+    const word = this.#host.shared().leg(leg);
     if (word !== LEG_IN_SYNC && word !== LEG_REBUILDING) return;
     const inSync = word === LEG_IN_SYNC;
     this.#legsLeft++;
@@ -156,7 +164,7 @@ export class NodeWrite {
 
   #end(): void {
     const [first, last] = this.#chunks();
-    this.#host.shared.endWrite(0, first, last);
+    this.#host.shared().endWrite(0, first, last);
     this.state = this.#stored > 0 && !this.#isUnrecorded ? "acknowledged" : "failed";
     this.#host.again();
   }

@@ -30,6 +30,7 @@ export class LoneNode {
       processed: (id) => void this.#processed.add(id),
       drain: async () => undefined,
       poke: () => undefined,
+      rest: () => undefined,
       findDevice: async () => null,
     };
     this.driver = new ArrayDriver(array.machine, array.shared, array.members, {

@@ -151,6 +151,12 @@ export class PerfectCluster {
       case "unlock-all-bitmaps":
         return answer();
       case "bitmap-resize":
+        this.#refusals = [];
+        return this.#send(node, { ...call, slot: node }, () => {
+          const refused = (this.#refusals ?? []).length > 0;
+          this.#refusals = null;
+          answer(refused ? BUSY : OK);
+        });
       case "change-capacity":
         return this.#send(node, call, answer);
       case "leave":
@@ -158,7 +164,8 @@ export class PerfectCluster {
     }
   }
 
-  processed(node: number, id: number): void {
+  processed(node: number, id: number, isRefused = false): void {
+    if (isRefused) this.#refusals?.push(node);
     if (this.#recovering.delete(id)) {
       this.#owes.set(node, false);
       return;
@@ -333,6 +340,12 @@ export class PerfectCluster {
       if (queue[at]?.node === node) queue.splice(at, 1);
   }
 }
+
+const BUSY: ClusterAnswer = {
+  ok: false,
+  code: "CLUSTER_NODE_BUSY",
+  message: "a node cannot rest",
+};
 
 const IN_USE: ClusterAnswer = {
   ok: false,

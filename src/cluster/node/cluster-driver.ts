@@ -171,8 +171,8 @@ class ClusterDriver implements JoinedCluster {
     this.#feed({ type: "call", id, call });
   }
 
-  processed(id: number): void {
-    this.#feed({ type: "processed", id });
+  processed(id: number, isRefused = false): void {
+    this.#feed({ type: "processed", id, isRefused });
   }
 
   view(): ClusterView {

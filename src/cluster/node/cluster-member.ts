@@ -64,8 +64,8 @@ export interface JoinedCluster {
   start(): Promise<void>;
   /** Asks; the answer comes through the listener, once, unless the node is out. */
   call(id: number, call: ClusterCall): void;
-  /** The notice is carried out. */
-  processed(id: number): void;
+  /** The notice is carried out; `isRefused`: it cannot be, as a change that needs rest. */
+  processed(id: number, isRefused?: boolean): void;
   /** What is known now, as plain values. */
   view(): ClusterView;
   /** Ends at once, without a word to the others: they take this node for dead. */

@@ -27,6 +27,7 @@ import {
   note,
   OK,
   rangeBlock,
+  refuse,
   tell,
 } from "./node-context.ts";
 import type { NodeEffect, NodeEvent } from "./node-events.ts";
@@ -111,7 +112,7 @@ export class ClusterNode {
         this.#call(event.id, event.call);
         break;
       case "processed":
-        ctx.notices.processed(event.id);
+        ctx.notices.processed(event.id, event.isRefused === true);
         break;
       case "exchange":
         this.#exchange(event.effect);
@@ -191,7 +192,11 @@ export class ClusterNode {
       case "gather-bitmaps":
         return ctx.messages.send({ type: "re-add", deviceNumber: call.deviceNumber }, ok);
       case "bitmap-resize":
-        return ctx.messages.send({ type: "bitmap-resize", sectors: call.sectors }, ok);
+        return ctx.messages.send(call, (ack) => {
+          if (!ack.isRefused) return ok();
+          const names = ack.refusedBy.map((slot) => nodeName(ctx.membership, slot)).join(", ");
+          refuse(ctx, id, "CLUSTER_NODE_BUSY", `${names} cannot come to rest just now`);
+        });
       case "change-capacity":
         return ctx.messages.send({ type: "change-capacity" }, ok);
       case "lock-all-bitmaps":

@@ -40,9 +40,13 @@ const carryOut = (ctx: NodeContext, origin: Envelope["origin"], message: Cluster
       // Its slot will be dead in the store, which is what the recovery goes by.
       done(ctx);
       break;
+    case "bitmap-resize": {
+      const notice = { ...message, slot: toBitmapSlot(origin.slot) };
+      ctx.notices.tell(notice, (isDone) => done(ctx, !isDone));
+      break;
+    }
     case "remove":
     case "re-add":
-    case "bitmap-resize":
     case "change-capacity":
       pass(ctx, message);
       break;

@@ -16,7 +16,8 @@ export type NodeEvent =
   /** The array machine runs. */
   | { readonly type: "start" }
   | { readonly type: "call"; readonly id: number; readonly call: ClusterCall }
-  | { readonly type: "processed"; readonly id: number }
+  /** `isRefused`: a new device that is not seen, or a change that this node has no rest for. */
+  | { readonly type: "processed"; readonly id: number; readonly isRefused?: boolean }
   | { readonly type: "exchange"; readonly effect: ExchangeEffect }
   /** A lock call is complete. `lvb`: what the caller's buffer receives, or null. */
   | {

@@ -13,8 +13,8 @@ const WAITING_MAX = 4 * 64;
 
 interface Entry {
   readonly notice: ClusterNotice;
-  /** `isFound`: of a new device; true for all others. */
-  readonly then: (isFound: boolean) => void;
+  /** `isDone`: false when the array refuses it: a new device that it does not see, a change. */
+  readonly then: (isDone: boolean) => void;
 }
 
 export interface PendingNotice {
@@ -48,17 +48,17 @@ export class NoticeDesk {
     return current?.notice.type === "new-disk" ? current.since + NEW_DISK_MS : null;
   }
 
-  tell(notice: ClusterNotice, then: (isFound: boolean) => void): void {
+  tell(notice: ClusterNotice, then: (isDone: boolean) => void): void {
     assert(this.#waiting.length < WAITING_MAX, "too many notices wait");
     this.#waiting.push({ notice, then });
     this.#next();
   }
 
   /** Whether the notice was still waited for. */
-  processed(id: number): boolean {
+  processed(id: number, isRefused = false): boolean {
     const current = this.#current;
     if (current === null || current.id !== id || current.notice.type === "new-disk") return false;
-    this.#end(true);
+    this.#end(!isRefused);
     return true;
   }
 
@@ -95,10 +95,10 @@ export class NoticeDesk {
     }
   }
 
-  #end(isFound: boolean): void {
+  #end(isDone: boolean): void {
     const current = this.#current;
     this.#current = null;
-    current?.then(isFound);
+    current?.then(isDone);
     this.#next();
   }
 }

@@ -76,7 +76,7 @@ for (const protocol of ["channel", "literal"] as const) {
       "resyncing 0 0 65536",
       "remove 3",
       "re-add 4",
-      "bitmap-resize 4096",
+      "bitmap-resize 4096 0",
       "change-capacity",
       `new-disk ${DEVICE_UUID} 2`,
     ];

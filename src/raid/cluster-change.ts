@@ -1,0 +1,65 @@
+/**
+ * A change of the array as a whole in a cluster: raid devices, size, bitmap, name. The node that
+ * makes it keeps the right to write superblocks and tells the others (BITMAP_RESIZE), who come to
+ * rest: they hold client requests and write nothing. It changes the members as those of a stopped
+ * array, starts anew, tells the capacity (CHANGE_CAPACITY) and then, by METADATA_UPDATED, lets the
+ * others start anew from what they read.
+ *
+ * A node that waits for something of its own that only others can give cannot rest: it refuses, and
+ * nothing is changed.
+ * Source: drivers/md/md-cluster.c resize_bitmaps, update_size, which go back when one node differs.
+ */
+
+import type { CommandOutcome } from "./array-messages.ts";
+import { type ArrayState, emit, isInCluster } from "./array-state.ts";
+import { noticeProcessed } from "./cluster-calls.ts";
+import { isUpdateDue } from "./metadata-update.ts";
+
+// --- this node changes ------------------------------------------------------------------------
+
+/** Null: the answer comes when the others are at rest, or one refused. */
+export const beginChange = (
+  state: ArrayState,
+  command: number,
+  sectors: number,
+): CommandOutcome | null => {
+  if (!isInCluster(state)) return { ok: true };
+  const own = state.clusterMetadata;
+  if (isBusy(state) || own.change !== null || own.rest !== null) {
+    const message = "this node cannot come to rest just now";
+    return { ok: false, code: "CLUSTER_NODE_BUSY", message };
+  }
+  own.change = { command, sectors, isHeld: false };
+  return null;
+};
+
+// --- another node changes ---------------------------------------------------------------------
+
+/** Something is under way that only others can end, or that others rely on. */
+const isBusy = (state: ArrayState): boolean => {
+  const { clusterSync: sync, pending } = state;
+  return (
+    state.clusterCalls.size > 0 ||
+    state.driverAsks.size > 0 ||
+    state.sync !== null ||
+    sync.right !== "none" ||
+    sync.recoveries.length > 0 ||
+    isUpdateDue(state) ||
+    pending.legReports.length > 0 ||
+    pending.commands.length > 0 ||
+    state.joining.size + state.opening.size + state.repairs.size > 0 ||
+    state.stopping !== null
+  );
+};
+
+/** Comes to rest, or refuses. */
+export const onBitmapResize = (state: ArrayState, notice: number, slot: number): void => {
+  if (isBusy(state)) return emit(state, { type: "cluster-processed", id: notice, isRefused: true });
+  state.clusterMetadata.rest = { notice, isRefused: false };
+  emit(state, { type: "rest", notice, slot });
+};
+
+/** The capacity is what the superblocks say; those that changed are read with METADATA_UPDATED. */
+export const onChangeCapacity = (state: ArrayState, id: number): void => {
+  noticeProcessed(state, id);
+};

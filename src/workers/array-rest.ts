@@ -1,0 +1,94 @@
+/**
+ * An array of a cluster at rest: while a node changes it as a whole, it is stopped on every node
+ * with its members open, and client requests are held. What the cluster tells meanwhile waits for
+ * the new start; the metadata update that ends the rest brings it about.
+ */
+
+import type { ArrayEvent } from "../raid/array-messages.ts";
+import type { AfterChange } from "../raid/array-start.ts";
+
+/** What the array thread does for it. */
+export interface RestHost {
+  /** Holds client requests, then stops the array. */
+  pause(): Promise<void>;
+  /** Starts the array from what its members say now, and lets requests go on. */
+  startAnew(afterChange: AfterChange | null): Promise<void>;
+  /** False when this node cannot rest after all: it has refused, and nothing is changed. */
+  mayRest(): boolean;
+  /** The array is stopped: it can be told nothing. */
+  isStopped(): boolean;
+  dispatch(event: ArrayEvent): void;
+  processed(notice: number): void;
+}
+
+export class ArrayRest {
+  readonly #host: RestHost;
+  #waiting: ArrayEvent[] = [];
+  /** Who changes the array, while this node rests for it; null: this node, or nobody. */
+  #changer: number | null = null;
+  #isUnderWay = false;
+
+  constructor(host: RestHost) {
+    this.#host = host;
+  }
+
+  get isUnderWay(): boolean {
+    return this.#isUnderWay;
+  }
+
+  /** Node `slot` changes the array. */
+  async rest(notice: number, slot: number): Promise<void> {
+    this.#isUnderWay = true;
+    await this.#host.pause();
+    if (!this.#host.mayRest()) return await this.#end(null);
+    this.#changer = slot;
+    this.#host.processed(notice);
+    this.#look();
+  }
+
+  /** This node changes the array; the start that follows is the host's. */
+  async change<T>(make: () => Promise<T>, afterChange: AfterChange | null): Promise<T> {
+    this.#isUnderWay = true;
+    await this.#host.pause();
+    try {
+      return await make();
+    } finally {
+      await this.#end(afterChange);
+    }
+  }
+
+  /** Something that the cluster tells the array. */
+  tell(event: ArrayEvent): void {
+    if (!this.#host.isStopped() || !this.#isUnderWay) return this.#host.dispatch(event);
+    this.#waiting.push(event);
+    this.#look();
+  }
+
+  /** Starts anew once the change is over, or its node is gone: somebody has to tell the others. */
+  #look(): void {
+    if (this.#changer === null) return;
+    for (const event of this.#waiting) {
+      if (event.type !== "cluster-notice") continue;
+      const { notice, id } = event;
+      if (notice.type === "change-capacity") {
+        this.#waiting = this.#waiting.filter((other) => other !== event);
+        this.#host.processed(id);
+      } else if (notice.type === "metadata-updated") {
+        this.#waiting = this.#waiting.filter((other) => other !== event);
+        this.#changer = null;
+        void this.#end(null).then(() => this.#host.processed(id));
+        return;
+      } else if (notice.type === "recover-slot" && notice.slot === this.#changer) {
+        this.#changer = null;
+        void this.#end("interrupted");
+        return;
+      }
+    }
+  }
+
+  async #end(afterChange: AfterChange | null): Promise<void> {
+    await this.#host.startAnew(afterChange);
+    this.#isUnderWay = false;
+    for (const event of this.#waiting.splice(0)) this.#host.dispatch(event);
+  }
+}

@@ -1,0 +1,117 @@
+/** An array that several nodes run is changed as a whole: the others rest meanwhile. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Superblock } from "../../../src/raid/superblock-fields.ts";
+import { CHUNK_BYTES, ClusterBench } from "../../helpers/cluster-bench.ts";
+import { withSeeds } from "../../helpers/seed.ts";
+
+const test = suite("raid/cluster-change");
+
+const page = (fill: number): Uint8Array => new Uint8Array(4096).fill(fill);
+
+const grown = (superblock: Superblock): Superblock => ({ ...superblock, raidDisks: 3 });
+
+const started = (): ClusterBench => {
+  const bench = new ClusterBench({ nodes: 3, disks: 3, raidDisks: 2, spares: 1 });
+  bench.finishSync();
+  bench.cluster.log.length = 0;
+  return bench;
+};
+
+const raidDisks = (bench: ClusterBench): number[] =>
+  bench.nodes.filter(({ isDead }) => !isDead).map((node) => node.shared.map.raidSlots);
+
+test("every node is at rest while the array is changed, and then runs it as it is", () => {
+  const bench = started();
+  assert.is(bench.change(0, grown), "ok");
+  const told = bench.cluster.log.map((line) => line.split(" ").slice(0, 2).join(" "));
+  assert.equal(told.slice(0, 3), ["0 bitmap-resize", "0 change-capacity", "0 metadata-updated"]);
+  assert.equal(raidDisks(bench), [3, 3, 3]);
+  bench.finishSync();
+  for (const node of bench.nodes) {
+    assert.is(node.memberState("/m2"), "in_sync");
+    assert.is(node.isPaused, false);
+  }
+  assert.ok(bench.isEqual("/m0", "/m1", "/m2"));
+});
+
+test("nothing is written by the others between the rest and the update that ends it", () => {
+  const bench = started();
+  const ids: number[] = [];
+  const node = bench.node(0);
+  ids.push(node.command({ type: "begin-change", sectors: 1 }));
+  bench.settle();
+  assert.is(node.outcome(ids[0] ?? 0), "ok");
+  const write = bench.node(1).write(0, page(1));
+  bench.tick(60_000);
+  bench.settle();
+  assert.is(write.state, "parked");
+  assert.ok(bench.node(1).machine.stopped);
+  node.pause(() => node.startAnew("held"));
+  bench.settle();
+  assert.is(write.state, "acknowledged");
+});
+
+test("a node that cannot rest refuses: nothing is changed, and the others go on", () => {
+  const bench = started();
+  // Node 2 runs a check.
+  bench.node(2).command({ type: "sync-action", action: "check" });
+  bench.steps(20);
+  bench.node(2).tick();
+  assert.is.not(bench.node(2).status.sync, null);
+  const id = bench.node(0).command({ type: "begin-change", sectors: 1 });
+  for (let steps = 0; steps < 1000 && bench.node(0).outcome(id) === "waiting"; steps++)
+    assert.ok(bench.step());
+  assert.is(bench.node(0).outcome(id), "CLUSTER_NODE_BUSY");
+  bench.finishSync();
+  assert.equal(raidDisks(bench), [2, 2, 2]);
+  const writes = bench.nodes.map((node) => node.write(node.slot * CHUNK_BYTES, page(7)));
+  bench.settle();
+  assert.ok(writes.every(({ state }) => state === "acknowledged"));
+  assert.is(bench.cluster.holder, null);
+});
+
+test("the node that changes the array dies: the others start from what they find", () => {
+  const bench = started();
+  const node = bench.node(0);
+  node.command({ type: "begin-change", sectors: 1 });
+  bench.settle();
+  const write = bench.node(2).write(CHUNK_BYTES, page(3));
+  node.die();
+  bench.finishSync();
+  assert.is(write.state, "acknowledged");
+  for (const slot of [1, 2]) assert.is(bench.node(slot).isPaused, false);
+});
+
+test("writes of every node go on around a change, in any order of what is under way", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 40 }, (prng) => {
+    const options = { nodes: 3, disks: 3, raidDisks: 2, spares: 1 };
+    const bench = new ClusterBench(options, prng);
+    bench.finishSync();
+    const writes: ReturnType<ClusterBench["nodes"][number]["write"]>[] = [];
+    const load = (rounds: number): void => {
+      for (let round = 0; round < rounds; round++) {
+        const slot = prng.below(3);
+        const at = (slot * 8 + prng.below(8)) * CHUNK_BYTES;
+        if (prng.chance(1, 3)) writes.push(bench.node(slot).write(at, page(1 + prng.below(200))));
+        bench.step();
+      }
+    };
+    load(30);
+    const id = bench.node(0).command({ type: "begin-change", sectors: 1 });
+    load(60);
+    bench.settle();
+    const outcome = bench.node(0).outcome(id);
+    if (outcome === "ok") {
+      load(10);
+      bench.edit(0, grown);
+      load(30);
+    } else assert.is(outcome, "CLUSTER_NODE_BUSY");
+    bench.finishSync();
+    assert.equal([...new Set(writes.map(({ state }) => state))], ["acknowledged"]);
+    assert.equal(raidDisks(bench), outcome === "ok" ? [3, 3, 3] : [2, 2, 2]);
+    assert.ok(bench.isEqual("/m0", "/m1"));
+  });
+});
+
+test.run();
