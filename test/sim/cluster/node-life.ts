@@ -366,6 +366,8 @@ export class NodeLife implements CallerLife {
       processed: (id) => this.#notices?.processed(id),
       drain: (from, to) => this.#askEach((io) => new Promise((done) => io.drain(from, to, done))),
       poke: () => this.#toWorkers((io) => io.poke()),
+      // Nothing changes the array as a whole here.
+      rest: (notice) => this.#notices?.processed(notice),
       findDevice: async (uuid) => {
         await this.#turn();
         const medium = this.sim.media.find((one) => uuidOn(one) === uuid);
