@@ -50,6 +50,7 @@ export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster>
   const watched = view.subscribe((changes, source) => fences.see(changes, source, clock.now()));
   let driver: ClusterDriver | null = null;
   let isExpelled = false;
+  let gateUntil = 0;
   try {
     await view.start();
     const session = await joinCluster({
@@ -61,7 +62,12 @@ export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster>
       permitMs,
       patienceMs: options.patienceMs ?? PATIENCE_MS,
       listener: {
-        confirmed: (sentAt) => options.listener.gate(sentAt + permitMs),
+        confirmed: (sentAt) => {
+          // A late answer takes nothing back.
+          if (sentAt + permitMs <= gateUntil) return;
+          gateUntil = sentAt + permitMs;
+          options.listener.gate(gateUntil);
+        },
         expelled: () => {
           isExpelled = true;
           driver?.lose("the others have removed this node");

@@ -12,6 +12,7 @@
 import { NL, PW } from "../dlm/lock-mode.ts";
 import { isSameOwner } from "../dlm/lock-resource.ts";
 import { toBitmapSlot } from "../dlm/slot-table.ts";
+import type { Session } from "../store/store-keys.ts";
 import { suspend } from "./incoming.ts";
 import { isOver, isUnfinished, type SeenSlot, seenAt } from "./membership.ts";
 import {
@@ -34,6 +35,8 @@ const RANK_MS = 1000;
 /** A slot that this node has begun to recover. */
 interface Recovery {
   readonly slot: number;
+  /** Of the session whose bits are taken over. */
+  readonly epoch: number;
   isBegun: boolean;
   /** The bits are this node's; the slot is about to be freed. */
   isTaken: boolean;
@@ -50,6 +53,8 @@ export class Recoveries {
   readonly #since = new Map<string, number>();
   /** Sessions that are being declared dead and purged, or were, as they stand. */
   readonly #declared = new Set<string>();
+  /** Sessions whose slots this node has freed, and which are still shown. */
+  readonly #freed = new Set<string>();
   #active: Recovery | null = null;
   #isEndingPass = false;
   #isSuspended: boolean | null = null;
@@ -81,6 +86,8 @@ export class Recoveries {
     for (const seen of membership.slots) this.#pumpSlot(seen, due);
     for (const key of this.#since.keys()) if (!due.has(key)) this.#since.delete(key);
     for (const key of this.#declared) if (!due.has(key)) this.#declared.delete(key);
+    const shown = new Set(membership.slots.filter(isUnrecovered).map(sessionOf));
+    for (const key of this.#freed) if (!shown.has(key)) this.#freed.delete(key);
     this.#endPass();
   }
 
@@ -114,6 +121,7 @@ export class Recoveries {
 
   onFreed(slot: number): void {
     if (this.#active?.slot !== slot) return;
+    this.#freed.add(sessionOf(this.#active));
     this.#active = null;
     tell(this.#ctx, { type: "recovered", slot: toBitmapSlot(slot) });
   }
@@ -139,12 +147,11 @@ export class Recoveries {
       if (now >= this.#dueAt(seen)) this.#declare(seen);
       return;
     }
-    const isMine = seen.type === "recovering" && isSameOwner(seen.by, me);
-    if (!isMine && now < this.#dueAt(seen)) return;
-    // The answer to an earlier attempt may have been lost: then it is this node's already.
-    this.#active = { slot: seen.slot, isBegun: false, isTaken: false };
-    if (isMine) this.#begun(this.#active);
-    else this.#ctx.emit({ type: "begin-recovery", slot: seen.slot, epoch: seen.epoch });
+    // What is shown may be older than this node's own last step.
+    if (now < this.#dueAt(seen) || this.#freed.has(sessionOf(seen))) return;
+    const { slot, epoch } = seen;
+    this.#active = { slot, epoch, isBegun: false, isTaken: false };
+    this.#ctx.emit({ type: "begin-recovery", slot, epoch });
   }
 
   #declare(seen: Unfinished): void {
@@ -197,10 +204,8 @@ export class Recoveries {
     this.#sync.oweAnother();
     active.isTaken = true;
     mustConvert(ctx, lock, NL, { lvb: rangeBlock(null) }, () => {
-      const seen = seenAt(ctx.membership, active.slot);
-      if (seen?.type === "recovering" || seen?.type === "dead")
-        ctx.emit({ type: "free-slot", slot: active.slot, epoch: seen.epoch });
-      else this.#active = null;
+      const { slot, epoch } = active;
+      ctx.emit({ type: "free-slot", slot, epoch });
     });
   }
 
@@ -238,6 +243,8 @@ export class Recoveries {
 
 const isUnrecovered = (seen: SeenSlot): seen is Unfinished =>
   seen.type === "gone" || seen.type === "dead" || seen.type === "recovering";
+
+const sessionOf = ({ slot, epoch }: Session): string => `${slot}/${epoch}`;
 
 const keyOf = (seen: Unfinished): string => {
   const by = seen.type === "recovering" ? `${seen.by.slot}/${seen.by.epoch}` : "";

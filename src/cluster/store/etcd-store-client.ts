@@ -206,7 +206,7 @@ export class EtcdStore implements ClusterStore {
    * was done. Errors: what the store refused, and CLUSTER_STORE_UNREACHABLE when nothing was sent.
    */
   async #ask(path: string, body: unknown, mode: "once" | "repeat"): Promise<Asked> {
-    let last: CodedError = storeUnreachable("there are no endpoints");
+    let last: CodedError | null = null;
     let isLost = false;
     for (const _ of this.endpoints) {
       const endpoint = this.endpoints[this.#current % this.endpoints.length] ?? "";
@@ -224,8 +224,9 @@ export class EtcdStore implements ClusterStore {
       this.#current += 1;
       if (isLost && mode === "once") return { type: "lost", error: last };
     }
-    if (isLost) return { type: "lost", error: last };
-    throw last;
+    const error: CodedError = last ?? storeUnreachable("there are no endpoints");
+    if (isLost) return { type: "lost", error };
+    throw error;
   }
 
   async #askUntilAnswered(path: string, body: unknown): Promise<unknown> {

@@ -152,15 +152,21 @@ export class MemberSession {
     );
   }
 
-  /** Begins to recover a dead slot, or goes on for a recoverer that died; false: others do. */
+  /**
+   * Begins to recover a dead slot, or goes on for a recoverer that died; true also when this session
+   * has begun before. False: others do.
+   */
   async beginRecovery(slot: number): Promise<boolean> {
     const { store, keys } = this.#options;
     const { found } = await store.list(keys.slots);
     const now = found.find(({ key }) => key === keys.slot(slot));
     const state = decodeSlot(now?.value ?? null);
     if (now === undefined || state.type === "free" || state.type === "live") return false;
+    if (state.type === "recovering" && isSameOwner(state.by, this.session)) return true;
     const txn = beginRecoveryTxn(keys, this.session, slot, state, now.modRevision);
-    return (await this.#txn(txn)).type === "committed";
+    const outcome = await this.#txn(txn);
+    if (outcome.type === "unknown") throw outcome.error;
+    return outcome.type === "committed";
   }
 
   /** The bitmap of the slot is recovered: it may be taken. False: it was not mine to free. */
