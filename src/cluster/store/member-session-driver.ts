@@ -153,8 +153,8 @@ export class MemberSession {
   }
 
   /**
-   * Begins to recover a dead slot, or goes on for a recoverer that died; true also when this session
-   * has begun before. False: others do.
+   * Begins to recover a dead slot, or goes on for a recoverer that died; true also when this
+   * session has begun before. False: others do.
    */
   async beginRecovery(slot: number): Promise<boolean> {
     const { store, keys } = this.#options;
