@@ -38,7 +38,7 @@ import {
   SharedArrayState,
   SYNCED_ALL,
 } from "./shared-state.ts";
-import { MD_DISK_ROLE_SPARE, type Superblock } from "./superblock-fields.ts";
+import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE, type Superblock } from "./superblock-fields.ts";
 import { WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
 const MIB = 1024 * 1024;
@@ -161,9 +161,16 @@ const makeMember = (from: StartMember, input: StartInput): Member => {
   };
 };
 
-/** dev_roles as the present members make them: whoever is absent is no longer named. */
+/**
+ * dev_roles as the present members make them: whoever is absent is no longer named. In a cluster
+ * who has failed stays so: other nodes know it as faulty, and it is no spare for the next one that
+ * joins.
+ */
 const presentRoles = (input: StartInput): Uint16Array => {
-  const roles = new Uint16Array(input.freshest.devRoles.length).fill(MD_DISK_ROLE_SPARE);
+  const stored = input.freshest.devRoles;
+  const roles = stored.map((role) =>
+    input.slot !== undefined && role === MD_DISK_ROLE_FAULTY ? role : MD_DISK_ROLE_SPARE,
+  );
   for (const { superblock, placement } of input.members) {
     if (placement.type !== "spare" && superblock.devNumber < roles.length) {
       roles[superblock.devNumber] = placement.raidSlot;

@@ -109,11 +109,12 @@ const takeFailures = (state: ArrayState, told: Superblock): void => {
 };
 
 /**
- * A member with a role that this node never saw: it cannot write it, so nobody may go on counting
- * on it. It is listed, and failed by an update of this node.
+ * A member with a role that this node never saw, or that has failed here: it cannot write it, so
+ * nobody may go on counting on it. It is listed, and failed by an update of this node.
  */
 const failStrangers = (state: ArrayState, told: Superblock): void => {
-  const known = new Set([...state.members.values()].map((m) => m.superblock.devNumber));
+  const working = [...state.members.values()].filter(({ state: word }) => word !== "faulty");
+  const known = new Set(working.map((member) => member.superblock.devNumber));
   for (let number = 0; number < told.devRoles.length; number++) {
     const role = memberRole(told, number);
     if (role.type !== "slot" || known.has(number)) continue;

@@ -101,8 +101,9 @@ test("all nodes die: the next one finds every node's bits, and resyncs them", ()
 const all = (chunks: number): number[] => Array.from({ length: chunks }, (_, chunk) => chunk);
 
 /** Nodes 0 and 1; node 0 is in the middle of the first resync of copies that differ. */
-const inFirstResync = (options: ClusterBenchOptions = {}): Story => {
-  const bench = new ClusterBench({ nodes: 0, bits: { 0: all(32) }, ...options });
+const inFirstResync = (): Story => {
+  // Eight pieces, of which four are under way at once.
+  const bench = new ClusterBench({ nodes: 0, chunks: 128, bits: { 0: all(128) } });
   bench.content("/m0").fill(7);
   const story = new Story(bench);
   bench.join(0);
