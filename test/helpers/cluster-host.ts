@@ -46,6 +46,8 @@ export class ClusterHost {
   isSuspended = true;
   isExpelled = false;
   isDead = false;
+  /** Notices of these types are refused. */
+  refuses: ReadonlySet<ClusterNotice["type"]> = new Set();
   /** Notices of these types wait for `carryOut`. */
   holds: ReadonlySet<ClusterNotice["type"]> = new Set();
   /** Whether it sees new devices; null: it never answers. */
@@ -121,7 +123,8 @@ export class ClusterHost {
 
   #notice(id: number, notice: ClusterNotice): void {
     this.log.push(`notice ${noticeText(notice)}`);
-    if (this.holds.has(notice.type)) this.#held = { id, notice };
+    if (this.refuses.has(notice.type)) this.#joined.processed(id, true);
+    else if (this.holds.has(notice.type)) this.#held = { id, notice };
     else if (notice.type !== "new-disk") this.#joined.processed(id);
     else if (this.seesDevices !== null)
       this.ask({ type: "new-disk-ack", isFound: this.seesDevices });

@@ -35,7 +35,7 @@ export interface ChannelAck {
   readonly seq: number;
   /** Of the session that wrote it; another session in that slot has to write its own. */
   readonly epoch: number;
-  /** The last message was a NEWDISK, and the member does not see the device. */
+  /** The last message asked for something, and the member does not agree. */
   readonly isRefused: boolean;
 }
 

@@ -4,7 +4,7 @@
  */
 import { CR, NL, PR } from "../dlm/lock-mode.ts";
 import { decodeLvb } from "../dlm/lvb-text.ts";
-import { type LiteralDraft, lock, lose } from "./literal-state.ts";
+import { isQuestion, type LiteralDraft, lock, lose } from "./literal-state.ts";
 import { ACK, MESSAGE, NO_NEW_DEV } from "./lock-names.ts";
 import type { Envelope } from "./md-message.ts";
 import { decodeMessage } from "./message-codec.ts";
@@ -48,10 +48,11 @@ export const onNoNewDevAst = (d: LiteralDraft): void => {
   d.effects.push({ type: "process", envelope });
 };
 
-/** The caller has processed the message. Who sees a new device gives `no-new-dev` up. */
+/** The caller has processed the message. Who agrees to what it asks gives `no-new-dev` up. */
 export const onProcessed = (d: LiteralDraft, isRefused: boolean): void => {
   const envelope = readBuffer(d);
-  if (envelope?.message.type === "newdisk" && !isRefused) {
+  const isAsked = envelope !== null && isQuestion(d.dialect, envelope.message.type);
+  if (isAsked && !isRefused) {
     d.handling = "drop";
     lock(d, NO_NEW_DEV, NL);
   } else d.handling = "done";

@@ -7,7 +7,7 @@ import { CR, CW, EX, NL } from "../dlm/lock-mode.ts";
 import type { AstStatus } from "../dlm/lock-resource.ts";
 import { encodeLvb } from "../dlm/lvb-text.ts";
 import { beginHandling, isOwn, readBuffer } from "./literal-receiver.ts";
-import { type LiteralDraft, lock, lose, readDone } from "./literal-state.ts";
+import { isQuestion, type LiteralDraft, lock, lose, readDone } from "./literal-state.ts";
 import { ACK, MESSAGE, NO_NEW_DEV, TOKEN } from "./lock-names.ts";
 import type { Envelope } from "./md-message.ts";
 import { encodeMessage } from "./message-codec.ts";
@@ -90,7 +90,7 @@ const onMessageHeld = (d: LiteralDraft): void => {
 
 const takeOver = (d: LiteralDraft, envelope: Envelope): void => {
   const { seq } = envelope;
-  d.outgoing = { seq, isLast: false, isNewDisk: false, isTakeOver: true };
+  d.outgoing = { seq, isLast: false, isQuestion: false, isTakeOver: true };
   d.effects.push({ type: "taking-over", envelope });
   if (seq <= d.lastSeq || isOwn(d, envelope)) publish(d);
   else {
@@ -138,7 +138,8 @@ export const obey = (d: LiteralDraft): void => {
   const seq = isCounted ? d.doneSeq + 1 : 0;
   const origin = { slot: d.me.slot, epoch: isCounted ? d.me.epoch : 0 };
   const isLast = said.isLast || d.requests[0]?.isHold !== true;
-  d.outgoing = { seq, isLast, isNewDisk: message.type === "newdisk", isTakeOver: false };
+  const isAsking = isQuestion(d.dialect, message.type);
+  d.outgoing = { seq, isLast, isQuestion: isAsking, isTakeOver: false };
   d.buffer = encodeLvb(encodeMessage({ seq, origin, message }));
   d.lastSeq = seq;
   publish(d);
@@ -149,7 +150,7 @@ const onAllProcessed = (d: LiteralDraft): void => {
   const { outgoing } = d;
   if (outgoing !== null) {
     d.doneSeq = outgoing.seq;
-    if (!outgoing.isTakeOver && !outgoing.isNewDisk) tellAcknowledged(d, outgoing.seq, false);
+    if (!outgoing.isTakeOver && !outgoing.isQuestion) tellAcknowledged(d, outgoing.seq, false);
   }
   d.sender = "ack-cr";
   lock(d, ACK, CR);
@@ -164,13 +165,13 @@ const onMessageReleased = (d: LiteralDraft): void => {
   if (d.outgoing?.isTakeOver === true) {
     d.outgoing = null;
     getMessage(d);
-  } else if (d.outgoing?.isNewDisk === true) {
+  } else if (d.outgoing?.isQuestion === true) {
     d.sender = "no-new-dev-ex";
     lock(d, NO_NEW_DEV, EX);
   } else endMessage(d);
 };
 
-/** Whoever does not see the new device has kept its lock. */
+/** Whoever does not see the new device, or has no rest, has kept its lock. */
 const onNewDevAnswer = (d: LiteralDraft, isSeen: boolean): void => {
   tellAcknowledged(d, d.outgoing?.seq ?? 0, !isSeen);
   if (!isSeen) {

@@ -17,6 +17,7 @@ import { CR, EX, type LockMode, NL } from "../dlm/lock-mode.ts";
 import type { AstStatus, LockOwner } from "../dlm/lock-resource.ts";
 import { decodeLvb, encodeLvb, LVB_BYTES } from "../dlm/lvb-text.ts";
 import { ACK, MESSAGE, NO_NEW_DEV, TOKEN } from "./lock-names.ts";
+import type { ClusterMessage } from "./md-message.ts";
 import type { ExchangeCall, ExchangeEffect, LostReason, SendRequest } from "./message-exchange.ts";
 
 export type Dialect = "kernel" | "satsuma";
@@ -91,6 +92,13 @@ export type SenderStep =
   | "cancel"
   | "token-nl";
 
+/**
+ * Messages that others may refuse: a device that they do not see, or a change that they have no rest
+ * for. The kernel asks by NEWDISK only.
+ */
+export const isQuestion = (dialect: Dialect, type: ClusterMessage["type"] | "unknown"): boolean =>
+  type === "newdisk" || (type === "bitmap-resize" && dialect === "satsuma");
+
 /** Where the message at hand is: `rearm` and `drop` change `no-new-dev`. */
 export type HandlingStep = "idle" | "rearm" | "processing" | "drop" | "done";
 
@@ -98,7 +106,8 @@ export type HandlingStep = "idle" | "rearm" | "processing" | "drop" | "done";
 export interface Outgoing {
   readonly seq: number;
   readonly isLast: boolean;
-  readonly isNewDisk: boolean;
+  /** Others may refuse what it asks for, by keeping `no-new-dev`. */
+  readonly isQuestion: boolean;
   readonly isTakeOver: boolean;
 }
 

@@ -36,7 +36,7 @@ export type ExchangeCall =
   | { readonly type: "release" }
   /**
    * Answers `process`: done, with all that the message asks for. `isRefused`: a NEWDISK whose
-   * device this node does not see.
+   * device this node does not see, or a BITMAP_RESIZE for which it has no rest.
    */
   | { readonly type: "processed"; readonly isRefused: boolean }
   /** Leave as soon as nothing of this node's is in flight; requests that wait are dropped. */
@@ -61,7 +61,7 @@ export type ExchangeEffect =
   | { readonly type: "granted"; readonly id: number }
   /** Process this, answer `processed`. No other comes before. */
   | { readonly type: "process"; readonly envelope: Envelope }
-  /** Every member has processed the message. `isRefused`: not every one sees the new device. */
+  /** Every member has processed the message. `isRefused`: not every one agrees. */
   | {
       readonly type: "acknowledged";
       readonly id: number;

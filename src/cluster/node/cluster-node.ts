@@ -15,7 +15,7 @@ import { Departure } from "./departure.ts";
 import { HoldCalls } from "./hold-calls.ts";
 import { process } from "./incoming.ts";
 import { LockDesk } from "./lock-desk.ts";
-import { type Membership, nodeName, seenAt } from "./membership.ts";
+import { type Membership, nodeName, nodeNames, seenAt } from "./membership.ts";
 import { MessageDesk, messageName } from "./message-desk.ts";
 import {
   answer,
@@ -194,8 +194,8 @@ export class ClusterNode {
       case "bitmap-resize":
         return ctx.messages.send(call, (ack) => {
           if (!ack.isRefused) return ok();
-          const names = ack.refusedBy.map((slot) => nodeName(ctx.membership, slot)).join(", ");
-          refuse(ctx, id, "CLUSTER_NODE_BUSY", `${names} cannot come to rest just now`);
+          const who = nodeNames(ctx.membership, ack.refusedBy);
+          refuse(ctx, id, "CLUSTER_NODE_BUSY", `${who} cannot come to rest just now`);
         });
       case "change-capacity":
         return ctx.messages.send({ type: "change-capacity" }, ok);

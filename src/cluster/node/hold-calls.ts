@@ -9,7 +9,7 @@
 import type { ClusterCall } from "../../raid/cluster-port.ts";
 import { CR, EX } from "../dlm/lock-mode.ts";
 import { NO_NEW_DEV } from "../md/lock-names.ts";
-import { nodeName } from "./membership.ts";
+import { nodeNames } from "./membership.ts";
 import type { Acknowledgement } from "./message-desk.ts";
 import { answer, mustConvert, type NodeContext, OK, refuse } from "./node-context.ts";
 
@@ -135,12 +135,9 @@ export class HoldCalls {
     const ctx = this.#ctx;
     if (isSeen) answer(ctx, id, OK);
     else {
-      const names = refusedBy.map((slot) => nodeName(ctx.membership, slot)).join(", ");
-      const who =
-        names === ""
-          ? "a node of the cluster does"
-          : `${names} ${refusedBy.length === 1 ? "does" : "do"}`;
-      refuse(ctx, id, "CLUSTER_DEVICE_NOT_SEEN", `${who} not see the new device`);
+      const who = nodeNames(ctx.membership, refusedBy);
+      const verb = refusedBy.length > 1 ? "do" : "does";
+      refuse(ctx, id, "CLUSTER_DEVICE_NOT_SEEN", `${who} ${verb} not see the new device`);
     }
     this.#serve();
   }

@@ -15,8 +15,10 @@ export const process = (ctx: NodeContext, { origin, message, seq }: Envelope): v
   const name = messageName(message.type);
   note(ctx, "message", `${name} ${seq} of node ${origin.slot}`);
   if (origin.slot > ctx.nodes) {
-    tell(ctx, { type: "bad-slot", slot: toBitmapSlot(origin.slot), message: name });
-    done(ctx);
+    // Whoever sends knows another array: what it asks can be neither done nor acknowledged.
+    const slot = toBitmapSlot(origin.slot);
+    tell(ctx, { type: "bad-slot", slot, message: name });
+    ctx.lose(`${name} of slot ${slot}, but the array has ${ctx.nodes} bitmaps`);
     return;
   }
   carryOut(ctx, origin, message);

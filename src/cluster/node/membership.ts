@@ -94,6 +94,12 @@ export const isUnfinished = (membership: Membership, { slot, epoch }: Session): 
 export const isOver = (membership: Membership, session: Session): boolean =>
   membership.revision >= session.epoch && !isUnfinished(membership, session);
 
+/** "node 2 (board-b), node 3 (board-c)"; no slots: the protocol does not tell who. */
+export const nodeNames = (membership: Membership, slots: readonly number[]): string =>
+  slots.length === 0
+    ? "a node of the cluster"
+    : slots.map((slot) => nodeName(membership, slot)).join(", ");
+
 /** "node 3 (board-c)": as the document counts nodes, from 1. */
 export const nodeName = (membership: Membership, slot: number): string => {
   const seen = seenAt(membership, slot);

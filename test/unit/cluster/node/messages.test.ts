@@ -4,9 +4,12 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeLvb } from "../../../../src/cluster/dlm/lvb-text.ts";
+import { decodeChannel, encodeChannel } from "../../../../src/cluster/md/channel-record.ts";
+import type { MemoryStore } from "../../../../src/cluster/store/memory-store.ts";
 import type { ClusterCall } from "../../../../src/raid/cluster-port.ts";
 import { type ClusterHost, ClusterWorld } from "../../../helpers/cluster-host.ts";
-import { DEVICE_UUID } from "../../../helpers/md-messages.ts";
+import { blockOf, DEVICE_UUID } from "../../../helpers/md-messages.ts";
 
 const test = suite("cluster node: messages");
 
@@ -83,6 +86,23 @@ for (const protocol of ["channel", "literal"] as const) {
     assert.equal(b.notices, expected);
     assert.equal(c.notices, expected);
     assert.equal(a.notices, []);
+    world.end();
+  });
+
+  test(`${protocol}: a change of the array for which a node has no rest is refused, and the hold stays`, async () => {
+    const { world, a, b, c } = await three(protocol);
+    b.refuses = new Set(["bitmap-resize"]);
+    await world.ok(a, { type: "metadata-update-start" });
+    const answer = await world.ask(a, { type: "bitmap-resize", sectors: 8 });
+    assert.is(answer.ok ? "" : answer.code, "CLUSTER_NODE_BUSY");
+    const who = protocol === "channel" ? /^node 2 \(b\) cannot/ : /^a node of the cluster cannot/;
+    assert.match(answer.ok ? "" : answer.message, who);
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    assert.equal(c.notices, ["bitmap-resize 8 0", "metadata-updated 1"]);
+    b.refuses = new Set();
+    await world.ok(a, { type: "metadata-update-start" });
+    await world.ok(a, { type: "bitmap-resize", sectors: 8 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
     world.end();
   });
 
@@ -182,6 +202,52 @@ test("literal: the locks of a message are taken in the document's order (3.2)", 
   const at = (line: string): number => heard.lastIndexOf(line);
   assert.ok(at("bast ack EX") < at("lock message CR"), "triggered by bast of ack");
   assert.ok(at("ast message granted") > at("lock message CR"));
+  world.end();
+});
+
+/** Puts bytes into the channel that none of these nodes sent. */
+const forge = async (
+  world: ClusterWorld,
+  memory: MemoryStore,
+  bytes: Uint8Array,
+): Promise<void> => {
+  const key = world.keys.channel;
+  const { seq } = decodeChannel(memory.map.get(key)?.value ?? "");
+  const block = new Uint8Array(bytes);
+  new DataView(block.buffer).setBigUint64(48, BigInt(seq + 1), true);
+  const origin = { slot: new DataView(block.buffer).getUint32(4, true) + 1, epoch: 1 };
+  const record = { seq: seq + 1, holder: origin, origin, payload: encodeLvb(block), isDone: false };
+  memory.txn({
+    compares: [],
+    success: [{ type: "put", key, value: encodeChannel(record), lease: null }],
+    failure: [],
+  });
+  await world.rest(1000);
+};
+
+test("a message of a later version is acknowledged and told, nothing else (3.1)", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  await forge(world, world.memory, blockOf("63000000 03000000"));
+  for (const host of [a, b]) {
+    const ignored = host.happened.filter(({ type }) => type === "ignored");
+    assert.equal(ignored, [{ type: "ignored", slot: 3, code: 99 }]);
+  }
+  await world.ok(a, { type: "remove-disk", deviceNumber: 1 });
+  world.end();
+});
+
+test("a message of a slot that the array does not have puts the node out, unacknowledged (B5)", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  await forge(world, world.memory, blockOf("03000000 09000000"));
+  assert.is(a.isExpelled, true);
+  assert.equal(
+    a.happened.filter(({ type }) => type === "bad-slot"),
+    [{ type: "bad-slot", slot: 9, message: "REMOVE" }],
+  );
+  assert.is(decodeChannel(world.memory.map.get(world.keys.channel)?.value ?? "").isDone, false);
   world.end();
 });
 
