@@ -93,8 +93,8 @@ export type SenderStep =
   | "token-nl";
 
 /**
- * Messages that others may refuse: a device that they do not see, or a change that they have no rest
- * for. The kernel asks by NEWDISK only.
+ * Messages that others may refuse: a device that they do not see, or a change that they have no
+ * rest for. The kernel asks by NEWDISK only.
  */
 export const isQuestion = (dialect: Dialect, type: ClusterMessage["type"] | "unknown"): boolean =>
   type === "newdisk" || (type === "bitmap-resize" && dialect === "satsuma");
