@@ -5,7 +5,7 @@ import { ArrayDriver, type ClusterHost } from "../../src/raid/array-driver.ts";
 import type { ArrayEvent } from "../../src/raid/array-messages.ts";
 import { assembleDevices } from "../../src/raid/assemble-driver.ts";
 import type { ClusterCall } from "../../src/raid/cluster-port.ts";
-import { RUN_ACTIVE, type SharedArrayState } from "../../src/raid/shared-state.ts";
+import { BIT_DURABLE, RUN_ACTIVE, type SharedArrayState } from "../../src/raid/shared-state.ts";
 import { eventually } from "./timeout.ts";
 
 const NO_LIMIT = 2 ** 40;
@@ -77,6 +77,12 @@ export class LoneNode {
       const { sync, cluster } = this.driver.status;
       return sync === null && cluster?.balancesReads === true && !this.driver.restless;
     });
+  }
+
+  /** A write is about to begin in this chunk: its bit is durable, nothing of it is written. */
+  async intend(chunk: number): Promise<void> {
+    this.driver.dispatch({ type: "intent", worker: 0, ranges: [[chunk, chunk]] });
+    await eventually("the bit is durable", 10_000, () => this.shared.bit(chunk) === BIT_DURABLE);
   }
 
   /** Stops the array, as a node does that leaves. */

@@ -3,21 +3,20 @@
  * a bitmap slot and continued: what any node had under way is resynced, nothing else is written,
  * and mdadm reads the right thing in every slot.
  */
-import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { examineBitmapOf } from "../../../src/cli/examine-command.ts";
-import { ArrayMap } from "../../../src/raid/array-map.ts";
+import { bitmapClusterName, decodeBitmapSuperblock } from "../../../src/raid/bitmap-superblock.ts";
 import {
-  type BitmapSuperblock,
-  bitmapChunks,
-  bitmapClusterName,
-  bitmapSlotBytes,
-  decodeBitmapSuperblock,
-} from "../../../src/raid/bitmap-superblock.ts";
-import { decodeSuperblock } from "../../../src/raid/superblock.ts";
-import type { Superblock } from "../../../src/raid/superblock-fields.ts";
+  bitsOf,
+  type ClusteredLayout,
+  contentHash,
+  layoutOf,
+  slotsOf,
+  TORN,
+  tear,
+} from "../../helpers/clustered-images.ts";
 import { runCommand } from "../../helpers/command.ts";
 import { linuxFixtures, unpackFixture } from "../../helpers/linux-fixtures.ts";
 import { LoneNode } from "../../helpers/lone-node.ts";
@@ -25,68 +24,6 @@ import { skipUnless } from "../../helpers/skip.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
 const SECTOR = 512;
-const TORN = 0x5a;
-
-interface Layout {
-  readonly superblock: Superblock;
-  readonly bitmap: BitmapSuperblock;
-  readonly chunks: number;
-  /** Bytes from the start of the member to a slot's bitmap. */
-  slotAt(slot: number): number;
-}
-
-function layoutOf(image: Uint8Array): Layout {
-  const decoded = decodeSuperblock(image.subarray(4096, 8192), 8, image.length / SECTOR);
-  assert.ok(decoded.ok);
-  if (!decoded.ok) throw new Error("no superblock");
-  const superblock = decoded.value;
-  const start = (superblock.superOffset + superblock.bitmapOffset) * SECTOR;
-  const bitmap = decodeBitmapSuperblock(image.subarray(start, start + 256), superblock.setUuid);
-  if (!bitmap.ok) throw new Error("no bitmap");
-  const chunks = bitmapChunks(bitmap.value.syncSize, bitmap.value.chunkBytes);
-  const step = bitmapSlotBytes(chunks);
-  return { superblock, bitmap: bitmap.value, chunks, slotAt: (slot) => start + slot * step };
-}
-
-function bitsOf(image: Uint8Array, { chunks, slotAt }: Layout, slot: number): number[] {
-  const bits = image.subarray(slotAt(slot) + 256);
-  return Array.from({ length: chunks }, (_, chunk) => chunk).filter(
-    (chunk) => ((bits[chunk >> 3] ?? 0) & (1 << (chunk & 7))) !== 0,
-  );
-}
-
-const slotsOf = ({ bitmap: { nodes } }: Layout): number[] =>
-  Array.from({ length: nodes }, (_, slot) => slot);
-
-/**
- * Makes the last copy differ under every bit that any node has set, and at one place under none.
- * Returns the place that nothing may change (of a mirror; -1 when every chunk is dirty).
- */
-function tear(images: readonly Uint8Array[], layout: Layout): number {
-  const last = images.at(-1) ?? new Uint8Array();
-  const dirty = new Set(slotsOf(layout).flatMap((slot) => bitsOf(last, layout, slot)));
-  const at = (chunk: number): number =>
-    layout.superblock.dataOffset * SECTOR + chunk * layout.bitmap.chunkBytes;
-  for (const chunk of dirty) last.fill(TORN, at(chunk), at(chunk) + 4096);
-  const spared = Array.from({ length: layout.chunks }, (_, c) => c).find((c) => !dirty.has(c));
-  if (spared === undefined) return -1;
-  last.fill(TORN, at(spared) + 4096, at(spared) + 4608);
-  return at(spared) + 4096;
-}
-
-/** The array's content as the first copy of each place has it. */
-function contentHash(images: readonly Uint8Array[], { superblock }: Layout): string {
-  const { raidDisks, size, level, layout, chunkSize } = superblock;
-  const raid10 = level === 10 ? { layout, chunkSectors: chunkSize } : null;
-  const map = new ArrayMap({ raidSlots: raidDisks, componentSectors: size, raid10 });
-  const hash = createHash("sha256");
-  for (const { length, places } of map.extents(0, map.sizeBytes)) {
-    const [{ slot, position } = { slot: 0, position: 0 }] = places;
-    const from = superblock.dataOffset * SECTOR + position;
-    hash.update((images[slot] ?? new Uint8Array()).subarray(from, from + length));
-  }
-  return hash.digest("hex");
-}
 
 const test = suite("offline/cluster-fixtures");
 const unpackingTest = skipUnless(["xz", "mdadm"], test);
@@ -133,7 +70,7 @@ for (const fixture of fixtures) {
 function checkSlots(
   images: readonly Uint8Array[],
   found: readonly Uint8Array[],
-  layout: Layout,
+  layout: ClusteredLayout,
   own: number,
 ): void {
   for (const [index, image] of images.entries()) {
@@ -159,7 +96,7 @@ function checkSlots(
 async function checkByMdadm(
   paths: readonly string[],
   images: readonly Uint8Array[],
-  { bitmap: { nodes } }: Layout,
+  { bitmap: { nodes } }: ClusteredLayout,
 ): Promise<void> {
   const printed: string[] = [];
   for (const [index, path] of paths.entries()) {
