@@ -24,6 +24,8 @@ import { ManualClock } from "./manual-clock.ts";
 import { MortalStore } from "./mortal-store.ts";
 
 export const PREFIX = "/satsuma/test/arrays/a/";
+/** Everything happens five times as soon. */
+export const QUICK = { leaseMs: 2000, confirmMs: 300, permitMs: 1000 };
 /** Turns of the event loop before time has to pass. */
 const TURNS = 24;
 /** How much simulated time a step of a story may take, and in which steps it passes. */
@@ -138,6 +140,8 @@ export class ClusterWorld {
   readonly hosts: ClusterHost[] = [];
   protocol: Protocol;
   nodes = 4;
+  /** Leases, confirmations and what they permit; the product's if left out. */
+  timing: Pick<ClusterOptions, "leaseMs" | "confirmMs" | "permitMs"> = {};
   readonly client: () => ClusterStore;
   readonly #random: () => number;
   /** What is due happens, and a little time passes. */
@@ -217,6 +221,7 @@ export class ClusterWorld {
       random: this.#random,
       listener: host.listener,
       protocol: this.protocol,
+      ...this.timing,
       ...more,
     };
   }

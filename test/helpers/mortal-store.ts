@@ -16,6 +16,9 @@ export class MortalStore implements ClusterStore {
   readonly #below: ClusterStore;
   /** Transactions until the end; null: it lives. */
   left: number | null = null;
+  /** The first one that counts. */
+  counts: (txn: Txn) => boolean = () => true;
+  #isCounting = false;
   /** Whether the last transaction is made before it dies. */
   isMade = true;
   die: () => void = () => {};
@@ -31,8 +34,9 @@ export class MortalStore implements ClusterStore {
 
   async txn(txn: Txn): Promise<TxnOutcome> {
     if (this.#isDead) return new Promise(() => {});
-    const isLast = this.left === 0;
-    if (this.left !== null) this.left -= 1;
+    this.#isCounting ||= this.left !== null && this.counts(txn);
+    const isLast = this.#isCounting && this.left === 0;
+    if (this.#isCounting && this.left !== null) this.left -= 1;
     if (!isLast) return this.#below.txn(txn);
     this.#isDead = true;
     if (this.isMade) await this.#below.txn(txn);

@@ -8,7 +8,7 @@ import type { ClusterCall } from "../../raid/cluster-port.ts";
 import { CR, PW } from "../dlm/lock-mode.ts";
 import { toBitmapSlot } from "../dlm/slot-table.ts";
 import { NO_NEW_DEV } from "../md/lock-names.ts";
-import type { ExchangeEffect } from "../md/message-exchange.ts";
+import type { ExchangeCall, ExchangeEffect } from "../md/message-exchange.ts";
 import type { Session } from "../store/store-keys.ts";
 import { BitmapCalls } from "./bitmap-calls.ts";
 import { Departure } from "./departure.ts";
@@ -68,7 +68,7 @@ export class ClusterNode {
       membership: NOBODY,
       fencedAt: () => 0,
       locks: new LockDesk(emit, now),
-      messages: new MessageDesk((call) => emit({ type: "exchange", call }), now),
+      messages: new MessageDesk((call) => this.#send(call), now),
       notices: new NoticeDesk(emit, now),
       trace,
       calls: new Map(),
@@ -100,6 +100,12 @@ export class ClusterNode {
       if (!isOut(ctx)) this.recoveries.pump();
     }
     return this.#effects;
+  }
+
+  #send(call: ExchangeCall): void {
+    if (call.type === "send")
+      note(this.ctx, "message", `${messageName(call.message.type)} is sent`);
+    this.#effects.push({ type: "exchange", call });
   }
 
   #take(event: NodeEvent): void {
@@ -160,6 +166,7 @@ export class ClusterNode {
     const { ctx } = this;
     if (ctx.phase === "leaving") return;
     assert(ctx.calls.size < CALLS_MAX, `${ctx.calls.size} calls of the array wait already`);
+    assert(!ctx.calls.has(id), `a call with the number ${id} waits already`);
     ctx.calls.set(id, { call, since: ctx.now });
     note(ctx, "call", call.type);
     this.#dispatch(id, call);

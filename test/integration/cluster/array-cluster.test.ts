@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { EtcdStore } from "../../../src/cluster/store/etcd-store-client.ts";
 import { MONOTONIC_CLOCK } from "../../../src/cluster/store/monotonic-clock-driver.ts";
 import { Prng } from "../../../src/common/prng.ts";
-import { type ClusterHost, ClusterWorld } from "../../helpers/cluster-host.ts";
+import { type ClusterHost, ClusterWorld, QUICK } from "../../helpers/cluster-host.ts";
 import { EtcdCluster } from "../../helpers/etcd-process.ts";
 import { DEVICE_UUID } from "../../helpers/md-messages.ts";
 import { skipUnless } from "../../helpers/skip.ts";
@@ -16,8 +16,6 @@ import { withTimeout } from "../../helpers/timeout.ts";
 const test = suite("an array's cluster over etcd");
 const etcdTest = skipUnless("etcd", test);
 
-/** Leases of 2 s, confirmed each 0.3 s, permit I/O for 1 s: all happens five times as soon. */
-const QUICK = { leaseMs: 2000, confirmMs: 300, permitMs: 1000 };
 const TURN_MS = 10;
 
 const withWorld = (
@@ -35,6 +33,7 @@ const withWorld = (
     const turn = (): Promise<void> =>
       new Promise((resolve) => void MONOTONIC_CLOCK.after(TURN_MS, resolve));
     const world = new ClusterWorld(protocol, MONOTONIC_CLOCK, client, new Prng(1), turn);
+    world.timing = QUICK;
     try {
       await body(world, etcd);
     } finally {
@@ -47,9 +46,9 @@ const withWorld = (
 const three = async (
   world: ClusterWorld,
 ): Promise<readonly [ClusterHost, ClusterHost, ClusterHost]> => {
-  const a = await world.enter("a", QUICK);
-  const b = await world.enter("b", QUICK);
-  const c = await world.enter("c", QUICK);
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  const c = await world.enter("c");
   for (const host of [a, b, c]) host.log.length = 0;
   return [a, b, c];
 };

@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { joinArray } from "../../../../src/cluster/node/cluster-driver.ts";
 import type { ClusterCall } from "../../../../src/raid/cluster-port.ts";
-import { ClusterHost, ClusterWorld } from "../../../helpers/cluster-host.ts";
+import { ClusterHost, ClusterWorld, QUICK } from "../../../helpers/cluster-host.ts";
 import { DEVICE_UUID } from "../../../helpers/md-messages.ts";
 import { MortalStore } from "../../../helpers/mortal-store.ts";
 
@@ -169,6 +169,7 @@ for (const protocol of PROTOCOLS)
       let deaths = 0;
       for (let at = 0; ; at += 1) {
         const world = ClusterWorld.embedded(protocol);
+        world.timing = QUICK;
         const mortal = await world.enterMortal("a");
         const b = await world.enter("b");
         const c = await world.enter("c");
@@ -186,9 +187,43 @@ for (const protocol of PROTOCOLS)
     });
 
 for (const protocol of PROTOCOLS)
+  test(`${protocol}: a recoverer that dies at any transaction is followed by another one`, async () => {
+    let deaths = 0;
+    for (let at = 0; ; at += 1) {
+      const world = ClusterWorld.embedded(protocol);
+      world.timing = QUICK;
+      const { host: b, store } = await world.enterMortal("b");
+      const a = await world.enter("a");
+      const c = await world.enter("c");
+      store.isMade = at % 2 === 0;
+      store.left = at >> 1;
+      const key = world.keys.slot(2);
+      store.counts = ({ success }) => success.some((op) => op.type === "put" && op.key === key);
+      const isFree = (slot: number): boolean => condition(c, slot) === "free";
+      a.die();
+      await world.until("a's slot is free, or b dies", () => b.isDead || isFree(1));
+      if (!b.isDead) {
+        world.end();
+        break;
+      }
+      deaths += 1;
+      await world.until(`${at}: both slots are free`, () => isFree(0) && isFree(1));
+      await world.pass(c);
+      await world.until(`${at}: reads are balanced`, () => !c.isSuspended);
+      await world.ok(c, { type: "metadata-update-start" });
+      await world.ok(c, { type: "metadata-update-finish", deviceNumber: 1 });
+      const taken = [...b.notices, ...c.notices].filter((one) => one === "recover-slot 1");
+      assert.ok(taken.length >= 1, `${at}: its bits are somebody's`);
+      world.end();
+    }
+    assert.ok(deaths >= 8, `${deaths} deaths`);
+  });
+
+for (const protocol of PROTOCOLS)
   test(`${protocol}: a node that dies at any step of its join harms nobody (B5)`, async () => {
     for (let at = 0; ; at += 1) {
       const world = ClusterWorld.embedded(protocol);
+      world.timing = QUICK;
       const b = await world.enter("b");
       const store = new MortalStore(world.client());
       const host = new ClusterHost("a");
