@@ -10,7 +10,7 @@ import { NEW_DISK_MS, NoticeDesk } from "../../../../src/cluster/node/notice-des
 
 const test = suite("cluster node: desks");
 
-// --- locks ----------------------------------------------------------------------------------------
+// --- locks ---------------------------------------------------------------------------------------
 
 const lockDesk = () => {
   const calls: string[] = [];
@@ -87,7 +87,7 @@ test("what waits can be taken back, and everything can be given up", () => {
   assert.equal(log, ["a EX ECANCEL"], "what waited is not answered");
 });
 
-// --- messages -------------------------------------------------------------------------------------
+// --- messages ------------------------------------------------------------------------------------
 
 const messageDesk = () => {
   const calls: ExchangeCall[] = [];
@@ -171,7 +171,7 @@ test("a hold that nobody wants any more is given back as soon as it comes", () =
   assert.equal([log, said()], [["sent 1"], ["release"]]);
 });
 
-// --- notices --------------------------------------------------------------------------------------
+// --- notices -------------------------------------------------------------------------------------
 
 const noticeDesk = () => {
   const told: string[] = [];
