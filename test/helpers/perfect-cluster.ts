@@ -31,6 +31,8 @@ export class PerfectCluster {
   readonly #inboxes = new Map<number, Delivery[]>();
   /** Messages that were sent, in order: `0 metadata-updated`, `1 resyncing 0-64` … */
   readonly log: string[] = [];
+  /** What nodes said of new devices: `1 found`, `2 unavailable`. */
+  readonly acks: string[] = [];
   /** Who may send and write superblocks, and who waits for it. */
   #holder: number | null = null;
   /** The holder keeps the right over several messages. */
@@ -138,6 +140,7 @@ export class PerfectCluster {
       case "add-new-disk-finish":
         return answer();
       case "new-disk-ack":
+        this.acks.push(`${node} ${call.isFound ? "found" : "unavailable"}`);
         if (!call.isFound) this.#refusals?.push(node);
         this.#message?.waiting.delete(node);
         answer();

@@ -38,6 +38,35 @@ test("seed 5: NEWDISK with uuid and number, every node finds it, METADATA_UPDATE
   assert.is(bench.cluster.holder, null);
 });
 
+test("seed 6.7: add_new_disk_start comes before it is bound, with its metadata on it", () => {
+  const bench = started();
+  const node = bench.node(0);
+  const id = node.command({ type: "add", newcomer: node.newcomer("/m2") });
+  for (let steps = 0; steps < 100 && bench.cluster.log.length === 0; steps++)
+    assert.ok(bench.step());
+  const first = bench.superblock("/m2");
+  assert.equal([first.devNumber, first.events], [2, 0]);
+  assert.equal(bench.superblock("/m0").devRoles.length, first.devRoles.length);
+  assert.equal(seen(bench, "/m2").slice(1), ["none", "none"]);
+  assert.is(node.outcome(id), "waiting");
+  // No other node may write superblocks until the update that tells.
+  assert.is(bench.cluster.holder, 0);
+  bench.settle();
+  assert.is(node.outcome(id), "ok");
+  assert.is(bench.superblock("/m2").events, bench.superblock("/m0").events);
+});
+
+test("seed 6.7: new_disk_ack says that it is there, or that it is unavailable", () => {
+  const bench = started();
+  bench.disk("/m2").hiddenFrom.add(1);
+  add(bench, 0, "/m2");
+  assert.equal(bench.cluster.acks, ["1 unavailable", "2 found"]);
+  bench.disk("/m2").hiddenFrom.clear();
+  bench.cluster.acks.length = 0;
+  add(bench, 0, "/m2");
+  assert.equal(bench.cluster.acks, ["1 found", "2 found"]);
+});
+
 test("seed 5: if not every node sees it, the operation fails, and METADATA_UPDATED is sent", () => {
   const bench = started();
   bench.disk("/m2").hiddenFrom.add(2);
