@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { refusalToRun } from "../../../src/raid/assembly-runnable.ts";
 import type { AssemblyStart } from "../../../src/raid/assembly-types.ts";
 import { BIT_DURABLE } from "../../../src/raid/shared-state.ts";
-import { ClusterBench } from "../../helpers/cluster-bench.ts";
+import { CHUNK_BYTES, ClusterBench } from "../../helpers/cluster-bench.ts";
 import { Story } from "../../helpers/cluster-story.ts";
 import { inSync, rebuilding } from "../../helpers/machine-bench.ts";
 import { sampleBitmap, sampleSuperblock } from "../../helpers/md-samples.ts";
@@ -25,6 +25,70 @@ test('§1 "Separate write-intent-bitmaps are used for each cluster node"', () =>
       [0, 1, 2, 3].map((slot) => bench.bits(path, slot)),
       [[4], [5], [6], []],
     );
+});
+
+test('§1 "bm super[0] + bits" at 8k, "bm super[1] + bits" behind it, and so on', () => {
+  const bench = new ClusterBench({ nodes: 0, bits: { 0: [1], 2: [9] } });
+  const { bytes } = bench.disk("/m0");
+  for (let slot = 0; slot < 4; slot++) {
+    const at = 8192 + slot * bench.areaBytes;
+    assert.is(Buffer.from(bytes.subarray(at, at + 4)).toString("latin1"), "bitm");
+  }
+  const [first, second] = [8192 + 256, 8192 + 2 * bench.areaBytes + 256 + 1];
+  assert.equal([bytes[first], bytes[second]], [1 << 1, 1 << 1]);
+  const node = bench.join(2);
+  assert.is(node.status.bitmap.dirtyChunks, 1, "and a node finds its own there");
+});
+
+test('§1 "The bitmaps record all writes that may have been started … and may not yet have finished"', () => {
+  const story = new Story(new ClusterBench({ nodes: 2 }));
+  const { bench } = story;
+  story.rest();
+  const write = story.write(bench.node(1), 6);
+  for (let steps = 0; steps < 1000 && write.state !== "acknowledged"; steps++) {
+    const isStarted = ["/m0", "/m1"].some((path) => bench.content(path)[6 * CHUNK_BYTES] !== 0);
+    if (isStarted) for (const path of ["/m0", "/m1"]) assert.equal(bench.bits(path, 1), [6]);
+    story.step();
+  }
+  assert.is(write.state, "acknowledged");
+});
+
+test('§1 "commit the write to all mirrors"; "Reads are just handled normally"', () => {
+  const story = new Story(new ClusterBench({ nodes: 2, disks: 3 }));
+  const { bench } = story;
+  story.rest();
+  const write = story.write(bench.node(1), 6);
+  while (write.state !== "acknowledged") story.step();
+  story.checkEnd("/m0", "/m1", "/m2");
+  const [value = 0] = bench.content("/m0").subarray(6 * CHUNK_BYTES);
+  for (const node of bench.nodes)
+    assert.equal(story.read(node, 6), [value, value, value], "from any of them");
+});
+
+test('§6.6 "the caller will avoid writing or read-balancing in that range"', () => {
+  const story = new Story(new ClusterBench({ nodes: 2 }));
+  const { bench } = story;
+  story.rest();
+  const node = bench.node(1);
+  const sectors = CHUNK_BYTES / 512;
+  const range = { type: "resyncing", slot: 0, lo: 4 * sectors, hi: 6 * sectors } as const;
+  node.send({ type: "cluster-notice", id: 1000, notice: range });
+  const writes = [3, 4, 5, 6].map((chunk) => story.write(node, chunk));
+  story.settle();
+  assert.equal(
+    writes.map(({ state }) => state),
+    ["acknowledged", "parked", "parked", "acknowledged"],
+  );
+  assert.equal(
+    [3, 4, 5, 6].map((chunk) => story.read(node, chunk).length),
+    [2, 1, 1, 2],
+  );
+  node.send({ type: "cluster-notice", id: 1001, notice: { ...range, lo: 0, hi: 0 } });
+  story.settle();
+  assert.equal(
+    writes.map(({ state }) => state),
+    writes.map(() => "acknowledged"),
+  );
 });
 
 test("§1 a node writes nothing into the slots of others", () => {
