@@ -7,6 +7,9 @@ import { assert } from "../../src/common/assert.ts";
 import { Prng } from "../../src/common/prng.ts";
 import type { ClusterCall } from "../../src/raid/cluster-port.ts";
 
+/** Between looks at what is in flight. */
+const LOOK_MS = 1;
+
 export interface BenchStore {
   readonly clock: StoreClock;
   /** A connection of its own for each node. */
@@ -61,6 +64,17 @@ export class BenchCluster {
     this.#waiting.set(this.#calls, resolve);
     this.#nodes[0]?.call(this.#calls, call);
     return promise;
+  }
+
+  /** Until the right to send is free, as the first node sees it. */
+  async free(clock: StoreClock): Promise<void> {
+    for (;;) {
+      const view = this.#nodes[0]?.view();
+      const token = view?.locks.find(({ resource }) => resource === "token");
+      const isHeld = token?.granted.some(({ granted }) => granted === "EX") ?? false;
+      if (view?.message?.isDone !== false && !isHeld) return;
+      await new Promise<void>((resolve) => void clock.after(LOOK_MS, resolve));
+    }
   }
 
   /** One message to all others, until all have processed it. */

@@ -45,6 +45,7 @@ export class ChannelDriver {
   readonly #events: ChannelEvent[] = [];
   #isStepping = false;
   #isClosed = false;
+  #isDamaged = false;
   readonly #reader: ChannelReader;
   #view: ChannelView | null = null;
 
@@ -77,9 +78,11 @@ export class ChannelDriver {
       this.#view = this.#reader.read(revision, keys.values(), unfenced());
     } catch (error) {
       // Nobody acts on what cannot be read: messages wait until somebody has repaired it.
-      damaged(error as CodedError);
+      if (!this.#isDamaged) damaged(error as CodedError);
+      this.#isDamaged = true;
       return;
     }
+    this.#isDamaged = false;
     this.#feed({ type: "view", view: this.#view });
   }
 

@@ -30,6 +30,8 @@ export class HoldCalls {
   #isUpdating = false;
   /** A new device is being told of, or its update is awaited. */
   #isAdding = false;
+  /** All have answered about it. */
+  #isTold = false;
 
   constructor(ctx: NodeContext) {
     this.#ctx = ctx;
@@ -58,7 +60,10 @@ export class HoldCalls {
     });
   }
 
-  /** Takes a start back that is not answered yet, or ends the update without a message. */
+  /**
+   * Takes a start back that is not answered yet, or ends the update, or the hold that a new device
+   * has left, without a message.
+   */
   updateCancel(id: number): void {
     if (this.#isUpdating) {
       this.#isUpdating = false;
@@ -69,6 +74,10 @@ export class HoldCalls {
       const [start] = at < 0 ? [] : this.#waiting.splice(at, 1);
       if (start !== undefined)
         refuse(this.#ctx, start.id, "CLUSTER_CANCELLED", "the metadata update was cancelled");
+      else if (this.#isAdding && this.#isTold) {
+        this.#over();
+        this.#ctx.messages.release();
+      }
     }
     answer(this.#ctx, id, OK);
     this.#serve();
@@ -77,6 +86,7 @@ export class HoldCalls {
   #over(): void {
     this.#isHeld = false;
     this.#isAdding = false;
+    this.#isTold = false;
   }
 
   #serve(): void {
@@ -133,6 +143,7 @@ export class HoldCalls {
 
   #onNewDiskTold(id: number, { refusedBy }: Acknowledgement, isSeen: boolean): void {
     const ctx = this.#ctx;
+    this.#isTold = true;
     if (isSeen) answer(ctx, id, OK);
     else {
       const who = nodeNames(ctx.membership, refusedBy);

@@ -251,4 +251,28 @@ test("a message of a slot that the array does not have puts the node out, unackn
   world.end();
 });
 
+test("a damaged channel is told once, and messages go on when it is repaired", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  const key = world.keys.channel;
+  const text = world.memory.map.get(key)?.value ?? "";
+  const put = (value: string): void =>
+    void world.memory.txn({
+      compares: [],
+      success: [{ type: "put", key, value, lease: null }],
+      failure: [],
+    });
+  put("garbage");
+  const sent = a.ask({ type: "remove-disk", deviceNumber: 1 });
+  await world.rest(5000);
+  assert.is(a.answers.has(sent), false);
+  assert.is(a.happened.filter(({ type }) => type === "damaged").length, 1);
+  assert.is(world.memory.map.get(key)?.value, "garbage", "nothing is overwritten");
+  put(text);
+  assert.equal(await world.answered(a, sent), { ok: true });
+  assert.equal(b.notices.at(-1), "remove 1");
+  world.end();
+});
+
 test.run();

@@ -88,6 +88,17 @@ for (const protocol of ["channel", "literal"] as const) {
     world.end();
   });
 
+  test(`${protocol}: a cancel after the device gives the right to write superblocks back`, async () => {
+    const { world, a, b } = await three(protocol);
+    await world.ok(a, ADD);
+    const update = b.ask({ type: "metadata-update-start" });
+    await world.rest(500);
+    assert.is(b.answers.has(update), false);
+    await world.ok(a, { type: "metadata-update-cancel" });
+    assert.equal(await world.answered(b, update), { ok: true });
+    world.end();
+  });
+
   test(`${protocol}: an update that was asked for before the device's turn is served within its hold`, async () => {
     const { world, a, b } = await three(protocol);
     b.seesDevices = null;
