@@ -25,6 +25,8 @@ export interface OpenWrite {
 export interface OpenRead {
   readonly began: number;
   readonly first: number;
+  /** The last write that had begun then. */
+  readonly newest: number;
   /** By sector: what it might hold at the begin. */
   readonly held: readonly (readonly ModelWrite[])[];
 }
@@ -134,7 +136,7 @@ export class ContentModel {
   /** A read begins: whatever these sectors may hold from now until it ends is right. */
   beginRead(first: number, count: number): OpenRead {
     const held = Array.from({ length: count }, (_, at) => [...this.#at(first + at)]);
-    return { began: this.#clock++, first, held };
+    return { began: this.#clock++, first, newest: this.#nextId - 1, held };
   }
 
   /**
@@ -142,9 +144,11 @@ export class ContentModel {
    * between, a read never returns what had been replaced, and acknowledged, when it began.
    */
   problemLive(open: OpenRead, sector: number, id: number, lenient: boolean): string | null {
-    const { began, first, held } = open;
+    const { began, first, newest, held } = open;
     const entries = [...this.#at(sector), ...(held[sector - first] ?? [])];
     const read = entries.find((entry) => entry.id === id);
+    // It may have come and gone while the read was under way.
+    if (read === undefined && id > newest && id < this.#nextId) return null;
     if (read === undefined) return this.problem(sector, id, lenient);
     const replaced = entries.find(
       ({ acked, began: since }) =>
