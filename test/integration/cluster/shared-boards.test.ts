@@ -193,6 +193,36 @@ etcdTest(
 );
 
 etcdTest(
+  "a board that hangs is expelled: its clients' writes fail, others go on, it joins again",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const { epoch } = await boards.dlm(1);
+    const { pid } = boards.board(1);
+    const hung = await boards.attach(1);
+    await hung.write(40 * MIB, new Uint8Array(MIB).fill(1), true);
+    process.kill(pid, "SIGSTOP");
+    const late = hung.write(40 * MIB, new Uint8Array(MIB).fill(2)).then(
+      () => "answered",
+      () => "failed",
+    );
+    await eventually("the other board is alone", 60_000, async () => {
+      const { members } = await boards.dlm(0);
+      return members.length === 1;
+    });
+    await fill(boards, 0, 40 * MIB, 3);
+    process.kill(pid, "SIGCONT");
+    assert.is(await late, "failed");
+    await eventually("it is another node", 60_000, async () => {
+      const view = await boards.dlm(1);
+      return view.epoch > epoch && view.phase === "entered";
+    });
+    await boards.untilWhole();
+    assert.equal([await valueAt(boards, 0, 40 * MIB), await valueAt(boards, 1, 40 * MIB)], [3, 3]);
+    assert.is(boards.board(1).pid, pid, "the daemon is the same");
+  }),
+);
+
+etcdTest(
   "the demo ends cleanly, leaves no node behind, and resumes with the same folder",
   withTimeout(TEST_MS, async ({ boards }) => {
     await boards.untilWhole();
