@@ -5,6 +5,7 @@
  */
 
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
+import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { WriteHoldFigures } from "../raid/hold-status.ts";
 import type { ArrayCommands } from "./array-commands.ts";
@@ -85,8 +86,13 @@ export class ClusterService {
     for (const array of this.#options.arrays.list()) {
       if (!array.isRunning) continue;
       const { running } = this.#options.arrays.findRunning(array.record.uuid);
-      const view = await running.clusterView();
-      if (view !== null) reports.push({ array, view, holds: running.writeHolds });
+      try {
+        const view = await running.clusterView();
+        if (view !== null) reports.push({ array, view, holds: running.writeHolds });
+      } catch (error) {
+        // Its cluster has just gone on without this board.
+        if (!(error instanceof CodedError) || error.code !== "CLUSTER_EXPELLED") throw error;
+      }
     }
     return reports;
   }

@@ -58,13 +58,32 @@ export class ArrayHostThread implements RunningArray {
     worker.on("exit", () => this.#ended.resolve(null));
   }
 
-  /** Assembles and starts. Errors: RAID_*, with `details.members`. */
-  static async start(options: ArrayHostOptions): Promise<ArrayHostThread> {
+  /**
+   * Assembles and starts. Errors: RAID_*, with `details.members`; CLUSTER_*; ENGINE_ENDING when
+   * `signal` aborts it: a node may wait for its cluster for long.
+   */
+  static async start(options: ArrayHostOptions, signal: AbortSignal): Promise<ArrayHostThread> {
     const host = new ArrayHostThread(options);
-    const assembled = await host.#ready.promise;
-    await host.#attach(assembled);
-    await host.#running.promise;
-    return host;
+    const abort = (): void => void host.#abort();
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      const assembled = await host.#ready.promise;
+      await host.#attach(assembled);
+      await host.#running.promise;
+      return host;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** A node that had joined by then is dead to the others: it has written nothing for clients. */
+  async #abort(): Promise<void> {
+    this.#link.expectEnd();
+    await this.#link.worker.terminate();
+    const error = new CodedError("ENGINE_ENDING", "the daemon ends before the array has started");
+    this.#running.promise.catch(() => undefined);
+    this.#ready.reject(error);
+    this.#running.reject(error);
   }
 
   get uuid(): string {

@@ -27,7 +27,7 @@ import { createOptionsOf } from "../raid/create-options.ts";
 import type { CreateOptions } from "../raid/create-plan.ts";
 import { RAID_SLOTS_MAX } from "../raid/shared-state.ts";
 import { FAIL_FAST, WRITE_MOSTLY } from "../raid/superblock-fields.ts";
-import { ArrayHostThread } from "./array-host.ts";
+import { type ArrayHostOptions, ArrayHostThread } from "./array-host.ts";
 import type { ThreadCluster } from "./array-messages.ts";
 import { probePath } from "./device-probe.ts";
 import { examinePaths } from "./examine-paths.ts";
@@ -46,6 +46,7 @@ const SYNC_SPEED_MAX = 16 * 2 ** 30;
 class EngineHost implements StorageEngine {
   readonly #options: EngineOptions;
   readonly #boot = randomUUID();
+  readonly #ending = new AbortController();
   readonly #pool: IoPool;
   readonly #faults: FaultBoard;
   readonly #arrays = new Map<string, ArrayHostThread>();
@@ -111,7 +112,7 @@ class EngineHost implements StorageEngine {
     let uuid = "";
     const early: (() => void)[] = [];
     const whenKnown = (act: () => void) => (uuid === "" ? early.push(act) : act());
-    const array = await ArrayHostThread.start({
+    const start: ArrayHostOptions = {
       data: {
         members: paths.map((path) => this.#faults.ticket(path)),
         readOnly: options.readOnly,
@@ -128,7 +129,8 @@ class EngineHost implements StorageEngine {
       onStopped: () => this.#arrays.delete(uuid),
       onExpelled: (reason) => whenKnown(() => this.#tellExpelled(uuid, reason)),
       findDevice: (deviceUuid) => this.#findDevice(deviceUuid),
-    });
+    };
+    const array = await ArrayHostThread.start(start, this.#ending.signal);
     uuid = array.uuid;
     this.#arrays.set(uuid, array);
     for (const act of early) act();
@@ -185,6 +187,7 @@ class EngineHost implements StorageEngine {
   }
 
   async close(): Promise<void> {
+    this.#ending.abort();
     for (const array of [...this.#arrays.values()]) await array.stop();
     await this.#pool.close();
   }

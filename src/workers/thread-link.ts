@@ -13,6 +13,7 @@ export class ThreadLink<Reply> {
   readonly #waiting = new Map<number, Waiting<Reply>>();
   #nextId = 1;
   #ending = false;
+  #abandoned: CodedError | null = null;
 
   /** A thread that ends unasked ends the process: its half of the shared state is unknown. */
   constructor(worker: Worker, name: string) {
@@ -32,6 +33,7 @@ export class ThreadLink<Reply> {
 
   /** Registers a request; `send` posts it with its number. Rejects with the thread's CodedError. */
   ask(send: (id: number) => void): Promise<Reply> {
+    if (this.#abandoned !== null) return Promise.reject(this.#abandoned);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
@@ -39,8 +41,9 @@ export class ThreadLink<Reply> {
     });
   }
 
-  /** Nobody answers any more. */
+  /** Nobody answers any more: what was asked, and what is asked from now on, rejects with this. */
   abandon(error: CodedError): void {
+    this.#abandoned = error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
