@@ -215,11 +215,18 @@ const takeCandidates = (state: ArrayState, fresh: ReadonlyMap<number, Superblock
   for (const [id, candidate] of [...candidates]) {
     candidates.delete(id);
     const superblock = fresh.get(id);
-    if (superblock?.devNumber === candidate.deviceNumber)
+    if (superblock?.devNumber === candidate.deviceNumber && !isTaken(state, candidate))
       takeCandidate(state, candidate, superblock);
     else emit(state, { type: "close-member", member: id });
   }
 };
+
+/** Two nodes have added it at the same time: it is a member already. */
+const isTaken = (state: ArrayState, { newcomer, deviceNumber }: Candidate): boolean =>
+  [...state.members.values()].some(
+    ({ state: word, path, superblock }) =>
+      word !== "faulty" && (superblock.devNumber === deviceNumber || path === newcomer.path),
+  );
 
 const takeCandidate = (
   state: ArrayState,
