@@ -1,0 +1,162 @@
+// wall-limit: 420 s
+/**
+ * An array that two real boards run is changed as a whole while clients of both write: mdadm's
+ * clustermd_tests 01r1_Grow_add and 01r1_Grow_resize, with what was written compared.
+ */
+import { truncateSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { trySatsuma } from "../../helpers/satsuma-command.ts";
+import { type SharedBoards, startSharedBoards } from "../../helpers/shared-boards.ts";
+import { skipUnless } from "../../helpers/skip.ts";
+import { eventually, withTimeout } from "../../helpers/timeout.ts";
+
+const MIB = 1024 * 1024;
+const TEST_MS = 180_000;
+const BLOCK = 64 * 1024;
+
+const test = suite<{ boards: SharedBoards }>("cluster/shared-change");
+const etcdTest = skipUnless(["etcd", "mdadm"], test);
+
+test.before(
+  withTimeout(TEST_MS, async (context) => {
+    context.boards = await startSharedBoards({ boards: 2, size: "64M" });
+  }),
+);
+
+test.after(
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.stop();
+  }),
+);
+
+/** Writes blocks of a board's own part, over and over, until it is told to stop. */
+class Writer {
+  readonly #boards: SharedBoards;
+  readonly #at: number;
+  readonly #base: number;
+  readonly #last = new Map<number, number>();
+  #isEnding = false;
+  #ended: Promise<void> | null = null;
+  #writes = 0;
+
+  constructor(boards: SharedBoards, at: number) {
+    this.#boards = boards;
+    this.#at = at;
+    this.#base = at * 16 * MIB;
+  }
+
+  get writes(): number {
+    return this.#writes;
+  }
+
+  start(): this {
+    this.#ended = this.#run();
+    return this;
+  }
+
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const client = await this.#boards.attach(this.#at);
+    while (!this.#isEnding) {
+      const place = this.#writes % 128;
+      const value = 1 + (this.#writes % 250);
+      await client.write(this.#base + place * BLOCK, new Uint8Array(BLOCK).fill(value), true);
+      this.#last.set(place, value);
+      this.#writes++;
+    }
+    client.close();
+  }
+
+  /** What was acknowledged is what the given board reads. */
+  async check(at: number): Promise<void> {
+    const client = await this.#boards.attach(at);
+    for (const [place, value] of this.#last) {
+      const bytes = await client.read(this.#base + place * BLOCK, BLOCK);
+      assert.ok(
+        bytes.every((byte) => byte === value),
+        `board ${at + 1}, block ${place}`,
+      );
+    }
+    client.close();
+  }
+}
+
+/** Runs it while clients of both boards write; what they wrote is there on both. */
+const underWrites = async (boards: SharedBoards, body: () => Promise<void>): Promise<void> => {
+  const writers = boards.numbers.map((at) => new Writer(boards, at).start());
+  await eventually("both write", 20_000, () => writers.every(({ writes }) => writes > 20));
+  try {
+    await body();
+    const before = writers.map(({ writes }) => writes);
+    await eventually("both go on", 20_000, () =>
+      writers.every(({ writes }, index) => writes > (before[index] ?? 0) + 20),
+    );
+  } finally {
+    await Promise.all(writers.map((writer) => writer.end()));
+  }
+  for (const writer of writers) for (const at of boards.numbers) await writer.check(at);
+};
+
+/** `satsuma grow` on one board. A board that just cleared or set something may have no rest. */
+const grow = async (boards: SharedBoards, at: number, ...flags: string[]): Promise<void> => {
+  const { data_dir: data } = boards.board(at);
+  await eventually(`grow ${flags.join(" ")}`, 60_000, async () => {
+    const { ending, stderr } = await trySatsuma("grow", "md0", ...flags, "--data", data);
+    if (ending === "0") return true;
+    assert.match(stderr, "CLUSTER_NODE_BUSY");
+    return false;
+  });
+};
+
+etcdTest(
+  "01r1_Grow_add: raid devices from 2 to 3 with a spare, while both boards' clients write",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    await boards.member(0, "add", "spare1");
+    await underWrites(boards, () => grow(boards, 1, "--raid-devices", "3"));
+    await boards.untilWhole();
+    for (const at of boards.numbers) {
+      const members = await boards.members(at);
+      assert.equal(members, { disk1: "in_sync", disk2: "in_sync", spare1: "in_sync" });
+    }
+    // The member that came last holds everything.
+    await boards.member(0, "fail", "disk1");
+    await boards.member(1, "fail", "disk2");
+    await underWrites(boards, async () => undefined);
+  }),
+);
+
+etcdTest(
+  "01r1_Grow_resize: the size grows on every board, while both boards' clients write",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    for (const name of ["disk1", "disk2"]) {
+      await boards.member(0, "remove", name);
+      await boards.member(1, "re-add", name);
+    }
+    await boards.untilWhole();
+    assert.is(await boards.shutDown(), 0);
+    for (const name of ["disk1", "disk2", "spare1"]) truncateSync(boards.disk(name), 96 * MIB);
+    await boards.start();
+    await boards.untilWhole();
+    const before = (await boards.array(0)).config.size;
+    await underWrites(boards, () => grow(boards, 0, "--size", "max"));
+    await boards.untilWhole();
+    const sizes = await Promise.all(boards.numbers.map((at) => boards.array(at)));
+    const [first = 0, second = 0] = sizes.map(({ config }) => config.size);
+    assert.is(first, second);
+    assert.ok(first >= before + 31 * MIB, `${before} to ${first} bytes`);
+    const client = await boards.attach(1);
+    await client.write(first - BLOCK, new Uint8Array(BLOCK).fill(77), true);
+    client.close();
+    const other = await boards.attach(0);
+    assert.is((await other.read(first - BLOCK, BLOCK))[0], 77);
+    other.close();
+  }),
+);
+
+test.run();
