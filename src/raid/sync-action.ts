@@ -47,8 +47,11 @@ const SPEED_WINDOW_SECONDS = 3;
 export const pumpSync = (state: ArrayState): void => {
   if (state.stopped || state.readOnly) return;
   const isActive = state.shared.run === RUN_ACTIVE && !isResting(state);
-  const mayRun = isActive && !state.frozen && state.stopping === null;
-  if (state.sync === null && mayRun) startDueAction(state);
+  const isUp = isActive && state.stopping === null;
+  const mayRun = isUp && !state.frozen;
+  // Other nodes wait for this one's pass, which copies nothing: freezing does not concern it.
+  const mayPass = isUp && dueAction(state) === "pass";
+  if (state.sync === null && (mayRun || mayPass)) startDueAction(state);
   const run = state.sync;
   if (run !== null) {
     if (!mayRun) run.aborted = true;

@@ -223,6 +223,25 @@ test("what a resync had passed when it became needed is resynced by the next one
   assert.ok(pieces.includes("sync 5-6"), pieces.join());
 });
 
+test("a frozen node takes a slot over and runs the empty pass, but copies nothing", () => {
+  for (const dirty of [[], [3]]) {
+    const bench = new NodeBench();
+    bench.rest();
+    bench.command({ type: "sync-action", action: "frozen" });
+    bench.told.length = 0;
+    const notice = bench.notice({ type: "recover-slot", slot: 2 });
+    bench.finishSlots([0, 1], () => bench.area(...dirty));
+    bench.settle();
+    assert.ok(bench.isProcessed(notice));
+    assert.equal(bench.calls, dirty.length === 0 ? ["resync-start"] : []);
+    bench.rest();
+    assert.is(bench.shared.balances, dirty.length === 0);
+    bench.command({ type: "sync-action", action: "idle" });
+    bench.rest();
+    assert.is(bench.shared.balances, true);
+  }
+});
+
 test("a node that leaves before its pass says that somebody has to resync", () => {
   const { bench } = recovering();
   bench.settle();
