@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { FastifyInstance } from "fastify";
 import { listen } from "./api/listen.ts";
@@ -14,7 +14,13 @@ import type { Logger } from "./common/log.ts";
 import type { ClusterConfig, Config, TlsFiles } from "./config.ts";
 import { holderOf, issueToken } from "./control/access-token.ts";
 import { ControlPlane } from "./control/control-plane.ts";
-import type { EngineCluster, EngineTls, OpenEngine, StorageEngine } from "./control/engine.ts";
+import type {
+  EngineCluster,
+  EngineTls,
+  OpenEngine,
+  SeenStore,
+  StorageEngine,
+} from "./control/engine.ts";
 import { linuxDeviceFiles } from "./hal/linux/device-files.ts";
 import { makeFolder } from "./hal/linux/make-folder.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -94,9 +100,35 @@ const readTls = (files: TlsFiles | null): EngineTls | null => {
   };
 };
 
-const readCluster = (config: ClusterConfig | null): EngineCluster | null => {
+/** What an earlier run remembered of the cluster's store. Errors: CONFIG_STORE_UNREADABLE. */
+const readSeen = (file: string): SeenStore | null => {
+  if (!existsSync(file)) return null;
+  try {
+    const { clusterId, revision } = JSON.parse(readFileSync(file, "utf8")) as Partial<SeenStore>;
+    if (typeof clusterId === "string" && Number.isSafeInteger(revision))
+      return { clusterId, revision: Number(revision) };
+  } catch {
+    // Refused below, like anything else that is no such record.
+  }
+  throw new CodedError("CONFIG_STORE_UNREADABLE", `${file} does not tell which store it was`, {
+    remedy: "make sure that etcd is the one that the cluster had, then delete the file",
+  });
+};
+
+/** Replaced at once; a daemon that cannot write it goes on, and remembers less. */
+const writeSeen = (file: string, seen: SeenStore, logger: Logger): void => {
+  try {
+    writeFileSync(`${file}.new`, `${JSON.stringify(seen)}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    logger.warn({ file, error }, "store-not-remembered");
+  }
+};
+
+const readCluster = (config: ClusterConfig | null, seenFile: string): EngineCluster | null => {
   if (config === null) return null;
-  const { tls, ...rest } = config;
+  const { tls, ...others } = config;
+  const rest = { ...others, seen: readSeen(seenFile) };
   if (tls === null) return { ...rest, tls };
   const read = (file: string): string => readPem(file, "cluster.tls_*");
   const pems = { ca: read(tls.authority), cert: read(tls.certificate), key: read(tls.key) };
@@ -165,6 +197,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const store = openDataDirectory(config.dataDirectory);
     opened.push({ what: "store", close: () => store.close() });
     const tokenPath = path.join(config.dataDirectory, "token");
+    const seenFile = path.join(config.dataDirectory, "cluster-store.json");
     const newToken = ensureToken(store, tokenPath, options.isTokenRenewed ?? false);
     const engine = await (options.openEngine ?? openRealEngine)({
       nbdTcp: config.nbdTcp,
@@ -172,7 +205,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       tls: readTls(config.nbdTls),
       ioWorkers: config.ioWorkers,
       answerLimitMs: config.answerLimitMs,
-      cluster: readCluster(config.cluster),
+      cluster: readCluster(config.cluster, seenFile),
+      onStoreSeen: (seen) => writeSeen(seenFile, seen, logger),
       labMode: config.isLabMode,
       nodeName: config.nodeName,
       logger,

@@ -18,6 +18,12 @@ export interface EngineTls {
   readonly clientAuthority: string | null;
 }
 
+/** How a cluster's store was seen last: one that is another, or behind, is not used. */
+export interface SeenStore {
+  readonly clusterId: string;
+  readonly revision: number;
+}
+
 /** The cluster that a board is in. */
 export interface EngineCluster {
   /** As clustered arrays name it in their bitmaps. */
@@ -28,6 +34,8 @@ export interface EngineCluster {
   readonly endpoints: readonly string[];
   /** PEM texts; null: plain HTTP, or HTTPS by the machine's authorities. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
+  /** What is remembered of the store; null: nothing. */
+  readonly seen: SeenStore | null;
 }
 
 /** What `openEngine(options)` of src/workers/engine-host.ts takes. */
@@ -42,6 +50,8 @@ export interface EngineOptions {
   readonly answerLimitMs: number | null;
   /** Null: the board is in no cluster. */
   readonly cluster: EngineCluster | null;
+  /** Told now and then while an array runs in the cluster, to be remembered over restarts. */
+  readonly onStoreSeen: (seen: SeenStore) => void;
   /** Allows `setFault`. */
   readonly labMode: boolean;
   /** Goes into set_name and messages. */

@@ -11,6 +11,7 @@ import type { ClusterHappening, ClusterView } from "../cluster/node/cluster-view
 import type { ClusterStore } from "../cluster/store/cluster-store.ts";
 import { openEtcd } from "../cluster/store/etcd-start-client.ts";
 import { assert } from "../common/assert.ts";
+import type { SeenStore } from "../control/engine.ts";
 import type { DeviceGate } from "../hal/layers/gated-device.ts";
 import type { ClusterHost } from "../raid/array-driver.ts";
 import type { ArrayEvent, Newcomer } from "../raid/array-messages.ts";
@@ -22,6 +23,8 @@ import type { ThreadCluster } from "./array-messages.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { ThreadGate } from "./thread-gate.ts";
 
+/** The board remembers the store's revision, as it was so long ago at most. Choice. */
+const STORE_TOLD_MS = 10_000;
 /** Version of what nodes say to each other. */
 const PROTOCOL = 1;
 /** A node that joined in vain waits so long until the others have let it go, milliseconds. */
@@ -40,6 +43,7 @@ export interface ArrayClusterHost {
   /** Node `slot` changes the array as a whole: stop it here, then `processed`. */
   rest(notice: number, slot: number): void;
   happened(happening: ClusterHappening): void;
+  storeSeen(seen: SeenStore): void;
   /** Nothing is read or written any more. */
   expelled(reason: string): void;
 }
@@ -61,6 +65,7 @@ export class ArrayCluster implements ClusterHost {
   /** As SharedArrayState.gateUntil; closed until the first confirmation. */
   #until = 1;
   #whenLeft: (() => void) | null = null;
+  #tellStoreAt = 0;
 
   private constructor(name: string, store: ClusterStore) {
     this.name = name;
@@ -70,7 +75,9 @@ export class ArrayCluster implements ClusterHost {
   /** Errors: CLUSTER_*; the node is in no cluster then. */
   static async join(data: ThreadCluster, facts: ClusterFacts): Promise<ArrayCluster> {
     const prefix = prefixOf(data.name, facts.uuid);
-    const { store } = await openEtcd({ endpoints: data.endpoints, tls: data.tls }, prefix);
+    const { endpoints, tls, seen } = data;
+    const known = seen === null ? {} : { known: seen };
+    const { store } = await openEtcd({ endpoints, tls, ...known }, prefix);
     const cluster = new ArrayCluster(data.name, store);
     const { node, boot, address } = data;
     try {
@@ -193,6 +200,15 @@ export class ArrayCluster implements ClusterHost {
     this.#until = until;
     if (this.#shared !== null) this.#shared.gateUntil = until;
     if (!wasOpen) this.poke();
+    this.#tellStore();
+  }
+
+  #tellStore(): void {
+    const now = monotonicMs();
+    if (now < this.#tellStoreAt) return;
+    this.#tellStoreAt = now + STORE_TOLD_MS;
+    const seen = this.#store.identity;
+    this.#tell((host) => host.storeSeen(seen));
   }
 
   #onState(state: ClusterState): void {

@@ -5,7 +5,7 @@ import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import { assert } from "../common/assert.ts";
 import { CodedError, fromPlainError } from "../common/errors.ts";
 import { workerUrl } from "../common/worker-url.ts";
-import type { AddOptions, RunningArray, SyncSpeed } from "../control/engine.ts";
+import type { AddOptions, RunningArray, SeenStore, SyncSpeed } from "../control/engine.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import type { WriteHoldFigures } from "../raid/hold-status.ts";
@@ -32,6 +32,7 @@ export interface ArrayHostOptions {
   readonly onStopped: () => void;
   /** After `onStopped`: the cluster goes on without this board. */
   readonly onExpelled: (reason: string) => void;
+  readonly onStoreSeen: (seen: SeenStore) => void;
   /** The path of a device by its device_uuid (32 hexadecimal digits), or null. */
   readonly findDevice: (uuid: string) => Promise<string | null>;
 }
@@ -239,6 +240,8 @@ export class ArrayHostThread implements RunningArray {
         return this.#link.settle(message.id, null, message.view);
       case "find-device":
         return void this.#findDevice(message.id, message.uuid);
+      case "store-seen":
+        return this.#options.onStoreSeen(message.seen);
       case "expelled":
         return void this.#expelled(message.reason);
       case "stopped":

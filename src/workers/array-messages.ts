@@ -6,7 +6,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import type { PlainError } from "../common/errors.ts";
-import type { EngineCluster } from "../control/engine.ts";
+import type { EngineCluster, SeenStore } from "../control/engine.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayCommand } from "../raid/array-messages.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
@@ -84,6 +84,8 @@ export type ArrayToMain =
   | { readonly type: "find-device"; readonly id: number; readonly uuid: string }
   /** Null of an array that is in no cluster. */
   | { readonly type: "cluster-view"; readonly id: number; readonly view: ClusterView | null }
+  /** How the cluster's store was seen last. */
+  | { readonly type: "store-seen"; readonly seen: SeenStore }
   /** The others go on without this node: nothing is read or written any more, the thread ends. */
   | { readonly type: "expelled"; readonly reason: string };
 

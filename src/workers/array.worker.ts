@@ -242,6 +242,7 @@ class ArrayThread {
         post({ type: "happening", happening: clusterHappening(happening, Date.now()) });
         post({ type: "status", status: this.#status() });
       },
+      storeSeen: (seen) => post({ type: "store-seen", seen }),
       expelled: (reason) => {
         void this.#cluster?.close();
         post({ type: "expelled", reason });

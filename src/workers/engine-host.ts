@@ -17,6 +17,7 @@ import type {
   IoCounters,
   MemberFault,
   RunningArray,
+  SeenStore,
   StorageEngine,
 } from "../control/engine.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
@@ -54,10 +55,12 @@ class EngineHost implements StorageEngine {
   readonly #happeningListeners: ((uuid: string, happening: ArrayHappening) => void)[] = [];
   readonly #expelledListeners: ((uuid: string, reason: string) => void)[] = [];
   #findDevice: (deviceUuid: string) => Promise<string | null> = async () => null;
+  #seen: SeenStore | null;
   #nbd: StorageEngine["nbd"] = { tcp: null, socketPath: null };
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#seen = options.cluster?.seen ?? null;
     this.#pool = new IoPool(options);
     this.#faults = new FaultBoard(options.labMode);
   }
@@ -127,6 +130,7 @@ class EngineHost implements StorageEngine {
       onStatus: (status) => whenKnown(() => this.#tellStatus(uuid, status)),
       onHappening: (happening) => whenKnown(() => this.#tellHappening(uuid, happening)),
       onStopped: () => this.#arrays.delete(uuid),
+      onStoreSeen: (seen) => this.#storeSeen(seen),
       onExpelled: (reason) => whenKnown(() => this.#tellExpelled(uuid, reason)),
       findDevice: (deviceUuid) => this.#findDevice(deviceUuid),
     };
@@ -205,7 +209,14 @@ class EngineHost implements StorageEngine {
     if (cluster === null) return null;
     const { tcp } = this.#nbd;
     const address = tcp === null ? "" : `${tcp.host}:${tcp.port}`;
-    return { ...cluster, address, boot: this.#boot };
+    return { ...cluster, seen: this.#seen, address, boot: this.#boot };
+  }
+
+  /** Several arrays tell of the one store: the newest counts. */
+  #storeSeen(seen: SeenStore): void {
+    if (this.#seen?.clusterId === seen.clusterId && this.#seen.revision >= seen.revision) return;
+    this.#seen = seen;
+    this.#options.onStoreSeen(seen);
   }
 
   #tellHappening(uuid: string, happening: ArrayHappening): void {

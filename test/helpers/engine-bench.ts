@@ -38,6 +38,7 @@ export class EngineBench {
       ioWorkers: options.ioWorkers ?? 2,
       answerLimitMs: null,
       cluster: null,
+      onStoreSeen: () => undefined,
       labMode: true,
       nodeName: "bench",
       logger: ndjsonLogger({ write: () => undefined, wallTime: () => 0, level: "error" }),

@@ -100,7 +100,7 @@ test(
         seen = options;
       },
     });
-    const { logger: _logger, ...options } = seen as EngineOptions;
+    const { logger: _logger, onStoreSeen: _seen, ...options } = seen as EngineOptions;
     assert.equal(options, {
       nbdTcp: { host: "127.0.0.1", port: 7 },
       nbdSocketPath: join(folder, "s"),
@@ -112,6 +112,33 @@ test(
       nodeName: "opi-a",
     });
     await daemon.close();
+  }),
+);
+
+test(
+  "remembers how the cluster's store was seen, and refuses a record that it cannot understand",
+  inFolder(async (folder) => {
+    const flags = { cluster: "attic", etcd: "http://127.0.0.1:1", node: "n1" };
+    const engines: EngineOptions[] = [];
+    const open = () => start(folder, { flags, onEngine: (options) => void engines.push(options) });
+    const first = await open();
+    assert.equal(engines[0]?.cluster, {
+      name: "attic",
+      node: "n1",
+      endpoints: ["http://127.0.0.1:1"],
+      tls: null,
+      seen: null,
+    });
+    engines[0]?.onStoreSeen({ clusterId: "7", revision: 41 });
+    engines[0]?.onStoreSeen({ clusterId: "7", revision: 42 });
+    await first.close();
+    const second = await open();
+    assert.equal(engines[1]?.cluster?.seen, { clusterId: "7", revision: 42 });
+    await second.close();
+    for (const text of ["", "{", '{"clusterId": "7"}', '{"clusterId": 7, "revision": 1}', "null"]) {
+      writeFileSync(join(folder, "cluster-store.json"), text);
+      assert.is(await refusal(open()), "CONFIG_STORE_UNREADABLE", text);
+    }
   }),
 );
 

@@ -3,7 +3,7 @@
  * Boards that share their disks, as their users run them: real processes, a real etcd, members that
  * every board opens, clients on several boards at once.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -230,6 +230,8 @@ etcdTest(
     const pids = [...boards.credentials.boards.map(({ pid }) => pid), boards.credentials.etcd?.pid];
     assert.is(await boards.shutDown(), 0, boards.output);
     for (const pid of pids) assert.not.ok(existsSync(`/proc/${pid}`), `process ${pid} is left`);
+    const seen = readFileSync(join(boards.folder, "board1", "cluster-store.json"), "utf8");
+    assert.ok(JSON.parse(seen).revision > 1, "a board remembers which store it was");
     await boards.start();
     assert.is(await valueAt(boards, 1, 30 * MIB), 88);
     const { slots } = await boards.dlm(0);
