@@ -46,7 +46,8 @@ export const stepChannel = (before: ChannelState, event: ChannelEvent): ChannelS
 const apply = (d: ChannelDraft, event: ChannelEvent): void => {
   switch (event.type) {
     case "view":
-      if (d.view === null || event.view.revision > d.view.revision) d.view = event.view;
+      // One of the same revision may tell more: what a watch has lost.
+      if (d.view === null || event.view.revision >= d.view.revision) d.view = event.view;
       break;
     case "txn-over":
       assert(d.isTxnPending, "no transaction was under way");

@@ -21,19 +21,25 @@ import type {
 import { keyOf } from "../store/revisioned-map.ts";
 import type { Session, StoreKeys } from "../store/store-keys.ts";
 import type { ViewDriver } from "../store/view-driver.ts";
+import { holderGuards } from "./holder-guards.ts";
+
+/** So many in a row are others who were faster; more wait. */
+const REFUSALS_MAX = 3;
 
 export interface ChannelOptions {
   readonly store: ClusterStore;
   readonly view: ViewDriver;
   readonly keys: StoreKeys;
   readonly session: Session;
-  /** Who is removed and may still write, as the view stands now. */
+  /** Who is removed and not declared dead, as the view stands now. */
   readonly unfenced: () => readonly LockOwner[];
   /**
    * The revision of a guarded write that was committed from now on, as soon as there is one; null
    * when the session is over.
    */
   readonly committed: () => Promise<number | null>;
+  /** Some time, the longer the more attempts were in vain. */
+  readonly pause: (attempts: number) => Promise<void>;
   /** Must not call back before it returns. */
   readonly tell: (effect: ExchangeEffect) => void;
   readonly damaged: (error: CodedError) => void;
@@ -46,6 +52,8 @@ export class ChannelDriver {
   #isStepping = false;
   #isClosed = false;
   #isDamaged = false;
+  /** Transactions in a row. */
+  #refusals = 0;
   readonly #reader: ChannelReader;
   #view: ChannelView | null = null;
 
@@ -113,17 +121,22 @@ export class ChannelDriver {
     // Who sends has to know all members, and all that they have said, from the store's consensus.
     const isWhole = put.key === keys.channel || compares.some(({ key }) => key === keys.channel);
     const reads = isWhole ? this.#reads() : [];
+    const record = put.key === keys.channel ? this.#state.view?.record : undefined;
+    const guards = record === undefined ? [] : holderGuards(keys, record, this.#state.me);
     let revision: number | null = null;
     try {
-      const txn = { compares, success: [put, ...reads], failure: reads };
+      const all = [...compares, ...guards];
+      const txn = { compares: all, success: [put, ...reads], failure: reads };
       const outcome = await store.txn(txn);
       revision = outcome.type === "unknown" ? null : outcome.revision;
+      this.#refusals = outcome.type === "refused" ? this.#refusals + 1 : 0;
       if (isWhole) this.#learn(outcome);
     } catch {
       // Not sent, or refused by all: the same as one that nobody answered.
     }
     // Done or not, a view of after this one tells.
     revision ??= await this.#options.committed();
+    if (this.#refusals > REFUSALS_MAX) await this.#options.pause(this.#refusals);
     if (this.#isClosed || revision === null) return;
     this.#options.view.expect(revision);
     this.#feed({ type: "txn-over", revision });

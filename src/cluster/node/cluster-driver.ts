@@ -17,7 +17,7 @@ import { joinCluster } from "../store/join-driver.ts";
 import { LockClient } from "../store/lock-client-driver.ts";
 import type { MemberSession } from "../store/member-session-driver.ts";
 import { fenceTime, PERMIT_MS } from "../store/permission.ts";
-import { retryDelay } from "../store/retry-delay.ts";
+import { RACE_MS_MAX, retryDelay } from "../store/retry-delay.ts";
 import { keyOf } from "../store/revisioned-map.ts";
 import { StoreKeys } from "../store/store-keys.ts";
 import { type NewsSource, ViewDriver } from "../store/view-driver.ts";
@@ -152,6 +152,7 @@ class ClusterDriver implements JoinedCluster {
           keys,
           session: me,
           unfenced: () => this.#unfenced(),
+          pause: (attempts) => this.#pause(retryDelay(attempts, RACE_MS_MAX, random())),
           committed: () => this.#insist(() => session.confirm()),
           tell,
           damaged: (error) => this.#damaged("ch", error),
@@ -390,13 +391,10 @@ class ClusterDriver implements JoinedCluster {
     if (seq !== this.#inFlight.seq) this.#inFlight = { seq, since: this.#options.clock.now() };
   }
 
+  /** Until it is declared dead, a node that is gone may still write. */
   #unfenced(): readonly LockOwner[] {
-    const { fences } = this.#parts;
-    const now = this.#options.clock.now();
     return this.#membership.slots.flatMap((seen) =>
-      seen.type === "gone" && now < fences.dueAt(seen.slot)
-        ? [{ slot: seen.slot, epoch: seen.epoch }]
-        : [],
+      seen.type === "gone" ? [{ slot: seen.slot, epoch: seen.epoch }] : [],
     );
   }
 
@@ -409,7 +407,6 @@ class ClusterDriver implements JoinedCluster {
     this.#cancelTick = clock.after(Math.max(1, wakeAt - clock.now()), () => {
       this.#cancelTick = null;
       this.#feed({ type: "tick" });
-      this.#lookAtMessages();
     });
   }
 

@@ -9,6 +9,7 @@ import { decodeChannel, encodeChannel } from "../../../../src/cluster/md/channel
 import type { MemoryStore } from "../../../../src/cluster/store/memory-store.ts";
 import type { ClusterCall } from "../../../../src/raid/cluster-port.ts";
 import { type ClusterHost, ClusterWorld } from "../../../helpers/cluster-host.ts";
+import { DeafStore } from "../../../helpers/deaf-store.ts";
 import { blockOf, DEVICE_UUID } from "../../../helpers/md-messages.ts";
 
 const test = suite("cluster node: messages");
@@ -272,6 +273,55 @@ test("a damaged channel is told once, and messages go on when it is repaired", a
   put(text);
   assert.equal(await world.answered(a, sent), { ok: true });
   assert.equal(b.notices.at(-1), "remove 1");
+  world.end();
+});
+
+/** The watch of `a` has lost that `b` has joined; `b` has sent nothing yet. */
+const deaf = async () => {
+  const world = ClusterWorld.embedded("channel");
+  const store = new DeafStore(world.memory, world.clock);
+  const a = await world.enter("a", { store });
+  store.hears = (key) => !/\/(m|ack|slot)\/2$/.test(key);
+  const b = await world.join("b");
+  await world.finish("b enters", b.cluster?.start() ?? Promise.resolve());
+  assert.is(a.view.members.length, 1, "a does not know b yet");
+  return { world, a, b };
+};
+
+test("who sends knows all receivers from the store, though its watch has lost one", async () => {
+  const { world, a, b } = await deaf();
+  b.holds = new Set(["metadata-updated"]);
+  await world.ok(a, { type: "metadata-update-start" });
+  const finish = a.ask({ type: "metadata-update-finish", deviceNumber: 1 });
+  await world.until("b reads", () => b.held !== null);
+  await world.rest(5000);
+  assert.is(a.answers.has(finish), false);
+  b.carryOut();
+  assert.equal(await world.answered(a, finish), { ok: true });
+  world.end();
+});
+
+test("nobody takes the right to send from a node that lives, though its watch has lost it", async () => {
+  const { world, a, b } = await deaf();
+  await world.ok(b, { type: "metadata-update-start" });
+  const start = a.ask({ type: "metadata-update-start" });
+  await world.rest(3000);
+  assert.is(a.answers.has(start), false);
+  await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1 });
+  assert.equal(await world.answered(a, start), { ok: true });
+  assert.equal(a.notices.at(-1), "metadata-updated 1");
+  world.end();
+});
+
+test("nobody finishes a message for a node that lives, though its watch has lost it", async () => {
+  const { world, a, b } = await deaf();
+  await world.ok(b, { type: "remove-disk", deviceNumber: 1 });
+  assert.equal(a.notices.at(-1), "remove 1");
+  assert.equal(
+    a.happened.filter(({ type }) => type === "damaged"),
+    [],
+  );
+  await world.ok(b, { type: "remove-disk", deviceNumber: 2 });
   world.end();
 });
 
