@@ -221,12 +221,16 @@ const takeCandidates = (state: ArrayState, fresh: ReadonlyMap<number, Superblock
   }
 };
 
-/** Two nodes have added it at the same time: it is a member already. */
+/**
+ * Two nodes have added it at the same time: it is a member already. A device that this node is about
+ * to offer under the same number gives way.
+ */
 const isTaken = (state: ArrayState, { newcomer, deviceNumber }: Candidate): boolean =>
-  [...state.members.values()].some(
-    ({ state: word, path, superblock }) =>
-      word !== "faulty" && (superblock.devNumber === deviceNumber || path === newcomer.path),
-  );
+  [...state.members.values()].some((member) => {
+    if (member.state === "faulty") return false;
+    const isSameNumber = member.superblock.devNumber === deviceNumber && !isJoining(state, member);
+    return isSameNumber || member.path === newcomer.path;
+  });
 
 const takeCandidate = (
   state: ArrayState,
