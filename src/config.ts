@@ -39,6 +39,8 @@ export interface Config {
   readonly devicePaths: readonly string[];
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
   readonly answerLimitMs: number | null;
+  /** How long a start waits for members that should be there, milliseconds. */
+  readonly startWaitMs: number;
   readonly logLevel: LogLevel;
 }
 
@@ -65,7 +67,9 @@ export const SOCKET_PATH_BYTES_MAX = 107;
 const WORKERS_MAX = 16;
 /** Seconds. Default: as long as the kernel gives a command of a SCSI or NVMe drive. */
 const ANSWER_LIMIT = 30;
-const ANSWER_LIMIT_MAX = 3600;
+/** Seconds. Default: as long as mdadm waits (mdadm-last-resort). */
+const START_WAIT = 30;
+const DEVICE_SECONDS_MAX = 3600;
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
 /** Every key of the file, with the type it must have. */
@@ -83,6 +87,7 @@ const KEYS = {
   "devices.directory": "string",
   "devices.paths": "strings",
   "devices.answer_limit": "number",
+  "devices.start_wait": "number",
   "log.level": "string",
 } as const;
 
@@ -192,14 +197,23 @@ const parseWorkers = (value: unknown): number => {
   return workers as number;
 };
 
-/** Whole seconds, 0 for no limit; as milliseconds. */
-const parseAnswerLimit = (value: unknown): number | null => {
+/** Whole seconds; as milliseconds. */
+const parseDeviceSeconds = (key: Key, value: unknown): number => {
   const seconds = value as number;
-  if (!Number.isInteger(seconds) || seconds < 0 || seconds > ANSWER_LIMIT_MAX) {
-    const must = `must be a whole number of seconds from 1 to ${ANSWER_LIMIT_MAX}, or 0`;
-    throw invalid("devices.answer_limit", value, must);
+  if (!Number.isInteger(seconds) || seconds < 0 || seconds > DEVICE_SECONDS_MAX) {
+    const must = `must be a whole number of seconds from 1 to ${DEVICE_SECONDS_MAX}, or 0`;
+    throw invalid(key, value, must);
   }
-  return seconds === 0 ? null : seconds * 1000;
+  return seconds * 1000;
+};
+
+const deviceTimes = (file: Values) => {
+  const seconds = (key: Key, usual: number) => parseDeviceSeconds(key, file[key] ?? usual);
+  const answerLimit = seconds("devices.answer_limit", ANSWER_LIMIT);
+  return {
+    answerLimitMs: answerLimit === 0 ? null : answerLimit,
+    startWaitMs: seconds("devices.start_wait", START_WAIT),
+  };
 };
 
 const parseName = (value: string): string => {
@@ -284,7 +298,7 @@ export function loadConfig(flags: ConfigFlags): Config {
     devicePaths: Object.freeze(
       ((file["devices.paths"] as string[] | undefined) ?? []).map((item) => path.resolve(item)),
     ),
-    answerLimitMs: parseAnswerLimit(file["devices.answer_limit"] ?? ANSWER_LIMIT),
+    ...deviceTimes(file),
     logLevel: level as LogLevel,
   });
 }

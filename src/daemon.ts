@@ -117,6 +117,7 @@ const controlOver = (options: DaemonOptions, store: Store, engine: StorageEngine
     isLabMode: config.isLabMode,
     devicesDirectory: config.devicesDirectory,
     devicePaths: config.devicePaths,
+    startWaitMs: config.startWaitMs,
     now: Date.now,
     newId: newJobId,
     logger,

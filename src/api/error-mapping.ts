@@ -80,6 +80,8 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_NO_MEMBERS: NO_MEMBERS,
   CONTROL_NO_CLUSTER: kind(409, "no-cluster", "The board is in no cluster"),
   CONTROL_ARRAY_INCOMPLETE: kind(409, "array-incomplete", "A working member is not given"),
+  CONTROL_NEWEST_COPY_MISSING: kind(409, "newest-copy-missing", "The newest copy is not there"),
+  CONTROL_COPIES_DISAGREE: kind(409, "copies-disagree", "Copies were written apart"),
   CONTROL_CONFIRMATION_REQUIRED: kind(428, "confirmation-required", "Confirm by name"),
   CONTROL_SPEED_ORDER: kind(422, "validation-failed", "The speed limits contradict each other"),
   CONTROL_JOB_NOT_CANCELABLE: kind(409, "job-not-cancelable", "The job cannot be cancelled"),

@@ -112,10 +112,15 @@ const registerStarting = (program: Command): void => {
     .argument("[array]", "uuid or name of a known or found array")
     .option("--devices <device...>", "start the array that these devices hold")
     .option("--read-only", "start it read-only")
+    .option("--run", "although a working member is not given, or the newest copy is elsewhere")
     .action(
       async (
         name: string | undefined,
-        flags: OnlineFlags & { readonly devices?: string[]; readonly readOnly?: boolean },
+        flags: OnlineFlags & {
+          readonly devices?: string[];
+          readonly readOnly?: boolean;
+          readonly run?: boolean;
+        },
       ) => {
         if ((name === undefined) === (flags.devices === undefined)) {
           throw new CodedError("CLI_BAD_USAGE", "name an array, or give --devices", {
@@ -123,12 +128,11 @@ const registerStarting = (program: Command): void => {
           });
         }
         const client = clientOf(flags);
-        const read_only = flags.readOnly ?? false;
+        const how = { read_only: flags.readOnly ?? false, run: flags.run ?? false };
         const ids = await Promise.all(
           (flags.devices ?? []).map((device) => deviceId(client, device)),
         );
-        const body =
-          name === undefined ? { import: ids, read_only } : { assemble: name, read_only };
+        const body = name === undefined ? { import: ids, ...how } : { assemble: name, ...how };
         const id = await runJob(client, "POST", "/api/v1/arrays", body);
         reportArray(flags, await fetchArray(client, id));
       },

@@ -3,7 +3,7 @@
  * as a job; the engine checks again and has the last word.
  */
 
-import { CodedError } from "../common/errors.ts";
+import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import {
   type ArrayPlan,
@@ -21,6 +21,7 @@ import type { EventService } from "./event-service.ts";
 import type { ExportService } from "./export-service.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService } from "./job-service.ts";
+import { newestCopyProblem } from "./newest-copy.ts";
 import { subjectOf } from "./subject.ts";
 
 /** What the commands need. */
@@ -40,6 +41,13 @@ export interface StopOrder {
   readonly force: boolean;
   /** Also drop it from the list; its superblocks stay, it can be imported again. */
   readonly forget: boolean;
+}
+
+/** How to start an array. */
+export interface StartOrder {
+  readonly readOnly: boolean;
+  /** Although the devices that are there may not hold the newest copy. */
+  readonly run: boolean;
 }
 
 /** How a start goes about it: where from, and what follows once the array runs. */
@@ -147,21 +155,25 @@ export class ArrayCommands {
   }
 
   /** Starts an array by uuid or name, known or found on devices. */
-  async assemble(key: string, readOnly: boolean, actor: string): Promise<Job> {
+  async assemble(key: string, order: StartOrder, actor: string): Promise<Job> {
     const uuid = this.#uuidOf(key);
     this.refuseRunning(uuid);
-    return this.startAsJob(uuid, readOnly, actor, { paths: () => this.#pathsFor(uuid) });
+    return this.startAsJob(uuid, order, actor, { paths: () => this.#pathsFor(uuid) });
   }
 
   /**
    * Starts a known array from its registered members and any device that carries its UUID. On a
-   * refusal the array stays listed with the reason. Errors: the engine's.
+   * refusal the array stays listed with the reason. Errors: the engine's, and without `run`
+   * CONTROL_NEWEST_COPY_MISSING, CONTROL_COPIES_DISAGREE.
    */
-  async start(uuid: string, readOnly: boolean, paths?: readonly string[]): Promise<void> {
+  async start(uuid: string, order: StartOrder, paths?: readonly string[]): Promise<void> {
     const { engine, arrays, exports, events } = this.#options;
+    const { readOnly } = order;
     await arrays.exclusively(uuid, "a start", async () => {
       try {
-        const running = await engine.assemble(paths ?? (await this.#pathsFor(uuid)), { readOnly });
+        const from = paths ?? (await this.#pathsFor(uuid));
+        if (!order.run) await this.#refuseOldCopy(uuid, from);
+        const running = await engine.assemble(from, { readOnly });
         const view = await arrays.adopt(running, { readOnly, isNew: false });
         await exports.openAll(uuid);
         events.record({
@@ -180,13 +192,20 @@ export class ArrayCommands {
 
   /**
    * Starts a known array unless a member that the others believe working is not there yet: devices
-   * appear one by one, and the first one may be old. Errors: the engine's.
+   * appear one by one, and the first one may be old. False when it waits. Errors: those of `start`.
    * Source: mdadm --incremental.
    */
-  async startIfComplete(uuid: string, readOnly: boolean): Promise<void> {
+  async startIfComplete(uuid: string, readOnly: boolean): Promise<boolean> {
     const { engine, arrays } = this.#options;
-    const report = await engine.examine(await this.#pathsFor(uuid));
-    if (report.refusal !== null || report.isComplete) return await this.start(uuid, readOnly);
+    const paths = await this.#pathsFor(uuid).catch((error: unknown) => {
+      arrays.startFailed(uuid, startProblemOf(error));
+      throw error;
+    });
+    const report = await engine.examine(paths);
+    if (report.refusal !== null || report.isComplete) {
+      await this.start(uuid, { readOnly, run: false }, paths);
+      return true;
+    }
     const here = report.members.filter(({ placement }) => placement === "in-sync").length;
     arrays.startFailed(uuid, {
       code: "CONTROL_ARRAY_INCOMPLETE",
@@ -194,6 +213,18 @@ export class ArrayCommands {
       remedy: "bring the others, or assemble it without them",
       members: report.members,
     });
+    return false;
+  }
+
+  async #refuseOldCopy(uuid: string, paths: readonly string[]): Promise<void> {
+    const { arrays, engine } = this.#options;
+    const problem = newestCopyProblem(
+      arrays.get(uuid)?.status ?? null,
+      await engine.examine(paths),
+    );
+    if (problem === null) return;
+    const { code, message, remedy, members } = problem;
+    throw fromPlainError({ code, message, remedy, details: { members } });
   }
 
   /** Stops an array, as a job. Errors: CONTROL_CONFIRMATION_REQUIRED, CONTROL_ARRAY_EXPORTED. */
@@ -233,14 +264,14 @@ export class ArrayCommands {
   }
 
   /** Starts an array as a job. Errors of the job: those of `start` and of the steps. */
-  startAsJob(uuid: string, readOnly: boolean, actor: string, steps: StartSteps): Job {
+  startAsJob(uuid: string, order: StartOrder, actor: string, steps: StartSteps): Job {
     const fresh = {
       kind: "array.assemble" as const,
       subject: subjectOf("array", uuid),
       createdBy: actor,
     };
     return this.#options.jobs.run(fresh, async () => {
-      await this.start(uuid, readOnly, await steps.paths());
+      await this.start(uuid, order, await steps.paths());
       await steps.afterStart?.();
       return outcomeOf(uuid);
     });

@@ -78,7 +78,7 @@ export class ArrayImport {
     this.#refuseName(order.exportName);
     const report = await engine.examine(paths);
     this.#refuseUnfit(report, order);
-    return commands.startAsJob(uuid, order.readOnly, actor, {
+    return commands.startAsJob(uuid, order, actor, {
       paths: async () => paths,
       afterStart: async () => {
         if (order.exportName !== null) {

@@ -10,6 +10,7 @@ import { ArrayChangeCommands } from "./array-change-commands.ts";
 import { ArrayCommands } from "./array-commands.ts";
 import { ArrayImport } from "./array-import.ts";
 import { ArrayService } from "./array-service.ts";
+import type { ArrayView } from "./array-view.ts";
 import { DeviceMonitor } from "./device-monitor.ts";
 import { DeviceService } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
@@ -18,6 +19,7 @@ import { ExportService } from "./export-service.ts";
 import { type BoardHealth, boardHealth } from "./health.ts";
 import { JobService } from "./job-service.ts";
 import { LabFaults } from "./lab-faults.ts";
+import { LateStarts } from "./late-starts.ts";
 import { MemberCommands } from "./member-commands.ts";
 import { Rounds } from "./rounds.ts";
 import { ScrubCommands } from "./scrub-commands.ts";
@@ -35,6 +37,8 @@ export interface ControlPlaneOptions {
   readonly isLabMode: boolean;
   /** Folder of the file-backed devices. */
   readonly devicesDirectory: string;
+  /** How long the start waits for members that should be there, milliseconds. */
+  readonly startWaitMs: number;
   readonly devicePaths: readonly string[];
   readonly now: () => number;
   readonly newId: (now: number) => string;
@@ -70,6 +74,7 @@ export class ControlPlane {
   readonly labFaults: LabFaults;
   readonly monitor: DeviceMonitor;
   readonly startedAt: number;
+  readonly #lateStarts: LateStarts;
   #done: ReadyStep["step"][] = ["store"];
   #isClosing = false;
 
@@ -109,8 +114,14 @@ export class ControlPlane {
     const chores = [
       { name: "spares", look: () => spareGroups.tick() },
       { name: "scrubs", look: () => scrubs.tick() },
+      { name: "late-starts", look: () => this.#lateStarts.look() },
     ];
     this.rounds = new Rounds(chores, logger);
+    this.#lateStarts = new LateStarts({
+      waitMs: options.startWaitMs,
+      now,
+      start: (uuid) => this.#startLate(uuid),
+    });
     this.memberCommands = new MemberCommands({ arrays, devices, jobs, scrubs: this.scrubCommands });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
@@ -125,7 +136,8 @@ export class ControlPlane {
 
   /**
    * Takes over what the last run left, reads the devices, starts every array that is wanted, opens
-   * their exports, then watches the devices. An array that cannot start stays listed.
+   * their exports, then watches the devices. An array that cannot start stays listed, and one that
+   * lacks a working member waits for it.
    */
   async start(): Promise<void> {
     this.jobs.takeOver();
@@ -136,7 +148,11 @@ export class ControlPlane {
     await this.devices.load();
     this.#done.push("devices");
     const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
-    await Promise.all(wanted.map((view) => this.#startArray(view.record.uuid)));
+    const starts = wanted.map(async ({ record: { uuid } }) => {
+      if (!(await this.#startArray(uuid, true))) this.#lateStarts.wait(uuid);
+    });
+    await Promise.all(starts);
+    await this.#lateStarts.look();
     this.#done.push("arrays", "exports");
     this.monitor.start();
     this.rounds.start();
@@ -170,12 +186,13 @@ export class ControlPlane {
     await this.arrays.close();
   }
 
-  async #startArray(uuid: string, onlyComplete = false): Promise<void> {
+  /** False when it waits for a member. */
+  async #startArray(uuid: string, onlyComplete: boolean): Promise<boolean> {
     const view = this.arrays.get(uuid);
     const readOnly = view?.record.readOnly ?? false;
     try {
-      if (onlyComplete) await this.arrayCommands.startIfComplete(uuid, readOnly);
-      else await this.arrayCommands.start(uuid, readOnly);
+      if (onlyComplete) return await this.arrayCommands.startIfComplete(uuid, readOnly);
+      await this.arrayCommands.start(uuid, { readOnly, run: false });
     } catch (error) {
       this.options.logger.error({ array: uuid, error }, "array-start-failed");
       this.events.record({
@@ -185,14 +202,23 @@ export class ControlPlane {
         message: `array ${view?.record.name} could not start: ${error instanceof Error ? error.message : String(error)}`,
       });
     }
+    return true;
+  }
+
+  /** The wait is over: from what is there. */
+  async #startLate(uuid: string): Promise<void> {
+    const view = this.arrays.get(uuid);
+    if (view === null || !isWaiting(view) || this.#isClosing) return;
+    await this.#startArray(uuid, false);
   }
 
   /** A device appeared: the wanted array it carries is started once it is complete. */
   async #startArrayOf(path: string): Promise<void> {
     const uuid = this.devices.find(path).probe?.md?.arrayUuid;
     const view = uuid === undefined ? null : this.arrays.get(uuid);
-    if (view !== null && !view.isRunning && view.record.desiredState === "started") {
-      await this.#startArray(view.record.uuid, true);
-    }
+    if (view !== null && isWaiting(view)) await this.#startArray(view.record.uuid, true);
   }
 }
+
+const isWaiting = ({ isRunning, record }: ArrayView): boolean =>
+  !isRunning && record.desiredState === "started";

@@ -72,7 +72,7 @@ export class FakeArray implements RunningArray {
         "add a larger device",
       );
     }
-    this.#engine.hold(path, { md: this.#engine.superblock(this.status) });
+    this.#engine.hold(path, { md: this.#engine.superblock(this.status, path) });
     const slot = this.#freeSlot();
     const states: MemberStateWord[] = [
       "spare",

@@ -52,10 +52,11 @@ export class FakeEngine implements StorageEngine {
     this.contents.set(path, content);
   }
 
-  superblock(status: ArrayStatus): NonNullable<DeviceProbe["md"]> {
+  superblock(status: ArrayStatus, path: string): NonNullable<DeviceProbe["md"]> {
+    const member = status.members.find((one) => one.path === path);
     return {
       arrayUuid: status.uuid,
-      deviceUuid: "00000000-0000-0000-0000-0000000000aa",
+      deviceUuid: member?.deviceUuid ?? "00000000-0000-0000-0000-0000000000aa",
       name: status.name,
       level: status.level,
       raidDevices: status.raidDevices,
@@ -155,7 +156,7 @@ export class FakeEngine implements StorageEngine {
     };
     const started = { ...status, ...judged(status, members) };
     for (const path of request.members) {
-      if (path !== "missing") this.hold(path, { md: this.superblock(started) });
+      if (path !== "missing") this.hold(path, { md: this.superblock(started, path) });
     }
     return this.#run(started);
   }
@@ -170,7 +171,10 @@ export class FakeEngine implements StorageEngine {
         details: { members: paths.map((path) => ({ path, reason: "no superblock" })) },
       });
     }
-    const members = paths.map((path, index) => fakeMember(path, index, ["in_sync"]));
+    const members = paths.map((path, index) => ({
+      ...fakeMember(path, index, ["in_sync"]),
+      deviceUuid: this.contents.get(path)?.md?.deviceUuid ?? null,
+    }));
     return this.#run({ ...known, ...judged(known, members), sync: null });
   }
 

@@ -47,6 +47,7 @@ test("binds to loopback and keeps everything in the data directory by default", 
       devicesDirectory: "/srv/satsuma/disks",
       devicePaths: [],
       answerLimitMs: 30_000,
+      startWaitMs: 30_000,
       logLevel: "info",
     },
   );
@@ -90,6 +91,7 @@ level = "debug"
         devicesDirectory: "/srv/disks",
         devicePaths: ["/dev/sda", "/dev/sdb"],
         answerLimitMs: null,
+        startWaitMs: 30_000,
         logLevel: "debug",
       },
     );

@@ -7,7 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { createOrder } from "../../helpers/array-values.ts";
+import { ASSEMBLE, createOrder } from "../../helpers/array-values.ts";
 import { type ControlBench, MIB, makeImage, openBench } from "../../helpers/control-bench.ts";
 import { FakeEngine } from "../../helpers/fake-engine.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
@@ -74,11 +74,16 @@ test(
 );
 
 test(
-  "an array with a missing member starts degraded and is listed with it",
+  "an array with a missing member waits for it, then starts degraded and is listed with it",
   inFolder(async (folder) => {
     const first = await openBoard(folder);
     rmSync(first.image("disk2"));
     await using second = await reopen(first);
+    second.clock.now += 29_999;
+    await second.control.rounds.round();
+    assert.is(second.control.arrays.find("md0").isRunning, false);
+    second.clock.now += 1;
+    await second.control.rounds.round();
     const view = second.control.arrays.find("md0");
     assert.equal([view.isRunning, view.health], [true, "degraded"]);
     assert.is(second.control.devices.find("disk2").state, "missing");
@@ -158,7 +163,7 @@ test(
       [false, "inactive"],
     );
     assert.is(control.health().sentence, "No array runs. 1 array stopped by request.");
-    const start = await control.arrayCommands.assemble("md0", false, "test");
+    const start = await control.arrayCommands.assemble("md0", ASSEMBLE, "test");
     assert.is((await control.jobs.waitFor(start.id, deadline())).state, "succeeded");
     assert.ok(second.engine.array("md0").calls.includes("speed 7000 8000"));
     assert.is(control.exports.find("md0").isOpen, true);

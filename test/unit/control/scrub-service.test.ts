@@ -5,6 +5,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
+import { ASSEMBLE } from "../../helpers/array-values.ts";
 import { ScrubBench, WEEKLY } from "../../helpers/scrub-bench.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
@@ -325,7 +326,7 @@ test(
       [control.jobs.get(id).state, passes.open(uuid)?.state],
       ["interrupted", "waiting"],
     );
-    const started = await control.arrayCommands.assemble("md0", false, "test");
+    const started = await control.arrayCommands.assemble("md0", ASSEMBLE, "test");
     await control.jobs.waitFor(started.id, AbortSignal.timeout(5000));
     await board.round("2026-11-22T02:20:00Z");
     assert.equal(bench.engine.array("md0").calls, ["action check 3000-null"]);
