@@ -84,7 +84,7 @@ export type ClusterNotice =
 
 /** Comes at any time, and is not answered. */
 export type ClusterState =
-  /** A node is being recovered: copies may differ anywhere, all reads go to the first in-sync one. */
+  /** A node is being recovered: copies may differ anywhere, reads go to the first in-sync one. */
   | { readonly type: "read-balancing"; readonly isSuspended: boolean }
   /** The others go on without this node: it may read and write no more. */
   | { readonly type: "expelled"; readonly reason: string };
