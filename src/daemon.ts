@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { FastifyInstance } from "fastify";
 import { listen } from "./api/listen.ts";
@@ -59,17 +59,25 @@ const openDataDirectory = (directory: string): Store => {
   return openStore({ path: file });
 };
 
+/** Writes a file for its owner alone; one that cannot be written whole goes. Errors: STORE_*. */
+const writeOwn = (file: string, text: string): void => {
+  try {
+    writeFileSync(file, text, { mode: 0o600 });
+  } catch (error) {
+    rmSync(file, { force: true });
+    throw storeError(error, file);
+  }
+};
+
 /** Makes the admin token when there is none, or when a new one is asked for. */
 const ensureToken = (store: Store, file: string, isRenewed: boolean): string | null => {
   if (store.tokens.count() > 0 && !isRenewed) {
     return null;
   }
-  const token = issueToken(store.tokens, "admin", Date.now());
-  try {
-    writeFileSync(file, `${token}\n`, { mode: 0o600 });
-  } catch (error) {
-    throw storeError(error, file);
-  }
+  const fresh = `${file}.new`;
+  const keep = (token: string): void => writeOwn(fresh, `${token}\n`);
+  const token = issueToken(store.tokens, "admin", Date.now(), keep);
+  renameSync(fresh, file);
   return token;
 };
 
@@ -97,7 +105,7 @@ const readTls = (files: TlsFiles | null): EngineTls | null =>
 const announce = (file: string, url: string, nbd: StorageEngine["nbd"]): void => {
   const address = nbd.tcp === null ? null : `${nbd.tcp.host}:${nbd.tcp.port}`;
   const text = JSON.stringify({ url, nbd: address, nbd_socket: nbd.socketPath, pid: process.pid });
-  writeFileSync(file, `${text}\n`, { mode: 0o600 });
+  writeOwn(file, `${text}\n`);
 };
 
 /** The real engine. Loaded on demand: tests of the rest run without its threads. */
