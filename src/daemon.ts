@@ -14,7 +14,7 @@ import type { Logger } from "./common/log.ts";
 import type { Config, TlsFiles } from "./config.ts";
 import { holderOf, issueToken } from "./control/access-token.ts";
 import { ControlPlane } from "./control/control-plane.ts";
-import type { EngineTls, OpenEngine, StorageEngine } from "./control/engine.ts";
+import type { EngineOptions, EngineTls, OpenEngine, StorageEngine } from "./control/engine.ts";
 import { linuxDeviceFiles } from "./hal/linux/device-files.ts";
 import { makeFolder } from "./hal/linux/make-folder.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -114,6 +114,17 @@ const openRealEngine: OpenEngine = async (options) => {
   return await openEngine(options);
 };
 
+/** Exports of the arrays that this start is to bring up. */
+const comingExports = (store: Store): EngineOptions["comingExports"] => {
+  const wanted = new Set(
+    store.arrays.list().flatMap((array) => (array.desiredState === "started" ? array.uuid : [])),
+  );
+  return store.exports
+    .list()
+    .filter(({ arrayUuid }) => wanted.has(arrayUuid))
+    .map(({ name, description, tlsRequired }) => ({ name, description, tlsRequired }));
+};
+
 const controlOver = (options: DaemonOptions, store: Store, engine: StorageEngine): ControlPlane => {
   const { config, logger, version } = options;
   return new ControlPlane({
@@ -169,6 +180,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       nbdTcp: config.nbdTcp,
       nbdSocketPath: config.nbdSocketPath,
       tls: readTls(config.nbdTls),
+      comingExports: comingExports(store),
       ioWorkers: config.ioWorkers,
       answerLimitMs: config.answerLimitMs,
       labMode: config.isLabMode,

@@ -149,7 +149,7 @@ export class ControlPlane {
     this.#done.push("devices");
     const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
     const starts = wanted.map(async ({ record: { uuid } }) => {
-      if (!(await this.#startArray(uuid, true))) this.#lateStarts.wait(uuid);
+      if (!(await this.#startWanted(uuid, true))) this.#lateStarts.wait(uuid);
     });
     await Promise.all(starts);
     await this.#lateStarts.look();
@@ -186,6 +186,16 @@ export class ControlPlane {
     await this.arrays.close();
   }
 
+  /**
+   * False when it waits for a member. Clients wait for the exports of this array alone, whatever
+   * becomes of the others, and are told when it was refused.
+   */
+  async #startWanted(uuid: string, onlyComplete: boolean): Promise<boolean> {
+    const isDecided = await this.#startArray(uuid, onlyComplete);
+    if (isDecided) await this.exports.giveUp(uuid);
+    return isDecided;
+  }
+
   /** False when it waits for a member. */
   async #startArray(uuid: string, onlyComplete: boolean): Promise<boolean> {
     const view = this.arrays.get(uuid);
@@ -209,14 +219,14 @@ export class ControlPlane {
   async #startLate(uuid: string): Promise<void> {
     const view = this.arrays.get(uuid);
     if (view === null || !isWaiting(view) || this.#isClosing) return;
-    await this.#startArray(uuid, false);
+    await this.#startWanted(uuid, false);
   }
 
   /** A device appeared: the wanted array it carries is started once it is complete. */
   async #startArrayOf(path: string): Promise<void> {
     const uuid = this.devices.find(path).probe?.md?.arrayUuid;
     const view = uuid === undefined ? null : this.arrays.get(uuid);
-    if (view !== null && isWaiting(view)) await this.#startArray(view.record.uuid, true);
+    if (view !== null && isWaiting(view)) await this.#startWanted(view.record.uuid, true);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Logger } from "../common/log.ts";
+import type { ExportNotice } from "../nbd/export-backend.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport } from "../raid/assembly-status.ts";
@@ -22,6 +23,11 @@ export interface EngineOptions {
   readonly nbdTcp: { readonly host: string; readonly port: number } | null;
   readonly nbdSocketPath: string | null;
   readonly tls: EngineTls | null;
+  /**
+   * Exports of arrays that are about to start: clients who ask for one wait until it is opened, or
+   * closed because its array did not start.
+   */
+  readonly comingExports: readonly ExportNotice[];
   /** I/O worker threads, at least 1. */
   readonly ioWorkers: number;
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
@@ -227,7 +233,10 @@ export interface StorageEngine {
    */
   onHappening(listener: (uuid: string, happening: ArrayHappening) => void): void;
   openExport(spec: ExportSpec): Promise<void>;
-  /** Closes the export and its connections after draining requests under way. */
+  /**
+   * Closes the export and its connections after draining requests under way, or gives up one that
+   * was to come.
+   */
   closeExport(name: string): Promise<void>;
   clients(): readonly ExportClient[];
   counters(): IoCounters;

@@ -105,6 +105,7 @@ test(
       nbdTcp: { host: "127.0.0.1", port: 7 },
       nbdSocketPath: join(folder, "s"),
       tls: null,
+      comingExports: [],
       ioWorkers: 3,
       answerLimitMs: 30_000,
       labMode: true,
