@@ -8,7 +8,7 @@ import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { ArrayHappening, ArrayStatus, MemberStatus } from "../raid/array-status.ts";
 import type { ArrayRecord, ArrayRegistry } from "../store/array-registry.ts";
-import { type ArrayView, judge, ReasonTimes, type StartProblem } from "./array-view.ts";
+import { type ArrayView, judge, ReasonTimes, type StartProblem, withLosses } from "./array-view.ts";
 import type { RunningArray, StorageEngine, SyncSpeed } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import { storedStatus } from "./stored-status.ts";
@@ -43,6 +43,8 @@ interface Entry {
   /** What the registry holds of the status, to store it only when it changes. */
   storedKey: string;
   readonly times: ReasonTimes;
+  /** Members that the array goes on with though they are gone from their paths: why, by path. */
+  readonly lost: Map<string, string>;
   view: ArrayView;
 }
 
@@ -221,6 +223,7 @@ export class ArrayService {
     const entry = known ?? this.#entry(record, status);
     this.#entries.set(running.uuid, entry);
     Object.assign(entry, { record, running, startProblem: null });
+    entry.lost.clear();
     const failure = this.#put(record);
     entry.storedKey = failure === null ? storedKey(status) : "";
     this.#onStatus(running.uuid, status);
@@ -232,6 +235,23 @@ export class ArrayService {
       throw failure;
     }
     return entry.view;
+  }
+
+  /**
+   * Notes that the array goes on with a member which is gone from its path, and why; null: it is
+   * there again. Shown until the array fails the member or is stopped.
+   */
+  noteLoss(uuid: string, path: string, reason: string | null): void {
+    const entry = this.#entries.get(uuid);
+    if (entry === undefined || entry.lost.get(path) === (reason ?? undefined)) {
+      return;
+    }
+    if (reason === null) {
+      entry.lost.delete(path);
+    } else {
+      entry.lost.set(path, reason);
+    }
+    this.#show(entry);
   }
 
   /** Notes that the array of `uuid` could not be started. */
@@ -251,6 +271,7 @@ export class ArrayService {
     }
     this.#syncJobs.finished(uuid, "interrupted");
     entry.running = null;
+    entry.lost.clear();
     entry.startProblem = null;
     this.#store(entry, { desiredState: "stopped" });
     this.#show(entry);
@@ -313,6 +334,7 @@ export class ArrayService {
       busyWith: null,
       storedKey: status === null ? "" : storedKey(status),
       times,
+      lost: new Map(),
       view: {
         record,
         isRunning: false,
@@ -361,11 +383,12 @@ export class ArrayService {
 
   #show(entry: Entry): void {
     const isRunning = entry.running !== null;
-    const { health, reasons } = judge(entry.record, entry.status, isRunning, entry.startProblem);
+    const status = entry.status === null ? null : withLosses(entry.status, entry.lost);
+    const { health, reasons } = judge(entry.record, status, isRunning, entry.startProblem);
     entry.view = {
       record: entry.record,
       isRunning,
-      status: entry.status,
+      status,
       startProblem: entry.startProblem,
       health,
       reasons: entry.times.stamp(reasons, this.#now()),

@@ -21,6 +21,8 @@ export class FakeArray implements RunningArray {
   readonly uuid: string;
   status: ArrayStatus;
   readonly calls: string[] = [];
+  /** True: a lost member is the last one in sync, and stays in use. */
+  keepsLast = false;
   readonly #engine: FakeHost;
   #hasBadBlockLists = true;
 
@@ -179,6 +181,7 @@ export class FakeArray implements RunningArray {
 
   async memberVanished(path: string, reason: string): Promise<void> {
     this.calls.push(`vanished ${path}: ${reason}`);
+    if (this.keepsLast) return;
     this.#replace(path, { states: ["faulty"], faultReason: reason });
     this.happen({ type: "member.failed", severity: "warning", message: reason });
   }

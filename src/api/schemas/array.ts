@@ -38,6 +38,7 @@ export const HealthReason = Closed({
     "member-missing",
     "member-rebuilding",
     "member-stalled",
+    "last-member-gone",
     "no-spare",
     "initial-resync",
     "resync-running",
