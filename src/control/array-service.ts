@@ -13,7 +13,7 @@ import type { RunningArray, StorageEngine, SyncSpeed } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import { storedStatus } from "./stored-status.ts";
 import { subjectOf } from "./subject.ts";
-import type { SyncJobs, SyncOutcome } from "./sync-jobs.ts";
+import type { SyncCounts, SyncJobs, SyncOutcome } from "./sync-jobs.ts";
 
 /** What the service needs. */
 export interface ArrayServiceOptions {
@@ -73,6 +73,13 @@ const outcomeOf = (happening: ArrayHappening): SyncOutcome => {
   return outcome === "cancelled" || outcome === "failed" || outcome === "interrupted"
     ? outcome
     : "done";
+};
+
+const countsOf = ({ details }: ArrayHappening): SyncCounts | null => {
+  const { copied_bytes: copiedBytes, skipped_bytes: skippedBytes } = details;
+  return typeof copiedBytes === "number" && typeof skippedBytes === "number"
+    ? { copiedBytes, skippedBytes }
+    : null;
 };
 
 /** The arrays. */
@@ -377,7 +384,7 @@ export class ArrayService {
       time: happening.time,
     });
     if (happening.type === "sync.finished") {
-      this.#syncJobs.finished(uuid, outcomeOf(happening));
+      this.#syncJobs.finished(uuid, outcomeOf(happening), countsOf(happening));
     }
   }
 

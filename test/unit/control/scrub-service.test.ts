@@ -49,6 +49,16 @@ test(
 );
 
 test(
+  "a scrub counts what the ends of its parts tell, not the last samples",
+  withBoard(async (board) => {
+    await underWay(board);
+    board.advance({ completedBytes: 1000, copiedBytes: 1000 });
+    board.end("interrupted", 0, 1500);
+    assert.is(board.pass?.comparedBytes, 1500);
+  }),
+);
+
+test(
   "a scrub that its window cuts short goes on in the next one from where it stood",
   withBoard(async (board) => {
     await underWay(board);
