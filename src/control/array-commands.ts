@@ -3,8 +3,10 @@
  * as a job; the engine checks again and has the last word.
  */
 
+import { randomBytes } from "node:crypto";
 import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
+import { uuidToKernelText } from "../raid/uuid.ts";
 import {
   type ArrayPlan,
   type CreateOrder,
@@ -16,7 +18,7 @@ import type { ArrayService } from "./array-service.ts";
 import type { StartProblem } from "./array-view.ts";
 import { refuseWithoutCluster } from "./cluster-check.ts";
 import type { DeviceService } from "./device-service.ts";
-import type { StorageEngine } from "./engine.ts";
+import type { CreateArrayRequest, RunningArray, StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import type { ExportService } from "./export-service.ts";
 import type { Job } from "./job.ts";
@@ -119,14 +121,14 @@ export class ArrayCommands {
   async create(order: CreateOrder, actor: string): Promise<Job> {
     const plan = await this.plan(order);
     const paths = plan.devices.map(({ view }) => view.record.path);
-    const { engine, arrays, devices, exports, events, jobs } = this.#options;
+    const { arrays, devices, exports, events, jobs } = this.#options;
     // Another verb may have come while the devices were read.
     const release = devices.reserve(paths);
     const work = async (): Promise<JobOutcome> => {
       try {
-        const running = await engine.create(plan.request);
+        const running = await this.#make(plan.request, paths);
         for (const path of paths) devices.trustContent(path);
-        await arrays.adopt(running, { readOnly: false, isNew: true });
+        await arrays.adopt(running, { readOnly: false });
         await exports.openAll(running.uuid);
         events.record({
           type: "array.created",
@@ -174,7 +176,7 @@ export class ArrayCommands {
         const from = paths ?? (await this.#pathsFor(uuid));
         if (!order.run) await this.#refuseOldCopy(uuid, from);
         const running = await engine.assemble(from, { readOnly });
-        const view = await arrays.adopt(running, { readOnly, isNew: false });
+        const view = await arrays.adopt(running, { readOnly });
         await exports.openAll(uuid);
         events.record({
           type: "array.started",
@@ -284,6 +286,19 @@ export class ArrayCommands {
       throw new CodedError("CONTROL_ARRAY_RUNNING", `array ${view.record.name} runs already`, {
         remedy: "nothing to do",
       });
+    }
+  }
+
+  /** Recorded first: on a full disk nothing is written to the devices. */
+  async #make(request: CreateArrayRequest, paths: readonly string[]): Promise<RunningArray> {
+    const { engine, arrays } = this.#options;
+    const uuid = uuidToKernelText(new Uint8Array(randomBytes(16)));
+    arrays.enlist({ uuid, name: request.name, memberPaths: [...paths] });
+    try {
+      return await engine.create(request, uuid);
+    } catch (error) {
+      arrays.strike(uuid);
+      throw error;
     }
   }
 

@@ -204,14 +204,38 @@ export class ArrayService {
   }
 
   /**
+   * Records an array BEFORE it is made: what cannot be recorded is not made. It is listed once it
+   * runs. Errors: STORE_*.
+   */
+  enlist(array: Pick<ArrayRecord, "uuid" | "name" | "memberPaths">): void {
+    const now = this.#now();
+    this.#registry.put({
+      ...array,
+      desiredState: "started",
+      readOnly: false,
+      lastStatus: null,
+      syncSpeedMin: null,
+      syncSpeedMax: null,
+      createdAt: now,
+      updatedAt: now,
+    });
+  }
+
+  /** Takes the record of an array back that was not made. */
+  strike(uuid: string): void {
+    try {
+      this.#registry.remove(uuid);
+    } catch (error) {
+      this.#logger.error({ array: uuid, error }, "array-record-write-failed");
+    }
+  }
+
+  /**
    * Takes over an array the engine has started: registers it as wanted. A database that refuses
    * does not keep an array from its clients: the failure is logged, and the next change of the
-   * array stores it. Only for a new array it is an error, told when all else is done.
+   * array stores it.
    */
-  async adopt(
-    running: RunningArray,
-    options: { readonly readOnly: boolean; readonly isNew: boolean },
-  ): Promise<ArrayView> {
+  async adopt(running: RunningArray, options: { readonly readOnly: boolean }): Promise<ArrayView> {
     const status = running.status;
     const known = this.#entries.get(running.uuid);
     const now = this.#now();
@@ -231,15 +255,11 @@ export class ArrayService {
     this.#entries.set(running.uuid, entry);
     Object.assign(entry, { record, running, startProblem: null });
     entry.lost.clear();
-    const failure = this.#put(record);
-    entry.storedKey = failure === null ? storedKey(status) : "";
+    entry.storedKey = this.#put(record) ? storedKey(status) : "";
     this.#onStatus(running.uuid, status);
     this.#onMembersChanged(record.memberPaths);
     if (record.syncSpeedMin !== null && record.syncSpeedMax !== null) {
       await running.setSyncSpeed({ min: record.syncSpeedMin, max: record.syncSpeedMax });
-    }
-    if (failure !== null && options.isNew) {
-      throw failure;
     }
     return entry.view;
   }
@@ -407,19 +427,19 @@ export class ArrayService {
   /** Keeps a change of the record; a database that refuses is logged, the array goes on. */
   #store(entry: Entry, change: Partial<ArrayRecord>): void {
     entry.record = { ...entry.record, ...change, updatedAt: this.#now() };
-    if (this.#put(entry.record) !== null) {
+    if (!this.#put(entry.record)) {
       entry.storedKey = "";
     }
   }
 
-  /** Stores a record; returns why it could not, after logging it. */
-  #put(record: ArrayRecord): unknown {
+  /** Stores a record; false when it could not be, after logging why. */
+  #put(record: ArrayRecord): boolean {
     try {
       this.#registry.put(record);
-      return null;
+      return true;
     } catch (error) {
       this.#logger.error({ array: record.uuid, error }, "array-record-write-failed");
-      return error;
+      return false;
     }
   }
 }

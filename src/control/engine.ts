@@ -216,8 +216,11 @@ export interface StorageEngine {
    * never rejects for what it finds; members of running arrays may be among the paths.
    */
   examine(paths: readonly string[]): Promise<AssemblyReport>;
-  /** Writes fresh metadata, then assembles. Nothing is written when it refuses. */
-  create(request: CreateArrayRequest): Promise<RunningArray>;
+  /**
+   * Writes fresh metadata, then assembles. Nothing is written when it refuses. `uuid` becomes the
+   * array's, in the kernel's text form; a fresh one without it.
+   */
+  create(request: CreateArrayRequest, uuid?: string): Promise<RunningArray>;
   /**
    * Starts the array from these members; freshest wins. A refusal is a CodedError with
    * `details.members: { path, reason }[]`, one per path given.

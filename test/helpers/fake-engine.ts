@@ -107,11 +107,11 @@ export class FakeEngine implements StorageEngine {
     return fakeReport(this, paths);
   }
 
-  async create(request: CreateArrayRequest): Promise<RunningArray> {
+  async create(request: CreateArrayRequest, given?: string): Promise<RunningArray> {
     this.failIfAsked("create");
     const { plan, layout } = this.#plan(request);
     this.#made += 1;
-    const uuid = `1d70f103-4974-0ef1-af2a-${String(this.#made).padStart(12, "0")}`;
+    const uuid = given ?? `1d70f103-4974-0ef1-af2a-${String(this.#made).padStart(12, "0")}`;
     const members = request.members.map((path, index): MemberStatus => {
       if (path === "missing") return emptySlot(index);
       const flags = [

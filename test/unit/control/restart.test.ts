@@ -210,8 +210,40 @@ test(
     const job = await control.arrayCommands.create(order, "test");
     const ended = await control.jobs.waitFor(job.id, deadline());
     assert.equal([ended.state, ended.problem?.code], ["failed", "STORE_FULL"]);
-    assert.is(control.arrays.find("md1").isRunning, true);
+    assert.throws(() => control.arrays.find("md1"), /there is no array md1/);
+    assert.is(second.engine.arrays.size, 1, "nothing was made");
     assert.equal(control.jobs.get(job.id), ended);
+  }),
+);
+
+test(
+  "an array is recorded before it is made, and not at all when the engine refuses it",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    makeImage(first.image("disk4"), 8 * MIB);
+    await first.control.monitor.tick();
+    const { arrays } = first.control.store;
+    const create = first.engine.create.bind(first.engine);
+    const recorded: string[][] = [];
+    first.engine.create = async (request, uuid) => {
+      recorded.push(arrays.list().flatMap((record) => (record.uuid === uuid ? record.name : [])));
+      return await create(request, uuid);
+    };
+    const order = createOrder({ name: "md1", devices: ["disk3", "disk4"] });
+    const error = new CodedError("RAID_MEMBER_IO_ERROR", "it cannot be written");
+    first.engine.failNext = { call: "create", error };
+    const refused = await first.control.arrayCommands.create(order, "test");
+    await first.control.jobs.waitFor(refused.id, deadline());
+    assert.equal(
+      arrays.list().map(({ name }) => name),
+      ["md0"],
+    );
+    const made = await first.control.arrayCommands.create(order, "test");
+    const ended = await first.control.jobs.waitFor(made.id, deadline());
+    assert.is(ended.state, "succeeded");
+    assert.equal(recorded, [["md1"], ["md1"]]);
+    await using second = await reopen(first);
+    assert.is(second.control.arrays.find("md1").isRunning, true);
   }),
 );
 
