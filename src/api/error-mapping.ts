@@ -38,6 +38,8 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   API_NOT_FOUND: NOT_FOUND,
   API_CURSOR_EXPIRED: kind(410, "cursor-expired", "The cursor is too old"),
   API_TOO_LARGE: kind(413, "too-large", "The body is too large"),
+  API_HEADERS_TOO_LARGE: kind(431, "headers-too-large", "The URL or a header is too long"),
+  API_REQUEST_TIMEOUT: kind(408, "request-timeout", "The request took too long to arrive"),
   API_UNSUPPORTED_MEDIA_TYPE: kind(415, "unsupported-media-type", "The body must be JSON"),
   API_VALIDATION_FAILED: kind(422, "validation-failed", "The request does not fit its schema"),
   API_IDEMPOTENCY_KEY_REUSED: kind(
