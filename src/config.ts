@@ -114,10 +114,13 @@ function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-const nearestKey = (key: string): string =>
-  Object.keys(KEYS).reduce((best, candidate) =>
+/** The key that was probably meant; null when none is like it. */
+const nearestKey = (key: string): string | null => {
+  const nearest = Object.keys(KEYS).reduce((best, candidate) =>
     editDistance(key, candidate) < editDistance(key, best) ? candidate : best,
   );
+  return editDistance(key, nearest) <= key.length / 2 ? nearest : null;
+};
 
 const hasType = (value: unknown, type: (typeof KEYS)[Key]): boolean =>
   type === "strings"
@@ -137,9 +140,11 @@ const flatten = (table: Record<string, unknown>, prefix = ""): Values => {
     ) {
       Object.assign(values, flatten(value as Record<string, unknown>, `${key}.`));
     } else if (!Object.hasOwn(KEYS, key)) {
+      const nearest = nearestKey(key);
+      const guess = nearest === null ? "" : `did you mean ${nearest}? `;
       throw new CodedError("CONFIG_UNKNOWN_KEY", `there is no key ${key}`, {
-        remedy: `did you mean ${nearestKey(key)}? docs/configuration.md lists every key`,
-        details: { key, nearest: nearestKey(key) },
+        remedy: `${guess}docs/configuration.md lists every key`,
+        details: { key, nearest },
       });
     } else if (!hasType(value, KEYS[key as Key])) {
       const type = KEYS[key as Key];

@@ -30,11 +30,12 @@ const CLEAR_SCREEN = "\u001b[H\u001b[2J";
 
 const statusText = async (client: ApiClient, names: readonly string[]): Promise<string> => {
   const system = await client.request<SystemResource>("GET", "/api/v1/system");
+  const all = await fetchAll<ArrayResource>(client, "arrays");
   const arrays =
-    names.length === 0
-      ? await fetchAll<ArrayResource>(client, "arrays")
-      : await Promise.all(names.map((name) => fetchArray(client, name)));
-  const lines = arrays.flatMap((array) => [...statusLines(array), ""]);
+    names.length === 0 ? all : await Promise.all(names.map((name) => fetchArray(client, name)));
+  const isNamesake = ({ id, name }: ArrayResource): boolean =>
+    all.some((other) => other.name === name && other.id !== id);
+  const lines = arrays.flatMap((array) => [...statusLines(array, isNamesake(array)), ""]);
   return `${[system.health.sentence, "", ...lines].join("\n").trimEnd()}\n`;
 };
 

@@ -244,7 +244,7 @@ export class ArrayCommands {
     if (clients.length > 0 && !order.force) {
       const message = `clients are attached to exports of ${record.name}: ${clients.length}`;
       throw new CodedError("CONTROL_ARRAY_EXPORTED", message, {
-        remedy: "detach them, or ask with force",
+        remedy: "detach them, or ask with force (--force)",
         details: { clients: clients.map(({ exportName, peer }) => ({ export: exportName, peer })) },
       });
     }

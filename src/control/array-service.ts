@@ -148,6 +148,11 @@ export class ArrayService {
     return first;
   }
 
+  /** True when several arrays have the name: only a uuid tells them apart. */
+  isAmbiguous(name: string): boolean {
+    return this.list().filter((view) => view.record.name === name).length > 1;
+  }
+
   /** The running array by uuid or name. Errors: as `find`, CONTROL_ARRAY_NOT_RUNNING. */
   findRunning(key: string): { readonly view: ArrayView; readonly running: RunningArray } {
     const view = this.find(key);

@@ -124,10 +124,12 @@ function runningReasons(status: ArrayStatus): Reason[] {
     reasons.unshift(whole("array-failed", text));
   }
   if (status.sync?.action === "resync") {
+    const why =
+      status.sync.reason === "array-changed" ? "a change of the array" : "an unclean stop";
     reasons.push(
       status.sync.reason === "initial"
         ? whole("initial-resync", "the first resync makes the copies equal; the array is usable")
-        : whole("resync-running", "copies are made equal after an unclean stop"),
+        : whole("resync-running", `copies are made equal after ${why}`),
     );
   }
   const isComing = status.members.some(({ states }) => states.includes("spare"));

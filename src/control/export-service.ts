@@ -233,7 +233,7 @@ export class ExportService {
         "CONTROL_EXPORT_IN_USE",
         `${clients.length} clients use export ${name}`,
         {
-          remedy: "detach them, or ask with force",
+          remedy: "detach them, or ask with force (--force)",
           details: { clients: clients.map((client) => client.peer) },
         },
       );

@@ -65,6 +65,8 @@ export interface StartInput {
   readonly bitmap: BitmapSuperblock | null;
   /** The bitmap missed updates or could not be read: every bit counts as set. */
   readonly bitmapStale: boolean;
+  /** It was running a moment ago and goes on changed: what is to be resynced is due to that. */
+  readonly isChanged?: boolean;
   readonly readOnly: boolean;
   /** Largest logical block of the members, bytes. */
   readonly logicalBlockBytes: number;
@@ -171,7 +173,8 @@ const loadBitmap = (input: StartInput, shared: SharedArrayState): WriteIntentBit
 const reasonOf = (input: StartInput): SyncReason => {
   const neverEqual =
     input.bitmap === null ? input.freshest.events === 0 : input.bitmap.eventsCleared === 0;
-  return neverEqual ? "initial" : "unclean-shutdown";
+  if (neverEqual) return "initial";
+  return input.isChanged === true ? "array-changed" : "unclean-shutdown";
 };
 
 /** What remains to be resynced, from what the superblock and the bitmap say. */

@@ -22,6 +22,7 @@ export type SyncActionWord = "idle" | "resync" | "recover" | "check" | "repair" 
 export type SyncReason =
   | "initial"
   | "unclean-shutdown"
+  | "array-changed"
   | "device-added"
   | "re-add"
   | "spare-activated"

@@ -44,6 +44,8 @@ export interface AssembleOptions {
   readonly syncSpeedMax: number;
   /** Milliseconds that a member may owe an answer before it is failed; none: no limit. */
   readonly answerLimitMs?: number | null;
+  /** It was running a moment ago and goes on changed. */
+  readonly isChanged?: boolean;
 }
 
 /** A leg for the I/O workers to open. */

@@ -270,7 +270,8 @@ class ArrayThread {
       const devices = this.#driver.working();
       const problem = await changeProblem(devices, change);
       const limits = { syncSpeedMin, syncSpeedMax };
-      this.#array = await assembleDevices(devices, { ...this.#data, ...limits, now: Date.now() });
+      const options = { ...this.#data, ...limits, now: Date.now(), isChanged: true };
+      this.#array = await assembleDevices(devices, options);
       const kept = new Set([...this.#array.members.values()].map(({ device }) => device));
       for (const { device } of devices) if (!kept.has(device)) await device.close();
       const { faulty } = this.#driver;

@@ -106,6 +106,7 @@ level = "debug"
 
 const REFUSED: readonly (readonly [string, string])[] = [
   ['nmae = "x"', "CONFIG_UNKNOWN_KEY there is no key nmae; did you mean name?"],
+  ['foo = "x"', "there is no key foo; docs/configuration.md lists every key"],
   ['[http]\nlisten_on = "x"', "there is no key http.listen_on; did you mean http.listen?"],
   ["[ndb]\nworkers = 1", "CONFIG_UNKNOWN_KEY there is no key ndb"],
   ["[nbd.tls]\nkey = 1", "CONFIG_UNKNOWN_KEY there is no key nbd.tls"],

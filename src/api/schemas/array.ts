@@ -66,6 +66,7 @@ export const Sync = Closed(
     reason: Type.Enum([
       "initial",
       "unclean-shutdown",
+      "array-changed",
       "device-added",
       "re-add",
       "spare-activated",

@@ -132,6 +132,18 @@ test(
 );
 
 test(
+  "a body of no shape is told of all of them",
+  inFolder(async (folder) => {
+    await using api = await openApiBench({ folder });
+    const { status, body } = await api.ask("POST", "/api/v1/arrays", { body: {} });
+    assert.is(status, 422);
+    assert.match(body.detail, "needs name, level, device_ids; or assemble; or import");
+    const meant = await api.ask("POST", "/api/v1/arrays", { body: { assemble: 1 } });
+    assert.match(meant.body.errors[0].pointer, "/assemble");
+  }),
+);
+
+test(
   "requests that HTTP itself refuses get problems too, with code and request id",
   inFolder(async (folder) => {
     await using api = await openApiBench({ folder });
