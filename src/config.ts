@@ -58,6 +58,8 @@ export interface Config {
   readonly answerLimitMs: number | null;
   /** Null: the board is in no cluster. */
   readonly cluster: ClusterConfig | null;
+  /** How long a start waits for members that should be there, milliseconds. */
+  readonly startWaitMs: number;
   readonly logLevel: LogLevel;
 }
 
@@ -87,7 +89,9 @@ export const SOCKET_PATH_BYTES_MAX = 107;
 const WORKERS_MAX = 16;
 /** Seconds. Default: as long as the kernel gives a command of a SCSI or NVMe drive. */
 const ANSWER_LIMIT = 30;
-const ANSWER_LIMIT_MAX = 3600;
+/** Seconds. Default: as long as mdadm waits (mdadm-last-resort). */
+const START_WAIT = 30;
+const DEVICE_SECONDS_MAX = 3600;
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
 /** Every key of the file, with the type it must have. */
@@ -111,6 +115,7 @@ const KEYS = {
   "cluster.tls_authority": "string",
   "cluster.tls_certificate": "string",
   "cluster.tls_key": "string",
+  "devices.start_wait": "number",
   "log.level": "string",
 } as const;
 
@@ -137,10 +142,13 @@ function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-const nearestKey = (key: string): string =>
-  Object.keys(KEYS).reduce((best, candidate) =>
+/** The key that was probably meant; null when none is like it. */
+const nearestKey = (key: string): string | null => {
+  const nearest = Object.keys(KEYS).reduce((best, candidate) =>
     editDistance(key, candidate) < editDistance(key, best) ? candidate : best,
   );
+  return editDistance(key, nearest) <= key.length / 2 ? nearest : null;
+};
 
 const hasType = (value: unknown, type: (typeof KEYS)[Key]): boolean =>
   type === "strings"
@@ -160,9 +168,11 @@ const flatten = (table: Record<string, unknown>, prefix = ""): Values => {
     ) {
       Object.assign(values, flatten(value as Record<string, unknown>, `${key}.`));
     } else if (!Object.hasOwn(KEYS, key)) {
+      const nearest = nearestKey(key);
+      const guess = nearest === null ? "" : `did you mean ${nearest}? `;
       throw new CodedError("CONFIG_UNKNOWN_KEY", `there is no key ${key}`, {
-        remedy: `did you mean ${nearestKey(key)}? docs/configuration.md lists every key`,
-        details: { key, nearest: nearestKey(key) },
+        remedy: `${guess}docs/configuration.md lists every key`,
+        details: { key, nearest },
       });
     } else if (!hasType(value, KEYS[key as Key])) {
       const type = KEYS[key as Key];
@@ -220,14 +230,23 @@ const parseWorkers = (value: unknown): number => {
   return workers as number;
 };
 
-/** Whole seconds, 0 for no limit; as milliseconds. */
-const parseAnswerLimit = (value: unknown): number | null => {
+/** Whole seconds; as milliseconds. */
+const parseDeviceSeconds = (key: Key, value: unknown): number => {
   const seconds = value as number;
-  if (!Number.isInteger(seconds) || seconds < 0 || seconds > ANSWER_LIMIT_MAX) {
-    const must = `must be a whole number of seconds from 1 to ${ANSWER_LIMIT_MAX}, or 0`;
-    throw invalid("devices.answer_limit", value, must);
+  if (!Number.isInteger(seconds) || seconds < 0 || seconds > DEVICE_SECONDS_MAX) {
+    const must = `must be a whole number of seconds from 1 to ${DEVICE_SECONDS_MAX}, or 0`;
+    throw invalid(key, value, must);
   }
-  return seconds === 0 ? null : seconds * 1000;
+  return seconds * 1000;
+};
+
+const deviceTimes = (file: Values) => {
+  const seconds = (key: Key, usual: number) => parseDeviceSeconds(key, file[key] ?? usual);
+  const answerLimit = seconds("devices.answer_limit", ANSWER_LIMIT);
+  return {
+    answerLimitMs: answerLimit === 0 ? null : answerLimit,
+    startWaitMs: seconds("devices.start_wait", START_WAIT),
+  };
 };
 
 const parseName = (value: string): string => {
@@ -359,7 +378,7 @@ export function loadConfig(flags: ConfigFlags): Config {
     devicePaths: Object.freeze(
       ((file["devices.paths"] as string[] | undefined) ?? []).map((item) => path.resolve(item)),
     ),
-    answerLimitMs: parseAnswerLimit(file["devices.answer_limit"] ?? ANSWER_LIMIT),
+    ...deviceTimes(file),
     cluster: parseCluster(file, flags, nodeName),
     logLevel: level as LogLevel,
   });

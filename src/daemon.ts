@@ -16,6 +16,7 @@ import { holderOf, issueToken } from "./control/access-token.ts";
 import { ControlPlane } from "./control/control-plane.ts";
 import type {
   EngineCluster,
+  EngineOptions,
   EngineTls,
   OpenEngine,
   SeenStore,
@@ -65,17 +66,25 @@ const openDataDirectory = (directory: string): Store => {
   return openStore({ path: file });
 };
 
+/** Writes a file for its owner alone; one that cannot be written whole goes. Errors: STORE_*. */
+const writeOwn = (file: string, text: string): void => {
+  try {
+    writeFileSync(file, text, { mode: 0o600 });
+  } catch (error) {
+    rmSync(file, { force: true });
+    throw storeError(error, file);
+  }
+};
+
 /** Makes the admin token when there is none, or when a new one is asked for. */
 const ensureToken = (store: Store, file: string, isRenewed: boolean): string | null => {
   if (store.tokens.count() > 0 && !isRenewed) {
     return null;
   }
-  const token = issueToken(store.tokens, "admin", Date.now());
-  try {
-    writeFileSync(file, `${token}\n`, { mode: 0o600 });
-  } catch (error) {
-    throw storeError(error, file);
-  }
+  const fresh = `${file}.new`;
+  const keep = (token: string): void => writeOwn(fresh, `${token}\n`);
+  const token = issueToken(store.tokens, "admin", Date.now(), keep);
+  renameSync(fresh, file);
   return token;
 };
 
@@ -139,13 +148,24 @@ const readCluster = (config: ClusterConfig | null, seenFile: string): EngineClus
 const announce = (file: string, url: string, nbd: StorageEngine["nbd"]): void => {
   const address = nbd.tcp === null ? null : `${nbd.tcp.host}:${nbd.tcp.port}`;
   const text = JSON.stringify({ url, nbd: address, nbd_socket: nbd.socketPath, pid: process.pid });
-  writeFileSync(file, `${text}\n`, { mode: 0o600 });
+  writeOwn(file, `${text}\n`);
 };
 
 /** The real engine. Loaded on demand: tests of the rest run without its threads. */
 const openRealEngine: OpenEngine = async (options) => {
   const { openEngine } = await import("./workers/engine-host.ts");
   return await openEngine(options);
+};
+
+/** Exports of the arrays that this start is to bring up. */
+const comingExports = (store: Store): EngineOptions["comingExports"] => {
+  const wanted = new Set(
+    store.arrays.list().flatMap((array) => (array.desiredState === "started" ? array.uuid : [])),
+  );
+  return store.exports
+    .list()
+    .filter(({ arrayUuid }) => wanted.has(arrayUuid))
+    .map(({ name, description, tlsRequired }) => ({ name, description, tlsRequired }));
 };
 
 const controlOver = (options: DaemonOptions, store: Store, engine: StorageEngine): ControlPlane => {
@@ -159,6 +179,7 @@ const controlOver = (options: DaemonOptions, store: Store, engine: StorageEngine
     isLabMode: config.isLabMode,
     devicesDirectory: config.devicesDirectory,
     devicePaths: config.devicePaths,
+    startWaitMs: config.startWaitMs,
     now: Date.now,
     newId: newJobId,
     logger,
@@ -203,6 +224,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       nbdTcp: config.nbdTcp,
       nbdSocketPath: config.nbdSocketPath,
       tls: readTls(config.nbdTls),
+      comingExports: comingExports(store),
       ioWorkers: config.ioWorkers,
       answerLimitMs: config.answerLimitMs,
       cluster: readCluster(config.cluster, seenFile),

@@ -38,6 +38,8 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   API_NOT_FOUND: NOT_FOUND,
   API_CURSOR_EXPIRED: kind(410, "cursor-expired", "The cursor is too old"),
   API_TOO_LARGE: kind(413, "too-large", "The body is too large"),
+  API_HEADERS_TOO_LARGE: kind(431, "headers-too-large", "The URL or a header is too long"),
+  API_REQUEST_TIMEOUT: kind(408, "request-timeout", "The request took too long to arrive"),
   API_UNSUPPORTED_MEDIA_TYPE: kind(415, "unsupported-media-type", "The body must be JSON"),
   API_VALIDATION_FAILED: kind(422, "validation-failed", "The request does not fit its schema"),
   API_IDEMPOTENCY_KEY_REUSED: kind(
@@ -82,6 +84,8 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CLUSTER_NO_SLOT: kind(409, "no-slot", "The array has no node slot left"),
   CONTROL_NO_CLUSTER: kind(409, "no-cluster", "The board is in no cluster"),
   CONTROL_ARRAY_INCOMPLETE: kind(409, "array-incomplete", "A working member is not given"),
+  CONTROL_NEWEST_COPY_MISSING: kind(409, "newest-copy-missing", "The newest copy is not there"),
+  CONTROL_COPIES_DISAGREE: kind(409, "copies-disagree", "Copies were written apart"),
   CONTROL_CONFIRMATION_REQUIRED: kind(428, "confirmation-required", "Confirm by name"),
   CONTROL_SPEED_ORDER: kind(422, "validation-failed", "The speed limits contradict each other"),
   CONTROL_JOB_NOT_CANCELABLE: kind(409, "job-not-cancelable", "The job cannot be cancelled"),

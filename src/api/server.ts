@@ -16,9 +16,11 @@ import fastify, { type FastifyInstance } from "fastify";
 import { CodedError } from "../common/errors.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import { installAuthentication, type TokenCheck } from "./authentication.ts";
+import { answerClientFailure } from "./client-failure.ts";
 import { COMPONENTS } from "./components.ts";
 import { EventStream } from "./event-stream.ts";
 import { installIdempotency } from "./idempotency.ts";
+import { parseJsonBody } from "./json-body.ts";
 import { MetricsPage } from "./metrics.ts";
 import { registerOpenApi } from "./openapi.ts";
 import { codedError, sendProblem } from "./problem.ts";
@@ -98,12 +100,8 @@ const installReadiness = (app: FastifyInstance, control: ControlPlane): void => 
 const installReplies = (app: FastifyInstance, control: ControlPlane): void => {
   // JSON is the only body there is.
   app.removeContentTypeParser("text/plain");
-  // Clients that always name the type may send none of it.
-  const parse = app.getDefaultJsonParser("error", "error");
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined);
-    else parse(request, body.toString(), done);
-  });
+  const parse = async (_: unknown, body: string | Buffer) => parseJsonBody(body.toString());
+  app.addContentTypeParser("application/json", { parseAs: "string" }, parse);
   app.setValidatorCompiler(compileValidator as never);
   // Replies are built from typed resources; tests check them against the schemas.
   app.setSerializerCompiler(() => (reply) => JSON.stringify(reply));
@@ -161,6 +159,8 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
     maxRequestsPerSocket: 0,
     forceCloseConnections: true,
     frameworkErrors: (error, request, reply) => sendProblem(request, reply, codedError(error)),
+    clientErrorHandler: (error, socket) =>
+      answerClientFailure(error, socket, control.options.nodeName),
     genReqId: (request) => {
       const given = request.headers["x-request-id"];
       return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();

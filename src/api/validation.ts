@@ -64,6 +64,21 @@ const resolve = (schema: TSchema): TSchema => {
 const branchesOf = (schema: TSchema): readonly TSchema[] =>
   (schema as { readonly anyOf?: readonly TSchema[] }).anyOf ?? [schema];
 
+/**
+ * A body that has no field of any shape says nothing about which one was meant: all are named.
+ * null: it has some.
+ */
+const faultOfNone = (shapes: readonly TSchema[], value: unknown): FieldFault | null => {
+  const parts = shapes as readonly { readonly properties?: object; readonly required?: string[] }[];
+  const known = new Set(parts.flatMap(({ properties }) => Object.keys(properties ?? {})));
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (shapes.length < 2 || !isObject || Object.keys(value).some((name) => known.has(name))) {
+    return null;
+  }
+  const ways = parts.map(({ required }) => (required ?? []).join(", "));
+  return { pointer: "", code: "anyOf", detail: `needs ${ways.join("; or ")}` };
+};
+
 /** A request that breaks its schema, part by part. */
 const refusal = (httpPart: string, faults: readonly FieldFault[]): CodedError =>
   new CodedError(
@@ -83,6 +98,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
     shape,
     compiled: Compile(shape),
   }));
+  const shapes = branches.map(({ shape }) => shape);
   return (input: unknown) => {
     let best: readonly FieldFault[] | null = null;
     for (const { shape, compiled } of branches) {
@@ -104,6 +120,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
         best = faults;
       }
     }
-    return { error: refusal(httpPart ?? "request", best ?? []) };
+    const none = faultOfNone(shapes, input ?? {});
+    return { error: refusal(httpPart ?? "request", none === null ? (best ?? []) : [none]) };
   };
 };

@@ -4,6 +4,7 @@
  * (shared-demo.ts). A second start with the same folder resumes.
  */
 
+import { rmSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
 import type { ArrayResource } from "../api/schemas/array.ts";
@@ -24,6 +25,8 @@ const DISKS = ["disk1", "disk2"] as const;
 const ARRAY = "md0";
 const EXPORT = "md0";
 const CREATE_WAIT_SECONDS = 60;
+/** Room for md's metadata and a little content. */
+const DISK_BYTES_MIN = 4 * 2 ** 20;
 
 interface DemoFlags {
   readonly data?: string;
@@ -68,15 +71,16 @@ const makeDirectory = (directory: string): void => {
   }
 };
 
-/** Makes what is missing of the two disks; tells which are new, and so known to hold only zeros. */
-const ensureDisks = async (client: ApiClient, sizeBytes: number): Promise<Set<string>> => {
+/** Makes what is missing of the two disks; paths of the new ones, known to hold only zeros. */
+const ensureDisks = async (client: ApiClient, sizeBytes: number): Promise<Map<string, string>> => {
   const devices = await fetchAll<DeviceResource>(client, "devices");
   const known = new Set(devices.map(({ id }) => id));
-  const fresh = new Set<string>();
+  const fresh = new Map<string, string>();
   for (const name of DISKS) {
     if (!known.has(name)) {
-      await client.request("POST", "/api/v1/devices", { body: { name, size: sizeBytes } });
-      fresh.add(name);
+      const body = { name, size: sizeBytes };
+      const made = await client.request<DeviceResource>("POST", "/api/v1/devices", { body });
+      fresh.set(name, made.status.path);
     }
   }
   return fresh;
@@ -90,7 +94,13 @@ const ensureBoard = async (client: ApiClient, sizeBytes: number): Promise<void> 
     // Two files that nobody has written to read as zeros: the copies are equal already.
     const assume_clean = DISKS.every((name) => fresh.has(name));
     const body = { name: ARRAY, level: "raid1", device_ids: DISKS, assume_clean };
-    await client.request("POST", "/api/v1/arrays", { body, wait: CREATE_WAIT_SECONDS });
+    try {
+      await client.request("POST", "/api/v1/arrays", { body, wait: CREATE_WAIT_SECONDS });
+    } catch (error) {
+      // Nobody has written to them: left behind, they would fail the next demo in this folder too.
+      for (const file of fresh.values()) rmSync(file, { force: true });
+      throw error;
+    }
   }
   const exports = await fetchAll<ExportResource>(client, "exports");
   const array = (await fetchAll<ArrayResource>(client, "arrays")).find(
@@ -122,6 +132,11 @@ const describe = async (board: BoardProcess, client: ApiClient, directory: strin
 const runDemo = async (flags: DemoFlags): Promise<void> => {
   const boards = boardsOf(flags);
   const sizeBytes = parseSize(flags.size, "--size", 1);
+  if (sizeBytes < DISK_BYTES_MIN) {
+    throw new CodedError("CLI_BAD_USAGE", `--size ${flags.size} is too small for a disk`, {
+      remedy: "give at least 4M",
+    });
+  }
   const directory = path.resolve(flags.data ?? demoDirectory());
   makeDirectory(directory);
   // Asked for BEFORE the start: a signal during it is not lost.

@@ -31,11 +31,12 @@ const CLEAR_SCREEN = "\u001b[H\u001b[2J";
 
 const statusText = async (client: ApiClient, names: readonly string[]): Promise<string> => {
   const system = await client.request<SystemResource>("GET", "/api/v1/system");
+  const all = await fetchAll<ArrayResource>(client, "arrays");
   const arrays =
-    names.length === 0
-      ? await fetchAll<ArrayResource>(client, "arrays")
-      : await Promise.all(names.map((name) => fetchArray(client, name)));
-  const lines = arrays.flatMap((array) => [...statusLines(array), ""]);
+    names.length === 0 ? all : await Promise.all(names.map((name) => fetchArray(client, name)));
+  const isNamesake = ({ id, name }: ArrayResource): boolean =>
+    all.some((other) => other.name === name && other.id !== id);
+  const lines = arrays.flatMap((array) => [...statusLines(array, isNamesake(array)), ""]);
   return `${[system.health.sentence, "", ...lines].join("\n").trimEnd()}\n`;
 };
 
@@ -113,10 +114,15 @@ const registerStarting = (program: Command): void => {
     .argument("[array]", "uuid or name of a known or found array")
     .option("--devices <device...>", "start the array that these devices hold")
     .option("--read-only", "start it read-only")
+    .option("--run", "although a working member is not given, or the newest copy is elsewhere")
     .action(
       async (
         name: string | undefined,
-        flags: OnlineFlags & { readonly devices?: string[]; readonly readOnly?: boolean },
+        flags: OnlineFlags & {
+          readonly devices?: string[];
+          readonly readOnly?: boolean;
+          readonly run?: boolean;
+        },
       ) => {
         if ((name === undefined) === (flags.devices === undefined)) {
           throw new CodedError("CLI_BAD_USAGE", "name an array, or give --devices", {
@@ -124,12 +130,11 @@ const registerStarting = (program: Command): void => {
           });
         }
         const client = clientOf(flags);
-        const read_only = flags.readOnly ?? false;
+        const how = { read_only: flags.readOnly ?? false, run: flags.run ?? false };
         const ids = await Promise.all(
           (flags.devices ?? []).map((device) => deviceId(client, device)),
         );
-        const body =
-          name === undefined ? { import: ids, read_only } : { assemble: name, read_only };
+        const body = name === undefined ? { import: ids, ...how } : { assemble: name, ...how };
         const id = await runJob(client, "POST", "/api/v1/arrays", body);
         reportArray(flags, await fetchArray(client, id));
       },

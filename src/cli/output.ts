@@ -50,14 +50,37 @@ export function outputIsTerminal(): boolean {
   return process.stdout.isTTY === true;
 }
 
+/** Whatever was thrown as a coded error; what nobody foresaw is a defect. */
+export function asCodedError(error: unknown): CodedError {
+  if (error instanceof CodedError) return error;
+  const { code, syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (syscall === "uv_cwd") {
+    return new CodedError("CLI_FOLDER_GONE", "the current folder has been removed", {
+      remedy: "change to a folder that exists",
+      cause: error,
+    });
+  }
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    const what = path === undefined ? "what the command writes" : path;
+    return new CodedError("CLI_NO_SPACE", `there is no space left for ${what}`, {
+      remedy: "free space on its filesystem",
+      cause: error,
+    });
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new CodedError("CLI_INTERNAL", message, {
+    remedy: "this is a defect of the program: please report it with these lines",
+    cause: error,
+  });
+}
+
 /** `satsuma: CODE: message; remedy` on standard error, whatever was thrown. */
 export function printError(error: unknown): void {
-  if (error instanceof CodedError) {
-    process.stderr.write(`satsuma: ${error.code}: ${error.advice}\n`);
-    return;
+  const coded = asCodedError(error);
+  process.stderr.write(`satsuma: ${coded.code}: ${coded.advice}\n`);
+  if (coded.code === "CLI_INTERNAL" && error instanceof Error) {
+    process.stderr.write(`${error.stack ?? ""}\n`);
   }
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`satsuma: CLI_INTERNAL: ${text}\n`);
 }
 
 /** The summary of a command that was not understood. */

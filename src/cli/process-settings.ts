@@ -3,9 +3,10 @@
  * asynchronous file call is made; what the environment says already stays.
  */
 
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { enableCompileCache, flushCompileCache } from "node:module";
 import path from "node:path";
+import { makeFolder } from "../hal/linux/make-folder.ts";
 import { POOL_CALLS_MAX } from "../hal/linux/turnstile.ts";
 
 /** Members that may hang at once while the others' calls still find a thread. */
@@ -24,7 +25,7 @@ export const threadPoolSize = (ioWorkers: number): number =>
 const useCompileCache = (dataDirectory: string, version: string): void => {
   const folder = path.join(dataDirectory, "compile-cache");
   try {
-    mkdirSync(path.join(folder, version), { recursive: true });
+    makeFolder(path.join(folder, version));
     for (const name of readdirSync(folder)) {
       if (name !== version) rmSync(path.join(folder, name), { recursive: true, force: true });
     }

@@ -1,11 +1,11 @@
 /** `satsuma serve`: the daemon in the foreground, until SIGINT or SIGTERM. */
 
 import { type Command, Option } from "commander";
-import { CodedError, toPlainError } from "../common/errors.ts";
+import { toPlainError } from "../common/errors.ts";
 import { type Logger, ndjsonLogger } from "../common/log.ts";
 import { type Config, type ConfigFlags, loadConfig } from "../config.ts";
 import type { StorageEngine } from "../control/engine.ts";
-import { printText } from "./output.ts";
+import { asCodedError, printText } from "./output.ts";
 import { keepCompiled, prepareProcess } from "./process-settings.ts";
 
 /** A daemon as this verb sees it. */
@@ -158,9 +158,7 @@ export function registerServeCommand(
       try {
         await serve(flags, version, startDaemon);
       } catch (error) {
-        if (error instanceof CodedError) {
-          await tellParent({ type: "failed", error: toPlainError(error) });
-        }
+        await tellParent({ type: "failed", error: toPlainError(asCodedError(error)) });
         throw error;
       } finally {
         leaveParent();

@@ -112,8 +112,8 @@ const clusterLines = ({ config, status }: ArrayResource): string[] => {
   return [`      cluster: ${where}${word}`, ...awaited];
 };
 
-/** The lines of one array. */
-export function statusLines(array: ArrayResource): string[] {
+/** The lines of one array; `isNamesake`: others have its name, so its uuid is told. */
+export function statusLines(array: ArrayResource, isNamesake = false): string[] {
   const { status, config } = array;
   const members = status.members
     .filter((member) => member.path !== null)
@@ -122,16 +122,17 @@ export function statusLines(array: ArrayResource): string[] {
       return `${member.device_id ?? member.path}[${number ?? "-"}]${flagOf(member)}`;
     });
   const isRunning = status.array_state !== "inactive" && status.array_state !== "clear";
-  const head = [array.name, ":", isRunning ? "active" : "inactive", config.level, ...members];
+  const words = [array.name, ":", isRunning ? "active" : "inactive", config.level, ...members];
+  const head = [words.join(" "), ...(isNamesake ? [`      UUID ${array.id}`] : [])];
   const reasons = status.health_reasons.map((reason) => `      ${reason.message}`);
   const health = `      health: ${status.health}`;
   if (!isRunning) {
-    return [head.join(" "), health, ...reasons];
+    return [...head, health, ...reasons];
   }
   const blocks = `${Math.floor(config.size / KIB)} blocks super ${config.metadata}`;
   const size = `${blocks}${geometryText(config)}`;
   return [
-    head.join(" "),
+    ...head,
     `      ${size} ${slotsText(array)}`,
     health,
     ...reasons,
@@ -215,7 +216,7 @@ export function candidateLines(found: ArrayCandidateResource): string[] {
       ? `cannot start: ${found.refusal.message}; ${found.refusal.correction}`
       : found.complete
         ? `would start${found.degraded === 0 ? "" : `, degraded by ${found.degraded}`}`
-        : "would start with --run only: a working member is not here";
+        : "would start by `import --run` only: a working member is not here";
   const known = found.registered ? " (known here)" : "";
   return [
     `${found.name}${host}: ${found.level}${layout}, ${found.raid_devices} raid devices, super ${found.metadata}${known}`,

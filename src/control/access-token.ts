@@ -16,12 +16,22 @@ export interface TokenHolder {
   readonly name: string;
 }
 
-/** Makes a token named `name`, replacing earlier ones of that name; returns it in clear. */
-export function issueToken(records: TokenRecords, name: string, now: number): string {
+/**
+ * Makes a token named `name`, replacing earlier ones of that name; returns it in clear. `keep` is
+ * given it BEFORE it counts: when that throws, the tokens stay as they were.
+ */
+export function issueToken(
+  records: TokenRecords,
+  name: string,
+  now: number,
+  keep: (token: string) => void = () => undefined,
+): string {
   const id = randomBytes(4).toString("hex");
   const secret = randomBytes(32).toString("base64url");
+  const token = `satsuma_${id}_${secret}`;
+  keep(token);
   records.replaceByName({ id, name, secretSha256: digest(secret), createdAt: now });
-  return `satsuma_${id}_${secret}`;
+  return token;
 }
 
 /** Who `token` stands for, or null. Takes the same time for every wrong secret. */

@@ -3,8 +3,10 @@
  * as a job; the engine checks again and has the last word.
  */
 
-import { CodedError } from "../common/errors.ts";
+import { randomBytes } from "node:crypto";
+import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
+import { uuidToKernelText } from "../raid/uuid.ts";
 import {
   type ArrayPlan,
   type CreateOrder,
@@ -16,11 +18,12 @@ import type { ArrayService } from "./array-service.ts";
 import type { StartProblem } from "./array-view.ts";
 import { refuseWithoutCluster } from "./cluster-check.ts";
 import type { DeviceService } from "./device-service.ts";
-import type { StorageEngine } from "./engine.ts";
+import type { CreateArrayRequest, RunningArray, StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import type { ExportService } from "./export-service.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService } from "./job-service.ts";
+import { newestCopyProblem } from "./newest-copy.ts";
 import { subjectOf } from "./subject.ts";
 
 /** What the commands need. */
@@ -40,6 +43,13 @@ export interface StopOrder {
   readonly force: boolean;
   /** Also drop it from the list; its superblocks stay, it can be imported again. */
   readonly forget: boolean;
+}
+
+/** How to start an array. */
+export interface StartOrder {
+  readonly readOnly: boolean;
+  /** Although the devices that are there may not hold the newest copy. */
+  readonly run: boolean;
 }
 
 /** How a start goes about it: where from, and what follows once the array runs. */
@@ -111,14 +121,14 @@ export class ArrayCommands {
   async create(order: CreateOrder, actor: string): Promise<Job> {
     const plan = await this.plan(order);
     const paths = plan.devices.map(({ view }) => view.record.path);
-    const { engine, arrays, devices, exports, events, jobs } = this.#options;
+    const { arrays, devices, exports, events, jobs } = this.#options;
     // Another verb may have come while the devices were read.
     const release = devices.reserve(paths);
     const work = async (): Promise<JobOutcome> => {
       try {
-        const running = await engine.create(plan.request);
+        const running = await this.#make(plan.request, paths);
         for (const path of paths) devices.trustContent(path);
-        await arrays.adopt(running, { readOnly: false, isNew: true });
+        await arrays.adopt(running, { readOnly: false });
         await exports.openAll(running.uuid);
         events.record({
           type: "array.created",
@@ -147,22 +157,26 @@ export class ArrayCommands {
   }
 
   /** Starts an array by uuid or name, known or found on devices. */
-  async assemble(key: string, readOnly: boolean, actor: string): Promise<Job> {
+  async assemble(key: string, order: StartOrder, actor: string): Promise<Job> {
     const uuid = this.#uuidOf(key);
     this.refuseRunning(uuid);
-    return this.startAsJob(uuid, readOnly, actor, { paths: () => this.#pathsFor(uuid) });
+    return this.startAsJob(uuid, order, actor, { paths: () => this.#pathsFor(uuid) });
   }
 
   /**
    * Starts a known array from its registered members and any device that carries its UUID. On a
-   * refusal the array stays listed with the reason. Errors: the engine's.
+   * refusal the array stays listed with the reason. Errors: the engine's, and without `run`
+   * CONTROL_NEWEST_COPY_MISSING, CONTROL_COPIES_DISAGREE.
    */
-  async start(uuid: string, readOnly: boolean, paths?: readonly string[]): Promise<void> {
+  async start(uuid: string, order: StartOrder, paths?: readonly string[]): Promise<void> {
     const { engine, arrays, exports, events } = this.#options;
+    const { readOnly } = order;
     await arrays.exclusively(uuid, "a start", async () => {
       try {
-        const running = await engine.assemble(paths ?? (await this.#pathsFor(uuid)), { readOnly });
-        const view = await arrays.adopt(running, { readOnly, isNew: false });
+        const from = paths ?? (await this.#pathsFor(uuid));
+        if (!order.run) await this.#refuseOldCopy(uuid, from);
+        const running = await engine.assemble(from, { readOnly });
+        const view = await arrays.adopt(running, { readOnly });
         await exports.openAll(uuid);
         events.record({
           type: "array.started",
@@ -180,13 +194,20 @@ export class ArrayCommands {
 
   /**
    * Starts a known array unless a member that the others believe working is not there yet: devices
-   * appear one by one, and the first one may be old. Errors: the engine's.
+   * appear one by one, and the first one may be old. False when it waits. Errors: those of `start`.
    * Source: mdadm --incremental.
    */
-  async startIfComplete(uuid: string, readOnly: boolean): Promise<void> {
+  async startIfComplete(uuid: string, readOnly: boolean): Promise<boolean> {
     const { engine, arrays } = this.#options;
-    const report = await engine.examine(await this.#pathsFor(uuid));
-    if (report.refusal !== null || report.isComplete) return await this.start(uuid, readOnly);
+    const paths = await this.#pathsFor(uuid).catch((error: unknown) => {
+      arrays.startFailed(uuid, startProblemOf(error));
+      throw error;
+    });
+    const report = await engine.examine(paths);
+    if (report.refusal !== null || report.isComplete) {
+      await this.start(uuid, { readOnly, run: false }, paths);
+      return true;
+    }
     const here = report.members.filter(({ placement }) => placement === "in-sync").length;
     arrays.startFailed(uuid, {
       code: "CONTROL_ARRAY_INCOMPLETE",
@@ -194,6 +215,18 @@ export class ArrayCommands {
       remedy: "bring the others, or assemble it without them",
       members: report.members,
     });
+    return false;
+  }
+
+  async #refuseOldCopy(uuid: string, paths: readonly string[]): Promise<void> {
+    const { arrays, engine } = this.#options;
+    const problem = newestCopyProblem(
+      arrays.get(uuid)?.status ?? null,
+      await engine.examine(paths),
+    );
+    if (problem === null) return;
+    const { code, message, remedy, members } = problem;
+    throw fromPlainError({ code, message, remedy, details: { members } });
   }
 
   /** Stops an array, as a job. Errors: CONTROL_CONFIRMATION_REQUIRED, CONTROL_ARRAY_EXPORTED. */
@@ -211,7 +244,7 @@ export class ArrayCommands {
     if (clients.length > 0 && !order.force) {
       const message = `clients are attached to exports of ${record.name}: ${clients.length}`;
       throw new CodedError("CONTROL_ARRAY_EXPORTED", message, {
-        remedy: "detach them, or ask with force",
+        remedy: "detach them, or ask with force (--force)",
         details: { clients: clients.map(({ exportName, peer }) => ({ export: exportName, peer })) },
       });
     }
@@ -233,14 +266,14 @@ export class ArrayCommands {
   }
 
   /** Starts an array as a job. Errors of the job: those of `start` and of the steps. */
-  startAsJob(uuid: string, readOnly: boolean, actor: string, steps: StartSteps): Job {
+  startAsJob(uuid: string, order: StartOrder, actor: string, steps: StartSteps): Job {
     const fresh = {
       kind: "array.assemble" as const,
       subject: subjectOf("array", uuid),
       createdBy: actor,
     };
     return this.#options.jobs.run(fresh, async () => {
-      await this.start(uuid, readOnly, await steps.paths());
+      await this.start(uuid, order, await steps.paths());
       await steps.afterStart?.();
       return outcomeOf(uuid);
     });
@@ -253,6 +286,19 @@ export class ArrayCommands {
       throw new CodedError("CONTROL_ARRAY_RUNNING", `array ${view.record.name} runs already`, {
         remedy: "nothing to do",
       });
+    }
+  }
+
+  /** Recorded first: on a full disk nothing is written to the devices. */
+  async #make(request: CreateArrayRequest, paths: readonly string[]): Promise<RunningArray> {
+    const { engine, arrays } = this.#options;
+    const uuid = uuidToKernelText(new Uint8Array(randomBytes(16)));
+    arrays.enlist({ uuid, name: request.name, memberPaths: [...paths] });
+    try {
+      return await engine.create(request, uuid);
+    } catch (error) {
+      arrays.strike(uuid);
+      throw error;
     }
   }
 

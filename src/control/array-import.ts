@@ -78,7 +78,7 @@ export class ArrayImport {
     this.#refuseName(order.exportName);
     const report = await engine.examine(paths);
     this.#refuseUnfit(report, order);
-    return commands.startAsJob(uuid, order.readOnly, actor, {
+    return commands.startAsJob(uuid, order, actor, {
       paths: async () => paths,
       afterStart: async () => {
         if (order.exportName !== null) {
@@ -127,7 +127,7 @@ export class ArrayImport {
       const message =
         "a member that the others believe working is not among the devices: what it holds may be newer";
       throw new CodedError("CONTROL_ARRAY_INCOMPLETE", message, {
-        remedy: "give every member, or ask with run to start it without",
+        remedy: "give every member, or ask with run (--run) to start it without",
         details: { members, degraded: report.degraded },
       });
     }

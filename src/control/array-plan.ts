@@ -98,7 +98,7 @@ export function refuseUnfit(view: DeviceView, force: boolean): void {
         return;
       }
       throw new CodedError("CONTROL_DEVICE_NOT_CLEAN", `${name}: ${why}`, {
-        remedy: "its content would be lost: ask with force if that is wanted",
+        remedy: "its content would be lost: ask with force (--force) if that is wanted",
         details: { ...details, signatures: view.probe?.signatures ?? [] },
       });
     case "in-use":

@@ -8,12 +8,12 @@ import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { ArrayHappening, ArrayStatus, MemberStatus } from "../raid/array-status.ts";
 import type { ArrayRecord, ArrayRegistry } from "../store/array-registry.ts";
-import { type ArrayView, judge, ReasonTimes, type StartProblem } from "./array-view.ts";
+import { type ArrayView, judge, ReasonTimes, type StartProblem, withLosses } from "./array-view.ts";
 import type { RunningArray, StorageEngine, SyncSpeed } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import { storedStatus } from "./stored-status.ts";
 import { subjectOf } from "./subject.ts";
-import type { SyncJobs, SyncOutcome } from "./sync-jobs.ts";
+import type { SyncCounts, SyncJobs, SyncOutcome } from "./sync-jobs.ts";
 
 /** What the service needs. */
 export interface ArrayServiceOptions {
@@ -43,6 +43,8 @@ interface Entry {
   /** What the registry holds of the status, to store it only when it changes. */
   storedKey: string;
   readonly times: ReasonTimes;
+  /** Members that the array goes on with though they are gone from their paths: why, by path. */
+  readonly lost: Map<string, string>;
   view: ArrayView;
 }
 
@@ -71,6 +73,13 @@ const outcomeOf = (happening: ArrayHappening): SyncOutcome => {
   return outcome === "cancelled" || outcome === "failed" || outcome === "interrupted"
     ? outcome
     : "done";
+};
+
+const countsOf = ({ details }: ArrayHappening): SyncCounts | null => {
+  const { copied_bytes: copiedBytes, skipped_bytes: skippedBytes } = details;
+  return typeof copiedBytes === "number" && typeof skippedBytes === "number"
+    ? { copiedBytes, skippedBytes }
+    : null;
 };
 
 /** The arrays. */
@@ -139,6 +148,11 @@ export class ArrayService {
     return first;
   }
 
+  /** True when several arrays have the name: only a uuid tells them apart. */
+  isAmbiguous(name: string): boolean {
+    return this.list().filter((view) => view.record.name === name).length > 1;
+  }
+
   /** The running array by uuid or name. Errors: as `find`, CONTROL_ARRAY_NOT_RUNNING. */
   findRunning(key: string): { readonly view: ArrayView; readonly running: RunningArray } {
     const view = this.find(key);
@@ -195,14 +209,38 @@ export class ArrayService {
   }
 
   /**
+   * Records an array BEFORE it is made: what cannot be recorded is not made. It is listed once it
+   * runs. Errors: STORE_*.
+   */
+  enlist(array: Pick<ArrayRecord, "uuid" | "name" | "memberPaths">): void {
+    const now = this.#now();
+    this.#registry.put({
+      ...array,
+      desiredState: "started",
+      readOnly: false,
+      lastStatus: null,
+      syncSpeedMin: null,
+      syncSpeedMax: null,
+      createdAt: now,
+      updatedAt: now,
+    });
+  }
+
+  /** Takes the record of an array back that was not made. */
+  strike(uuid: string): void {
+    try {
+      this.#registry.remove(uuid);
+    } catch (error) {
+      this.#logger.error({ array: uuid, error }, "array-record-write-failed");
+    }
+  }
+
+  /**
    * Takes over an array the engine has started: registers it as wanted. A database that refuses
    * does not keep an array from its clients: the failure is logged, and the next change of the
-   * array stores it. Only for a new array it is an error, told when all else is done.
+   * array stores it.
    */
-  async adopt(
-    running: RunningArray,
-    options: { readonly readOnly: boolean; readonly isNew: boolean },
-  ): Promise<ArrayView> {
+  async adopt(running: RunningArray, options: { readonly readOnly: boolean }): Promise<ArrayView> {
     const status = running.status;
     const known = this.#entries.get(running.uuid);
     const now = this.#now();
@@ -221,17 +259,31 @@ export class ArrayService {
     const entry = known ?? this.#entry(record, status);
     this.#entries.set(running.uuid, entry);
     Object.assign(entry, { record, running, startProblem: null });
-    const failure = this.#put(record);
-    entry.storedKey = failure === null ? storedKey(status) : "";
+    entry.lost.clear();
+    entry.storedKey = this.#put(record) ? storedKey(status) : "";
     this.#onStatus(running.uuid, status);
     this.#onMembersChanged(record.memberPaths);
     if (record.syncSpeedMin !== null && record.syncSpeedMax !== null) {
       await running.setSyncSpeed({ min: record.syncSpeedMin, max: record.syncSpeedMax });
     }
-    if (failure !== null && options.isNew) {
-      throw failure;
-    }
     return entry.view;
+  }
+
+  /**
+   * Notes that the array goes on with a member which is gone from its path, and why; null: it is
+   * there again. Shown until the array fails the member or is stopped.
+   */
+  noteLoss(uuid: string, path: string, reason: string | null): void {
+    const entry = this.#entries.get(uuid);
+    if (entry === undefined || entry.lost.get(path) === (reason ?? undefined)) {
+      return;
+    }
+    if (reason === null) {
+      entry.lost.delete(path);
+    } else {
+      entry.lost.set(path, reason);
+    }
+    this.#show(entry);
   }
 
   /** Notes that the array of `uuid` could not be started. */
@@ -264,6 +316,7 @@ export class ArrayService {
     }
     this.#syncJobs.finished(uuid, "interrupted");
     entry.running = null;
+    entry.lost.clear();
     entry.startProblem = null;
     this.#store(entry, { desiredState: "stopped" });
     this.#show(entry);
@@ -326,6 +379,7 @@ export class ArrayService {
       busyWith: null,
       storedKey: status === null ? "" : storedKey(status),
       times,
+      lost: new Map(),
       view: {
         record,
         isRunning: false,
@@ -368,17 +422,18 @@ export class ArrayService {
       time: happening.time,
     });
     if (happening.type === "sync.finished") {
-      this.#syncJobs.finished(uuid, outcomeOf(happening));
+      this.#syncJobs.finished(uuid, outcomeOf(happening), countsOf(happening));
     }
   }
 
   #show(entry: Entry): void {
     const isRunning = entry.running !== null;
-    const { health, reasons } = judge(entry.record, entry.status, isRunning, entry.startProblem);
+    const status = entry.status === null ? null : withLosses(entry.status, entry.lost);
+    const { health, reasons } = judge(entry.record, status, isRunning, entry.startProblem);
     entry.view = {
       record: entry.record,
       isRunning,
-      status: entry.status,
+      status,
       startProblem: entry.startProblem,
       health,
       reasons: entry.times.stamp(reasons, this.#now()),
@@ -390,19 +445,19 @@ export class ArrayService {
   /** Keeps a change of the record; a database that refuses is logged, the array goes on. */
   #store(entry: Entry, change: Partial<ArrayRecord>): void {
     entry.record = { ...entry.record, ...change, updatedAt: this.#now() };
-    if (this.#put(entry.record) !== null) {
+    if (!this.#put(entry.record)) {
       entry.storedKey = "";
     }
   }
 
-  /** Stores a record; returns why it could not, after logging it. */
-  #put(record: ArrayRecord): unknown {
+  /** Stores a record; false when it could not be, after logging why. */
+  #put(record: ArrayRecord): boolean {
     try {
       this.#registry.put(record);
-      return null;
+      return true;
     } catch (error) {
       this.#logger.error({ array: record.uuid, error }, "array-record-write-failed");
-      return error;
+      return false;
     }
   }
 }

@@ -25,6 +25,7 @@ export interface HealthReason {
     | "initial-resync"
     | "resync-running"
     | "array-failed"
+    | "last-member-gone"
     | "stopped"
     | "not-started";
   readonly message: string;
@@ -56,12 +57,32 @@ const memberReason = (member: MemberStatus, reason: Pick<Reason, "code" | "messa
 
 const label = (member: MemberStatus): string => member.path ?? `raid slot ${member.raidSlot}`;
 
+/** A member that the array cannot do without and that is gone from its path. */
+const isGone = (member: MemberStatus): boolean =>
+  member.path !== null && member.states.includes("missing");
+
+/** The status with `missing` beside the states of members that are gone from their paths. */
+export function withLosses(status: ArrayStatus, lost: ReadonlyMap<string, string>): ArrayStatus {
+  if (lost.size === 0) return status;
+  const members = status.members.map((member): MemberStatus => {
+    const reason = lost.get(member.path ?? "");
+    return reason === undefined || member.states.includes("faulty")
+      ? member
+      : { ...member, states: [...member.states, "missing"], faultReason: reason };
+  });
+  return { ...status, members };
+}
+
 const memberReasons = (member: MemberStatus): Reason[] => {
   const reasons: Reason[] = [];
   if (member.states.includes("faulty")) {
     const why = member.faultReason === null ? "" : `: ${member.faultReason}`;
     const message = `${label(member)} failed${why}`;
     reasons.push(memberReason(member, { code: "member-failed", message }));
+  } else if (isGone(member)) {
+    const why = member.faultReason ?? "the path is gone";
+    const message = `the file of its last in-sync member is gone: ${label(member)}: ${why}; what is written goes to the file that is still open and ends with the array`;
+    reasons.push(memberReason(member, { code: "last-member-gone", message }));
   } else if (member.states.includes("missing") || member.states.includes("removed")) {
     const message = `raid slot ${member.raidSlot} has no member`;
     reasons.push(memberReason(member, { code: "member-missing", message }));
@@ -83,6 +104,8 @@ const whole = (code: Reason["code"], message: string): Reason => ({
   path: null,
 });
 
+const isLoudest = ({ code }: Reason): boolean => code === "last-member-gone";
+
 /** The reasons for the health of a running array, worst first. */
 function runningReasons(status: ArrayStatus): Reason[] {
   // A faulty member leaves its raid slot empty: one failure is told once.
@@ -92,6 +115,7 @@ function runningReasons(status: ArrayStatus): Reason[] {
     told -= isTold ? 1 : 0;
     return !isTold;
   });
+  reasons.sort((a, b) => Number(isLoudest(b)) - Number(isLoudest(a)));
   if (status.health === "failed") {
     const text =
       status.arrayState === "broken"
@@ -100,10 +124,12 @@ function runningReasons(status: ArrayStatus): Reason[] {
     reasons.unshift(whole("array-failed", text));
   }
   if (status.sync?.action === "resync") {
+    const why =
+      status.sync.reason === "array-changed" ? "a change of the array" : "an unclean stop";
     reasons.push(
       status.sync.reason === "initial"
         ? whole("initial-resync", "the first resync makes the copies equal; the array is usable")
-        : whole("resync-running", "copies are made equal after an unclean stop"),
+        : whole("resync-running", `copies are made equal after ${why}`),
     );
   }
   const isComing = status.members.some(({ states }) => states.includes("spare"));
@@ -113,6 +139,12 @@ function runningReasons(status: ArrayStatus): Reason[] {
   return reasons;
 }
 
+/** Never better than degraded while the last in-sync member is gone. */
+const healthOf = ({ health, members }: ArrayStatus): ArrayHealth =>
+  members.some(isGone) && (health === "optimal" || health === "building" || health === "resyncing")
+    ? "degraded"
+    : health;
+
 /** The verdict on an array, without the times. */
 export function judge(
   record: ArrayRecord,
@@ -121,7 +153,7 @@ export function judge(
   startProblem: StartProblem | null,
 ): { readonly health: ArrayHealth; readonly reasons: readonly Reason[] } {
   if (isRunning && status !== null) {
-    return { health: status.health, reasons: runningReasons(status) };
+    return { health: healthOf(status), reasons: runningReasons(status) };
   }
   if (startProblem === null) {
     const isWanted = record.desiredState === "started";

@@ -109,7 +109,7 @@ export class ClusterService {
     const { commands, logger, now } = this.#options;
     attempt.isRunning = true;
     try {
-      await commands.start(record.uuid, record.readOnly);
+      await commands.start(record.uuid, { readOnly: record.readOnly, run: false });
     } catch (error) {
       logger.warn({ array: record.uuid, error }, "join-failed");
     } finally {

@@ -10,6 +10,7 @@ import { ArrayChangeCommands } from "./array-change-commands.ts";
 import { ArrayCommands } from "./array-commands.ts";
 import { ArrayImport } from "./array-import.ts";
 import { ArrayService } from "./array-service.ts";
+import type { ArrayView } from "./array-view.ts";
 import { ClusterService } from "./cluster-service.ts";
 import { DeviceMonitor } from "./device-monitor.ts";
 import { DeviceService } from "./device-service.ts";
@@ -19,6 +20,7 @@ import { ExportService } from "./export-service.ts";
 import { type BoardHealth, boardHealth } from "./health.ts";
 import { JobService } from "./job-service.ts";
 import { LabFaults } from "./lab-faults.ts";
+import { LateStarts } from "./late-starts.ts";
 import { MemberCommands } from "./member-commands.ts";
 import { Rounds } from "./rounds.ts";
 import { ScrubCommands } from "./scrub-commands.ts";
@@ -36,6 +38,8 @@ export interface ControlPlaneOptions {
   readonly isLabMode: boolean;
   /** Folder of the file-backed devices. */
   readonly devicesDirectory: string;
+  /** How long the start waits for members that should be there, milliseconds. */
+  readonly startWaitMs: number;
   readonly devicePaths: readonly string[];
   readonly now: () => number;
   readonly newId: (now: number) => string;
@@ -82,6 +86,7 @@ export class ControlPlane {
   readonly labFaults: LabFaults;
   readonly monitor: DeviceMonitor;
   readonly startedAt: number;
+  readonly #lateStarts: LateStarts;
   #done: ReadyStep["step"][] = ["store"];
   #isClosing = false;
 
@@ -124,8 +129,14 @@ export class ControlPlane {
       { name: "spares", look: () => spareGroups.tick() },
       { name: "scrubs", look: () => scrubs.tick() },
       { name: "cluster", look: () => cluster.tick() },
+      { name: "late-starts", look: () => this.#lateStarts.look() },
     ];
     this.rounds = new Rounds(chores, logger);
+    this.#lateStarts = new LateStarts({
+      waitMs: options.startWaitMs,
+      now,
+      start: (uuid) => this.#startLate(uuid),
+    });
     this.memberCommands = new MemberCommands({ arrays, devices, jobs, scrubs: this.scrubCommands });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
@@ -140,7 +151,8 @@ export class ControlPlane {
 
   /**
    * Takes over what the last run left, reads the devices, starts every array that is wanted, opens
-   * their exports, then watches the devices. An array that cannot start stays listed.
+   * their exports, then watches the devices. An array that cannot start stays listed, and one that
+   * lacks a working member waits for it.
    */
   async start(): Promise<void> {
     this.jobs.takeOver();
@@ -152,12 +164,14 @@ export class ControlPlane {
     await this.devices.load();
     this.#done.push("devices");
     const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
-    await Promise.all(
-      wanted.map((view) => {
-        const started = this.#startArray(view.record.uuid);
-        return view.status?.bitmap.type === "clustered" ? atMost(started, JOIN_WAIT_MS) : started;
-      }),
-    );
+    const starts = wanted.map(async ({ record: { uuid }, status }) => {
+      const started = this.#startWanted(uuid, true).then((isDecided) => {
+        if (!isDecided) this.#lateStarts.wait(uuid);
+      });
+      await (status?.bitmap.type === "clustered" ? atMost(started, JOIN_WAIT_MS) : started);
+    });
+    await Promise.all(starts);
+    await this.#lateStarts.look();
     this.#done.push("arrays", "exports");
     this.monitor.start();
     this.rounds.start();
@@ -191,12 +205,23 @@ export class ControlPlane {
     await this.arrays.close();
   }
 
-  async #startArray(uuid: string, onlyComplete = false): Promise<void> {
+  /**
+   * False when it waits for a member. Clients wait for the exports of this array alone, whatever
+   * becomes of the others, and are told when it was refused.
+   */
+  async #startWanted(uuid: string, onlyComplete: boolean): Promise<boolean> {
+    const isDecided = await this.#startArray(uuid, onlyComplete);
+    if (isDecided) await this.exports.giveUp(uuid);
+    return isDecided;
+  }
+
+  /** False when it waits for a member. */
+  async #startArray(uuid: string, onlyComplete: boolean): Promise<boolean> {
     const view = this.arrays.get(uuid);
     const readOnly = view?.record.readOnly ?? false;
     try {
-      if (onlyComplete) await this.arrayCommands.startIfComplete(uuid, readOnly);
-      else await this.arrayCommands.start(uuid, readOnly);
+      if (onlyComplete) return await this.arrayCommands.startIfComplete(uuid, readOnly);
+      await this.arrayCommands.start(uuid, { readOnly, run: false });
     } catch (error) {
       this.options.logger.error({ array: uuid, error }, "array-start-failed");
       this.events.record({
@@ -206,14 +231,23 @@ export class ControlPlane {
         message: `array ${view?.record.name} could not start: ${error instanceof Error ? error.message : String(error)}`,
       });
     }
+    return true;
+  }
+
+  /** The wait is over: from what is there. */
+  async #startLate(uuid: string): Promise<void> {
+    const view = this.arrays.get(uuid);
+    if (view === null || !isWaiting(view) || this.#isClosing) return;
+    await this.#startWanted(uuid, false);
   }
 
   /** A device appeared: the wanted array it carries is started once it is complete. */
   async #startArrayOf(path: string): Promise<void> {
     const uuid = this.devices.find(path).probe?.md?.arrayUuid;
     const view = uuid === undefined ? null : this.arrays.get(uuid);
-    if (view !== null && !view.isRunning && view.record.desiredState === "started") {
-      await this.#startArray(view.record.uuid, true);
-    }
+    if (view !== null && isWaiting(view)) await this.#startWanted(view.record.uuid, true);
   }
 }
+
+const isWaiting = ({ isRunning, record }: ArrayView): boolean =>
+  !isRunning && record.desiredState === "started";

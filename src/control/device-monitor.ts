@@ -6,11 +6,14 @@
 
 import type { Logger } from "../common/log.ts";
 import type { DeviceFile, DeviceFiles } from "../hal/device-files.ts";
-import type { ArrayService } from "./array-service.ts";
+import type { MemberStatus } from "../raid/array-status.ts";
+import type { ArrayService, Membership } from "./array-service.ts";
 import type { DeviceService } from "./device-service.ts";
 import { lossReason } from "./device-state.ts";
+import type { RunningArray } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import { subjectOf } from "./subject.ts";
+import { survivesNow } from "./survival.ts";
 
 /** Time between ticks: a lost member is noticed within a second. */
 export const DEVICE_TICK_MS = 500;
@@ -25,11 +28,22 @@ export interface DeviceMonitorOptions {
   readonly logger: Logger;
 }
 
+/** A member that is gone from its path while its array goes on with it. */
+interface Loss {
+  readonly running: RunningArray;
+  readonly deviceUuid: string | null;
+  /** The file that the array has open. */
+  readonly opened: DeviceFile | null;
+  readonly reason: string;
+}
+
 /** The watch over the devices. */
 export class DeviceMonitor {
   readonly #options: DeviceMonitorOptions;
   /** Paths whose last look failed, to log it once. */
   readonly #failing = new Set<string>();
+  /** Members that are lost and that their arrays cannot do without, by path. */
+  readonly #lost = new Map<string, Loss>();
   #timer: NodeJS.Timeout | null = null;
   #tick: Promise<void> | null = null;
 
@@ -94,19 +108,11 @@ export class DeviceMonitor {
     const { devices, arrays } = this.#options;
     const before = devices.fileAt(path);
     const membership = arrays.membershipOf(path);
-    const isOpen =
-      membership?.running != null && membership.member?.states.includes("faulty") !== true;
-    if (isOpen) {
-      const reason = lossReason(before, now);
-      if (reason !== null) {
-        devices.setFile(path, now);
-        await membership.running?.memberVanished(path, reason);
-        this.#record(path, "device.missing", `${path}: ${reason}`);
-      } else if (before === null) {
-        devices.setFile(path, now);
-      }
+    if (isHeldOpen(membership)) {
+      await this.#compareOpen(path, now, membership);
       return;
     }
+    this.#lost.delete(path);
     if (before === null && now !== null) {
       await this.#appeared(path);
     } else if (before !== null && now === null) {
@@ -116,6 +122,37 @@ export class DeviceMonitor {
     } else if (before !== null && now !== null && !isSame(before, now)) {
       await devices.read(path);
     }
+  }
+
+  /**
+   * A lost member is told to its array at every look: the last one in sync stays in use, and is
+   * failed as soon as another one is. The event is recorded once.
+   */
+  async #compareOpen(path: string, now: DeviceFile | null, held: HeldOpen): Promise<void> {
+    const { devices, arrays } = this.#options;
+    const { running, member, uuid } = held;
+    const known = this.#lost.get(path);
+    const isSameLoss = known?.running === running && known.deviceUuid === member.deviceUuid;
+    const before = devices.fileAt(path);
+    const opened = isSameLoss ? known.opened : before;
+    const reason = lossReason(opened, now);
+    if (reason === null) {
+      if (isSameLoss) {
+        this.#record(path, "device.appeared", `${path} is there again`);
+        arrays.noteLoss(uuid, path, null);
+      }
+      this.#lost.delete(path);
+      if (isSameLoss || before === null) devices.setFile(path, now);
+      return;
+    }
+    devices.setFile(path, now);
+    await running.memberVanished(path, reason);
+    if (!isSameLoss || known.reason !== reason) {
+      this.#record(path, "device.missing", `${path}: ${reason}`);
+    }
+    this.#lost.set(path, { running, deviceUuid: member.deviceUuid, opened, reason });
+    // The array has had a look's time to fail it, and cannot do without it.
+    if (isSameLoss && survivesNow(running.status) === 0) arrays.noteLoss(uuid, path, reason);
   }
 
   async #appeared(path: string): Promise<void> {
@@ -138,6 +175,14 @@ export class DeviceMonitor {
     }
   }
 }
+
+type HeldOpen = Membership & { readonly running: RunningArray; readonly member: MemberStatus };
+
+/** True for a member that a running array has open. */
+const isHeldOpen = (membership: Membership | null): membership is HeldOpen =>
+  membership?.running != null &&
+  membership.member !== null &&
+  !membership.member.states.includes("faulty");
 
 const isSame = (before: DeviceFile, now: DeviceFile): boolean =>
   before.identity === now.identity &&

@@ -98,11 +98,11 @@ export function deviceState(facts: DeviceFacts): DeviceVerdict {
 
 /** Why the member opened as `before` is not there any more; null while it is. */
 export function lossReason(before: DeviceFile | null, now: DeviceFile | null): string | null {
-  if (now === null) {
-    return "the path is gone";
-  }
   if (before === null) {
     return null;
+  }
+  if (now === null) {
+    return "the path is gone";
   }
   if (before.identity !== now.identity) {
     return "another file or device is at the path";

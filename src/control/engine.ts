@@ -5,6 +5,7 @@
 
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import type { Logger } from "../common/log.ts";
+import type { ExportNotice } from "../nbd/export-backend.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport } from "../raid/assembly-status.ts";
@@ -44,6 +45,11 @@ export interface EngineOptions {
   readonly nbdTcp: { readonly host: string; readonly port: number } | null;
   readonly nbdSocketPath: string | null;
   readonly tls: EngineTls | null;
+  /**
+   * Exports of arrays that are about to start: clients who ask for one wait until it is opened, or
+   * closed because its array did not start.
+   */
+  readonly comingExports: readonly ExportNotice[];
   /** I/O worker threads, at least 1. */
   readonly ioWorkers: number;
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
@@ -240,8 +246,11 @@ export interface StorageEngine {
    * never rejects for what it finds; members of running arrays may be among the paths.
    */
   examine(paths: readonly string[]): Promise<AssemblyReport>;
-  /** Writes fresh metadata, then assembles. Nothing is written when it refuses. */
-  create(request: CreateArrayRequest): Promise<RunningArray>;
+  /**
+   * Writes fresh metadata, then assembles. Nothing is written when it refuses. `uuid` becomes the
+   * array's, in the kernel's text form; a fresh one without it.
+   */
+  create(request: CreateArrayRequest, uuid?: string): Promise<RunningArray>;
   /**
    * Starts the array from these members; freshest wins. A refusal is a CodedError with
    * `details.members: { path, reason }[]`, one per path given.
@@ -267,7 +276,10 @@ export interface StorageEngine {
    */
   setDeviceFinder(find: (deviceUuid: string) => Promise<string | null>): void;
   openExport(spec: ExportSpec): Promise<void>;
-  /** Closes the export and its connections after draining requests under way. */
+  /**
+   * Closes the export and its connections after draining requests under way, or gives up one that
+   * was to come.
+   */
   closeExport(name: string): Promise<void>;
   clients(): readonly ExportClient[];
   counters(): IoCounters;

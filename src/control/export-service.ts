@@ -179,6 +179,13 @@ export class ExportService {
     }
   }
 
+  /** An array did not start: clients who wait for its exports are told that there are none. */
+  async giveUp(uuid: string): Promise<void> {
+    for (const { record, isOpen } of this.#of(uuid)) {
+      if (!isOpen) await this.#options.engine.closeExport(record.name);
+    }
+  }
+
   /** Closes every export of an array: BEFORE the array is stopped. */
   async closeAll(uuid: string, reason: string): Promise<void> {
     for (const entry of this.#of(uuid)) {
@@ -226,7 +233,7 @@ export class ExportService {
         "CONTROL_EXPORT_IN_USE",
         `${clients.length} clients use export ${name}`,
         {
-          remedy: "detach them, or ask with force",
+          remedy: "detach them, or ask with force (--force)",
           details: { clients: clients.map((client) => client.peer) },
         },
       );

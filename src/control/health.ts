@@ -68,7 +68,29 @@ const progressOf = (view: ArrayView): string => {
   return ` (${Math.floor((sync.completedBytes / sync.totalBytes) * 100)} %)`;
 };
 
+const FIXES: Readonly<Record<HealthReason["code"], string | null>> = {
+  "last-member-gone":
+    "Copy the content off now, or add a device and let it be rebuilt; do not stop the array before.",
+  "array-failed": "Bring back the member that failed last, stop the array and assemble it.",
+  "member-failed": "Replace the device: remove the member, then add another device.",
+  "member-missing": "Add a device at least as large as the other members.",
+  "member-stalled": "Look at the device and its cable; fail the member if it stays silent.",
+  "no-spare": "Add a device at least as large as the other members.",
+  "not-started": "Bring the missing devices back, then assemble the array.",
+  "member-rebuilding": null,
+  "initial-resync": null,
+  "resync-running": null,
+  stopped: null,
+};
+
+const isGone = (view: ArrayView): boolean =>
+  view.reasons.some(({ code }) => code === "last-member-gone");
+
 const phrase = (view: ArrayView): string => {
+  const gone = view.reasons.find(({ code }) => code === "last-member-gone");
+  if (gone !== undefined) {
+    return `${view.record.name}: ${gone.message}. ${FIXES["last-member-gone"]}`;
+  }
   const { name } = view.record;
   const { raidDevices = 0, degraded = 0, level = "raid1" } = view.status ?? {};
   const word = level === "raid1" ? "copies" : "members";
@@ -95,22 +117,10 @@ const phrase = (view: ArrayView): string => {
   }
 };
 
-const FIXES: Readonly<Record<HealthReason["code"], string | null>> = {
-  "array-failed": "Bring back the member that failed last, stop the array and assemble it.",
-  "member-failed": "Replace the device: remove the member, then add another device.",
-  "member-missing": "Add a device at least as large as the other members.",
-  "member-stalled": "Look at the device and its cable; fail the member if it stays silent.",
-  "no-spare": "Add a device at least as large as the other members.",
-  "not-started": "Bring the missing devices back, then assemble the array.",
-  "member-rebuilding": null,
-  "initial-resync": null,
-  "resync-running": null,
-  stopped: null,
-};
-
 const severityOf = (reason: HealthReason, view: ArrayView): Attention["severity"] | null => {
   switch (reason.code) {
     case "array-failed":
+    case "last-member-gone":
       return "critical";
     case "not-started":
       return reason.path === null && view.startProblem !== null ? "critical" : null;
@@ -144,6 +154,9 @@ const attentionOf = (view: ArrayView): Attention[] =>
         ];
   });
 
+/** Data that can still be saved, and only now, comes before what is lost already. */
+const rank = (view: ArrayView): number => (isGone(view) ? -1 : WORST_FIRST.indexOf(view.health));
+
 const RANK = { critical: 0, warning: 1, info: 2 } as const;
 
 const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
@@ -153,7 +166,7 @@ const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
   }
   const troubled = views
     .filter((view) => view.health !== "optimal")
-    .sort((a, b) => WORST_FIRST.indexOf(a.health) - WORST_FIRST.indexOf(b.health));
+    .sort((a, b) => rank(a) - rank(b));
   const [worst] = troubled;
   if (worst === undefined) {
     const head =
@@ -171,7 +184,9 @@ const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
   const restSentence = rest.length === 0 ? "" : ` ${rest.join(", ")}.`;
   const running = views.filter((view) => view.isRunning && view.health !== "failed");
   const survival =
-    running.length === 0 || worst.health === "failed" ? "" : ` ${survivalSentence(running)}`;
+    running.length === 0 || worst.health === "failed" || isGone(worst)
+      ? ""
+      : ` ${survivalSentence(running)}`;
   return `${phrase(worst)}${survival}${restSentence}${tail}`;
 };
 

@@ -40,6 +40,7 @@ export async function rescueFacts(sources: RescueSources, key: string): Promise<
   return {
     arrayId: record.uuid,
     name: record.name,
+    handle: arrays.isAmbiguous(record.name) ? record.uuid : record.name,
     uuid: mdadmUuid(record.uuid),
     level: status?.level ?? report.array?.level ?? "raid1",
     raidDevices: status?.raidDevices ?? report.array?.raidDevices ?? usable.length,

@@ -24,6 +24,8 @@ export interface RescueMember {
 export interface RescueFacts {
   readonly arrayId: string;
   readonly name: string;
+  /** What the board's commands call it: its name, or its uuid where others have that name. */
+  readonly handle: string;
   /** In mdadm's form. */
   readonly uuid: string;
   readonly level: string;
@@ -146,7 +148,7 @@ const releaseCommands = (mdDevice: string, members: readonly RescueMember[]): st
 ];
 
 const backSteps = (facts: RescueFacts, members: readonly RescueMember[]): RescueStep[] => {
-  const name = shellWord(facts.name);
+  const name = shellWord(facts.handle);
   const paths = members.map(({ path }) => shellWord(path)).join(" ");
   return [
     {
@@ -182,7 +184,7 @@ export function rescueGuide(facts: RescueFacts): RescueGuide {
       id: "stop",
       title: `Stop the array on ${where}`,
       note: "It may run in one place at a time.",
-      commands: facts.isRunning ? [`satsuma stop ${shellWord(facts.name)}`] : [],
+      commands: facts.isRunning ? [`satsuma stop ${shellWord(facts.handle)}`] : [],
     },
     deviceStep(facts, members),
     {

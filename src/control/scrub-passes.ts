@@ -7,7 +7,7 @@ import type { Logger } from "../common/log.ts";
 import type { ArrayStatus, SyncActionWord, SyncStatus } from "../raid/array-status.ts";
 import type { ScrubRecords } from "../store/scrub-records.ts";
 import { isFinished, isWhole, joinRanges, type ScrubAction, type ScrubPass } from "./scrub-pass.ts";
-import type { JobHold, SyncOutcome } from "./sync-jobs.ts";
+import type { EndJudge, JobHold } from "./sync-jobs.ts";
 
 /** What the passes need. */
 export interface ScrubPassesOptions {
@@ -38,6 +38,8 @@ interface Part {
   readonly startedAt: number;
   readonly before: ScrubPass;
   isEnded: boolean;
+  /** Its end told what was compared in all. */
+  isCounted: boolean;
 }
 
 /** A position is stored so often at most, and at every change of state. */
@@ -174,6 +176,7 @@ export class ScrubPasses {
       startedAt: sync.startedAt,
       before: this.#takeUp(uuid, sync),
       isEnded: false,
+      isCounted: false,
     };
     this.#parts.set(uuid, fresh);
     this.#advance(fresh, status, sync);
@@ -183,7 +186,7 @@ export class ScrubPasses {
    * The engine's run of a check or repair has ended: ends the pass, or keeps it and tells what its
    * job is to be meanwhile. null: the job ends too.
    */
-  partEnded(uuid: string, action: SyncActionWord, outcome: SyncOutcome): JobHold | null {
+  partEnded(...[uuid, action, outcome, counts]: Parameters<EndJudge>): JobHold | null {
     const part = this.#parts.get(uuid);
     if (part !== undefined) {
       part.isEnded = true;
@@ -191,6 +194,11 @@ export class ScrubPasses {
     const pass = this.#open.get(uuid);
     if (pass === undefined || pass.action !== action) {
       return null;
+    }
+    if (part !== undefined && part.before.id === pass.id && counts !== null) {
+      part.isCounted = true;
+      const comparedBytes = part.before.comparedBytes + counts.copiedBytes;
+      this.#open.set(uuid, { ...pass, comparedBytes });
     }
     if (outcome === "done") {
       this.end(uuid, "succeeded", null);
@@ -247,14 +255,17 @@ export class ScrubPasses {
   }
 
   /** The first status after a run has its last numbers; the pass may have ended by then. */
-  #settle({ before }: Part, status: ArrayStatus): void {
+  #settle({ before, isCounted }: Part, status: ArrayStatus): void {
     const known = [this.#open.get(before.uuid), this.#ended.get(before.uuid)];
     const pass = known.find((candidate) => candidate?.id === before.id);
     if (pass === undefined) {
       return;
     }
     const end = pass.to ?? status.sizeBytes;
-    const all = { position: end, comparedBytes: end - pass.from };
+    const all = {
+      position: end,
+      comparedBytes: isCounted ? pass.comparedBytes : end - pass.from,
+    };
     this.#put({ ...pass, ...found(before, status), ...(pass.state === "succeeded" ? all : {}) });
   }
 

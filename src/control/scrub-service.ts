@@ -4,7 +4,6 @@
  */
 
 import type { Logger } from "../common/log.ts";
-import type { SyncActionWord } from "../raid/array-status.ts";
 import type { ScrubRecords } from "../store/scrub-records.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { ArrayView } from "./array-view.ts";
@@ -25,7 +24,7 @@ import {
 import { type ScheduleOrder, ScrubSchedules } from "./scrub-schedules.ts";
 import { ScrubSpeeds } from "./scrub-speeds.ts";
 import { subjectOf } from "./subject.ts";
-import type { JobHold, SyncJobs, SyncOutcome } from "./sync-jobs.ts";
+import type { EndJudge, JobHold, SyncJobs } from "./sync-jobs.ts";
 
 /** What the service needs. */
 export interface ScrubServiceOptions {
@@ -70,7 +69,7 @@ export class ScrubService {
     for (const { record } of arrays.list()) {
       this.#matchJobs(record.uuid);
     }
-    syncJobs.onEnd((uuid, action, outcome) => this.#judgeEnd(uuid, action, outcome));
+    syncJobs.onEnd((...end) => this.#judgeEnd(...end));
     events.onChange(({ kind, id, isDeleted }) => {
       if (kind === "array") {
         this.#arrayChanged(id, isDeleted);
@@ -287,9 +286,9 @@ export class ScrubService {
     return this.passes.lastWhole(uuid)?.startedAt ?? null;
   }
 
-  #judgeEnd(uuid: string, action: SyncActionWord, outcome: SyncOutcome): JobHold | null {
+  #judgeEnd(...[uuid, action, outcome, counts]: Parameters<EndJudge>): JobHold | null {
     if (action === "check" || action === "repair") {
-      return this.#scrubEnded(uuid, this.passes.partEnded(uuid, action, outcome));
+      return this.#scrubEnded(uuid, this.passes.partEnded(uuid, action, outcome, counts));
     }
     const isPaused = outcome !== "done" && this.#frozen.has(uuid);
     return isPaused ? { state: "paused", line: "its sync actions are frozen" } : null;

@@ -19,16 +19,21 @@ export interface JobHold {
   readonly line: string;
 }
 
+/** What a sync action did in all, from the engine's `sync.finished`: statuses are samples. */
+export type SyncCounts = Pick<SyncStatus, "copiedBytes" | "skippedBytes">;
+
 /** Asked when a sync action has ended: null ends its job too. */
 export type EndJudge = (
   uuid: string,
   action: SyncActionWord,
   outcome: SyncOutcome,
+  counts: SyncCounts | null,
 ) => JobHold | null;
 
 interface Follow {
   readonly jobId: string;
   readonly action: SyncActionWord;
+  readonly scope: SyncStatus["scope"];
   readonly startedAt: number;
   /** Last step of 20 percent announced. */
   percentAnnounced: number;
@@ -129,16 +134,22 @@ export class SyncJobs {
     }
   }
 
-  /** Ends the job of the array's action, if one is followed, unless the action will go on. */
-  finished(uuid: string, outcome: SyncOutcome): void {
+  /**
+   * Ends the job of the array's action, if one is followed, unless the action will go on. `counts`
+   * is what it did in all; null: as much as its last status told.
+   */
+  finished(uuid: string, outcome: SyncOutcome, counts: SyncCounts | null = null): void {
     const follow = this.#follows.get(uuid);
     if (follow === undefined) {
       return;
     }
+    if (counts !== null) {
+      this.#count(uuid, follow, counts);
+    }
     this.#follows.delete(uuid);
     this.#ended.set(uuid, follow.startedAt);
     const job = this.#jobs.get(follow.jobId);
-    const hold = this.#judge(uuid, follow.action, outcome);
+    const hold = this.#judge(uuid, follow.action, outcome, counts);
     if (hold !== null) {
       this.#jobs.move(job.id, hold.state, hold.line);
     } else if (outcome === "done") {
@@ -173,6 +184,7 @@ export class SyncJobs {
     const follow: Follow = {
       jobId: job.id,
       action: sync.action,
+      scope: sync.scope,
       startedAt: sync.startedAt,
       percentAnnounced: stepOf(sync),
       completedBytes: sync.completedBytes,
@@ -208,9 +220,9 @@ export class SyncJobs {
     }
   }
 
-  /** Adds what the action has done since its last status. */
-  #count(uuid: string, follow: Follow, sync: SyncStatus): void {
-    const { action, scope } = sync;
+  /** Adds what the action has done since it was counted last. */
+  #count(uuid: string, follow: Follow, sync: SyncCounts): void {
+    const { action, scope } = follow;
     const key = `${uuid} ${action} ${scope}`;
     const totals = this.#totals.get(key) ?? {
       uuid,

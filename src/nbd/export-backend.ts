@@ -63,12 +63,16 @@ export interface ExportBackend {
   ): void;
 }
 
-/** One export as the server lists it; looked up anew at each NBD_OPT_GO or EXPORT_NAME. */
-export interface ExportEntry {
+/** An export by name, open or still to come. */
+export interface ExportNotice {
   readonly name: string;
   readonly description: string;
   /** Refuse without TLS (NBD_REP_ERR_TLS_REQD) when true. */
   readonly tlsRequired: boolean;
+}
+
+/** One open export; looked up anew at each NBD_OPT_GO or EXPORT_NAME. */
+export interface ExportEntry extends ExportNotice {
   /** Block sizes in bytes to advertise. */
   readonly minimumBlock: number;
   readonly preferredBlock: number;
@@ -77,8 +81,15 @@ export interface ExportEntry {
   readonly backend: ExportBackend;
 }
 
-/** The exports of one worker, by name; "" asks for the default export, if there is exactly one. */
+/**
+ * The exports of one worker, by name; "" asks for the default export, if there is exactly one. An
+ * export is to come while its array is being started: who asks for it waits until it is open or
+ * given up, as the server is told by `exportsChanged`.
+ */
 export interface ExportDirectory {
-  list(): readonly ExportEntry[];
+  /** Open ones, and those to come. */
+  list(): readonly ExportNotice[];
+  /** Open ones only. */
   find(name: string): ExportEntry | null;
+  isComing(name: string): boolean;
 }

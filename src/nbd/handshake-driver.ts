@@ -57,6 +57,8 @@ export class HandshakeDriver {
   readonly #gone = (): void => this.close("closed by the client");
   readonly #drained = (): void => this.#resume();
   #state: HandshakeState = HANDSHAKE_START;
+  /** What waits for an export to come; nothing is read from the client meanwhile. */
+  #held: HandshakeEvent | null = null;
   #isTls = false;
   #ended = false;
 
@@ -81,6 +83,16 @@ export class HandshakeDriver {
   start(): void {
     this.#attach();
     this.#socket.write(encodeGreeting());
+  }
+
+  /** The directory has changed: takes up the option that waits for an export, if there is one. */
+  exportsChanged(): void {
+    const event = this.#held;
+    if (this.#ended || event === null) return;
+    this.#held = null;
+    this.#socket.resume();
+    this.#step(event);
+    this.#advance();
   }
 
   /** Ends the handshake; what was written before still goes out. */
@@ -115,7 +127,7 @@ export class HandshakeDriver {
 
   /** Options are handled while there are whole ones and the client takes the answers. */
   #advance(): void {
-    while (!this.#ended && !this.#mustWait()) {
+    while (!this.#ended && this.#held === null && !this.#mustWait()) {
       const event = this.#nextEvent();
       if (event === null) return;
       this.#step(event);
@@ -131,7 +143,7 @@ export class HandshakeDriver {
   }
 
   #resume(): void {
-    this.#socket.resume();
+    if (this.#held === null) this.#socket.resume();
     this.#advance();
   }
 
@@ -156,6 +168,11 @@ export class HandshakeDriver {
       shuttingDown: isShuttingDown(),
     });
     this.#state = step.state;
+    if (step.effects.some(({ type }) => type === "wait")) {
+      this.#held = event;
+      this.#socket.pause();
+      return;
+    }
     this.#socket.cork();
     for (const effect of step.effects) {
       if (effect.type === "send") this.#socket.write(effect.bytes);
@@ -167,6 +184,7 @@ export class HandshakeDriver {
   #apply(effect: HandshakeEffect): void {
     switch (effect.type) {
       case "send":
+      case "wait":
         return;
       case "start-tls":
         this.#startTls();

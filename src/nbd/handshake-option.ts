@@ -58,6 +58,8 @@ export type OptionOutcome =
       readonly negotiated: Negotiated;
     }
   | { readonly type: "start-tls"; readonly replies: readonly OptionReply[] }
+  /** The export it names is to come: the same option again when the directory has changed. */
+  | { readonly type: "wait" }
   | {
       readonly type: "transmission";
       readonly replies: readonly OptionReply[];
@@ -97,6 +99,9 @@ export function answerOption(
   if (option === NBD_OPT_ABORT) {
     return { type: "close", replies: [ACK], reason: "aborted by the client" };
   }
+  if (!surroundings.shuttingDown && isForComing(option, payload, surroundings)) {
+    return { type: "wait" };
+  }
   if (option === NBD_OPT_EXPORT_NAME) return onExportName(negotiated, payload, surroundings);
   if (surroundings.shuttingDown) {
     return answer(plainReply(NBD_REP_ERR_SHUTDOWN, "the server is shutting down"));
@@ -124,6 +129,36 @@ export function answerOption(
       return onSetContexts(negotiated, payload, surroundings);
     default:
       return answer(plainReply(NBD_REP_ERR_UNSUP, "the option is not known here"));
+  }
+}
+
+/** True for an option that names an export which is to come. */
+function isForComing(
+  option: number,
+  payload: Uint8Array,
+  { directory }: HandshakeSurroundings,
+): boolean {
+  const name = exportNamed(option, payload);
+  return name !== undefined && directory.find(name) === null && directory.isComing(name);
+}
+
+/** The export that an option names; undefined when it names none, or is malformed. */
+function exportNamed(option: number, payload: Uint8Array): string | undefined {
+  switch (option) {
+    case NBD_OPT_EXPORT_NAME:
+      return decodeString(payload);
+    case NBD_OPT_INFO:
+    case NBD_OPT_GO: {
+      const decoded = decodeExportRequest(payload);
+      return decoded.ok ? decoded.value.exportName : undefined;
+    }
+    case NBD_OPT_LIST_META_CONTEXT:
+    case NBD_OPT_SET_META_CONTEXT: {
+      const decoded = decodeContextRequest(payload);
+      return decoded.ok ? decoded.value.exportName : undefined;
+    }
+    default:
+      return undefined;
   }
 }
 

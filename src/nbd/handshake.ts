@@ -8,6 +8,9 @@
  *                        ▼ │                         ├─► transmission
  *                     option-skip (too long)         └─► closed
  *
+ * An option for an export that is to come leaves the state as it was, with the effect `wait`: the
+ * driver gives the same event again when the directory has changed.
+ *
  * Source: NBD protocol doc/proto.md, "Handshake", "Fixed newstyle negotiation".
  */
 import { assert } from "../common/assert.ts";
@@ -60,6 +63,8 @@ export type HandshakeEffect =
   /** AFTER the bytes sent before it; bytes received in between are an attack. */
   | { readonly type: "start-tls" }
   | { readonly type: "enter-transmission"; readonly session: Session }
+  /** The only effect of its step. */
+  | { readonly type: "wait" }
   /** AFTER the bytes sent before it. */
   | { readonly type: "close"; readonly reason: HandshakeClose };
 
@@ -149,8 +154,13 @@ function onOptionHeader(state: Haggling, bytes: Uint8Array): HandshakeStep {
   return stay({ type: "option-skip", option, lengthBytes, negotiated, options });
 }
 
-function onOption(state: Haggling & { option: number }, outcome: OptionOutcome): HandshakeStep {
+function onOption(
+  state: HandshakeState & Haggling & { option: number },
+  outcome: OptionOutcome,
+): HandshakeStep {
   switch (outcome.type) {
+    case "wait":
+      return { state, effects: [{ type: "wait" }] };
     case "answered":
       return reply({ ...state, negotiated: outcome.negotiated }, state.option, outcome.replies);
     case "start-tls": {

@@ -192,6 +192,11 @@ export class NbdServer {
     return attached !== undefined;
   }
 
+  /** The directory opened an export that was to come, or gave it up: who waits is answered. */
+  exportsChanged(): void {
+    for (const { handshake } of [...this.#handshakes]) handshake.exportsChanged();
+  }
+
   /**
    * Answers the requests under way on an export, closes its connections, and resolves when no
    * request of theirs is with the back end any more. BEFORE it, the directory must stop listing the

@@ -81,6 +81,8 @@ export interface StartInput {
   readonly bitmap: BitmapSuperblock | null;
   /** The bitmap missed updates or could not be read: every bit counts as set. */
   readonly bitmapStale: boolean;
+  /** It was running a moment ago and goes on changed: what is to be resynced is due to that. */
+  readonly isChanged?: boolean;
   readonly readOnly: boolean;
   /** Number of this node's bitmap, from 0, of a node that has joined the array's cluster. */
   readonly slot?: number;
@@ -218,7 +220,8 @@ const reasonOf = (input: StartInput, bitmap: WriteIntentBitmap | null): SyncReas
   const neverEqual =
     bitmap === null ? input.freshest.events === 0 : bitmap.superblock.eventsCleared === 0;
   const isPartOnly = input.slot !== undefined && bitmap?.setChunks !== bitmap?.chunks;
-  return neverEqual && !isPartOnly ? "initial" : "unclean-shutdown";
+  if (neverEqual && !isPartOnly) return "initial";
+  return input.isChanged === true ? "array-changed" : "unclean-shutdown";
 };
 
 /** What remains to be resynced, from what the superblock and the bitmap say. */

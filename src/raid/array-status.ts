@@ -22,12 +22,16 @@ export type SyncActionWord = "idle" | "resync" | "recover" | "check" | "repair" 
 export type SyncReason =
   | "initial"
   | "unclean-shutdown"
+  | "array-changed"
   | "device-added"
   | "re-add"
   | "spare-activated"
   | "user";
 
-/** Flags of a member, several at once; `missing` and `removed` name empty raid slots. */
+/**
+ * Flags of a member, several at once; `missing` and `removed` name empty raid slots. Beside
+ * `in_sync`, `missing` is the last in-sync member whose file is gone.
+ */
 export type MemberStateWord =
   | "in_sync"
   | "faulty"
@@ -61,7 +65,7 @@ export interface MemberStatus {
   readonly badBlocks: number;
   /** An I/O on this member has been under way for longer than a second, since this time. */
   readonly stalledSince: number | null;
-  /** Why the member is faulty, in words; null when it is not. */
+  /** Why the member is faulty or missing, in words; null when it is not. */
   readonly faultReason: string | null;
 }
 

@@ -47,6 +47,8 @@ export interface AssembleOptions {
   /** Of a node that has joined the array's cluster: its name, and the number of its bitmap. */
   readonly cluster?: { readonly name: string; readonly slot: number } | null;
   readonly afterChange?: AfterChange;
+  /** It was running a moment ago and goes on changed. */
+  readonly isChanged?: boolean;
 }
 
 /** A leg for the I/O workers to open. */

@@ -59,7 +59,7 @@ export const createOnDevices = async (
   if (held.length > 0 && !force) {
     const text = held.map(({ path, signatures }) => `${path} holds ${signatures.join(", ")}`);
     throw new CodedError("RAID_DEVICE_NOT_CLEAN", text.join("; "), {
-      remedy: "use other devices, or create with force to lose what they hold",
+      remedy: "use other devices, or create with force (--force) to lose what they hold",
       details: { devices: held },
     });
   }

@@ -26,6 +26,13 @@ const HEAD_BYTES = 72 * KIB;
 const ZFS_RANGE: ByteRange = { offset: 128 * KIB, length: 128 * KIB };
 const ZFS_MAGIC = 0x00bab10c;
 const TAIL_BYTES = 4 * KIB;
+/**
+ * DRBD's metadata in the last whole 4 KiB of its device, big-endian magics: version 8 (clean, and
+ * with its activity log in use) and 9. Source: drbd_int.h DRBD_MD_MAGIC_*, meta_data_on_disk_9:
+ * "to have the magic at the same position as in v07, and v08".
+ */
+const DRBD_MAGIC_AT = 60;
+const DRBD_MAGICS = ["\x83\x74\x02\x6b", "\x83\x74\x02\x6c", "\x83\x74\x02\x6d"];
 
 /** Magic numbers at fixed offsets from the start. */
 const MAGICS: readonly Magic[] = [
@@ -82,6 +89,11 @@ export function signatureRanges(sizeBytes: number): readonly ByteRange[] {
   if (sizeBytes >= ZFS_RANGE.offset + ZFS_RANGE.length) ranges.push(ZFS_RANGE);
   if (sizeBytes >= TAIL_BYTES) {
     ranges.push({ offset: sizeBytes - TAIL_BYTES, length: TAIL_BYTES });
+    // The last whole 4 KiB begin elsewhere on a device that is no multiple of them.
+    const rest = sizeBytes % TAIL_BYTES;
+    if (rest > 0 && sizeBytes >= 2 * TAIL_BYTES) {
+      ranges.push({ offset: sizeBytes - rest - TAIL_BYTES, length: TAIL_BYTES });
+    }
   }
   return ranges.filter(({ length }) => length > 0);
 }
@@ -108,6 +120,9 @@ export function detectSignatures(read: ReadRange, sizeBytes: number): readonly S
     const bytes = read(range.offset, range.length);
     if (bytes === null) continue;
     if (range === ZFS_RANGE && hasUberblock(bytes)) add("filesystem", "zfs_member");
+    if (range !== ZFS_RANGE && DRBD_MAGICS.some((magic) => hasText(bytes, DRBD_MAGIC_AT, magic))) {
+      add("volume", "drbd");
+    }
     // The backup of a partition table, in the last sector of 512 or 4096 bytes.
     if (
       range !== ZFS_RANGE &&

@@ -327,6 +327,7 @@ class ArrayThread {
       syncSpeedMax,
       cluster: this.#cluster,
       ...(afterChange === null ? {} : { afterChange }),
+      isChanged: true,
       now: Date.now(),
     });
     const kept = new Set([...this.#array.members.values()].map(({ device }) => device));

@@ -28,6 +28,7 @@ import { createOptionsOf } from "../raid/create-options.ts";
 import type { CreateOptions } from "../raid/create-plan.ts";
 import { RAID_SLOTS_MAX } from "../raid/shared-state.ts";
 import { FAIL_FAST, WRITE_MOSTLY } from "../raid/superblock-fields.ts";
+import { parseUuid } from "../raid/uuid.ts";
 import { type ArrayHostOptions, ArrayHostThread } from "./array-host.ts";
 import type { ThreadCluster } from "./array-messages.ts";
 import { probePath } from "./device-probe.ts";
@@ -89,7 +90,7 @@ class EngineHost implements StorageEngine {
     return examinePaths(paths, this.cluster);
   }
 
-  async create(request: CreateArrayRequest): Promise<RunningArray> {
+  async create(request: CreateArrayRequest, uuid?: string): Promise<RunningArray> {
     const paths = request.members.filter((path) => path !== "missing");
     this.#refuseTwice(paths);
     if (request.raidDevices > RAID_SLOTS_MAX) {
@@ -98,7 +99,7 @@ class EngineHost implements StorageEngine {
         remedy: "make the other devices spares, or another array",
       });
     }
-    const options = createOptions(request, this.#options.nodeName);
+    const options = createOptions(request, this.#options.nodeName, uuid);
     const devices = await openAll(request);
     try {
       await createOnDevices(options, devices, request.force);
@@ -274,10 +275,15 @@ const openAll = async (request: CreateArrayRequest): Promise<CreateDevice[]> => 
 };
 
 /** The order as planCreate takes it. Errors: RAID_BAD_NAME, RAID_BAD_LAYOUT. */
-const createOptions = (request: CreateArrayRequest, homehost: string): CreateOptions => {
+const createOptions = (
+  request: CreateArrayRequest,
+  homehost: string,
+  uuid: string | undefined,
+): CreateOptions => {
+  const given = uuid === undefined ? null : parseUuid(uuid);
   const options = createOptionsOf(request, request.members.length, {
     homehost,
-    setUuid: new Uint8Array(randomBytes(16)),
+    setUuid: given ?? new Uint8Array(randomBytes(16)),
     createdAt: Math.floor(Date.now() / 1000),
   });
   if (options.ok) return options.value;

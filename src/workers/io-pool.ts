@@ -19,8 +19,9 @@ export class IoPool {
   readonly #workers: readonly PoolWorker[];
 
   constructor(options: EngineOptions) {
-    this.#workers = Array.from({ length: options.ioWorkers }, (_, worker) =>
-      startWorker({ worker, tls: options.tls }),
+    const { ioWorkers, tls, comingExports } = options;
+    this.#workers = Array.from({ length: ioWorkers }, (_, worker) =>
+      startWorker({ worker, tls, comingExports }),
     );
   }
 

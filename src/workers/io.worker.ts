@@ -7,7 +7,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { assert, assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
 import type { ExportSpec } from "../control/engine.ts";
-import type { ExportDirectory, ExportEntry } from "../nbd/export-backend.ts";
+import type { ExportDirectory, ExportEntry, ExportNotice } from "../nbd/export-backend.ts";
 import { NbdServer } from "../nbd/server-driver.ts";
 import { WorkerArray } from "./worker-array.ts";
 import type { IoRequest, IoThreadData, IoToMain, MainToIo } from "./worker-messages.ts";
@@ -22,23 +22,34 @@ class IoThread implements ExportDirectory {
   readonly #worker: number;
   readonly #arrays = new Map<string, WorkerArray>();
   readonly #exports = new Map<string, ExportEntry>();
+  readonly #coming: Map<string, ExportNotice>;
   readonly #server: NbdServer;
   #lastClients = "";
   #lastOps = -1;
 
   constructor(data: IoThreadData) {
     this.#worker = data.worker;
+    this.#coming = new Map(data.comingExports.map((notice) => [notice.name, notice]));
     this.#server = new NbdServer(this, { tls: data.tls, idPrefix: `${data.worker}-` });
     setInterval(() => this.#postStatistics(), STATISTICS_MS).unref();
   }
 
-  list(): readonly ExportEntry[] {
-    return [...this.#exports.values()];
+  list(): readonly ExportNotice[] {
+    return [...this.#exports.values(), ...this.#coming.values()];
   }
 
   find(name: string): ExportEntry | null {
-    if (name === "" && this.#exports.size === 1) return this.list()[0] ?? null;
-    return this.#exports.get(name) ?? null;
+    return this.#exports.get(this.#meant(name)) ?? null;
+  }
+
+  isComing(name: string): boolean {
+    return this.#coming.has(this.#meant(name));
+  }
+
+  /** The default export is the only one, open or to come. */
+  #meant(name: string): string {
+    const all = name === "" ? this.list() : [];
+    return all.length === 1 ? (all[0]?.name ?? name) : name;
   }
 
   async onMain({ id, request }: MainToIo): Promise<void> {
@@ -72,9 +83,12 @@ class IoThread implements ExportDirectory {
       }
       case "open-export":
         this.#exports.set(request.spec.name, this.#entry(request.spec));
+        this.#coming.delete(request.spec.name);
+        this.#server.exportsChanged();
         return null;
       case "close-export":
         this.#exports.delete(request.name);
+        if (this.#coming.delete(request.name)) this.#server.exportsChanged();
         await this.#server.closeExport(request.name);
         this.#postStatistics();
         return null;

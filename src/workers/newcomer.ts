@@ -31,7 +31,7 @@ export const readNewcomer = async (
   const words = contentWords(content);
   if (!ours && !options.force && words.length > 0) {
     throw new CodedError("RAID_DEVICE_NOT_CLEAN", `${device.name} holds ${words.join(", ")}`, {
-      remedy: "use another device, or add with force to lose what it holds",
+      remedy: "use another device, or add with force (--force) to lose what it holds",
       details: { devices: [{ path: device.name, signatures: words }] },
     });
   }

@@ -3,6 +3,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { PlainError } from "../common/errors.ts";
 import type { EngineTls, ExportClient, ExportSpec, IoCounters } from "../control/engine.ts";
+import type { ExportNotice } from "../nbd/export-backend.ts";
 import type { SharedArrayShape } from "../raid/shared-state.ts";
 import type { LegTicket } from "./array-messages.ts";
 
@@ -11,6 +12,8 @@ export interface IoThreadData {
   /** Number of this worker, from 0. */
   readonly worker: number;
   readonly tls: EngineTls | null;
+  /** Exports of arrays that are about to start. */
+  readonly comingExports: readonly ExportNotice[];
 }
 
 export type IoRequest =

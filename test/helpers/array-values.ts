@@ -4,6 +4,9 @@ import type { ArrayStatus } from "../../src/raid/array-status.ts";
 import type { ArrayRecord } from "../../src/store/array-registry.ts";
 import { fakeMember } from "./fake-status.ts";
 
+/** A plain `assemble`. */
+export const ASSEMBLE = { readOnly: false, run: false };
+
 export const ARRAY_UUID = "1d70f103-4974-0ef1-af2a-fce5fcf6a489";
 
 export function arrayRecord(over: Partial<ArrayRecord> = {}): ArrayRecord {

@@ -67,6 +67,7 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
     isLabMode: true,
     devicesDirectory: disks,
     devicePaths: options.devicePaths ?? [],
+    startWaitMs: 30_000,
     now: () => clock.now,
     newId: () => {
       ids += 1;

@@ -35,6 +35,7 @@ export class EngineBench {
       nbdTcp: { host: "127.0.0.1", port: 0 },
       nbdSocketPath: null,
       tls: null,
+      comingExports: [],
       ioWorkers: options.ioWorkers ?? 2,
       answerLimitMs: null,
       cluster: null,

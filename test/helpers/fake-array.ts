@@ -24,6 +24,8 @@ export class FakeArray implements RunningArray {
   readonly calls: string[] = [];
   view: ClusterView | null = null;
   writeHolds = { byRange: 0, byGate: 0, held: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 };
+  /** True: a lost member is the last one in sync, and stays in use. */
+  keepsLast = false;
   readonly #engine: FakeHost;
   #hasBadBlockLists = true;
 
@@ -79,7 +81,7 @@ export class FakeArray implements RunningArray {
         "add a larger device",
       );
     }
-    this.#engine.hold(path, { md: this.#engine.superblock(this.status) });
+    this.#engine.hold(path, { md: this.#engine.superblock(this.status, path) });
     const slot = this.#freeSlot();
     const states: MemberStateWord[] = [
       "spare",
@@ -186,6 +188,7 @@ export class FakeArray implements RunningArray {
 
   async memberVanished(path: string, reason: string): Promise<void> {
     this.calls.push(`vanished ${path}: ${reason}`);
+    if (this.keepsLast) return;
     this.#replace(path, { states: ["faulty"], faultReason: reason });
     this.happen({ type: "member.failed", severity: "warning", message: reason });
   }

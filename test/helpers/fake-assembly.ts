@@ -78,7 +78,7 @@ export function fakeReport(engine: Known, paths: readonly string[]): AssemblyRep
             bitmap: { type: "internal", nodes: 0, clusterName: "" },
           },
     refusal,
-    isComplete: refusal === null && inSync >= (md?.raidDevices ?? 0),
+    isComplete: refusal === null && inSync >= (md?.raidDevices ?? 0) - (known?.degraded ?? 0),
     degraded: Math.max(0, (md?.raidDevices ?? 0) - inSync),
     needsResync: false,
     members,

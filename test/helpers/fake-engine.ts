@@ -54,10 +54,11 @@ export class FakeEngine implements StorageEngine {
     this.contents.set(path, content);
   }
 
-  superblock(status: ArrayStatus): NonNullable<DeviceProbe["md"]> {
+  superblock(status: ArrayStatus, path: string): NonNullable<DeviceProbe["md"]> {
+    const member = status.members.find((one) => one.path === path);
     return {
       arrayUuid: status.uuid,
-      deviceUuid: "00000000-0000-0000-0000-0000000000aa",
+      deviceUuid: member?.deviceUuid ?? "00000000-0000-0000-0000-0000000000aa",
       name: status.name,
       level: status.level,
       raidDevices: status.raidDevices,
@@ -108,11 +109,11 @@ export class FakeEngine implements StorageEngine {
     return fakeReport(this, paths);
   }
 
-  async create(request: CreateArrayRequest): Promise<RunningArray> {
+  async create(request: CreateArrayRequest, given?: string): Promise<RunningArray> {
     this.failIfAsked("create");
     const { plan, layout } = this.#plan(request);
     this.#made += 1;
-    const uuid = `1d70f103-4974-0ef1-af2a-${String(this.#made).padStart(12, "0")}`;
+    const uuid = given ?? `1d70f103-4974-0ef1-af2a-${String(this.#made).padStart(12, "0")}`;
     const members = request.members.map((path, index): MemberStatus => {
       if (path === "missing") return emptySlot(index);
       const flags = [
@@ -158,7 +159,7 @@ export class FakeEngine implements StorageEngine {
     };
     const started = { ...status, ...judged(status, members) };
     for (const path of request.members) {
-      if (path !== "missing") this.hold(path, { md: this.superblock(started) });
+      if (path !== "missing") this.hold(path, { md: this.superblock(started, path) });
     }
     return this.#run(started);
   }
@@ -173,7 +174,10 @@ export class FakeEngine implements StorageEngine {
         details: { members: paths.map((path) => ({ path, reason: "no superblock" })) },
       });
     }
-    const members = paths.map((path, index) => fakeMember(path, index, ["in_sync"]));
+    const members = paths.map((path, index) => ({
+      ...fakeMember(path, index, ["in_sync"]),
+      deviceUuid: this.contents.get(path)?.md?.deviceUuid ?? null,
+    }));
     return this.#run({ ...known, ...judged(known, members), sync: null });
   }
 

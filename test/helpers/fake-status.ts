@@ -20,7 +20,7 @@ export interface FakeContent {
 export interface FakeHost {
   readonly contents: ReadonlyMap<string, FakeContent>;
   hold(path: string, content: FakeContent): void;
-  superblock(status: ArrayStatus): NonNullable<DeviceProbe["md"]>;
+  superblock(status: ArrayStatus, path: string): NonNullable<DeviceProbe["md"]>;
   publish(uuid: string, status: ArrayStatus): void;
   announce(uuid: string, happening: ArrayHappening): void;
   tick(): number;

@@ -43,6 +43,8 @@ export const ANSWER_LIMIT_MS = 30_000;
 export const SAFE_MODE_MS = 200;
 
 export interface BenchOptions {
+  /** It goes on after a change. */
+  readonly isChanged?: boolean;
   /** Raid slots; one member in each unless `placements` says otherwise. */
   readonly slots?: number;
   /** Where each member stands, in order of device numbers. */
@@ -170,6 +172,7 @@ export class MachineBench {
       freshest,
       bitmap: hasBitmap ? bitmap : null,
       bitmapStale: false,
+      isChanged: options.isChanged ?? false,
       readOnly: options.readOnly ?? false,
       ...(options.slot === undefined ? {} : { slot: options.slot }),
       logicalBlockBytes: 512,

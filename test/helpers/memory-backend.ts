@@ -9,6 +9,7 @@ import type {
   ExportBackend,
   ExportDirectory,
   ExportEntry,
+  ExportNotice,
   ExtentsCompletion,
   MetadataContext,
 } from "../../src/nbd/export-backend.ts";
@@ -202,9 +203,13 @@ export function exportEntry(
 }
 
 /** A directory of `entries`; "" finds the only one. The array may be changed afterwards. */
-export function directoryOf(entries: readonly ExportEntry[]): ExportDirectory {
+export function directoryOf(
+  entries: readonly ExportEntry[],
+  coming: readonly ExportNotice[] = [],
+): ExportDirectory {
   return {
-    list: () => entries,
+    list: () => [...entries, ...coming],
+    isComing: (name) => coming.some((notice) => notice.name === name),
     find: (name) => {
       if (name === "" && entries.length === 1) return entries[0] ?? null;
       return entries.find((entry) => entry.name === name) ?? null;

@@ -1,6 +1,6 @@
 /** An NBD server over memory on a unix socket and a TCP port, for one test. */
 import { join } from "node:path";
-import type { ExportEntry } from "../../src/nbd/export-backend.ts";
+import type { ExportEntry, ExportNotice } from "../../src/nbd/export-backend.ts";
 import { listenNbd, type NbdServer, type NbdServerOptions } from "../../src/nbd/server-driver.ts";
 import { directoryOf, exportEntry, MemoryBackend, type MemoryOptions } from "./memory-backend.ts";
 import { RawNbdClient } from "./raw-nbd-client.ts";
@@ -23,6 +23,8 @@ export interface NbdFixture {
   readonly backend: MemoryBackend;
   /** The directory's entries; tests may change them. */
   readonly entries: ExportEntry[];
+  /** Exports to come; tests may change them. */
+  readonly coming: ExportNotice[];
   readonly folder: string;
   readonly path: string;
   readonly port: number;
@@ -45,10 +47,11 @@ export function withNbdServer(
   const run = inFolder(async (folder) => {
     const backend = new MemoryBackend({ sizeBytes: MIB, ...options.backend });
     const entries = [exportEntry(backend, options.entry), ...(options.more ?? [])];
+    const coming: ExportNotice[] = [];
     const path = join(folder, "s");
     const server = await listenNbd(
       [{ path }, { host: "127.0.0.1", port: 0 }],
-      directoryOf(entries),
+      directoryOf(entries, coming),
       options.server,
     );
     const clients: RawNbdClient[] = [];
@@ -63,6 +66,7 @@ export function withNbdServer(
         server,
         backend,
         entries,
+        coming,
         folder,
         path,
         port,

@@ -89,9 +89,14 @@ export class ScrubBench implements AsyncDisposable {
     this.array.show({ mismatchCount, sync: { ...(current as SyncStatus), ...sync } });
   }
 
-  /** The engine's news that the action has ended. */
-  end(outcome: "done" | "failed" | "interrupted", mismatchCount = 0): void {
-    this.array.happen({ type: "sync.finished", details: { outcome } });
+  /** The engine's news that the action has ended, and what it compared in all if that is given. */
+  end(
+    outcome: "done" | "failed" | "interrupted",
+    mismatchCount = 0,
+    copiedBytes: number | null = null,
+  ): void {
+    const counts = copiedBytes === null ? {} : { copied_bytes: copiedBytes, skipped_bytes: 0 };
+    this.array.happen({ type: "sync.finished", details: { outcome, ...counts } });
     this.array.show({ sync: null, mismatchCount });
   }
 

@@ -2,7 +2,7 @@
  * The daemon as a whole over the fake engine: what it leaves in its data directory, and that a
  * start that fails gives everything back.
  */
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -105,6 +105,7 @@ test(
       nbdTcp: { host: "127.0.0.1", port: 7 },
       nbdSocketPath: join(folder, "s"),
       tls: null,
+      comingExports: [],
       ioWorkers: 3,
       answerLimitMs: 30_000,
       cluster: null,
@@ -151,6 +152,22 @@ test(
     await first.close();
   }),
 );
+
+for (const name of ["daemon.json", "token.new"]) {
+  test(
+    `a disk too full for ${name} refuses the start with a code and leaves no piece of it`,
+    inFolder(async (folder) => {
+      const file = join(folder, name);
+      symlinkSync("/dev/full", file);
+      assert.is(await refusal(start(folder)), "STORE_FULL");
+      assert.is(lstatSync(file, { throwIfNoEntry: false }), undefined);
+      const daemon = await start(folder);
+      const token = readFileSync(daemon.tokenPath, "utf8").trim();
+      assert.is(await system(daemon, token), 200);
+      await daemon.close();
+    }),
+  );
+}
 
 test(
   "a port in use is refused by name, and the data directory is free again",

@@ -48,6 +48,7 @@ test("binds to loopback and keeps everything in the data directory by default", 
       devicePaths: [],
       answerLimitMs: 30_000,
       cluster: null,
+      startWaitMs: 30_000,
       logLevel: "info",
     },
   );
@@ -100,6 +101,7 @@ level = "debug"
           endpoints: ["http://10.0.0.1:2379", "http://10.0.0.2:2379"],
           tls: null,
         },
+        startWaitMs: 30_000,
         logLevel: "debug",
       },
     );
@@ -140,6 +142,7 @@ tls_key = "/etc/k.pem"
 
 const REFUSED: readonly (readonly [string, string])[] = [
   ['nmae = "x"', "CONFIG_UNKNOWN_KEY there is no key nmae; did you mean name?"],
+  ['foo = "x"', "there is no key foo; docs/configuration.md lists every key"],
   ['[http]\nlisten_on = "x"', "there is no key http.listen_on; did you mean http.listen?"],
   ["[ndb]\nworkers = 1", "CONFIG_UNKNOWN_KEY there is no key ndb"],
   ["[nbd.tls]\nkey = 1", "CONFIG_UNKNOWN_KEY there is no key nbd.tls"],

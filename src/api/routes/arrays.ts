@@ -137,7 +137,8 @@ const registerCreate = (app: ApiServer, { control }: RouteContext): void => {
       const { body, actor } = request;
       const { arrayCommands } = control;
       if ("assemble" in body) {
-        const job = await arrayCommands.assemble(body.assemble, body.read_only ?? false, actor);
+        const order = { readOnly: body.read_only ?? false, run: body.run ?? false };
+        const job = await arrayCommands.assemble(body.assemble, order, actor);
         return await replyWithJob(control, request, reply, job, { status: 200, show: shown });
       }
       if ("import" in body) {

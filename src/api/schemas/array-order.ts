@@ -59,6 +59,9 @@ export type ArrayCreateRequest = Static<typeof ArrayCreate>;
 export const ArrayAssemble = Closed({
   assemble: Type.String({ minLength: 1, maxLength: 64, description: "uuid, or name if unique" }),
   read_only: Type.Optional(Type.Boolean({ default: false })),
+  run: Type.Optional(
+    Type.Boolean({ default: false, description: "though the newest copy may be elsewhere" }),
+  ),
 });
 
 /** Take over the array these devices hold, made here or on any Linux, where it is. */

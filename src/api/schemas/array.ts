@@ -38,6 +38,7 @@ export const HealthReason = Closed({
     "member-missing",
     "member-rebuilding",
     "member-stalled",
+    "last-member-gone",
     "no-spare",
     "initial-resync",
     "resync-running",
@@ -65,6 +66,7 @@ export const Sync = Closed(
     reason: Type.Enum([
       "initial",
       "unclean-shutdown",
+      "array-changed",
       "device-added",
       "re-add",
       "spare-activated",

@@ -1,8 +1,10 @@
 /** What holds for every route: tokens, problems, limits, ids, retries with a key, the panel. */
 import { mkdirSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { listen } from "../../../src/api/listen.ts";
 import { BODY_BYTES_MAX } from "../../../src/api/server.ts";
 import { type ApiBench, openApiBench, openApiBoard } from "../../helpers/api-bench.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
@@ -23,6 +25,15 @@ const send = async (api: ApiBench, payload: string, type = "application/json") =
     headers: { authorization: `Bearer ${api.token}`, "content-type": type },
   });
   return { status: response.statusCode, body: response.json() };
+};
+
+/** Sends bytes and returns all that comes back until the server closes. */
+const exchange = async (port: number, request: string): Promise<string> => {
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.write(request);
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("utf8");
 };
 
 const test = suite("api/ground-rules");
@@ -95,7 +106,13 @@ test(
     await using api = await openApiBench({ folder });
     assert.equal(problem(await send(api, "{")), [400, "malformed-request"]);
     assert.equal(problem(await send(api, "")), [422, "validation-failed"], "no body at all");
-    assert.equal(problem(await send(api, '{"__proto__": {}}')), [400, "malformed-request"]);
+    assert.equal(problem(await send(api, '{"__proto__": {}}')), [422, "validation-failed"]);
+    const inner = await send(api, '{"name": {"__proto__": {}}}');
+    assert.match(inner.body.detail, "__proto__");
+    assert.equal(problem(await send(api, "[".repeat(30_000))), [400, "malformed-request"]);
+    const deep = `{"name": ${"[".repeat(30_000)}${"]".repeat(30_000)}}`;
+    assert.equal(problem(await send(api, deep)), [400, "malformed-request"]);
+    assert.equal(problem(await send(api, '{"name": "[[\\"{{"}')), [422, "validation-failed"]);
     assert.equal(problem(await send(api, "[]")), [422, "validation-failed"]);
     assert.equal(problem(await send(api, "null")), [422, "validation-failed"]);
     assert.equal(problem(await send(api, "size=1", "text/plain")), [415, "unsupported-media-type"]);
@@ -111,6 +128,42 @@ test(
       422,
       "validation-failed",
     ]);
+  }),
+);
+
+test(
+  "a body of no shape is told of all of them",
+  inFolder(async (folder) => {
+    await using api = await openApiBench({ folder });
+    const { status, body } = await api.ask("POST", "/api/v1/arrays", { body: {} });
+    assert.is(status, 422);
+    assert.match(body.detail, "needs name, level, device_ids; or assemble; or import");
+    const meant = await api.ask("POST", "/api/v1/arrays", { body: { assemble: 1 } });
+    assert.match(meant.body.errors[0].pointer, "/assemble");
+  }),
+);
+
+test(
+  "requests that HTTP itself refuses get problems too, with code and request id",
+  inFolder(async (folder) => {
+    await using api = await openApiBench({ folder });
+    const { port } = await listen(api.app, { host: "127.0.0.1", port: 0 });
+    const long = "x".repeat(20_000);
+    for (const [request, status, code] of [
+      ["BREW /api/v1/system HTTP/1.1\r\nhost: b\r\n\r\n", 400, "API_MALFORMED_REQUEST"],
+      ["nonsense\r\n\r\n", 400, "API_MALFORMED_REQUEST"],
+      [`GET /${long} HTTP/1.1\r\nhost: b\r\n\r\n`, 431, "API_HEADERS_TOO_LARGE"],
+      [`GET / HTTP/1.1\r\nhost: b\r\nx: ${long}\r\n\r\n`, 431, "API_HEADERS_TOO_LARGE"],
+    ] as const) {
+      const [head = "", body = ""] = (await exchange(port, request)).split("\r\n\r\n");
+      const document = JSON.parse(body);
+      assert.match(head, `HTTP/1.1 ${status} `);
+      assert.match(head, "content-type: application/problem+json");
+      assert.equal([document.status, document.code], [status, code]);
+      assert.match(head, `x-request-id: ${document.request_id}`);
+      const help = await api.ask("GET", document.help, { token: null });
+      assert.match(help.body, code);
+    }
   }),
 );
 

@@ -2,7 +2,7 @@
  * `satsuma demo` and the online verbs as their users run them: real processes, real devices, the
  * real engine. One board serves most tests; those that end or kill a board have their own.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -257,6 +257,28 @@ test(
     const missing = await trySatsuma("serve");
     assert.equal([missing.ending, missing.stdout], ["1", ""]);
     assert.match(missing.stderr, /^satsuma: CONFIG_DATA_MISSING: /);
+  }),
+);
+
+test(
+  "a demo that cannot make its array leaves nothing behind that fails the next one",
+  inFolder(async (folder) => {
+    const small = await trySatsuma("demo", "--data", folder, "--size", "1K");
+    assert.is(small.ending, "2");
+    assert.match(
+      small.stderr,
+      "CLI_BAD_USAGE: --size 1K is too small for a disk; give at least 4M",
+    );
+    mkdirSync(join(folder, "disks"));
+    const held = Buffer.alloc(8 * 2 ** 20);
+    held.write("XFSB");
+    writeFileSync(join(folder, "disks/disk1.img"), held);
+    const ports = ["--http", "127.0.0.1:0", "--nbd", "127.0.0.1:0"];
+    const refused = await trySatsuma("demo", "--data", folder, "--size", "8M", ...ports);
+    assert.is(refused.ending, "1");
+    assert.match(refused.stderr, "CONTROL_DEVICE_NOT_CLEAN");
+    assert.ok(existsSync(join(folder, "disks/disk1.img")), "what was there stays");
+    assert.not.ok(existsSync(join(folder, "disks/disk2.img")));
   }),
 );
 

@@ -10,7 +10,7 @@ import { CodedError } from "../../../src/common/errors.ts";
 import { listenNbd, type NbdServer } from "../../../src/nbd/server-driver.ts";
 import { directoryOf, exportEntry, MemoryBackend } from "../../helpers/memory-backend.ts";
 import { withNbdServer } from "../../helpers/nbd-fixture.ts";
-import { exportRequestBytes, requestBytes } from "../../helpers/nbd-messages.ts";
+import { exportRequestBytes, optionBytes, requestBytes } from "../../helpers/nbd-messages.ts";
 import { RawNbdClient } from "../../helpers/raw-nbd-client.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 import { eventually } from "../../helpers/timeout.ts";
@@ -20,6 +20,7 @@ const READ = 0;
 const WRITE = 1;
 const FLUSH = 3;
 const NBD_OPT_GO = 7;
+const NBD_OPT_LIST = 3;
 
 const other = exportEntry(new MemoryBackend({ sizeBytes: 4096 }), { name: "other" });
 const emptyDirectory = directoryOf([]);
@@ -95,6 +96,46 @@ test(
     await eventually("it reads", 5_000, () => backend.calls.length > 0);
     await server.closeExport("md0");
     assert.is(server.clients().length, 0);
+  }),
+);
+
+test(
+  "who asks for an export that is to come waits until it is open or given up",
+  withNbdServer({}, async ({ coming, connect, entries, server }) => {
+    const late = { name: "late", description: "", tlsRequired: false };
+    coming.push(late, { ...late, name: "never" });
+    const [one, two] = [await connect(), await connect()];
+    for (const [client, name] of [
+      [one, "late"],
+      [two, "never"],
+    ] as const) {
+      await client.greet();
+      client.send(optionBytes(NBD_OPT_GO, exportRequestBytes(name)));
+    }
+    // Options wait for nothing but the export: another client's come and go.
+    const third = await connect();
+    await third.greet();
+    const listed = await third.option(NBD_OPT_LIST);
+    assert.is(listed.length, 4, "the open one, the two to come, the end");
+    assert.equal([one.available, two.available], [0, 0]);
+    entries.push({ ...other, name: "late" });
+    coming.splice(0);
+    server.exportsChanged();
+    assert.is((await one.optionReplies()).at(-1)?.type, 1);
+    assert.is((await one.ask({ command: FLUSH })).errno, 0);
+    assert.is((await two.optionReplies()).at(-1)?.type, 0x8000_0006);
+    assert.is((await two.option(NBD_OPT_GO, exportRequestBytes("md0"))).at(-1)?.type, 1);
+  }),
+);
+
+test(
+  "who waits for an export that does not come is let go with the time of a handshake",
+  withNbdServer({ server: { limits: { handshakeMs: 100 } } }, async ({ coming, connect }) => {
+    coming.push({ name: "late", description: "", tlsRequired: false });
+    const client = await connect();
+    await client.greet();
+    client.send(optionBytes(NBD_OPT_GO, exportRequestBytes("late")));
+    assert.is((await client.untilClosed()).length, 0);
   }),
 );
 

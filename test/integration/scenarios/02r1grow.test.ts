@@ -25,6 +25,8 @@ for (const metadata of ["1.0", "1.1", "1.2"] as const) {
       assert.ok(array.status.sizeBytes >= 14 * MIB, `${array.status.sizeBytes}`);
       await md.settled(array, "UUU");
       assert.is(md.ended("resync"), resyncs + 1);
+      const started = md.bench.happenings.filter(({ type }) => type === "sync.started");
+      assert.is.not(started.at(-1)?.details["reason"], "unclean-shutdown");
       await md.verify();
       assert.is(await md.check(array), 0);
       await md.testdev();

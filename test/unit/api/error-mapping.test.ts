@@ -9,7 +9,7 @@ const SRC = join(import.meta.dirname, "../../../src");
 
 const THROWN = /new CodedError\(\s*"([A-Z0-9_]+)"/g;
 /** Engines post codes between threads before they are thrown. */
-const NAMED = /"((?:RAID|HAL|NBD|ENGINE|CLUSTER)_[A-Z0-9_]+)"/g;
+const NAMED = /"((?:RAID|HAL|NBD|ENGINE|CLUSTER|CONTROL)_[A-Z0-9_]+)"/g;
 
 /** Codes below a folder. */
 function codesIn(folder: string, pattern = THROWN): string[] {
@@ -38,7 +38,7 @@ test("every code of api, control and store has a row of its own", () => {
 test("every row names a code of the sources", () => {
   const codes = new Set([
     ...["api", "control", "store"].flatMap((folder) => codesIn(folder)),
-    ...ENGINE.flatMap((folder) => codesIn(folder, NAMED)),
+    ...[...ENGINE, "control"].flatMap((folder) => codesIn(folder, NAMED)),
   ]);
   assert.equal(
     Object.keys(PROBLEM_KINDS).filter((code) => !codes.has(code)),

@@ -5,7 +5,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { prepareProcess, threadPoolSize } from "../../../src/cli/process-settings.ts";
 import { POOL_CALLS_MAX } from "../../../src/hal/linux/turnstile.ts";
+import { trySatsuma } from "../../helpers/satsuma-command.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
+import { withTimeout } from "../../helpers/timeout.ts";
 
 const test = suite("cli/process-settings");
 
@@ -31,6 +33,16 @@ test(
     if (cache === undefined) delete process.env["NODE_COMPILE_CACHE"];
     assert.not.ok(existsSync(old));
     assert.ok(existsSync(join(folder, "compile-cache", "0.0.2")));
+  }),
+);
+
+test(
+  "a data directory that cannot be made ends the start with a code, whoever asks",
+  withTimeout(60_000, async () => {
+    // Node's recursive mkdir never returns below /proc, and takes no signal meanwhile.
+    const { ending, stderr } = await trySatsuma("serve", "--data", "/proc/satsuma");
+    assert.is(ending, "1", stderr);
+    assert.match(stderr, /^satsuma: STORE_NOT_WRITABLE: \/proc\/satsuma/);
   }),
 );
 

@@ -154,4 +154,11 @@ test("writes sizes, durations and bars for people", () => {
   ]);
 });
 
+test("arrays of the same name are told apart by their uuid", () => {
+  const [first, second] = statusLines(array({}), true);
+  assert.match(first ?? "", /^md0 : /);
+  assert.is(second, "      UUID 1d70f103-4974-0ef1-af2a-fce5fcf6a489");
+  assert.not.match(statusLines(array({})).join(" "), "UUID");
+});
+
 test.run();

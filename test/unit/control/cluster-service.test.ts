@@ -102,7 +102,8 @@ test(
   inFolder(async (folder) => {
     await using bench = await openBoard(folder);
     const { engine, control } = bench;
-    const superblock = engine.superblock(control.arrays.find("md0").status as never);
+    const status = control.arrays.find("md0").status as never;
+    const superblock = engine.superblock(status, bench.image("disk1"));
     const deviceUuid = "01234567-89ab-cdef-0123-456789abcdef";
     engine.hold(bench.image("disk3"), { md: { ...superblock, deviceUuid } });
     const hex = "0123456789abcdef0123456789abcdef";

@@ -59,6 +59,66 @@ for (const [name, lose, reason] of LOSSES) {
 }
 
 test(
+  "the last in-sync member that is lost is one event, the loudest sentence, and heals when it is back",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    const { control, engine } = bench;
+    const path = bench.image("disk1");
+    const missing = () =>
+      control.events.page({
+        order: "asc",
+        from: null,
+        limit: 99,
+        types: ["device.*"],
+        subject: null,
+      }).length;
+    const array = engine.array("md0");
+    await array.fail(bench.image("disk2"));
+    array.keepsLast = true;
+    renameSync(path, `${path}.away`);
+    for (let look = 0; look < 4; look += 1) await control.monitor.tick();
+    assert.is(missing(), 1);
+    assert.is(vanished(bench).length, 4, "told again: it is failed once another one is in sync");
+    const view = control.arrays.find("md0");
+    assert.equal(view.status?.members[0]?.states, ["in_sync", "missing"]);
+    assert.is(view.reasons[0]?.code, "last-member-gone");
+    const { sentence, attention } = control.health();
+    assert.match(
+      sentence,
+      /^md0: the file of its last in-sync member is gone: .*disk1\.img: the path is gone;/,
+    );
+    assert.match(sentence, "Copy the content off now");
+    assert.equal([attention[0]?.severity, attention[0]?.code], ["critical", "last-member-gone"]);
+    renameSync(`${path}.away`, path);
+    await control.monitor.tick();
+    await control.monitor.tick();
+    assert.is(missing(), 2, "told that it is there again, once");
+    assert.equal(control.arrays.find("md0").status?.members[0]?.states, ["in_sync"]);
+    assert.is(vanished(bench).length, 4);
+  }),
+);
+
+test(
+  "a lost member that the array fails later is shown as failed, not as its last one",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    const { control, engine } = bench;
+    const array = engine.array("md0");
+    await array.fail(bench.image("disk2"));
+    array.keepsLast = true;
+    rmSync(bench.image("disk1"));
+    await control.monitor.tick();
+    await control.monitor.tick();
+    array.keepsLast = false;
+    await control.monitor.tick();
+    const view = control.arrays.find("md0");
+    const lost = view.status?.members.find(({ path }) => path === bench.image("disk1"));
+    assert.equal(lost?.states, ["faulty"]);
+    assert.ok(view.reasons.every(({ code }) => code !== "last-member-gone"));
+  }),
+);
+
+test(
   "a member that is written to or grows is not lost",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder);

@@ -161,6 +161,13 @@ test("a failed member and the raid slot it left are one reason, further empty sl
   ]);
 });
 
+test("a resync says what made it due", () => {
+  const reasonOf = (reason: "unclean-shutdown" | "array-changed") =>
+    view({ status: { sync: { ...halfway, action: "resync", reason } } }).reasons[0]?.message;
+  assert.is(reasonOf("unclean-shutdown"), "copies are made equal after an unclean stop");
+  assert.is(reasonOf("array-changed"), "copies are made equal after a change of the array");
+});
+
 test("a degraded array without a spare says so among its reasons", () => {
   const codes = view({ status: degraded }).reasons.map(({ code }) => code);
   assert.equal(codes, ["member-failed", "no-spare"]);

@@ -303,6 +303,21 @@ test(
 );
 
 test(
+  "a job and the totals end with the bytes that the end tells, not with the last sample",
+  withJobs(async (bench) => {
+    const scope = "bitmap" as const;
+    observe(bench, { action: "recover", scope, copiedBytes: 0, skippedBytes: 3 });
+    const id = bench.syncJobs.jobOf(ARRAY_UUID) as string;
+    bench.syncJobs.finished(ARRAY_UUID, "done", { copiedBytes: 27, skippedBytes: 63 });
+    const { result } = bench.jobs.get(id);
+    assert.equal(result, { array_id: ARRAY_UUID, copied: 27, skipped_by_bitmap: 63 });
+    assert.equal(bench.syncJobs.totals(), [
+      { uuid: ARRAY_UUID, action: "recover", scope, copiedBytes: 27, skippedBytes: 63 },
+    ]);
+  }),
+);
+
+test(
   "who asked for a check is named by its job, and by no later one",
   withJobs(async (bench) => {
     const creators: Job["createdBy"][] = [];

@@ -15,6 +15,7 @@ const MEMBER = {
 };
 
 const facts = (over: Partial<RescueFacts> = {}): RescueFacts => ({
+  handle: over.name ?? "md0",
   arrayId: "1d70f103-4974-0ef1-af2a-fce5fcf6a489",
   name: "md0",
   uuid: "1d70f103:49740ef1:af2afce5:fcf6a489",
@@ -48,6 +49,12 @@ test("assembles read-only by UUID from every member; files become loop devices",
   ]);
   assert.equal(commandsOf({}, "stop"), ["satsuma stop md0"]);
   assert.equal(commandsOf({ isRunning: false }, "stop"), []);
+});
+
+test("an array whose name others have is called by its uuid", () => {
+  const handle = "1d70f103-4974-0ef1-af2a-fce5fcf6a489";
+  assert.equal(commandsOf({ handle }, "stop"), [`satsuma stop ${handle}`]);
+  assert.is(commandsOf({ handle }, "back")[0], `satsuma assemble ${handle}`);
 });
 
 test("a degraded array is started with --run, a faulty member is left out", () => {

@@ -7,7 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { createOrder } from "../../helpers/array-values.ts";
+import { ASSEMBLE, createOrder } from "../../helpers/array-values.ts";
 import { type ControlBench, MIB, makeImage, openBench } from "../../helpers/control-bench.ts";
 import { FakeEngine } from "../../helpers/fake-engine.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
@@ -74,11 +74,16 @@ test(
 );
 
 test(
-  "an array with a missing member starts degraded and is listed with it",
+  "an array with a missing member waits for it, then starts degraded and is listed with it",
   inFolder(async (folder) => {
     const first = await openBoard(folder);
     rmSync(first.image("disk2"));
     await using second = await reopen(first);
+    second.clock.now += 29_999;
+    await second.control.rounds.round();
+    assert.is(second.control.arrays.find("md0").isRunning, false);
+    second.clock.now += 1;
+    await second.control.rounds.round();
     const view = second.control.arrays.find("md0");
     assert.equal([view.isRunning, view.health], [true, "degraded"]);
     assert.is(second.control.devices.find("disk2").state, "missing");
@@ -158,7 +163,7 @@ test(
       [false, "inactive"],
     );
     assert.is(control.health().sentence, "No array runs. 1 array stopped by request.");
-    const start = await control.arrayCommands.assemble("md0", false, "test");
+    const start = await control.arrayCommands.assemble("md0", ASSEMBLE, "test");
     assert.is((await control.jobs.waitFor(start.id, deadline())).state, "succeeded");
     assert.ok(second.engine.array("md0").calls.includes("speed 7000 8000"));
     assert.is(control.exports.find("md0").isOpen, true);
@@ -205,8 +210,40 @@ test(
     const job = await control.arrayCommands.create(order, "test");
     const ended = await control.jobs.waitFor(job.id, deadline());
     assert.equal([ended.state, ended.problem?.code], ["failed", "STORE_FULL"]);
-    assert.is(control.arrays.find("md1").isRunning, true);
+    assert.throws(() => control.arrays.find("md1"), /there is no array md1/);
+    assert.is(second.engine.arrays.size, 1, "nothing was made");
     assert.equal(control.jobs.get(job.id), ended);
+  }),
+);
+
+test(
+  "an array is recorded before it is made, and not at all when the engine refuses it",
+  inFolder(async (folder) => {
+    const first = await openBoard(folder);
+    makeImage(first.image("disk4"), 8 * MIB);
+    await first.control.monitor.tick();
+    const { arrays } = first.control.store;
+    const create = first.engine.create.bind(first.engine);
+    const recorded: string[][] = [];
+    first.engine.create = async (request, uuid) => {
+      recorded.push(arrays.list().flatMap((record) => (record.uuid === uuid ? record.name : [])));
+      return await create(request, uuid);
+    };
+    const order = createOrder({ name: "md1", devices: ["disk3", "disk4"] });
+    const error = new CodedError("RAID_MEMBER_IO_ERROR", "it cannot be written");
+    first.engine.failNext = { call: "create", error };
+    const refused = await first.control.arrayCommands.create(order, "test");
+    await first.control.jobs.waitFor(refused.id, deadline());
+    assert.equal(
+      arrays.list().map(({ name }) => name),
+      ["md0"],
+    );
+    const made = await first.control.arrayCommands.create(order, "test");
+    const ended = await first.control.jobs.waitFor(made.id, deadline());
+    assert.is(ended.state, "succeeded");
+    assert.equal(recorded, [["md1"], ["md1"]]);
+    await using second = await reopen(first);
+    assert.is(second.control.arrays.find("md1").isRunning, true);
   }),
 );
 

@@ -5,6 +5,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
+import { ASSEMBLE } from "../../helpers/array-values.ts";
 import { ScrubBench, WEEKLY } from "../../helpers/scrub-bench.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
@@ -44,6 +45,16 @@ test(
     assert.is(board.control.arrays.find("md0").health, "optimal");
     await board.round("2026-11-22T02:00:02Z");
     assert.equal(board.asked(), []);
+  }),
+);
+
+test(
+  "a scrub counts what the ends of its parts tell, not the last samples",
+  withBoard(async (board) => {
+    await underWay(board);
+    board.advance({ completedBytes: 1000, copiedBytes: 1000 });
+    board.end("interrupted", 0, 1500);
+    assert.is(board.pass?.comparedBytes, 1500);
   }),
 );
 
@@ -325,7 +336,7 @@ test(
       [control.jobs.get(id).state, passes.open(uuid)?.state],
       ["interrupted", "waiting"],
     );
-    const started = await control.arrayCommands.assemble("md0", false, "test");
+    const started = await control.arrayCommands.assemble("md0", ASSEMBLE, "test");
     await control.jobs.waitFor(started.id, AbortSignal.timeout(5000));
     await board.round("2026-11-22T02:20:00Z");
     assert.equal(bench.engine.array("md0").calls, ["action check 3000-null"]);

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
-import { createOrder } from "../../helpers/array-values.ts";
+import { ASSEMBLE, createOrder } from "../../helpers/array-values.ts";
 import { type ControlBench, openBench } from "../../helpers/control-bench.ts";
 import type { FakeArray } from "../../helpers/fake-array.ts";
 import { FakeEngine } from "../../helpers/fake-engine.ts";
@@ -202,7 +202,7 @@ test(
     const stop = control.arrayCommands.stop("md1", order, "test");
     await control.jobs.waitFor(stop.id, AbortSignal.timeout(5000));
     engine.contents.delete(bench.image("disk5"));
-    const job = await control.arrayCommands.assemble("md1", false, "test");
+    const job = await control.arrayCommands.assemble("md1", ASSEMBLE, "test");
     const started = await control.jobs.waitFor(job.id, AbortSignal.timeout(5000));
     assert.is(started.state, "succeeded");
     assert.is(events(bench, "spare.missing").length, 1);

@@ -155,4 +155,10 @@ test("a sync action tells scope, progress, what it copied and what it skipped", 
   assert.equal([status?.copiedBytes, status?.skippedBytes], [MIB, 6 * MIB]);
 });
 
+test("a resync after a change of the array does not speak of an unclean stop", () => {
+  const bench = new MachineBench({ resyncOffset: 0, dirty: [2], isChanged: true });
+  bench.startSync();
+  assert.is(bench.status.sync?.reason, "array-changed");
+});
+
 test.run();

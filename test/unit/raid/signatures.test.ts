@@ -57,6 +57,9 @@ const FOUND: readonly (readonly [string, number, string])[] = [
   ["swap", 4 * KIB - 10, "SWAPSPACE2"],
   ["gpt", 512, "EFI PART"],
   ["gpt", SIZE - 512, "EFI PART"],
+  ["drbd", SIZE - 4 * KIB + 60, "\x83\x74\x02\x6b"],
+  ["drbd", SIZE - 4 * KIB + 60, "\x83\x74\x02\x6c"],
+  ["drbd", SIZE - 4 * KIB + 60, "\x83\x74\x02\x6d"],
   ["zfs_member", 128 * KIB + 4 * KIB, "\x0c\xb1\xba\x00"],
   ["iso9660", 32 * KIB + 1, "CD001"],
 ];

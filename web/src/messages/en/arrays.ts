@@ -86,6 +86,7 @@ export const ARRAY_MESSAGES = {
   "sync.saved": "Saved by the bitmap",
   "sync.reason": "Reason",
   "sync.reason.initial": "first resync of a new array",
+  "sync.reason.array-changed": "the array was changed",
   "sync.reason.unclean-shutdown": "the array was not stopped cleanly",
   "sync.reason.device-added": "a device was added",
   "sync.reason.re-add": "a former member was re-added",

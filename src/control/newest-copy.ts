@@ -1,0 +1,53 @@
+/**
+ * Whether the devices that are there hold the newest copy of an array, by what this board remembers
+ * of it. Superblocks alone cannot tell: a member that was failed does not know, and believes itself
+ * and all others working; two that were started apart each say the other one failed. Pure.
+ */
+
+import type { ArrayStatus } from "../raid/array-status.ts";
+import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
+import type { StartProblem } from "./array-view.ts";
+
+/** mdadm and the kernel write one uuid in two forms: only the digits count. */
+const digitsOf = (uuid: string): string => uuid.toLowerCase().replaceAll(/[^0-9a-f]/g, "");
+
+/**
+ * Why an array must not be started from these devices unless the user insists; null when nothing
+ * speaks against it. `remembered`: its status as this board saw it last, null when it never ran
+ * here. What was changed elsewhere since has more updates than remembered, and is believed.
+ */
+export function newestCopyProblem(
+  remembered: ArrayStatus | null,
+  report: AssemblyReport,
+): StartProblem | null {
+  const { array, refusal } = report;
+  if (remembered === null || array === null || refusal !== null) return null;
+  const inSync = new Set(
+    remembered.members.flatMap(({ deviceUuid, states }) =>
+      deviceUuid !== null && states.includes("in_sync") ? [digitsOf(deviceUuid)] : [],
+    ),
+  );
+  const wasInSync = ({ superblock }: FoundMember): boolean =>
+    superblock !== null && inSync.has(digitsOf(superblock.deviceUuid));
+  const old = report.members.filter((one) => one.placement === "in-sync" && !wasInSync(one));
+  const [first] = old;
+  if (first === undefined) return null;
+  const members = report.members.map(({ path, reason }) => ({ path, reason }));
+  if (array.events <= remembered.events) {
+    return {
+      code: "CONTROL_NEWEST_COPY_MISSING",
+      message: `${first.path} was out of array ${remembered.name} when it ran last, and what was written since is on none of the devices that are there`,
+      remedy: `bring the other members back; or start it with run (satsuma assemble ${remembered.name} --run) and lose what only they hold`,
+      members,
+    };
+  }
+  const apart = report.members.find((one) => wasInSync(one) && one.reason === "split-brain");
+  if (apart === undefined) return null;
+  return {
+    code: "CONTROL_COPIES_DISAGREE",
+    message: `${first.path} and ${apart.path} were written apart from each other: each says that the other one failed`,
+    remedy:
+      "choose: start it from the devices to keep with run (satsuma assemble --devices DEVICE --run), then add the others anew",
+    members,
+  };
+}
