@@ -222,8 +222,8 @@ const takeCandidates = (state: ArrayState, fresh: ReadonlyMap<number, Superblock
 };
 
 /**
- * Two nodes have added it at the same time: it is a member already. A device that this node is about
- * to offer under the same number gives way.
+ * Two nodes have added it at the same time: it is a member already. A device that this node is
+ * about to offer under the same number gives way.
  */
 const isTaken = (state: ArrayState, { newcomer, deviceNumber }: Candidate): boolean =>
   [...state.members.values()].some((member) => {
