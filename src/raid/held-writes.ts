@@ -81,12 +81,19 @@ export class WriteDrains {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = waiting.filter((drain) => this.#isBusy(drain));
-    for (const drain of waiting) if (!this.#waiting.includes(drain)) drain.done();
+    for (const drain of waiting) {
+      if (this.#waiting.includes(drain)) continue;
+      for (const write of this.#writes) if (touches(write, drain)) write.isOvertaken = true;
+      drain.done();
+    }
   }
 
-  #isBusy({ from, to }: Drain): boolean {
-    for (const { legsPending, offset, length } of this.#writes)
-      if (legsPending > 0 && offset < to && from < offset + length) return true;
+  #isBusy(drain: Drain): boolean {
+    for (const write of this.#writes)
+      if (write.legsPending > 0 && touches(write, drain)) return true;
     return false;
   }
 }
+
+const touches = ({ offset, length }: WriteRequest, { from, to }: Drain): boolean =>
+  offset < to && from < offset + length;

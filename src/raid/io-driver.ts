@@ -33,6 +33,7 @@ import {
   type SharedArrayState,
 } from "./shared-state.ts";
 import {
+  forgetLegs,
   IO_EIO,
   IO_EPERM,
   IO_ESHUTDOWN,
@@ -442,6 +443,10 @@ export class ArrayIo {
     if (this.#slowWrites.size > 0) this.#slowWrites.delete(request);
     this.#retrySoon();
     if (!isWritten(request)) return this.#finish(request, IO_EIO);
+    if (request.isOvertaken) {
+      forgetLegs(request);
+      return this.#advance(request);
+    }
     if (!request.fua) return this.#finish(request, IO_OK);
     this.#flushes.flush((errno) => this.#finish(request, errno));
   }

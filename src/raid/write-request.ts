@@ -65,6 +65,11 @@ export interface WriteRequest {
   healed: LegReport[];
   /** A failure could not be recorded: what succeeded elsewhere counts for nothing. */
   isUnrecorded: boolean;
+  /**
+   * While it waited for a failure to be recorded another node began to resync there, by a copy that
+   * may lack it: it is written again before it is acknowledged.
+   */
+  isOvertaken: boolean;
 }
 
 export const makeWriteRequest = (
@@ -95,7 +100,16 @@ export const makeWriteRequest = (
     failures: [],
     healed: [],
     isUnrecorded: false,
+    isOvertaken: false,
   };
+};
+
+/** As if no leg had been written yet. */
+export const forgetLegs = (request: WriteRequest): void => {
+  request.written.fill(0);
+  request.failures = [];
+  request.healed = [];
+  request.isOvertaken = false;
 };
 
 /** Total length of the pieces. */

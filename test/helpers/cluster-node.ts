@@ -374,7 +374,11 @@ export class ClusterNode {
 
   #drain({ token, from, to }: { token: number; from: number; to: number }): void {
     const isDrained = (): boolean => !this.writes.some((write) => write.isOnDisks(from, to));
-    this.#job("drain", () => this.send({ type: "drained", token }), isDrained);
+    const drained = (): void => {
+      for (const write of this.writes) write.overtake(from, to);
+      this.send({ type: "drained", token });
+    };
+    this.#job("drain", drained, isDrained);
   }
 
   #readSuperblocks(token: number): void {

@@ -49,6 +49,7 @@ export class NodeWrite {
   #legsLeft = 0;
   #stored = 0;
   #isUnrecorded = false;
+  #isOvertaken = false;
   readonly #failed: { readonly leg: number; readonly message: string; readonly inSync: boolean }[] =
     [];
 
@@ -63,6 +64,12 @@ export class NodeWrite {
   isOnDisks(from: number, to: number): boolean {
     const touches = this.offset < to && from < this.offset + this.data.length;
     return touches && this.state === "writing";
+  }
+
+  /** Another node resyncs there from now on: what waits for a failure is written again. */
+  overtake(from: number, to: number): void {
+    const touches = this.offset < to && from < this.offset + this.data.length;
+    if (touches && this.state === "held") this.#isOvertaken = true;
   }
 
   /** It holds its regions against a copy. */
@@ -166,6 +173,13 @@ export class NodeWrite {
     const [first, last] = this.#chunks();
     this.#host.shared().endWrite(0, first, last);
     this.state = this.#stored > 0 && !this.#isUnrecorded ? "acknowledged" : "failed";
+    if (this.state === "acknowledged" && this.#isOvertaken) {
+      this.#isOvertaken = false;
+      this.#stored = 0;
+      this.#failed.length = 0;
+      this.state = "parked";
+      this.look();
+    }
     this.#host.again();
   }
 }

@@ -180,6 +180,11 @@ export class IoBench {
     return this.leg(leg).bytes[DATA_AT + position] ?? -1;
   }
 
+  /** Puts bytes behind a leg's data offset, past the worker. */
+  store(leg: number, position: number, data: Uint8Array): void {
+    this.leg(leg).bytes.set(data, DATA_AT + position);
+  }
+
   /** What was reported of which leg. */
   get reported(): (readonly [leg: number, kind: LegReportKind])[] {
     return this.legReports.map(({ leg, kind }) => [leg, kind]);

@@ -126,6 +126,25 @@ test("drain does not wait for a write whose failure is to be recorded", async ()
   assert.is(answer.errno, 0);
 });
 
+// Seed 2933791597 of raid/cluster-failures: the copy came from the leg that lacked the write.
+test("a write that waited for a failure is written again after another node resynced there", async () => {
+  const bench = new IoBench();
+  bench.fault(1, "write-error");
+  const answer = bench.write(0, 7);
+  await bench.rest();
+  bench.state.suspend(2, 0, CHUNK);
+  assert.ok(drain(bench, 0, CHUNK).isDone);
+  // The other node copies the failed leg's old content over the good one.
+  bench.store(0, 0, new Uint8Array(512));
+  bench.resolve(LEG_NONE, true);
+  assert.is(answer.errno, null, "the range is still held");
+  bench.state.suspend(2, 0, 0);
+  bench.io.poke();
+  await bench.rest();
+  assert.is(answer.errno, 0);
+  assert.is(bench.on(0, 0), 7);
+});
+
 test("drain waits while a failed write is tried again in small pieces", async () => {
   const bench = new IoBench({ flags: LEG_NOTES_BAD_BLOCKS });
   bench.spoil(1, "write-error", [0, 512]);
