@@ -317,6 +317,8 @@ export interface ArrayOptions {
   readonly safeModeMs: number;
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
   readonly answerLimitMs: number | null;
+  /** Least bytes that a cluster's node resyncs at a time; for tests. */
+  readonly windowBytes?: number | undefined;
 }
 
 export const emptyPending = (): Pending => ({

@@ -44,6 +44,8 @@ export interface AssembleOptions {
   readonly syncSpeedMax: number;
   /** Milliseconds that a member may owe an answer before it is failed; none: no limit. */
   readonly answerLimitMs?: number | null;
+  /** As ArrayOptions.windowBytes. */
+  readonly windowBytes?: number;
   /** Of a node that has joined the array's cluster: its name, and the number of its bitmap. */
   readonly cluster?: { readonly name: string; readonly slot: number } | null;
   readonly afterChange?: AfterChange;
@@ -161,7 +163,11 @@ export const assembleDevices = async (
     freshest: shape.freshest,
     bitmap: superblock,
     bitmapStale: bitmap.state === "stale",
-    options: { safeModeMs: SAFE_MODE_MS, answerLimitMs: options.answerLimitMs ?? null },
+    options: {
+      safeModeMs: SAFE_MODE_MS,
+      answerLimitMs: options.answerLimitMs ?? null,
+      windowBytes: options.windowBytes,
+    },
   });
   return {
     ...started,

@@ -109,7 +109,8 @@ export const pauseHolding = (state: ArrayState, run: SyncRun): void => {
 
 const windowBytes = (state: ArrayState, run: SyncRun): number => {
   const wanted = (run.speed * state.clusterSync.messageMs * MESSAGES_PER_WINDOW) / 1000;
-  const bytes = Math.min(Math.max(wanted, WINDOW_BYTES_MIN), WINDOW_BYTES_MAX);
+  const least = state.options.windowBytes ?? WINDOW_BYTES_MIN;
+  const bytes = Math.min(Math.max(wanted, least), WINDOW_BYTES_MAX);
   return Math.ceil(bytes / MIB) * MIB;
 };
 

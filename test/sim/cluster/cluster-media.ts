@@ -22,7 +22,7 @@ const SUPER_SECTOR = 8;
 const BITMAP_AT = 16 * SECTOR;
 const BITMAP_HEAD = 256;
 const DATA_AT = 128 * SECTOR;
-const SIZE = 4096;
+const SIZE = 6144;
 const CHUNK = 64 * 1024;
 const EVENTS = 5;
 

@@ -42,6 +42,8 @@ import { NodeClock } from "./timeline.ts";
 const TICK_MS = 20;
 const IDLE_TICK_MS = 500;
 const GATE_LOOK_MS = 20;
+/** A small part of the array: a sync action moves its window several times. */
+const WINDOW_BYTES = 1024 * 1024;
 
 interface SimWorker {
   readonly io: ArrayIo;
@@ -197,6 +199,7 @@ export class NodeLife implements CallerLife {
       now: this.#now(),
       syncSpeedMin: sim.syncSpeed,
       syncSpeedMax: sim.syncSpeed,
+      windowBytes: WINDOW_BYTES,
       cluster: { name: CLUSTER_NAME, slot: this.slot },
     });
   }
