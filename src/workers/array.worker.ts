@@ -21,7 +21,7 @@ import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { GATE_EXPELLED, RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
 import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
-import { accessOf, joinCluster, openMembers, withinLimit } from "./array-members.ts";
+import { accessOf, atMost, joinCluster, openMembers, withinLimit } from "./array-members.ts";
 import type {
   ArrayThreadCommand,
   ArrayThreadData,
@@ -32,7 +32,7 @@ import type {
 } from "./array-messages.ts";
 import { ArrayRest } from "./array-rest.ts";
 import { clusterHappening } from "./cluster-happenings.ts";
-import { readNewcomer } from "./newcomer.ts";
+import { type NewcomerFlags, RETURNING, readNewcomer } from "./newcomer.ts";
 import { answersSoon, type MemberTicket, openMember } from "./open-member.ts";
 import { WorkerPorts } from "./worker-ports.ts";
 
@@ -253,13 +253,14 @@ class ArrayThread {
   /** The device that another node adds, opened and read; null: this board does not see it. */
   async #findDevice(uuid: string): Promise<Newcomer | null> {
     const id = this.#nextFinding++;
-    const ticket = await new Promise<MemberTicket | null>((resolve) => {
+    const found = new Promise<MemberTicket | null>((resolve) => {
       this.#finding.set(id, resolve);
       post({ type: "find-device", id, uuid });
     });
+    const ticket = await atMost(found, FIND_MS, null);
     if (ticket === null) return null;
     try {
-      return await this.#open(ticket, CANDIDATE_FLAGS);
+      return await this.#open(ticket, RETURNING);
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       return null;
@@ -417,7 +418,7 @@ class ArrayThread {
     command: Extract<ArrayThreadCommand, { type: "add" | "re-add" }>,
   ): Promise<CommandOutcome> {
     const { member: ticket } = command;
-    const flags = command.type === "re-add" ? RE_ADD_FLAGS : command;
+    const flags = command.type === "re-add" ? RETURNING : command;
     const newcomer = await this.#open(ticket, flags);
     let outcome: CommandOutcome | null = null;
     try {
@@ -467,12 +468,8 @@ const changeProblem = async (
 /** What makes sense in a cluster only: the array could not be started here afterwards. */
 const CLUSTER_CHANGES = new Set<ArrayChange["type"]>(["nodes", "home-cluster"]);
 
-type NewcomerFlags = Omit<Parameters<typeof readNewcomer>[1], "setUuid">;
-
-/** A member that returns keeps the flags of its superblock. */
-const RE_ADD_FLAGS = { force: true, distrust: false, writeMostly: false, failfast: false };
-/** Another node has put metadata on it, and decides. */
-const CANDIDATE_FLAGS = RE_ADD_FLAGS;
+/** Who adds a device waits no longer for the others. Source: MD Cluster, NEW_DEV_TIMEOUT 5 s. */
+const FIND_MS = 5000;
 
 const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
 

@@ -47,3 +47,16 @@ export const readNewcomer = async (
     freshUuid: new Uint8Array(randomBytes(16)),
   };
 };
+
+export type NewcomerFlags = Omit<Parameters<typeof readNewcomer>[1], "setUuid">;
+
+/**
+ * A member that returns keeps the flags of its superblock; so does one on which another node has
+ * put metadata, who decides.
+ */
+export const RETURNING: NewcomerFlags = {
+  force: true,
+  distrust: false,
+  writeMostly: false,
+  failfast: false,
+};

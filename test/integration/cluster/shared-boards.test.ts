@@ -7,10 +7,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { tryCommand } from "../../helpers/command.ts";
+import { runCommand, tryCommand } from "../../helpers/command.ts";
+import { attachLoop, detachLoop, noLoopDevice } from "../../helpers/loop-device.ts";
 import { SATSUMA_MAIN, trySatsuma } from "../../helpers/satsuma-command.ts";
 import { type SharedBoards, startSharedBoards } from "../../helpers/shared-boards.ts";
-import { skipUnless } from "../../helpers/skip.ts";
+import { skipUnless, skipWhen } from "../../helpers/skip.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
@@ -19,6 +20,7 @@ const TEST_MS = 180_000;
 
 const test = suite<{ boards: SharedBoards }>("cluster/shared-boards");
 const etcdTest = skipUnless(["etcd", "mdadm"], test);
+const loopTest = skipWhen(noLoopDevice(), test);
 
 test.before(
   withTimeout(TEST_MS, async (context) => {
@@ -155,6 +157,27 @@ etcdTest(
       assert.match(examined.stdout, "Checksum");
       assert.match(examined.stdout, new RegExp(`Device Role : Active device ${slot}`));
       assert.match(examined.stdout, "Array State : AA");
+    }
+  }),
+);
+
+loopTest(
+  "mdadm reads the bitmap of every node on every member, with the cluster's name",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const { status } = await boards.array(0);
+    for (const { path } of status.members) {
+      const loop = attachLoop(path ?? "", ["--read-only"]);
+      if (loop === null) throw new Error("no loop device could be made");
+      try {
+        const { stdout } = await runCommand("mdadm", ["--examine-bitmap", loop]);
+        assert.match(stdout, "Version : 5");
+        assert.match(stdout, /Cluster nodes : 4\n +Cluster name : demo/);
+        for (const slot of [0, 1, 2, 3]) assert.match(stdout, `Node Slot : ${slot}`);
+        assert.is(stdout.match(/State : OK/g)?.length, 4, stdout);
+      } finally {
+        detachLoop(loop);
+      }
     }
   }),
 );
