@@ -8,6 +8,14 @@ import type { ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
 import type { StartProblem } from "./array-view.ts";
 
+/** Other nodes may have gone on with the member that is missing here, and recorded nothing else. */
+const otherNodesKnow = ({ array, members }: AssemblyReport): StartProblem => ({
+  code: "CONTROL_ARRAY_INCOMPLETE",
+  message: `a member of the clustered array ${array?.name} that the others believe working is not here: what it holds may be newer`,
+  remedy: `bring it back; or, when no other node runs the array, ask with run (satsuma assemble ${array?.name} --run)`,
+  members: members.map(({ path, reason }) => ({ path, reason })),
+});
+
 /** mdadm and the kernel write one uuid in two forms: only the digits count. */
 const digitsOf = (uuid: string): string => uuid.toLowerCase().replaceAll(/[^0-9a-f]/g, "");
 
@@ -21,7 +29,9 @@ export function newestCopyProblem(
   report: AssemblyReport,
 ): StartProblem | null {
   const { array, refusal } = report;
-  if (remembered === null || array === null || refusal !== null) return null;
+  if (array === null || refusal !== null) return null;
+  if (array.bitmap.type === "clustered" && !report.isComplete) return otherNodesKnow(report);
+  if (remembered === null) return null;
   const inSync = new Set(
     remembered.members.flatMap(({ deviceUuid, states }) =>
       deviceUuid !== null && states.includes("in_sync") ? [digitsOf(deviceUuid)] : [],

@@ -1,0 +1,109 @@
+/** Whether what is there may be the newest copy, by the board's memory and what superblocks say. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { newestCopyProblem } from "../../../src/control/newest-copy.ts";
+import type { ArrayStatus } from "../../../src/raid/array-status.ts";
+import type { AssemblyReport, FoundMember } from "../../../src/raid/assembly-status.ts";
+import { arrayStatus } from "../../helpers/array-values.ts";
+import { fakeMember } from "../../helpers/fake-status.ts";
+
+const uuidOf = (digit: number): string => `00000000-0000-0000-0000-00000000000${digit}`;
+
+const found = (digit: number, over: Partial<FoundMember> = {}): FoundMember => ({
+  path: `/m${digit}`,
+  superblock: {
+    arrayUuid: uuidOf(9),
+    deviceUuid: uuidOf(digit),
+    events: 8,
+    updatedAt: 1,
+    role: `Active device ${digit}`,
+    dataOffset: 2 ** 20,
+    superblockOffset: 4096,
+  },
+  placement: "in-sync",
+  raidSlot: digit,
+  reason: "in-sync",
+  text: "is in sync",
+  ...over,
+});
+
+interface Told {
+  readonly events: number;
+  readonly members: readonly FoundMember[];
+  readonly isComplete?: boolean;
+  readonly bitmap?: "internal" | "clustered";
+}
+
+const report = ({
+  events,
+  members,
+  isComplete = true,
+  bitmap = "internal",
+}: Told): AssemblyReport => ({
+  array: {
+    uuid: uuidOf(9),
+    name: "md0",
+    homehost: null,
+    level: "raid1",
+    layout: null,
+    chunkBytes: null,
+    raidDevices: 2,
+    metadata: "1.2",
+    sizeBytes: 1,
+    memberBytes: 1,
+    createdAt: 1,
+    events,
+    bitmap: { type: bitmap, nodes: bitmap === "clustered" ? 4 : 0, clusterName: "" },
+  },
+  refusal: null,
+  isComplete,
+  degraded: 0,
+  needsResync: false,
+  members,
+});
+
+/** Member 0 was failed, member 1 went on to event 10. */
+const REMEMBERED: ArrayStatus = arrayStatus({
+  events: 10,
+  members: [fakeMember("/m0", 0, ["faulty"]), fakeMember("/m1", 1, ["in_sync"])],
+});
+
+const codeOf = (remembered: ArrayStatus | null, told: Told): string =>
+  newestCopyProblem(remembered, report(told))?.code ?? "none";
+
+const test = suite("control: newest copy");
+
+test("a member that was out when the array ran last is not the newest copy", () => {
+  assert.is(codeOf(REMEMBERED, { events: 8, members: [found(0)] }), "CONTROL_NEWEST_COPY_MISSING");
+  assert.is(codeOf(REMEMBERED, { events: 10, members: [found(0)] }), "CONTROL_NEWEST_COPY_MISSING");
+});
+
+test("a device that the memory does not know is no better", () => {
+  assert.is(codeOf(REMEMBERED, { events: 9, members: [found(3)] }), "CONTROL_NEWEST_COPY_MISSING");
+});
+
+test("the member that was in sync is, whatever else is there", () => {
+  const kicked = found(0, { placement: "kicked", reason: "non-fresh" });
+  assert.is(codeOf(REMEMBERED, { events: 10, members: [kicked, found(1)] }), "none");
+  assert.is(codeOf(REMEMBERED, { events: 10, members: [found(1)], isComplete: false }), "none");
+});
+
+test("what was changed elsewhere since has more updates, and is believed", () => {
+  assert.is(codeOf(REMEMBERED, { events: 11, members: [found(0)] }), "none");
+  assert.is(codeOf(null, { events: 1, members: [found(0)] }), "none");
+});
+
+test("of copies that were written apart none is chosen", () => {
+  const apart = found(1, { placement: "kicked", reason: "split-brain" });
+  const told = { events: 32, members: [found(0), apart] };
+  assert.is(codeOf(REMEMBERED, told), "CONTROL_COPIES_DISAGREE");
+});
+
+test("a clustered array waits for every working member: other nodes may have gone on with it", () => {
+  const told = { events: 12, members: [found(1)], isComplete: false, bitmap: "clustered" } as const;
+  assert.is(codeOf(REMEMBERED, told), "CONTROL_ARRAY_INCOMPLETE");
+  assert.is(codeOf(null, told), "CONTROL_ARRAY_INCOMPLETE");
+  assert.is(codeOf(null, { ...told, isComplete: true }), "none");
+});
+
+test.run();
