@@ -204,7 +204,7 @@ export class ArrayCommands {
       throw error;
     });
     const report = await engine.examine(paths);
-    if (report.refusal !== null || report.isComplete) {
+    if (report.refusal !== null || report.isComplete || this.#isCut(uuid)) {
       await this.start(uuid, { readOnly, run: false }, paths);
       return true;
     }
@@ -216,6 +216,17 @@ export class ArrayCommands {
       members: report.members,
     });
     return false;
+  }
+
+  /** A working member is here, and has lost what it held: there is nothing to wait for. */
+  #isCut(uuid: string): boolean {
+    const { arrays, devices } = this.#options;
+    const paths = arrays.get(uuid)?.record.memberPaths ?? [];
+    return paths.some((path) => {
+      if (devices.idOf(path) === null) return false;
+      const { file, record } = devices.find(path);
+      return file !== null && record.lostContent !== null;
+    });
   }
 
   async #refuseOldCopy(uuid: string, paths: readonly string[]): Promise<void> {
