@@ -86,6 +86,22 @@ const FIXES: Readonly<Record<HealthReason["code"], string | null>> = {
 const isGone = (view: ArrayView): boolean =>
   view.reasons.some(({ code }) => code === "last-member-gone");
 
+/** Waiting for members is no failure. */
+const notStarted = ({ startProblem }: ArrayView): string => {
+  const message = startProblem?.message ?? "it is not started yet";
+  const isWaiting = startProblem?.code === "CONTROL_ARRAY_INCOMPLETE";
+  return `${isWaiting ? "is not started" : "could not start"}: ${message}`;
+};
+
+/** Of a degraded array: whether its rebuild waits, or is another board's. */
+const rebuildOf = ({ status }: ArrayView): string => {
+  const isDue = status?.members.some(({ states }) => states.includes("rebuilding")) ?? false;
+  if (!isDue) return "nothing is being rebuilt";
+  return status?.cluster?.resync == null
+    ? "its rebuild has not begun"
+    : "another board rebuilds it, or is to";
+};
+
 const phrase = (view: ArrayView): string => {
   const gone = view.reasons.find(({ code }) => code === "last-member-gone");
   if (gone !== undefined) {
@@ -101,9 +117,9 @@ const phrase = (view: ArrayView): string => {
         ? `${name} has failed: its metadata can no longer be written; it stays readable.`
         : `${name} has failed: no in-sync member is left.`;
     case "inactive":
-      return `${name} could not start: ${view.startProblem?.message ?? "it is not started yet"}.`;
+      return `${name} ${notStarted(view)}.`;
     case "degraded":
-      return `${name} is degraded: ${copies} in sync and nothing is being rebuilt.`;
+      return `${name} is degraded: ${copies} in sync and ${rebuildOf(view)}.`;
     case "recovering":
       return `${name} is recovering${progressOf(view)}: ${copies} in sync.`;
     case "resyncing":

@@ -85,6 +85,11 @@ export class HandshakeDriver {
     this.#socket.write(encodeGreeting());
   }
 
+  /** It waits for an export that is to come. */
+  get isHeld(): boolean {
+    return this.#held !== null;
+  }
+
   /** The directory has changed: takes up the option that waits for an export, if there is one. */
   exportsChanged(): void {
     const event = this.#held;

@@ -273,7 +273,9 @@ export class NbdServer {
   /** Ends handshakes that take too long and peers that stall. */
   #sweep(now: number): void {
     for (const { handshake, startedAt } of [...this.#handshakes]) {
-      if (now - startedAt > this.#limits.handshakeMs) handshake.close("handshake took too long");
+      const { handshakeMs, comingMs } = this.#limits;
+      const limitMs = handshake.isHeld ? comingMs : handshakeMs;
+      if (now - startedAt > limitMs) handshake.close("handshake took too long");
     }
     const isContended = this.#budget.isContended;
     for (const { connection, watch } of [...this.#attached.values()]) {

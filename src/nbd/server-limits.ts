@@ -33,6 +33,8 @@ export interface ServerLimits extends ConnectionLimits {
   readonly budgetBytes: number;
   /** A handshake that takes longer is ended. */
   readonly handshakeMs: number;
+  /** One that waits for an export which is to come may take this long instead. */
+  readonly comingMs: number;
   /** A peer may rest this long in the middle of a message. */
   readonly stallMs: number;
   /** A peer that takes nothing of its replies may rest this long while others wait for memory. */
@@ -52,6 +54,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   handshakesMax: 128,
   budgetBytes: 128 * MIB,
   handshakeMs: 10_000,
+  comingMs: 60_000,
   stallMs: 30_000,
   contendedMs: 3_000,
   slowestBytesPerSecond: 64 * KIB,

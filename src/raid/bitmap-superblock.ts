@@ -104,8 +104,10 @@ export function decodeBitmapSuperblock(bytes: Uint8Array, setUuid?: Uint8Array):
   if (daemonSleepSeconds < 1) return { ok: false, reason: "daemon-sleep" };
   const writeBehind = view.getUint32(at.writeBehind, true);
   if (writeBehind > WRITE_BEHIND_MAX) return { ok: false, reason: "write-behind" };
-  const nodes = view.getUint32(at.nodes, true);
-  if (version === BITMAP_MAJOR_CLUSTERED && (nodes < 1 || nodes > BITMAP_NODES_MAX)) {
+  // The kernel looks at the field in version 5 only: what else stands there means nothing.
+  const isClustered = version === BITMAP_MAJOR_CLUSTERED;
+  const nodes = isClustered ? view.getUint32(at.nodes, true) : 0;
+  if (isClustered && (nodes < 1 || nodes > BITMAP_NODES_MAX)) {
     return { ok: false, reason: "nodes" };
   }
   const events = toSafeNumber(view.getBigUint64(at.events, true));

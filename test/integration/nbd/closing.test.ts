@@ -129,8 +129,9 @@ test(
 );
 
 test(
-  "who waits for an export that does not come is let go with the time of a handshake",
-  withNbdServer({ server: { limits: { handshakeMs: 100 } } }, async ({ coming, connect }) => {
+  "who waits for an export that does not come is let go in the end, later than a slow handshake",
+  withNbdServer({ server: { limits: { handshakeMs: 1, comingMs: 300 } } }, async (fixture) => {
+    const { coming, connect } = fixture;
     coming.push({ name: "late", description: "", tlsRequired: false });
     const client = await connect();
     await client.greet();

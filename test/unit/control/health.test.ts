@@ -65,6 +65,30 @@ const SENTENCES: readonly (readonly [string, readonly ViewOptions[], string, str
     "md0 is degraded: 1 of 2 copies in sync and nothing is being rebuilt. Its last in-sync member must not fail.",
   ],
   [
+    "degraded, with a member that waits to be rebuilt",
+    [
+      {
+        status: {
+          ...degraded,
+          members: [fakeMember("/a", 0, ["in_sync"]), fakeMember("/b", 1, ["spare", "rebuilding"])],
+        },
+      },
+    ],
+    "degraded",
+    "md0 is degraded: 1 of 2 copies in sync and its rebuild has not begun. Its last in-sync member must not fail.",
+  ],
+  [
+    "not started, for it waits",
+    [
+      {
+        isRunning: false,
+        startProblem: { ...refused, code: "CONTROL_ARRAY_INCOMPLETE", message: "it waits" },
+      },
+    ],
+    "inactive",
+    "md0 is not started: it waits.",
+  ],
+  [
     "degraded beside optimal",
     [{ name: "md1" }, { status: degraded }],
     "degraded",

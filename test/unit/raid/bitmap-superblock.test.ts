@@ -55,6 +55,11 @@ const VERDICTS: readonly Verdict[] = [
     },
   },
   {
+    verdict: "accepted",
+    name: "one that is not clustered, whatever stands where nodes would",
+    edit: (v) => v.setUint32(68, 2 ** 30, true),
+  },
+  {
     verdict: "out-of-range",
     name: "events beyond 2^53",
     edit: (v) => v.setBigUint64(24, 2n ** 53n, true),
@@ -87,6 +92,13 @@ test("decodes what it encoded, unchecked bytes included", () => {
   const decoded = decodeBitmapSuperblock(encodeBitmapSuperblock(bitmap), SAMPLE_UUID);
   assert.equal(decoded, { ok: true, value: bitmap });
   assert.is(bitmapClusterName(bitmap), "hacluster");
+});
+
+test("one that is not clustered has no nodes, whatever stands there", () => {
+  const bytes = encodeBitmapSuperblock(sampleBitmap());
+  new DataView(bytes.buffer).setUint32(68, 2 ** 30, true);
+  const decoded = decodeBitmapSuperblock(bytes, SAMPLE_UUID);
+  assert.is(decoded.ok && decoded.value.nodes, 0);
 });
 
 test("anything shorter than its 256 bytes is cut off", () => {
