@@ -23,6 +23,7 @@ const FINE = new Set([
   "RAID_RE_ADD_REFUSED",
   "RAID_SLOT_TAKEN",
   "HAL_OPEN_FAILED",
+  "HAL_DEVICE_CLAIMED",
   "RAID_DEVICE_IN_USE",
 ]);
 
