@@ -1,6 +1,6 @@
 // wall-limit: 600 s
 /**
- * A few rounds of what can happen to boards that share their disks, under verified writes and reads
+ * Two rounds of what can happen to boards that share their disks, under verified writes and reads
  * on all of them; `npm run cluster-rounds -- --rounds 100` makes many.
  */
 import { suite } from "uvu";
@@ -10,7 +10,7 @@ import { startSharedBoards } from "../../helpers/shared-boards.ts";
 import { skipUnless } from "../../helpers/skip.ts";
 import { withTimeout } from "../../helpers/timeout.ts";
 
-const ROUNDS = Number(process.env["SATSUMA_ROUNDS"] ?? 6);
+const ROUNDS = Number(process.env["SATSUMA_ROUNDS"] ?? 2);
 
 const test = suite("cluster/rounds");
 const roundsTest = skipUnless(["etcd", "mdadm", "fio"], test);
