@@ -133,10 +133,10 @@ const settled = async (serve: ServeProcess, before: Holdings | null): Promise<Ho
     last = now;
     return before === null ? isSteady : leaksOf(before, now).length === 0;
   };
-  if (before === null) {
-    // The API's clients keep a connection for some seconds: let those of the warm-up go.
-    await pause(KEEP_ALIVE_MS);
-  }
+  // The API's clients keep a connection for some seconds, and questions without a pause keep all
+  // that there are: let those of the load go.
+  await pause(KEEP_ALIVE_MS);
+  last = await holdings(serve);
   await eventually("what is held is settled", SETTLE_MS, isSettled).catch(() => undefined);
   return last;
 };
