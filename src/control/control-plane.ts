@@ -3,6 +3,7 @@
  * start and stop. The API reads and calls these services and nothing below them.
  */
 
+import { atMost } from "../common/at-most-driver.ts";
 import type { Logger } from "../common/log.ts";
 import type { DeviceFiles } from "../hal/device-files.ts";
 import type { Store } from "../store/store.ts";
@@ -55,13 +56,6 @@ export interface ReadyStep {
 
 /** An array of the cluster may wait for another board: the API does not wait for it longer. */
 const JOIN_WAIT_MS = 10_000;
-
-const atMost = async (work: Promise<void>, ms: number): Promise<void> => {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([work, late]);
-  clearTimeout(timer);
-};
 
 /** The services of a board. */
 export class ControlPlane {
@@ -168,7 +162,9 @@ export class ControlPlane {
       const started = this.#startWanted(uuid, true).then((isDecided) => {
         if (!isDecided) this.#lateStarts.wait(uuid);
       });
-      await (status?.bitmap.type === "clustered" ? atMost(started, JOIN_WAIT_MS) : started);
+      await (status?.bitmap.type === "clustered"
+        ? atMost(started, JOIN_WAIT_MS, undefined)
+        : started);
     });
     await Promise.all(starts);
     await this.#lateStarts.look();

@@ -6,6 +6,7 @@
 
 import type { ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
+import { parseUuid, uuidToHex } from "../raid/uuid.ts";
 import type { StartProblem } from "./array-view.ts";
 
 /** Other nodes may have gone on with the member that is missing here, and recorded nothing else. */
@@ -17,7 +18,10 @@ const otherNodesKnow = ({ array, members }: AssemblyReport): StartProblem => ({
 });
 
 /** mdadm and the kernel write one uuid in two forms: only the digits count. */
-const digitsOf = (uuid: string): string => uuid.toLowerCase().replaceAll(/[^0-9a-f]/g, "");
+const digitsOf = (text: string): string => {
+  const uuid = parseUuid(text);
+  return uuid === null ? text : uuidToHex(uuid);
+};
 
 /**
  * Why an array must not be started from these devices unless the user insists; null when nothing

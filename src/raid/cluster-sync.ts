@@ -5,10 +5,11 @@
  */
 
 import { type ArrayState, emit, happen, outdateResync } from "./array-state.ts";
+import { BITMAP_NODES_MAX } from "./bitmap-superblock.ts";
 import { askDriver, noticeProcessed, refuseCalls } from "./cluster-calls.ts";
 import type { SectorRange } from "./cluster-port.ts";
 import { brokenOutcome } from "./cluster-update.ts";
-import { CLUSTER_SLOTS_MAX, GATE_EXPELLED, RUN_BROKEN } from "./shared-state.ts";
+import { GATE_EXPELLED, RUN_BROKEN } from "./shared-state.ts";
 
 const SECTOR = 512;
 
@@ -23,7 +24,7 @@ export const onResyncing = (
   { lo, hi }: SectorRange,
 ): void => {
   const { remote } = state.clusterSync;
-  if (slot < 0 || slot >= CLUSTER_SLOTS_MAX || slot === state.cluster.slot)
+  if (slot < 0 || slot >= BITMAP_NODES_MAX || slot === state.cluster.slot)
     return noticeProcessed(state, id);
   const [from, to] = [lo * SECTOR, hi * SECTOR];
   state.shared.suspend(slot, from, to);

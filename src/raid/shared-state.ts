@@ -13,6 +13,7 @@
 
 import { ArrayMap, type ArrayMapShape } from "./array-map.ts";
 import { BAD_BLOCK_TABLE_BYTES, BadBlockTable } from "./bad-block-table.ts";
+import { BITMAP_NODES_MAX } from "./bitmap-superblock.ts";
 import { REGION_SLOTS } from "./region-lock.ts";
 import { HOLD_WORDS, WriteHolds } from "./write-holds.ts";
 
@@ -69,16 +70,14 @@ const LANE_DONE = 1;
 const LANE_OPERATIONS = 2;
 const LANE_STALLS = 16;
 const LANE_WORDS = LANE_STALLS + LEGS_MAX;
-/** Nodes of a cluster, each with a range that it resyncs. Source: md-cluster, 64 slots. */
-export const CLUSTER_SLOTS_MAX = 64;
 /** In the header's cluster word: how many slots resync a range, and this: no read is balanced. */
 const BALANCING_HELD = 1 << 16;
 /** Value of `gateUntil`: the others go on without this node, it never opens again. */
 export const GATE_EXPELLED = -1;
-/** Milliseconds until which the node may do I/O, then from and to of each slot, bytes. */
+/** Milliseconds until which the node may do I/O, then from and to of what each slot resyncs. */
 const GATE = 0;
 const SUSPENDED = 1;
-const CLUSTER_WORDS = SUSPENDED + 2 * CLUSTER_SLOTS_MAX;
+const CLUSTER_WORDS = SUSPENDED + 2 * BITMAP_NODES_MAX;
 
 /** What two threads must agree on to share an array; plain values, sent once to each worker. */
 export interface SharedArrayShape {

@@ -5,6 +5,7 @@
 
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { assert, assertNever } from "../common/assert.ts";
+import { atMost } from "../common/at-most-driver.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
@@ -21,7 +22,7 @@ import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { GATE_EXPELLED, RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
 import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
-import { accessOf, atMost, joinCluster, openMembers, withinLimit } from "./array-members.ts";
+import { accessOf, joinCluster, openMembers, withinLimit } from "./array-members.ts";
 import type {
   ArrayThreadCommand,
   ArrayThreadData,

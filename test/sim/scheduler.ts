@@ -73,3 +73,16 @@ export class Channel {
     });
   }
 }
+
+/** Runs a story; `onBroken` hears of every promise that was rejected and that nobody awaited. */
+export const withRejections = async (
+  story: () => Promise<void>,
+  onBroken: (error: unknown) => void,
+): Promise<void> => {
+  process.on("unhandledRejection", onBroken);
+  try {
+    await story();
+  } finally {
+    process.off("unhandledRejection", onBroken);
+  }
+};

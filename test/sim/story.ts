@@ -23,7 +23,7 @@ import {
   simShape,
   viewMedia,
 } from "./media.ts";
-import { Scheduler, settle } from "./scheduler.ts";
+import { Scheduler, settle, withRejections } from "./scheduler.ts";
 import { SimArray, type SimLeg } from "./sim-array.ts";
 import { type Move, STORIES, type StoryName, type StoryPlan } from "./stories.ts";
 import { WatchedMedium } from "./watched-medium.ts";
@@ -92,17 +92,14 @@ class Story {
   }
 
   async run(): Promise<void> {
-    const onRejection = (error: unknown): void => {
-      this.#broken ??= error;
-    };
-    process.on("unhandledRejection", onRejection);
-    try {
+    const told = async (): Promise<void> => {
       await this.#tell();
       await settle();
       this.#checkAlive();
-    } finally {
-      process.off("unhandledRejection", onRejection);
-    }
+    };
+    await withRejections(told, (error) => {
+      this.#broken ??= error;
+    });
   }
 
   async #tell(): Promise<void> {

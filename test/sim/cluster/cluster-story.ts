@@ -5,7 +5,7 @@
  */
 
 import { assert } from "../../../src/common/assert.ts";
-import { settle } from "../scheduler.ts";
+import { settle, withRejections } from "../scheduler.ts";
 import { ClusterClients } from "./cluster-clients.ts";
 import { bitsIn, CLUSTER_GEOMETRY, isEqualOn, rolesOn } from "./cluster-media.ts";
 import { ClusterNemesis } from "./cluster-nemesis.ts";
@@ -43,17 +43,14 @@ class ClusterStory {
   }
 
   async run(): Promise<void> {
-    const onRejection = (error: unknown): void => {
-      this.#broken ??= error;
-    };
-    process.on("unhandledRejection", onRejection);
-    try {
+    const told = async (): Promise<void> => {
       await this.#tell();
       await settle();
       this.#check();
-    } finally {
-      process.off("unhandledRejection", onRejection);
-    }
+    };
+    await withRejections(told, (error) => {
+      this.#broken ??= error;
+    });
   }
 
   async #tell(): Promise<void> {
