@@ -129,6 +129,23 @@ test(
 );
 
 test(
+  "who waits for an export that is to come outlasts a handshake that says nothing",
+  withNbdServer({ server: { limits: { handshakeMs: 300 } } }, async (fixture) => {
+    const { coming, connect, entries, server } = fixture;
+    coming.push({ name: "late", description: "", tlsRequired: false });
+    const waiting = await connect();
+    await waiting.greet();
+    waiting.send(optionBytes(NBD_OPT_GO, exportRequestBytes("late")));
+    const silent = await connect();
+    await silent.untilClosed();
+    entries.push({ ...other, name: "late" });
+    coming.splice(0);
+    server.exportsChanged();
+    assert.is((await waiting.optionReplies()).at(-1)?.type, 1);
+  }),
+);
+
+test(
   "who waits for an export that does not come is let go in the end, later than a slow handshake",
   withNbdServer({ server: { limits: { handshakeMs: 1, comingMs: 300 } } }, async (fixture) => {
     const { coming, connect } = fixture;
