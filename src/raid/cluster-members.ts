@@ -67,7 +67,7 @@ const isNumberTaken = (state: ArrayState, member: Member): boolean =>
       other.superblock.devNumber === member.superblock.devNumber,
   );
 
-/** A device that was refused is nobody's: what was written on it goes, so does its handle. */
+/** A device that does not join after all; `erases`: what was written on it goes, too. */
 export const letGo = (state: ArrayState, member: Member, erases: boolean): void => {
   state.members.delete(member.id);
   if (erases) {
@@ -77,6 +77,7 @@ export const letGo = (state: ArrayState, member: Member, erases: boolean): void 
     emit(state, { type: "member-io", token: nextToken(state), member: member.id, ops });
   }
   emit(state, { type: "close-member", member: member.id });
+  emit(state, { type: "status-changed" });
 };
 
 // --- another node adds ------------------------------------------------------------------------

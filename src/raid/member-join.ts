@@ -205,10 +205,6 @@ const reAdd = (
   });
   state.members.set(member.id, member);
   writeFirstMetadata(state, id, member, bitmapAreas(state, member, others), slot);
-  const text = `Member ${newcomer.path} re-added to raid slot ${slot}.`;
-  state.pending.happenings.push(
-    happen(state, "member.readded", "info", text, { path: newcomer.path, raid_slot: slot }),
-  );
   return null;
 };
 
@@ -254,10 +250,6 @@ const addFresh = (
   state.devRoles = withRole(state.devRoles, number, MD_DISK_ROLE_SPARE);
   const areas = bitmapAreas(state, member, others).slice(0, -1);
   writeFirstMetadata(state, id, member, [...areas, ...firstSuperblock(state, member)], null);
-  const details = { path: newcomer.path, device_number: number, degraded: degradedCount(state) };
-  state.pending.happenings.push(
-    happen(state, "member.added", "info", `Member ${newcomer.path} added as a spare.`, details),
-  );
   return null;
 };
 
@@ -339,10 +331,20 @@ const renumber = (state: ArrayState, { command }: Joining, member: Member): void
   writeFirstMetadata(state, command, member, firstSuperblock(state, member), null);
 };
 
+const joined = (state: ArrayState, { path, superblock }: Member, slot: number | null) => {
+  if (slot !== null) {
+    const text = `Member ${path} re-added to raid slot ${slot}.`;
+    return happen(state, "member.readded", "info", text, { path, raid_slot: slot });
+  }
+  const details = { path, device_number: superblock.devNumber, degraded: degradedCount(state) };
+  return happen(state, "member.added", "info", `Member ${path} added as a spare.`, details);
+};
+
 /** A spare with the next update; who returns takes its old place once all workers opened it. */
 const becomeMember = (state: ArrayState, joining: Joining, member: Member): void => {
   const { slot, command } = joining;
   const isShared = isInCluster(state);
+  state.pending.happenings.push(joined(state, member, slot));
   if (slot === null || !isShared) {
     state.pending.commands.push(command);
     state.pending.rolesChanged = true;

@@ -185,6 +185,23 @@ test("add refuses a member, a device that is too small, and one whose metadata c
   assert.equal(bench.toldOf("close-member").length, 1);
 });
 
+test("a member that cannot be written at first never joined: nothing is told but its end", () => {
+  const bench = new MachineBench();
+  bench.run(fail("/m1"));
+  bench.run(remove("/m1"));
+  const superblock = bench.superblocks.get(1) ?? null;
+  const told = bench.happenings().length;
+  for (const type of ["add", "re-add"] as const) {
+    const failing = bench.command({ type, newcomer: bench.newcomer("/m1", { superblock }) });
+    const shown = bench.toldOf("status-changed").length;
+    bench.finishIo("EIO");
+    assert.is(bench.outcome(failing), "RAID_MEMBER_IO_ERROR");
+    assert.is(bench.toldOf("status-changed").length, shown + 1);
+    assert.equal(statesOf(bench, "/m1"), ["absent"]);
+  }
+  assert.is(bench.happenings().length, told);
+});
+
 test("a member fails after it was added, never while it is: its first metadata would be cut off", () => {
   const bench = new MachineBench();
   const adding = bench.command({ type: "add", newcomer: bench.newcomer("/n") });
