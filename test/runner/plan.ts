@@ -7,15 +7,15 @@ export interface Group {
   readonly name: string;
   /** Paths from the root of the repository. */
   readonly files: readonly string[];
-  /**
-   * At most one group of the `integration` lane runs at a time: its tests use the whole machine.
-   */
+  /** At most one group of the `integration` lane runs at a time: its tests use whole boards. */
   readonly lane: "parallel" | "integration";
   /** Seconds after which the process is killed and counted as failed. */
   readonly limitSeconds: number;
 }
 
-const LIMIT_SECONDS = { parallel: 180, integration: 600 } as const;
+/** Integration tests with one small board, or one engine in the test's own process. */
+const BESIDE_OTHERS = ["integration/crash/", "integration/scenarios/"];
+const LIMIT_SECONDS = { others: 180, integration: 600 } as const;
 const LIMIT_COMMENT = /^\/\/ wall-limit: (\d+) s$/m;
 
 /** Every `*.test.ts` under `folder`, sorted; test/canary only when it is the folder asked for. */
@@ -46,9 +46,12 @@ export function planGroups(root: string, files: readonly string[]): Group[] {
     byName.set(name, [...(byName.get(name) ?? []), file]);
   }
   return [...byName].map(([name, members]) => {
-    const lane = name.startsWith("integration/") ? "integration" : "parallel";
+    const isIntegration = name.startsWith("integration/");
+    const isBeside = BESIDE_OTHERS.some((folder) => name.startsWith(folder));
+    const lane = isIntegration && !isBeside ? "integration" : "parallel";
+    const least = LIMIT_SECONDS[isIntegration ? "integration" : "others"];
     const limits = members.map((file) => limitOf(join(root, file)));
-    return { name, files: members, lane, limitSeconds: Math.max(LIMIT_SECONDS[lane], ...limits) };
+    return { name, files: members, lane, limitSeconds: Math.max(least, ...limits) };
   });
 }
 

@@ -17,6 +17,7 @@ const FILES: Readonly<Record<string, string>> = {
   "test/unit/raid/deep/array.test.ts": "",
   "test/unit/nbd/codec.test.ts": "",
   "test/integration/crash.test.ts": "/** Slow. */\n// wall-limit: 900 s\n",
+  "test/integration/scenarios/grow.test.ts": "",
   "test/integration/serve.test.ts": "",
 };
 
@@ -37,6 +38,7 @@ test.after((context) => {
 test("finds test files, not helpers and not canaries", ({ root }) => {
   assert.equal(findTestFiles(root, "test"), [
     "test/integration/crash.test.ts",
+    "test/integration/scenarios/grow.test.ts",
     "test/integration/serve.test.ts",
     "test/tidy.test.ts",
     "test/unit/nbd/codec.test.ts",
@@ -63,6 +65,7 @@ test("groups unit tests by folder and gives every other file its own process", (
     groups.map(({ name, lane, limitSeconds, files }) => [name, lane, limitSeconds, files.length]),
     [
       ["integration/crash", "integration", 900, 1],
+      ["integration/scenarios/grow", "parallel", 600, 1],
       ["integration/serve", "integration", 600, 1],
       ["tidy", "parallel", 180, 1],
       ["unit/nbd", "parallel", 180, 1],
