@@ -4,25 +4,20 @@
  */
 
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { assert, assertNever } from "../common/assert.ts";
-import { atMost } from "../common/at-most-driver.ts";
+import { assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
-import type { CommandOutcome, Newcomer } from "../raid/array-messages.ts";
+import type { CommandOutcome } from "../raid/array-messages.ts";
 import type { AfterChange } from "../raid/array-start.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
-import {
-  type AssembleDevice,
-  type AssembledArray,
-  assembleDevices,
-} from "../raid/assemble-driver.ts";
-import { changeArray } from "../raid/change-array-driver.ts";
+import { type AssembledArray, assembleDevices } from "../raid/assemble-driver.ts";
 import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { GATE_EXPELLED, RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
 import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
-import { accessOf, joinCluster, openMembers, withinLimit } from "./array-members.ts";
+import { ArrayDevices } from "./array-devices.ts";
+import { accessOf, joinCluster, openMembers } from "./array-members.ts";
 import type {
   ArrayThreadCommand,
   ArrayThreadData,
@@ -33,8 +28,7 @@ import type {
 } from "./array-messages.ts";
 import { ArrayRest } from "./array-rest.ts";
 import { clusterHappening } from "./cluster-happenings.ts";
-import { type NewcomerFlags, RETURNING, readNewcomer } from "./newcomer.ts";
-import { answersSoon, type MemberTicket, openMember } from "./open-member.ts";
+import { changeProblem, changeRefusal } from "./running-change.ts";
 import { WorkerPorts } from "./worker-ports.ts";
 
 /** Between ticks while something is under way, and while nothing is. Choice: 1/10 of safe mode. */
@@ -50,9 +44,8 @@ class ArrayThread {
   #array: AssembledArray;
   #driver: ArrayDriver;
   readonly #ports = new WorkerPorts();
-  readonly #tickets: Map<string, MemberTicket>;
+  readonly #devices: ArrayDevices;
   #attachedLeft = 0;
-  #nextMember: number;
   #lastProgress = 0;
   /** The nodes as they were told last. */
   #toldPeers = "";
@@ -61,16 +54,17 @@ class ArrayThread {
   /** A change of the array: it is stopped and started again in this thread. */
   #isChanging = false;
   #whenAttached: (() => void) | null = null;
-  /** Devices that the main thread is asked for, by number of the question. */
-  readonly #finding = new Map<number, (member: MemberTicket | null) => void>();
-  #nextFinding = 1;
 
   constructor(data: ArrayThreadData, array: AssembledArray, cluster: ArrayCluster | null) {
     this.#data = data;
     this.#cluster = cluster;
     this.#array = array;
-    this.#nextMember = data.members.length;
-    this.#tickets = new Map(data.members.map((member) => [member.path, member]));
+    this.#devices = new ArrayDevices(data, {
+      driver: () => this.#driver,
+      cluster: () => this.#cluster,
+      setUuid: () => this.#array.setUuid,
+      ask: (id, uuid) => post({ type: "find-device", id, uuid }),
+    });
     this.#driver = new ArrayDriver(array.machine, array.shared, array.members, this.#host());
     cluster?.serve(this.#clusterHost(), array.shared);
   }
@@ -96,9 +90,7 @@ class ArrayThread {
       case "member-vanished":
         return this.#driver.dispatch(message);
       case "device-found":
-        this.#finding.get(message.id)?.(message.member);
-        this.#finding.delete(message.id);
-        return;
+        return this.#devices.onFound(message.id, message.member);
       case "view-cluster":
         return post({
           type: "cluster-view",
@@ -121,15 +113,9 @@ class ArrayThread {
   #legTickets(): LegTicket[] {
     return this.#array.legs.map(({ leg, path, dataOffset }) => ({
       leg,
-      member: this.#ticket(path),
+      member: this.#devices.ticket(path),
       dataOffset,
     }));
-  }
-
-  #ticket(path: string): MemberTicket {
-    const ticket = this.#tickets.get(path);
-    assert(ticket !== undefined, "member without a ticket");
-    return ticket;
   }
 
   // --- workers ----------------------------------------------------------------------------------
@@ -212,7 +198,7 @@ class ArrayThread {
       waitForRegion,
       nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
       openLeg: (leg, path, dataOffset) =>
-        this.#ports.openLeg({ leg, member: this.#ticket(path), dataOffset }),
+        this.#ports.openLeg({ leg, member: this.#devices.ticket(path), dataOffset }),
       dropLeg: (leg, reason) => this.#ports.tellAll({ type: "drop-leg", leg, reason }),
       intentReady: (worker) => this.#ports.tell(worker, { type: "intent-ready" }),
       legResolved: (worker, request, isRecorded) =>
@@ -238,7 +224,7 @@ class ArrayThread {
       },
       drain: (from, to) => this.#ports.drain(from, to),
       poke: () => this.#ports.tellAll({ type: "poke" }),
-      findDevice: (uuid) => this.#findDevice(uuid),
+      findDevice: (uuid) => this.#devices.find(uuid),
       happened: (happening) => {
         post({ type: "happening", happening: clusterHappening(happening, Date.now()) });
         post({ type: "status", status: this.#status() });
@@ -249,23 +235,6 @@ class ArrayThread {
         post({ type: "expelled", reason });
       },
     };
-  }
-
-  /** The device that another node adds, opened and read; null: this board does not see it. */
-  async #findDevice(uuid: string): Promise<Newcomer | null> {
-    const id = this.#nextFinding++;
-    const found = new Promise<MemberTicket | null>((resolve) => {
-      this.#finding.set(id, resolve);
-      post({ type: "find-device", id, uuid });
-    });
-    const ticket = await atMost(found, FIND_MS, null);
-    if (ticket === null) return null;
-    try {
-      return await this.#open(ticket, RETURNING);
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      return null;
-    }
   }
 
   // --- commands ---------------------------------------------------------------------------------
@@ -300,9 +269,9 @@ class ArrayThread {
       const message = "the array is being changed";
       return Promise.resolve({ ok: false, code: "RAID_ARRAY_CHANGING", message });
     }
-    if (command.type === "add" || command.type === "re-add") return this.#join(command);
+    if (command.type === "add" || command.type === "re-add") return this.#devices.join(command);
     if (command.type === "change") return this.#change(command.change);
-    if (command.type === "remove") return this.#remove(command);
+    if (command.type === "remove") return this.#devices.remove(command);
     if (command.type === "stop") return this.#driver.command({ ...command, keepOpen: false });
     return this.#driver.command(command);
   }
@@ -336,7 +305,7 @@ class ArrayThread {
     for (const { device } of devices) if (!kept.has(device)) await device.close();
     const { faulty } = this.#driver;
     this.#array.machine.listFaulty(faulty, devices.length);
-    this.#nextMember = devices.length + faulty.length;
+    this.#devices.renumber(devices.length + faulty.length);
     const { machine, shared, members } = this.#array;
     this.#driver = new ArrayDriver(machine, shared, members, this.#host());
     this.#cluster?.serve(this.#clusterHost(), shared);
@@ -346,12 +315,8 @@ class ArrayThread {
   }
 
   /** In a cluster every other node comes to rest first. */
-  async #beginChange(change: ArrayChange): Promise<CommandOutcome> {
+  async #beginChange(): Promise<CommandOutcome> {
     if (this.#cluster === null) return { ok: true };
-    if ("bitmap" in change) {
-      const message = "the bitmap of an array that runs in a cluster is not changed";
-      return { ok: false, code: "RAID_CLUSTERED_ARRAY", message };
-    }
     const sectors = Math.floor(this.#array.shared.map.sizeBytes / 512);
     return await this.#driver.command({ type: "begin-change", sectors });
   }
@@ -361,20 +326,13 @@ class ArrayThread {
    * requests go on. A change that is refused leaves the array as it was.
    */
   async #change(change: ArrayChange): Promise<CommandOutcome> {
-    if (this.#data.readOnly)
-      return { ok: false, code: "RAID_READ_ONLY", message: "the array is read-only" };
-    if (CLUSTER_CHANGES.has(change.type) || ("bitmap" in change && change.bitmap === "clustered")) {
-      const message =
-        this.#cluster === null
-          ? "the array would belong to a cluster, and this board is in none"
-          : "that is not changed while the array runs in its cluster";
-      return { ok: false, code: "RAID_CLUSTERED_ARRAY", message };
-    }
-    if (this.#answering > 1) {
-      const message = "another command of the array is under way";
-      return { ok: false, code: "RAID_MEMBER_BUSY", message };
-    }
-    const outcome = await this.#beginChange(change);
+    const refusal = changeRefusal(change, {
+      readOnly: this.#data.readOnly,
+      isInCluster: this.#cluster !== null,
+      isBusy: this.#answering > 1,
+    });
+    if (refusal !== null) return refusal;
+    const outcome = await this.#beginChange();
     if (!outcome.ok) return outcome;
     this.#isChanging = true;
     try {
@@ -405,72 +363,7 @@ class ArrayThread {
     this.#whenAttached = null;
     this.#ports.tellAll({ type: "go" });
   }
-
-  /** A member that still owes answers stays: nobody else may write on it meanwhile. */
-  async #remove(command: Extract<ArrayThreadCommand, { type: "remove" }>): Promise<CommandOutcome> {
-    const device = this.#driver.givenUp(command.path);
-    if (device === null || (await answersSoon(device))) return this.#driver.command(command);
-    const message = `${command.path} has not answered all calls yet`;
-    return { ok: false, code: "RAID_MEMBER_BUSY", message };
-  }
-
-  /** Opens and reads the newcomer BEFORE the machine hears of it; closes it when it is refused. */
-  async #join(
-    command: Extract<ArrayThreadCommand, { type: "add" | "re-add" }>,
-  ): Promise<CommandOutcome> {
-    const { member: ticket } = command;
-    const flags = command.type === "re-add" ? RETURNING : command;
-    const newcomer = await this.#open(ticket, flags);
-    let outcome: CommandOutcome | null = null;
-    try {
-      outcome = await this.#driver.command({ type: command.type, newcomer });
-      return outcome;
-    } finally {
-      if (outcome?.ok !== true) this.#driver.forgetMember(newcomer.member);
-    }
-  }
-
-  /** Opens a device and makes it known to the driver. Errors: of opening and reading it. */
-  async #open(ticket: MemberTicket, flags: NewcomerFlags): Promise<Newcomer> {
-    // A faulty member that is still held has its claim already.
-    const isHeld = this.#driver.status.members.some(({ path }) => path === ticket.path);
-    const access = accessOf(this.#cluster);
-    const device = await openMember(ticket, "write", isHeld ? { ...access, claim: null } : access);
-    const member = this.#nextMember++;
-    this.#driver.addMember(member, { path: ticket.path, device });
-    try {
-      const { setUuid } = this.#array;
-      const found = await withinLimit(device, this.#data.answerLimitMs, () =>
-        readNewcomer(device, { ...flags, setUuid }),
-      );
-      this.#tickets.set(ticket.path, ticket);
-      return { ...found, member, path: ticket.path };
-    } catch (error) {
-      this.#driver.forgetMember(member);
-      throw error;
-    }
-  }
 }
-
-/** Makes the change; a refusal is kept until the array runs again. */
-const changeProblem = async (
-  devices: readonly AssembleDevice[],
-  change: ArrayChange,
-): Promise<CodedError | null> => {
-  try {
-    await changeArray(devices, change, Date.now());
-    return null;
-  } catch (error) {
-    if (error instanceof CodedError) return error;
-    throw error;
-  }
-};
-
-/** What makes sense in a cluster only: the array could not be started here afterwards. */
-const CLUSTER_CHANGES = new Set<ArrayChange["type"]>(["nodes", "home-cluster"]);
-
-/** Who adds a device waits no longer for the others. Source: MD Cluster, NEW_DEV_TIMEOUT 5 s. */
-const FIND_MS = 5000;
 
 const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
 

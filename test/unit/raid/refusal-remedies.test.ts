@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { remedyFor } from "../../../src/raid/refusal-remedies.ts";
 
 const RAID = join(import.meta.dirname, "../../../src/raid");
-const WORKER = join(import.meta.dirname, "../../../src/workers/array.worker.ts");
+const WORKERS = join(import.meta.dirname, "../../../src/workers");
 
 const codesOf = (file: string): readonly string[] =>
   [...readFileSync(file, "utf8").matchAll(/(?:refuse\(\s*|code: )"(RAID_[A-Z_]+)"/g)].map(
@@ -17,7 +17,11 @@ const test = suite("raid/refusal-remedies");
 
 test("every code that a command is refused with has its remedy, without a full stop", () => {
   const names = ["member-commands.ts", "member-join.ts", "member-arrival.ts", "array-machine.ts"];
-  const files = [...names.map((name) => join(RAID, name)), WORKER];
+  const threads = ["array.worker.ts", "array-devices.ts", "running-change.ts"];
+  const files = [
+    ...names.map((name) => join(RAID, name)),
+    ...threads.map((name) => join(WORKERS, name)),
+  ];
   const codes = new Set(files.flatMap(codesOf));
   assert.ok(codes.size > 15);
   for (const code of codes) assert.match(remedyFor(code), /^[a-z].*[^.]$/, code);
