@@ -3,11 +3,13 @@
  * Arguments: the files, relative to the working directory.
  *
  * It drives uvu's queue itself instead of `uvu.exec`, which passes a file that forgets `.run()`, a
- * suite whose `before` hook throws, and a process that something keeps alive.
+ * suite whose `before` hook throws, and a process that something keeps alive. What tests throw is
+ * made readable first (readable-errors.ts).
  */
 import { writeSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { makeErrorsReadable } from "./readable-errors.ts";
 import { REPORT_FD, type Report } from "./report.ts";
 import { takeSkips } from "./skips.ts";
 
@@ -53,7 +55,6 @@ async function runFile(file: string, index: number): Promise<void> {
       skipped += skips;
       failed += total - ran;
       if (errors !== true) failures.push(errors);
-      else if (ran < total) failures.push("a `before` hook threw, so the suite did not run\n");
     }
   } catch (error) {
     failed += 1;
@@ -71,6 +72,7 @@ async function runFile(file: string, index: number): Promise<void> {
   report({ type: "ended", file, passed, failed, skips, failures });
 }
 
+makeErrorsReadable();
 for (const [index, file] of process.argv.slice(2).entries()) await runFile(file, index);
 report({ type: "all-ended" });
 setTimeout(() => {

@@ -21,7 +21,11 @@ const REJECTED: Readonly<Record<string, readonly [RegExp, string]>> = {
   ],
   "leaked-handle": [/did not exit: left open .*Timeout/, "1 passed, 1 failed"],
   "leaked-process": [/left processes behind/, "1 passed, 1 failed"],
-  "broken-hook": [/`before` hook threw/, "0 passed, 1 failed"],
+  "broken-hook": [/`before` hook threw[\s\S]*the hook is broken/, "0 passed, 1 failed"],
+  "coded-error": [
+    /CONTROL_SAMPLE: it is refused; do this[\s\S]*details: \{ path: '\/x' \}[\s\S]*threw 'a text'/,
+    "0 passed, 2 failed",
+  ],
   "early-exit": [/ended before its tests finished \(code 0\)/, "0 passed, 1 failed"],
   "bare-skip": [/skipped without a reason/, "1 passed, 1 failed"],
 };
