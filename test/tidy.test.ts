@@ -5,6 +5,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
+import { CITING_PAGE, checkCitedTests } from "./tidy/cited-tests-rule.ts";
 import { checkErrorCodes, ERROR_TABLE } from "./tidy/error-code-rules.ts";
 import { checkCycles, checkImportDirections, checkImportExtensions } from "./tidy/import-rules.ts";
 import { checkPurity } from "./tidy/purity-rules.ts";
@@ -70,5 +71,6 @@ rule("every suite is run, none is run alone", () => checkSuites(sources));
 rule("tests do not sleep", () => checkSleeps(sources));
 rule("the runner finds every test", () => checkTestNames(paths));
 rule("every error code is documented", () => checkErrorCodes(sources, read(ERROR_TABLE)));
+rule("every test that a document cites exists", () => checkCitedTests(sources, read(CITING_PAGE)));
 
 test.run();

@@ -51,6 +51,8 @@ export interface ClusterBenchOptions {
   /** Bits that are set at the start, by slot. */
   readonly bits?: Readonly<Record<number, readonly number[]>>;
   readonly superblock?: Partial<Superblock>;
+  /** How much of a resync is announced at once; the product's if left out. */
+  readonly windowBytes?: number;
 }
 
 export class ClusterBench {
@@ -61,6 +63,7 @@ export class ClusterBench {
   readonly chunks: number;
   now = 1_800_000_000_000;
   readonly #prng: Prng | null;
+  readonly #window: { readonly windowBytes?: number };
 
   /** `prng`: picks the order of what is under way; null: in order of arrival. */
   constructor(options: ClusterBenchOptions = {}, prng: Prng | null = null) {
@@ -69,6 +72,7 @@ export class ClusterBench {
     this.slots = slots;
     this.chunks = chunks;
     this.#prng = prng;
+    this.#window = options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes };
     const raidDisks = options.raidDisks ?? disks - spares;
     const size = (chunks * CHUNK_BYTES) / SECTOR;
     const freshest = sampleSuperblock({
@@ -209,7 +213,7 @@ export class ClusterBench {
       now: this.now,
       syncSpeedMin: 2 ** 40,
       syncSpeedMax: 2 ** 40,
-      options: { safeModeMs: 200, answerLimitMs: 30_000 },
+      options: { safeModeMs: 200, answerLimitMs: 30_000, ...this.#window },
     });
     const handles = new Map(members.map(({ id, path }) => [id, path]));
     const legs = members.flatMap(({ path, placement, superblock }) =>

@@ -4,7 +4,7 @@
  */
 import { assert } from "../../src/common/assert.ts";
 import type { Prng } from "../../src/common/prng.ts";
-import { CHUNK_BYTES, type ClusterBench } from "./cluster-bench.ts";
+import { CHUNK_BYTES, ClusterBench, type ClusterBenchOptions } from "./cluster-bench.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import type { NodeWrite } from "./cluster-write.ts";
 
@@ -31,6 +31,28 @@ export class Story {
   constructor(bench: ClusterBench) {
     this.bench = bench;
     for (const path of bench.disks.keys()) this.#seen.set(path, this.#count(path));
+  }
+
+  /** Nodes at rest. */
+  static rested(options: ClusterBenchOptions = {}, prng: Prng | null = null): Story {
+    const story = new Story(new ClusterBench(options, prng));
+    story.rest();
+    return story;
+  }
+
+  /** Node `slot` dies with a write that has reached the first copy only. */
+  dieInWrite(slot: number, chunk: number): void {
+    const node = this.bench.node(slot);
+    this.write(node, chunk, slot);
+    for (let steps = 0; steps < 100; steps++) {
+      const [first, second] = ["/m0", "/m1"].map(
+        (path) => this.bench.content(path)[chunk * CHUNK_BYTES + slot * PAGE],
+      );
+      if (first !== second) break;
+      this.step();
+    }
+    assert(!this.bench.isEqual("/m0", "/m1"), "the write is in the middle");
+    node.die();
   }
 
   /** A write of one page at the beginning of a chunk; only one node may use a place. */

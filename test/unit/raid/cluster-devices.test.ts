@@ -26,7 +26,7 @@ const add = (bench: ClusterBench, slot: number, path: string): string => {
 const fail = (bench: ClusterBench, path: string): string =>
   bench.run(0, { type: "fail", path, reason: "by hand" });
 
-test("seed 5: NEWDISK with uuid and number, every node finds it, METADATA_UPDATED tells", () => {
+test("§5 NEWDISK with uuid and number, every node finds it, METADATA_UPDATED tells", () => {
   const bench = started();
   assert.is(add(bench, 0, "/m2"), "ok");
   const [newDisk, updated] = bench.cluster.log;
@@ -38,7 +38,7 @@ test("seed 5: NEWDISK with uuid and number, every node finds it, METADATA_UPDATE
   assert.is(bench.cluster.holder, null);
 });
 
-test("seed 6.7: add_new_disk_start comes before it is bound, with its metadata on it", () => {
+test("§6.7 add_new_disk_start comes before it is bound, with its metadata on it", () => {
   const bench = started();
   const node = bench.node(0);
   const id = node.command({ type: "add", newcomer: node.newcomer("/m2") });
@@ -56,7 +56,7 @@ test("seed 6.7: add_new_disk_start comes before it is bound, with its metadata o
   assert.is(bench.superblock("/m2").events, bench.superblock("/m0").events);
 });
 
-test("seed 6.7: new_disk_ack says that it is there, or that it is unavailable", () => {
+test("§6.7 new_disk_ack says that it is there, or that it is unavailable", () => {
   const bench = started();
   bench.disk("/m2").hiddenFrom.add(1);
   add(bench, 0, "/m2");
@@ -67,7 +67,7 @@ test("seed 6.7: new_disk_ack says that it is there, or that it is unavailable", 
   assert.equal(bench.cluster.acks, ["1 found", "2 found"]);
 });
 
-test("seed 5: if not every node sees it, the operation fails, and METADATA_UPDATED is sent", () => {
+test("§5 if not every node sees it, the operation fails, and METADATA_UPDATED is sent", () => {
   const bench = started();
   bench.disk("/m2").hiddenFrom.add(2);
   assert.is(add(bench, 0, "/m2"), "CLUSTER_DEVICE_NOT_SEEN");
@@ -128,7 +128,7 @@ test("a spare of all nodes takes the place of a failed member, with what every n
   });
 });
 
-test("seed 3.1.4, 6.7: REMOVE names the device; every node lets a failed one go", () => {
+test("§3.1.4, §6.8 REMOVE names the device; every node lets a failed one go", () => {
   const bench = started();
   fail(bench, "/m1");
   bench.cluster.log.length = 0;
@@ -138,7 +138,7 @@ test("seed 3.1.4, 6.7: REMOVE names the device; every node lets a failed one go"
   assert.is(bench.superblock("/m0").devRoles[1], 0xffff);
 });
 
-test("seed 6.7: a spare is removed on every node; a member in use is not", () => {
+test("§3.1.4, §6.8 a spare is removed on every node; a member in use is not", () => {
   const bench = started();
   add(bench, 0, "/m2");
   assert.is(bench.run(2, { type: "remove", path: "/m2" }), "ok");
@@ -147,7 +147,7 @@ test("seed 6.7: a spare is removed on every node; a member in use is not", () =>
   assert.equal(seen(bench, "/m1"), ["in_sync", "in_sync", "in_sync"]);
 });
 
-test("seed 3.1.5, 6.8; B1: who is re-added has what every node wrote meanwhile", async () => {
+test("§3.1.5, §6.9, B1: who is re-added has what every node wrote meanwhile", async () => {
   await withSeeds({ fixed: [1, 2, 3], fresh: 40 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3, disks: 2 }, prng);
     bench.finishSync();
@@ -177,6 +177,34 @@ test("seed 3.1.5, 6.8; B1: who is re-added has what every node wrote meanwhile",
     const bytes = copied.reduce((sum, w) => sum + (w.offset >= 2 ** 20 ? w.length : 0), 0);
     assert.ok(bytes < bench.chunks * CHUNK_BYTES, `${bytes} bytes`);
   });
+});
+
+test('§3.1.5 "the assumption is that it has been determined to be working": if not, it is failed again', () => {
+  const bench = started({ blank: 0 });
+  fail(bench, "/m1");
+  bench.run(0, { type: "remove", path: "/m1" });
+  bench.node(1).write(0, page(7));
+  bench.settle();
+  // Node 2 sees it, and cannot write it.
+  bench.disk("/m1").failsWrites.add(2);
+  const node = bench.node(0);
+  bench.run(0, { type: "re-add", newcomer: node.newcomer("/m1") });
+  const write = bench.node(2).write(5 * CHUNK_BYTES, page(8));
+  bench.finishSync();
+  assert.is(write.state, "acknowledged");
+  assert.equal(seen(bench, "/m1"), ["faulty", "faulty", "faulty"]);
+  for (const { slot } of bench.nodes) {
+    assert.equal([...bench.node(slot).reads(0, 4096).values()], [page(7)]);
+    assert.equal(
+      [
+        ...bench
+          .node(slot)
+          .reads(5 * CHUNK_BYTES, 4096)
+          .values(),
+      ],
+      [page(8)],
+    );
+  }
 });
 
 test("who left before any node cleared bits that it lacks is refused as a re-add", () => {

@@ -47,7 +47,7 @@ class Load {
       if (node.isDead && !isOver(write)) this.#last.delete(place);
   }
 
-  /** Seed 6.5: only the node that has access to the metadata writes superblocks. */
+  /** §6.5: only the node that has access to the metadata writes superblocks. */
   #checkWriters(): void {
     for (const disk of this.bench.disks.values()) {
       const from = this.#seen.get(disk.path) ?? 0;

@@ -22,7 +22,7 @@ const until = (bench: ClusterBench, holds: () => boolean): void => {
 const states = (node: ClusterNode, ...paths: string[]): string =>
   paths.map((path) => node.memberState(path)).join();
 
-test("seed 3.1.1: METADATA_UPDATED informs other nodes, which read the superblock again", () => {
+test("§3.1.1 METADATA_UPDATED informs other nodes, which read the superblock again", () => {
   const bench = started();
   const events = bench.superblock("/m0").events;
   assert.is(bench.run(0, { type: "fail", path: "/m1", reason: "by hand" }), "ok");
@@ -31,14 +31,14 @@ test("seed 3.1.1: METADATA_UPDATED informs other nodes, which read the superbloc
   assert.is(bench.superblock("/m0").devRoles[1], 0xfffe);
 });
 
-test("seed 3.1.1: it is performed synchronously: the sender goes on when all have taken it over", () => {
+test("§3.1.1 it is performed synchronously: the sender goes on when all have taken it over", () => {
   const bench = started(3);
   const id = bench.node(0).command({ type: "fail", path: "/m1", reason: "by hand" });
   until(bench, () => bench.node(0).outcome(id) !== "waiting");
   for (const slot of [1, 2]) assert.is(states(bench.node(slot), "/m0", "/m1"), "in_sync,faulty");
 });
 
-test("seed 4.2: no writes to the device until the failure has been acknowledged by all", () => {
+test("§4.2 no writes to the device until the failure has been acknowledged by all", () => {
   const bench = started(3);
   bench.node(0).write(0, page(1));
   bench.settle();
@@ -113,7 +113,7 @@ test("bits are set and swept while an update waits for the others", () => {
   assert.is(bench.node(0).outcome(id), "ok");
 });
 
-test("seed 6.5: if a change is no longer needed once access is granted, it is cancelled", () => {
+test("§6.5 if a change is no longer needed once access is granted, it is cancelled", () => {
   const bench = started(2, 3);
   const events = bench.superblock("/m0").events;
   bench.cluster.log.length = 0;

@@ -1,6 +1,7 @@
 /** Each rule of test/tidy fires on a bad sample and lets a good one pass. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { checkCitedTests, titlesOf } from "../../tidy/cited-tests-rule.ts";
 import { checkErrorCodes } from "../../tidy/error-code-rules.ts";
 import {
   checkCycles,
@@ -293,6 +294,34 @@ test("checkErrorCodes compares sources and table both ways", () => {
   assert.equal(checkErrorCodes(forwarded, ""), []);
   const misshapen = [toSource("src/raid/a.ts", 'new CodedError("oops")')];
   assert.match(checkErrorCodes(misshapen, "").join(), /not AREA_WHAT/);
+});
+
+test("checkCitedTests finds every test that the table names, and every chapter", () => {
+  const files = [
+    toSource(
+      "test/unit/a.test.ts",
+      `test("one", f);\netcdTest(\n  \`\${p}: two \\\`x\\\` (2)\`, f);`,
+    ),
+  ];
+  const page = (...rows: string[]): string =>
+    ["# MD Cluster", "## Sentence by sentence", "| § | | |", ...rows].join("\n");
+  const one = "| 2.1 | it is so | `unit/a` one |";
+  const two = "| B1 | it is so | `unit/a` two `x` (2) |";
+  assert.equal(checkCitedTests(files, page(one, two), ["2.1", "B1"]), []);
+  assert.match(checkCitedTests(files, page(one), ["2.1", "B1"]).join(), /no row for B1/);
+  const other = "| 2.1 | it is so | `unit/a` three |";
+  assert.match(
+    checkCitedTests(files, page(other), []).join(),
+    /:4: .*a\.test\.ts has no test "three"/,
+  );
+  const gone = "| 2.1 | it is so | `unit/b` one |";
+  assert.match(
+    checkCitedTests(files, page(gone), []).join(),
+    /there is no test\/unit\/b\.test\.ts/,
+  );
+  assert.match(checkCitedTests(files, page("| 2.1 | it is so | one |"), []).join(), /:4: give/);
+  assert.match(checkCitedTests(files, "# MD Cluster", []).join(), /is gone/);
+  assert.equal([...titlesOf(`test(\`a "b" \${c}\`, f)`)], ['a "b"']);
 });
 
 test("splitIdentifier knows the usual forms", () => {

@@ -5,10 +5,10 @@
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { encodeLvb } from "../../../../src/cluster/dlm/lvb-text.ts";
-import type { LiteralState } from "../../../../src/cluster/md/literal-state.ts";
+import { decodeLvb, encodeLvb } from "../../../../src/cluster/dlm/lvb-text.ts";
+import type { ExchangeLock, LiteralState } from "../../../../src/cluster/md/literal-state.ts";
 import type { ClusterMessage } from "../../../../src/cluster/md/md-message.ts";
-import { encodeMessage } from "../../../../src/cluster/md/message-codec.ts";
+import { decodeMessage, encodeMessage } from "../../../../src/cluster/md/message-codec.ts";
 import { goldenPath } from "../../../helpers/golden-bytes.ts";
 import { LiteralBench } from "../../../helpers/literal-bench.ts";
 import { ALL_MESSAGES, DEVICE_UUID } from "../../../helpers/md-messages.ts";
@@ -60,6 +60,39 @@ test("3.2 step 2 'sender get EX on token, sender get EX on message'", () => {
   request(bench, 0);
   assert.is(bench.modes(0), "message:EX token:EX ack:CR");
   assert.is(bench.modes(1), "ack:CR");
+});
+
+test("2.2 'together with the Lock Value Block (LVB) of … the \"message\" lock': it carries the data", () => {
+  for (const dialect of ["satsuma", "kernel"] as const) {
+    const bench = LiteralBench.entered(2, dialect);
+    request(bench, 0);
+    const blockOf = (lock: ExchangeLock): string | null => bench.locks.get(lock)?.lvb ?? null;
+    const before = blockOf("message");
+    send(bench, 0, REMOVE);
+    const block = blockOf("message");
+    assert.is.not(block, before);
+    const read = decodeMessage(decodeLvb(block ?? ""));
+    assert.ok("origin" in read);
+    assert.equal(read.message, REMOVE);
+    for (const other of ["ack", "no-new-dev"] as const) assert.is(blockOf(other), null, other);
+  }
+});
+
+test("3.2.1 'The node having the token resource is allowed to communicate', and no other", () => {
+  const bench = LiteralBench.entered(3, "satsuma");
+  request(bench, 0);
+  bench.calls.length = 0;
+  request(bench, 1);
+  assert.equal(bench.take(1), []);
+  assert.equal(
+    callsOf(bench.calls, "n2").map((call) => call.split(" ")[2]),
+    ["token"],
+    "it asks for the token, and for nothing else",
+  );
+  assert.is(bench.modes(1), "ack:CR");
+  bench.give(0, { type: "release" });
+  assert.is(bench.modes(1), "message:EX token:EX ack:CR");
+  assert.equal(bench.take(1), [{ type: "granted", id: 7 }]);
 });
 
 test("3.2 'Sender checks that it still needs to send a message'", () => {

@@ -2,8 +2,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { joinArray } from "../../../../src/cluster/node/cluster-driver.ts";
-import type { ClusterAnswer } from "../../../../src/raid/cluster-port.ts";
+import type { Listing } from "../../../../src/cluster/store/cluster-store.ts";
+import { EmbeddedStore } from "../../../../src/cluster/store/embedded-store-driver.ts";
+import type { ClusterAnswer, ClusterCall } from "../../../../src/raid/cluster-port.ts";
+import { NO_CLUSTER } from "../../../../src/raid/no-cluster.ts";
 import { ClusterHost, ClusterWorld } from "../../../helpers/cluster-host.ts";
+import { DEVICE_UUID } from "../../../helpers/md-messages.ts";
 
 const test = suite("cluster node: call-backs");
 
@@ -16,6 +20,36 @@ const holders = (host: ClusterHost, resource: string): readonly string[] =>
   );
 
 const codeOf = (answer: ClusterAnswer): string => (answer.ok ? "ok" : answer.code);
+
+/** A store that does not answer. */
+class AbsentStore extends EmbeddedStore {
+  isAway = true;
+
+  override list(prefix: string): Promise<Listing> {
+    return this.isAway ? Promise.reject(new Error("away")) : super.list(prefix);
+  }
+}
+
+/** Every call of the document that a node makes while it runs, in an order that makes sense. */
+const CALLS: readonly ClusterCall[] = [
+  { type: "metadata-update-start" },
+  { type: "metadata-update-finish", deviceNumber: 1 },
+  { type: "metadata-update-start" },
+  { type: "metadata-update-cancel" },
+  { type: "resync-start" },
+  { type: "resync-info-update", lo: 0, hi: 8 },
+  { type: "resync-finish" },
+  { type: "add-new-disk-start", uuid: DEVICE_UUID, deviceNumber: 2 },
+  { type: "add-new-disk-finish", isAdded: true },
+  { type: "metadata-update-start" },
+  { type: "metadata-update-finish", deviceNumber: 2 },
+  { type: "new-disk-ack", isFound: false },
+  { type: "remove-disk", deviceNumber: 2 },
+  { type: "gather-bitmaps", deviceNumber: 1 },
+  { type: "lock-all-bitmaps" },
+  { type: "unlock-all-bitmaps" },
+  { type: "leave", needsSync: false },
+];
 
 for (const protocol of ["channel", "literal"] as const) {
   const two = async () => {
@@ -33,6 +67,72 @@ for (const protocol of ["channel", "literal"] as const) {
     await world.ok(b, { type: "leave", needsSync: false });
     await world.rest(500);
     assert.equal(holders(a, "bitmap0001"), []);
+    world.end();
+  });
+
+  test(`${protocol}: the bitmap lock is asked for in PW only, whatever the node does (2.1)`, async () => {
+    const { world, a, b } = await two();
+    const before = a.view.trace.length;
+    const own = (): string[] =>
+      a.view.trace
+        .slice(before)
+        .flatMap(({ what, text }) =>
+          what === "lock" && text.startsWith("bitmap0000 ") ? [text] : [],
+        );
+    await world.ok(a, { type: "metadata-update-start" });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(a, { type: "resync-start" });
+    await world.ok(a, { type: "resync-info-update", lo: 0, hi: 64 });
+    assert.equal(holders(b, "bitmap0000"), ["a PW"]);
+    await world.ok(a, { type: "resync-finish" });
+    await world.ok(a, { type: "remove-disk", deviceNumber: 1 });
+    assert.equal(holders(b, "bitmap0000"), ["a PW"]);
+    assert.equal([...new Set(own())], ["bitmap0000 PW"]);
+    world.end();
+  });
+
+  test(`${protocol}: "one is subtracted from the DLM slot number" (2.1)`, async () => {
+    const { world } = await two();
+    await world.enter("c");
+    for (const [at, host] of world.hosts.entries()) {
+      const record = world.memory.map.get(world.keys.member(at + 1))?.value ?? "";
+      assert.is(JSON.parse(record).node, host.name, "the DLM counts from one");
+      assert.is(host.slot, at, "bitmap slots from zero");
+      assert.equal(holders(host, `bitmap000${at}`), [`${host.name} PW`]);
+    }
+    world.end();
+  });
+
+  test(`${protocol}: join() "ensures the cluster is available and initializes the various resources" (6.1)`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const store = new AbsentStore(world.memory, world.clock);
+    const host = new ClusterHost("a");
+    let isJoined = false;
+    const joining = joinArray(world.options(host, { store })).then((cluster) => {
+      isJoined = true;
+      host.cluster = cluster;
+    });
+    const { revision } = world.memory.map;
+    await world.rest(20_000);
+    assert.is(isJoined, false);
+    assert.is(world.memory.map.revision, revision, "nothing is written meanwhile");
+    store.isAway = false;
+    await world.finish("it joins", joining);
+    const names = host.view.locks.map(({ resource }) => resource);
+    for (const name of ["bitmap0000", "no-new-dev"])
+      assert.ok(names.includes(name), `${name} of ${names.join()}`);
+    host.die();
+  });
+
+  test(`${protocol}: each of the "17 call-backs" is answered (6)`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    // join, slot_number and area_resyncing are no calls of a node that runs.
+    assert.equal([a.slot, a.isSuspended], [0, false]);
+    for (const call of CALLS) assert.is(codeOf(await world.ask(a, call)), "ok", call.type);
+    const ofDocument = new Set(CALLS.map(({ type }) => type));
+    assert.is(ofDocument.size + 3, 17);
+    for (const call of CALLS) assert.equal(NO_CLUSTER.call(1, call), { ok: true });
     world.end();
   });
 

@@ -32,6 +32,7 @@ for (const protocol of ["channel", "literal"] as const) {
   test(`${protocol}: steps 2 to 10 of a device that all see (5)`, async () => {
     const { world, a, b } = await three(protocol);
     b.seesDevices = null;
+    const before = a.view.trace.length;
     const start = a.ask(ADD);
     await world.until("2: NEWDISK with uuid and slot number", () => b.notices.length > 0);
     assert.equal(b.notices, [`new-disk ${DEVICE_UUID} 2`]);
@@ -41,7 +42,13 @@ for (const protocol of ["channel", "literal"] as const) {
     assert.equal(await world.answered(a, start), { ok: true });
     const { a: mine, ...others } = modes(a);
     assert.equal(others, { b: "NL", c: "NL" }, "6: others drop no-new-dev");
-    assert.is(mine, "CR", "7: EX was to be had");
+    const calls = a.view.trace.slice(before).filter(({ what }) => what === "lock");
+    assert.equal(
+      calls.flatMap(({ text }) => (text.startsWith("no-new-dev") ? [text] : [])),
+      ["no-new-dev EX", "no-new-dev CR"],
+      "7: attempts EX lock, which was to be had",
+    );
+    assert.is(mine, "CR");
     await world.ok(a, { type: "add-new-disk-finish", isAdded: true });
     const update = b.ask({ type: "metadata-update-start" });
     await world.rest(500);
