@@ -133,7 +133,7 @@ export const BROKEN_CHANNEL: readonly BrokenProtocol[] = [
       },
     ],
     world: { wishes: [["message", "message"], []], joiners: 1 },
-    by: /node 2 is out: message \d is there, 0 was the last one here/,
+    by: /node 2 is out: message \d is there, 0 was the last one here|is written over|message \d follows message/,
   },
   {
     name: "the right to send passes on before its dead holder is fenced",

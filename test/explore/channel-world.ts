@@ -5,7 +5,12 @@
 
 import { decodeLvb } from "../../src/cluster/dlm/lvb-text.ts";
 import { stepChannel } from "../../src/cluster/md/channel-exchange.ts";
-import { type ChannelRecord, decodeChannel } from "../../src/cluster/md/channel-record.ts";
+import {
+  type ChannelRecord,
+  decodeChannel,
+  EMPTY_CHANNEL,
+  encodeChannel,
+} from "../../src/cluster/md/channel-record.ts";
 import {
   type ChannelEffect,
   type ChannelEvent,
@@ -27,6 +32,7 @@ import { checkFinished, MessageViolation, newHistory, notePublished } from "./me
 import { MessageWorld, numberOf, type WorldOptions } from "./message-world.ts";
 
 const PREFIX = "a/";
+const NOBODYS = encodeChannel(EMPTY_CHANNEL);
 
 /** What the store and the way to it know of a node. */
 interface Seat {
@@ -202,6 +208,7 @@ export class ChannelWorld extends MessageWorld<
       case "fence":
         this.#setSeat(index, { isFenced: true });
         this.#setBelow({ revision: this.state.below.revision + 1 });
+        this.#tellAnew();
         break;
       default:
         this.#remove(index);
@@ -233,6 +240,17 @@ export class ChannelWorld extends MessageWorld<
     );
     const view = readChannelView(PREFIX, revision, keys, unfenced);
     this.feed(index, { type: "view", view });
+  }
+
+  /** Who recovers a node that died with the right to send takes it once: others may join then. */
+  #tellAnew(): void {
+    const { holder } = decodeChannel(this.#find(channelKey(PREFIX))?.value ?? NOBODYS);
+    if (holder === null || this.isMember(holder.slot - 1)) return;
+    const heir = this.state.nodes.findIndex(
+      ({ isRunning, isOut, isEntering }, index) =>
+        isRunning && !isOut && !isEntering && this.state.history.countsFrom[index] !== null,
+    );
+    if (heir >= 0) this.want(heir, "hold, withdraw");
   }
 
   #remove(index: number): void {

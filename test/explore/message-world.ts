@@ -40,6 +40,8 @@ export interface WorldNode<Machine> {
   readonly isRunning: boolean;
   /** It was told that it is out, or it left. */
   readonly isOut: boolean;
+  /** It counts, and reads superblocks: nobody else may have the right to send. */
+  readonly isEntering: boolean;
   readonly wishes: readonly Wish[];
   /** Messages sent so far. */
   readonly sent: number;
@@ -84,6 +86,7 @@ export abstract class MessageWorld<
       machine,
       isRunning: true,
       isOut: false,
+      isEntering: false,
       wishes: [],
       sent: 0,
       sentNow: 0,
@@ -133,6 +136,7 @@ export abstract class MessageWorld<
       if (crashesLeft > 0) moves.push(`crash ${index}`);
       if (expulsionsLeft > 0 && this.isMember(index)) moves.push(`expel ${index}`);
       if (!this.hasBegun(index)) moves.push(`join ${index}`);
+      if (node.isEntering && !node.isOut) moves.push(`enter ${index}`);
     }
     return moves;
   }
@@ -151,7 +155,11 @@ export abstract class MessageWorld<
       this.set({ crashesLeft: crashesLeft - 1 });
       this.setNode(at, { isRunning: false, task: null });
     } else if (verb === "join") this.begin(at);
-    else {
+    else if (verb === "enter") {
+      this.setNode(at, { isEntering: false });
+      this.set({ history: noteReleased(history, at) });
+      this.feed(at, this.fromAbove({ type: "enter" }));
+    } else {
       if (verb === "expel") this.set({ expulsionsLeft: expulsionsLeft - 1 });
       this.makeBelow(verb, at, what);
     }
@@ -190,7 +198,7 @@ export abstract class MessageWorld<
     switch (told.type) {
       case "joined":
         this.set({ history: noteCounting(this.state.history, index) });
-        return { type: "enter" };
+        return this.#onJoined(index);
       case "granted":
         return this.#onGranted(index);
       case "process":
@@ -214,6 +222,14 @@ export abstract class MessageWorld<
       default:
         return "below";
     }
+  }
+
+  /** Members from the beginning take part at once. */
+  #onJoined(index: number): ExchangeCall | null {
+    if (index < this.options.wishes.length) return { type: "enter" };
+    this.setNode(index, { isEntering: true });
+    this.set({ history: noteHeld(this.state.history, index, this.canWrite()) });
+    return null;
   }
 
   #onGranted(index: number): ExchangeCall {

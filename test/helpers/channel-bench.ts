@@ -48,7 +48,7 @@ export class ChannelBench {
       bench.take(index);
       bench.give(index, { type: "enter" });
     }
-    bench.txns.committed = 0;
+    Object.assign(bench.txns, { committed: 0, refused: 0 });
     return bench;
   }
 

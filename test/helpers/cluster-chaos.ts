@@ -35,6 +35,8 @@ interface ChaosNode {
   /** The pass under way was asked for after the last recovery; passes that were. */
   covers: boolean;
   passes: number;
+  /** It has recovered a slot, and not told superblocks since. */
+  owesUpdate: boolean;
 }
 
 export class ClusterChaos {
@@ -73,6 +75,7 @@ export class ClusterChaos {
       recovering: null,
       covers: false,
       passes: 0,
+      owesUpdate: false,
     };
     this.nodes.push(node);
     try {
@@ -124,6 +127,7 @@ export class ClusterChaos {
       // Its bits need a pass that has not begun yet.
       node.passes = 0;
       node.covers = false;
+      node.owesUpdate = true;
     }
     host.carryOut();
   }
@@ -157,7 +161,8 @@ export class ClusterChaos {
       return;
     }
     if (node.job !== "idle") return;
-    if (node.passes === 0) this.#pass(node);
+    if (node.owesUpdate) this.#makeUpdate(node);
+    else if (node.passes === 0) this.#pass(node);
     else if (!this.isQuiet && this.prng.chance(1, 4)) this.#begin(node);
   }
 
@@ -190,6 +195,7 @@ export class ClusterChaos {
         this.#ask(node, { type: "metadata-update-cancel" }, () => this.#end(node, then));
         return;
       }
+      node.owesUpdate = false;
       this.#update += 1;
       const deviceNumber = this.#update;
       const others = this.living.filter((other) => other !== node);
@@ -295,12 +301,13 @@ export class ClusterChaos {
 
   /** At rest: nothing waits, no slot is left, reads are balanced. */
   isAtRest(): boolean {
-    return this.nodes.every(({ phase, host, job, passes }) => {
+    return this.nodes.every(({ phase, host, job, passes, owesUpdate }) => {
       if (phase === "out") return true;
       if (phase === "joining") return false;
       const { waits, slots } = host.view;
       const isClean = slots.every(({ condition }) => condition === "free" || condition === "live");
-      return isClean && waits.length === 0 && job === "idle" && passes > 0 && !host.isSuspended;
+      const isDone = job === "idle" && passes > 0 && !owesUpdate;
+      return isClean && waits.length === 0 && isDone && !host.isSuspended;
     });
   }
 }

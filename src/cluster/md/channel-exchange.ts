@@ -15,7 +15,7 @@
 import { assert } from "../../common/assert.ts";
 import { isSameOwner } from "../dlm/lock-resource.ts";
 import { receive } from "./channel-receiver.ts";
-import { finish, send } from "./channel-sender.ts";
+import { finish, giveBack, send } from "./channel-sender.ts";
 import {
   type ChannelDraft,
   type ChannelEffect,
@@ -24,7 +24,7 @@ import {
   loseChannel,
 } from "./channel-state.ts";
 import { writeFirstAck } from "./channel-txn.ts";
-import { ackOf, type ChannelView, isAbandoned, isFree, isMember } from "./channel-view.ts";
+import { ackOf, type ChannelView, isAbandoned, isFreeToEnter, isMember } from "./channel-view.ts";
 import { REQUESTS_MAX } from "./message-exchange.ts";
 
 export interface ChannelStep {
@@ -95,7 +95,10 @@ const decide = (d: ChannelDraft): void => {
   leaveWhenIdle(d, view);
 };
 
-/** As the literal choreography joins with `token` held: not while a message is in flight. */
+/**
+ * As the literal choreography joins with `token` held: not while a message is in flight, nor while
+ * somebody may write superblocks. The right to send is this node's until it takes part.
+ */
 const join = (d: ChannelDraft, view: ChannelView): void => {
   const ack = ackOf(view, d.me);
   if (ack !== undefined) {
@@ -103,7 +106,7 @@ const join = (d: ChannelDraft, view: ChannelView): void => {
     d.lastSeq = ack.seq;
     d.effects.push({ type: "joined" });
   } else if (isAbandoned(view)) finish(d, view);
-  else if (isFree(view)) writeFirstAck(d, view);
+  else if (isFreeToEnter(view)) writeFirstAck(d, view);
   else if (isHolder(d, view)) finish(d, view);
 };
 
@@ -119,6 +122,8 @@ const isInStep = (d: ChannelDraft, { record }: ChannelView): boolean => {
 };
 
 const leaveWhenIdle = (d: ChannelDraft, view: ChannelView): void => {
+  if (d.isLeaving && d.phase === "joined" && !d.isTxnPending && isHolder(d, view))
+    giveBack(d, view);
   const isBusy = d.isTxnPending || d.isProcessing || d.inFlight !== null || isHolder(d, view);
   if (!d.isLeaving || isBusy || d.phase === "over") return;
   d.phase = "over";

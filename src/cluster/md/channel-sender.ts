@@ -119,7 +119,7 @@ const obey = (d: ChannelDraft, view: ChannelView): void => {
  * Once this was tried, the right to send is not used again: the transaction may arrive late, and
  * somebody else would have it at the same time.
  */
-const giveBack = (d: ChannelDraft, view: ChannelView): void => {
+export const giveBack = (d: ChannelDraft, view: ChannelView): void => {
   d.isReleasing = true;
   writeRecord(d, view, { ...view.record, holder: null });
 };

@@ -6,12 +6,12 @@ import { type ChannelRecord, encodeAck, encodeChannel } from "./channel-record.t
 import type { ChannelCompare, ChannelDraft, ChannelPut } from "./channel-state.ts";
 import { ackKey, type ChannelView, channelKey, memberKey } from "./channel-view.ts";
 
-const make = (d: ChannelDraft, guard: ChannelCompare, put: ChannelPut): void => {
+const make = (d: ChannelDraft, guard: ChannelCompare, ...puts: readonly ChannelPut[]): void => {
   const { prefix, me } = d;
   const key = memberKey(prefix, me.slot);
   const isMe: ChannelCompare = { type: "create-revision", key, relation: "=", number: me.epoch };
   d.isTxnPending = true;
-  d.effects.push({ type: "txn", compares: [isMe, guard], puts: [put] });
+  d.effects.push({ type: "txn", compares: [isMe, guard], puts });
 };
 
 const isUnchanged = (key: string, number: number): ChannelCompare => ({
@@ -44,12 +44,14 @@ export const writeAck = (d: ChannelDraft, view: ChannelView): void => {
 
 /**
  * This node counts as a receiver from here on, if the record is still that of the view: no message
- * can have been sent in between without it.
+ * can have been sent in between without it. It has the right to send, too: nobody writes
+ * superblocks between its reading them and its taking part.
  */
 export const writeFirstAck = (d: ChannelDraft, view: ChannelView): void => {
   const { me, prefix } = d;
   const { seq } = view.record;
   const value = encodeAck({ seq, epoch: me.epoch, isRefused: false });
   const guard = isUnchanged(channelKey(prefix), view.modRevision);
-  make(d, guard, putOf(ackKey(prefix, me.slot), value));
+  const record = encodeChannel({ ...view.record, holder: me });
+  make(d, guard, putOf(channelKey(prefix), record), putOf(ackKey(prefix, me.slot), value));
 };

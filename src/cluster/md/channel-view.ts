@@ -160,6 +160,17 @@ export const isFree = (view: ChannelView): boolean => {
   return holder === null || (!isMember(view, holder) && !isUnfenced(view, holder));
 };
 
+/**
+ * Whether a node that joins may take the right to send. Who had it and died may have left
+ * superblocks, or a change of the array, half done: those who take part end that first, by an
+ * update of their own. Where nobody takes part, nobody would.
+ */
+export const isFreeToEnter = (view: ChannelView): boolean => {
+  const isOrphaned = view.record.holder !== null;
+  const isAnybodyThere = view.members.some((member) => ackOf(view, member) !== undefined);
+  return isFree(view) && !(isOrphaned && isAnybodyThere);
+};
+
 /** DLM slots of the members that answered the last message with a refusal. */
 export const refusers = (view: ChannelView): readonly number[] =>
   view.acks

@@ -21,6 +21,7 @@ import {
 } from "./literal-receiver.ts";
 import {
   addRequest,
+  giveTokenBack,
   obey,
   onSenderAst,
   onTokenAst,
@@ -29,7 +30,7 @@ import {
   takeMutex,
 } from "./literal-sender.ts";
 import {
-  JOIN_CALLS,
+  joinCalls,
   type LiteralDraft,
   type LiteralEffect,
   type LiteralEvent,
@@ -67,6 +68,7 @@ const apply = (d: LiteralDraft, event: LiteralEvent): void => {
     case "enter":
       assert(d.phase === "joined", `enter while ${d.phase}`);
       d.phase = "entered";
+      if (d.dialect === "satsuma") giveTokenBack(d);
       break;
     case "request":
       addRequest(d, event.request);
@@ -115,7 +117,7 @@ const onJoinAst = (d: LiteralDraft, tokenLvb: string | null): void => {
   // What was finished before this node counted is none of its business.
   if (d.dialect === "satsuma" && tokenLvb !== null && readDone(d, tokenLvb)) d.lastSeq = d.doneSeq;
   if (d.phase === "over") return;
-  if (d.joinAt < JOIN_CALLS.length) callNext(d);
+  if (d.joinAt < joinCalls(d.dialect).length) callNext(d);
   else {
     d.phase = "joined";
     d.effects.push({ type: "joined" });
@@ -123,10 +125,11 @@ const onJoinAst = (d: LiteralDraft, tokenLvb: string | null): void => {
 };
 
 const callNext = (d: LiteralDraft): void => {
-  const call = JOIN_CALLS[d.joinAt];
+  const calls = joinCalls(d.dialect);
+  const call = calls[d.joinAt];
   assert(call !== undefined, "all calls of the join are made");
   const [resource, mode] = call;
-  const isNew = JOIN_CALLS.slice(0, d.joinAt).every(([other]) => other !== resource);
+  const isNew = calls.slice(0, d.joinAt).every(([other]) => other !== resource);
   d.joinAt += 1;
   lock(d, resource, mode, isNew);
 };

@@ -34,10 +34,17 @@ const getMessage = (d: LiteralDraft): void => {
   lock(d, MESSAGE, EX);
 };
 
+/** The node takes part: others may send. */
+export const giveTokenBack = (d: LiteralDraft): void => {
+  d.sender = "token-joined";
+  lock(d, TOKEN, NL);
+};
+
 export const onTokenAst = (d: LiteralDraft, lvb: string | null): void => {
-  if (d.sender === "token-nl") {
+  if (d.sender === "token-nl" || d.sender === "token-joined") {
+    // What was asked for meanwhile is still to be served.
+    if (d.sender === "token-nl") d.requests = d.requests.slice(1);
     d.sender = "idle";
-    d.requests = d.requests.slice(1);
     return;
   }
   if (d.dialect === "kernel" || readDone(d, lvb)) d.sender = "wait-receiver";

@@ -90,7 +90,9 @@ export type SenderStep =
   | "token-held"
   /** Nothing was sent: `message` goes. */
   | "cancel"
-  | "token-nl";
+  | "token-nl"
+  /** The node takes part: it gives `token` back, with which it has joined. */
+  | "token-joined";
 
 /**
  * Messages that others may refuse: a device that they do not see, or a change that they have no
@@ -115,7 +117,7 @@ export interface LiteralState {
   readonly me: LockOwner;
   readonly dialect: Dialect;
   readonly phase: "outside" | "joining" | "joined" | "entered" | "over";
-  /** Calls of JOIN_CALLS that were made. */
+  /** Calls of `joinCalls` that were made. */
   readonly joinAt: number;
   readonly isLeaving: boolean;
   /** Who of this node may use `message` and `ack`: the kernel's recv_mutex. */
@@ -164,8 +166,12 @@ export const newLiteralState = (me: LockOwner, dialect: Dialect): LiteralState =
   doneSeq: 0,
 });
 
+type JoinCall = readonly [ExchangeLock, LockMode];
+
+const TOKEN_BACK: JoinCall = [TOKEN, NL];
+
 /** The calls of a node that joins, in order. Source: md-cluster.c join. */
-export const JOIN_CALLS: readonly (readonly [ExchangeLock, LockMode])[] = [
+const KERNEL_JOIN: readonly JoinCall[] = [
   [MESSAGE, NL],
   [TOKEN, NL],
   [NO_NEW_DEV, NL],
@@ -173,9 +179,15 @@ export const JOIN_CALLS: readonly (readonly [ExchangeLock, LockMode])[] = [
   [TOKEN, EX],
   [ACK, NL],
   [ACK, CR],
-  [TOKEN, NL],
+  TOKEN_BACK,
   [NO_NEW_DEV, CR],
 ];
+
+/** `token` stays until the node takes part: nobody writes superblocks while it reads them. */
+const SATSUMA_JOIN = KERNEL_JOIN.filter((call) => call !== TOKEN_BACK);
+
+export const joinCalls = (dialect: Dialect): readonly JoinCall[] =>
+  dialect === "kernel" ? KERNEL_JOIN : SATSUMA_JOIN;
 
 /** Asks for the mode; the first call for a resource makes the lock, in NL. */
 export const lock = (

@@ -27,7 +27,10 @@ export interface SendRequest {
 }
 
 export type ExchangeCall =
-  /** The node's bitmaps are loaded: it processes messages from now on, and may send. */
+  /**
+   * The node's bitmaps are loaded: it processes messages from now on, and may send. Nobody else had
+   * the right to send since `joined`.
+   */
   | { readonly type: "enter" }
   | { readonly type: "request"; readonly request: SendRequest }
   /** Answers `granted`. `isLast`: the right to send goes with the acknowledgement. */
@@ -52,7 +55,10 @@ export type LostReason =
   | "malformed";
 
 export type ExchangeEffect =
-  /** This node counts: senders wait for it. Now load the bitmaps, then `enter`. */
+  /**
+   * This node counts: senders wait for it, and nobody may write superblocks. Now read them, load
+   * the bitmaps, then `enter`.
+   */
   | { readonly type: "joined" }
   /**
    * Check that the message is still needed, then answer `send` or `release`. Comes again for the

@@ -116,17 +116,17 @@ export class ChannelDriver {
 
   async #carryOut({ compares, puts }: TxnEffect): Promise<void> {
     const { store, keys } = this.#options;
-    const [put] = puts;
-    assert(put !== undefined, "a transaction of the channel writes");
+    assert(puts.length > 0, "a transaction of the channel writes");
     // Who sends has to know all members, and all that they have said, from the store's consensus.
-    const isWhole = put.key === keys.channel || compares.some(({ key }) => key === keys.channel);
+    const writesRecord = puts.some(({ key }) => key === keys.channel);
+    const isWhole = writesRecord || compares.some(({ key }) => key === keys.channel);
     const reads = isWhole ? this.#reads() : [];
-    const record = put.key === keys.channel ? this.#state.view?.record : undefined;
+    const record = writesRecord ? this.#state.view?.record : undefined;
     const guards = record === undefined ? [] : holderGuards(keys, record, this.#state.me);
     let revision: number | null = null;
     try {
       const all = [...compares, ...guards];
-      const txn = { compares: all, success: [put, ...reads], failure: reads };
+      const txn = { compares: all, success: [...puts, ...reads], failure: reads };
       const outcome = await store.txn(txn);
       revision = outcome.type === "unknown" ? null : outcome.revision;
       this.#refusals = outcome.type === "refused" ? this.#refusals + 1 : 0;

@@ -185,8 +185,9 @@ const memberWaits = ({ node, now, fencedAt }: SnapshotInput): readonly string[] 
     return [`waiting for ${by} to recover the bitmap of ${name}`];
   });
 
-const ownWaits = ({ node, now }: SnapshotInput): readonly string[] => {
-  const { notices, messages } = node.ctx;
+/** "waiting for the right to send, which node 2 (board-b) has, 0.4 s" */
+const ownWaits = ({ node, channel, now }: SnapshotInput): readonly string[] => {
+  const { notices, messages, membership, me } = node.ctx;
   const waits: string[] = [];
   const notice = notices.pending;
   if (notice !== null)
@@ -196,7 +197,9 @@ const ownWaits = ({ node, now }: SnapshotInput): readonly string[] => {
   const { pending } = messages;
   if (pending !== null && !pending.isGranted) {
     const what = pending.name === "" ? "" : ` ${pending.name}`;
-    waits.push(`waiting for the right to send${what}, ${seconds(now - pending.since)}`);
+    const slot = channel?.record.holder?.slot ?? me.slot;
+    const who = slot === me.slot ? "" : `, which ${nodeName(membership, slot)} has`;
+    waits.push(`waiting for the right to send${what}${who}, ${seconds(now - pending.since)}`);
   }
   return waits;
 };

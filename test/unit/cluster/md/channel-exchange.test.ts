@@ -6,6 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeLvb } from "../../../../src/cluster/dlm/lvb-text.ts";
 import { encodeChannel } from "../../../../src/cluster/md/channel-record.ts";
+import { newChannelState } from "../../../../src/cluster/md/channel-state.ts";
 import { awaited, readChannelView } from "../../../../src/cluster/md/channel-view.ts";
 import type { ClusterMessage } from "../../../../src/cluster/md/md-message.ts";
 import { encodeMessage } from "../../../../src/cluster/md/message-codec.ts";
@@ -149,21 +150,54 @@ test("a removed receiver that had acknowledged is not waited for", () => {
   assert.is(bench.take(0).at(-1)?.type, "acknowledged");
 });
 
-test("a member that joins waits for the end of a message, then counts", () => {
+test("a member that joins has the right to send until its bitmaps are loaded, then counts", () => {
   const bench = new ChannelBench(3);
   for (const index of [0, 1]) {
     bench.look(index);
     bench.give(index, { type: "enter" });
   }
-  // All three looked at the first views; the third one joined with the others.
+  // All three looked at the first views; the third one joined behind the others.
   assert.is(bench.take(2).at(-1)?.type, "joined");
+  assert.is(bench.record.holder?.slot, 3);
+  bench.take(0);
   request(bench, 0);
-  send(bench, 0, REMOVE);
-  assert.equal(bench.take(2), [], "its bitmaps are not loaded");
-  processed(bench, 1);
-  assert.equal(awaitedNow(bench), ["3 process"]);
+  assert.equal(bench.take(0), [], "it may be reading superblocks");
   bench.give(2, { type: "enter" });
+  assert.is(bench.take(0)[0]?.type, "granted");
+  send(bench, 0, REMOVE);
+  assert.equal(awaitedNow(bench), ["2 process", "3 process"]);
   assert.is(bench.take(2)[0]?.type, "process");
+});
+
+test("a member that joins and leaves before it takes part gives the right to send back", () => {
+  const bench = new ChannelBench(2);
+  bench.look(0);
+  bench.give(0, { type: "enter" });
+  assert.is(bench.record.holder?.slot, 2);
+  bench.give(1, { type: "leave" });
+  assert.is(bench.record.holder, null);
+  assert.is(bench.take(1).at(-1)?.type, "left");
+});
+
+test("nobody joins after the death of who had the right to send, before another one had it", () => {
+  const bench = new ChannelBench(3);
+  for (const index of [0, 1]) {
+    bench.look(index);
+    bench.give(index, { type: "enter" });
+  }
+  // The third one joins, and dies with the right to send.
+  assert.is(bench.record.holder?.slot, 3);
+  bench.remove(2);
+  bench.fence(2);
+  bench.states.push(newChannelState({ slot: 4, epoch: 4 }, "a/"));
+  bench.told.push([]);
+  bench.put("a/m/4", "{}", 4);
+  bench.lookAll();
+  assert.equal(bench.take(3), []);
+  request(bench, 0, true);
+  send(bench, 0, { type: "metadata-updated", deviceNumber: 0 });
+  processed(bench, 1);
+  assert.is(bench.take(3).at(-1)?.type, "joined");
 });
 
 const writeRecord = (bench: ChannelBench, payload: string): void => {
