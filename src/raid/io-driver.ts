@@ -443,12 +443,28 @@ export class ArrayIo {
     if (this.#slowWrites.size > 0) this.#slowWrites.delete(request);
     this.#retrySoon();
     if (!isWritten(request)) return this.#finish(request, IO_EIO);
-    if (request.isOvertaken) {
-      forgetLegs(request);
-      return this.#advance(request);
-    }
+    if (request.isOvertaken) return this.#writeAgain(request);
     if (!request.fua) return this.#finish(request, IO_OK);
-    this.#flushes.flush((errno) => this.#finish(request, errno));
+    this.#makeDurable(request);
+  }
+
+  #writeAgain(request: WriteRequest): void {
+    forgetLegs(request);
+    this.#advance(request);
+  }
+
+  /**
+   * In a cluster another node may resync there meanwhile, from a leg that turns out not to keep the
+   * write. No drain waits for this: what a failed flush is recorded by waits for that node.
+   */
+  #makeDurable(request: WriteRequest): void {
+    if (this.#state.gateUntil !== 0) this.#slowWrites.add(request);
+    this.#flushes.flush((errno, hasFailed) => {
+      this.#slowWrites.delete(request);
+      const isLost = errno === IO_OK && hasFailed && request.isOvertaken;
+      if (isLost) this.#writeAgain(request);
+      else this.#finish(request, errno);
+    });
   }
 
   #finish(request: WriteRequest, errno: number): void {

@@ -7,7 +7,10 @@
 import type { LegHandles } from "./leg-handles-driver.ts";
 import type { LegReports } from "./leg-reports.ts";
 import { LEG_IN_SYNC, LEG_NONE, RUN_BROKEN, type SharedArrayState } from "./shared-state.ts";
-import { IO_EIO, IO_OK, type IoCompletion } from "./write-request.ts";
+import { IO_EIO, IO_OK } from "./write-request.ts";
+
+/** `hasFailed`: a leg could not be flushed, which is recorded when `errno` is IO_OK. */
+export type FlushCompletion = (errno: number, hasFailed: boolean) => void;
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
@@ -16,7 +19,7 @@ export class LegFlushes {
   readonly #state: SharedArrayState;
   readonly #legs: LegHandles;
   readonly #reports: LegReports;
-  #next: IoCompletion[] = [];
+  #next: FlushCompletion[] = [];
   #isRunning = false;
 
   constructor(state: SharedArrayState, legs: LegHandles, reports: LegReports) {
@@ -25,7 +28,7 @@ export class LegFlushes {
     this.#reports = reports;
   }
 
-  flush(complete: IoCompletion): void {
+  flush(complete: FlushCompletion): void {
     this.#next.push(complete);
     if (!this.#isRunning) this.#round();
   }
@@ -43,7 +46,8 @@ export class LegFlushes {
       this.#record(failures, (isRecorded) => {
         this.#isRunning = false;
         if (this.#next.length > 0) this.#round();
-        for (const complete of round) complete(flushed > 0 && isRecorded ? IO_OK : IO_EIO);
+        const errno = flushed > 0 && isRecorded ? IO_OK : IO_EIO;
+        for (const complete of round) complete(errno, failures.length > 0);
       });
     };
     for (let leg = 0; leg < this.#legs.legs; leg++) {

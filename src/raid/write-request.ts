@@ -66,8 +66,9 @@ export interface WriteRequest {
   /** A failure could not be recorded: what succeeded elsewhere counts for nothing. */
   isUnrecorded: boolean;
   /**
-   * While it waited for a failure to be recorded another node began to resync there, by a copy that
-   * may lack it: it is written again before it is acknowledged.
+   * While it waited for a failure to be recorded, or for a flush that then failed, another node
+   * began to resync there, by a copy that may lack it: it is written again before it is
+   * acknowledged.
    */
   isOvertaken: boolean;
 }

@@ -10,10 +10,19 @@ export class SharedDisk {
   /** Nodes whose writes, or reads, fail here; nodes that cannot open it. */
   readonly failsWrites = new Set<number>();
   readonly failsReads = new Set<number>();
+  /** Nodes whose flushes fail: what they wrote since their last one is lost. */
+  readonly failsFlushes = new Set<number>();
   readonly hiddenFrom = new Set<number>();
   /** Every write: who, where, how long. */
   readonly writes: { readonly node: number; readonly offset: number; readonly length: number }[] =
     [];
+
+  #unflushed: {
+    readonly node: number;
+    readonly offset: number;
+    readonly data: Uint8Array;
+    readonly before: Uint8Array;
+  }[] = [];
 
   constructor(path: string, sizeBytes: number) {
     this.path = path;
@@ -39,20 +48,30 @@ export class SharedDisk {
   write(node: number, offset: number, data: Uint8Array): string | null {
     assert(offset + data.length <= this.bytes.length, "writes end within the disk");
     if (this.failsWrites.has(node)) return "EIO";
+    const before = this.bytes.slice(offset, offset + data.length);
+    this.#unflushed.push({ node, offset, data: data.slice(), before });
     this.bytes.set(data, offset);
     this.writes.push({ node, offset, length: data.length });
     return null;
   }
 
+  /** Null, or why it failed: then the node's writes since its last flush are undone. */
+  flush(node: number): string | null {
+    const isFailed = this.failsWrites.has(node) || this.failsFlushes.has(node);
+    for (const write of this.#unflushed.filter((one) => one.node === node).reverse()) {
+      const { offset, data, before } = write;
+      const now = this.bytes.subarray(offset, offset + data.length);
+      const isThere = Buffer.compare(now, data) === 0;
+      if (this.failsFlushes.has(node) && isThere) this.bytes.set(before, offset);
+    }
+    this.#unflushed = this.#unflushed.filter((one) => one.node !== node);
+    return isFailed ? "EIO" : null;
+  }
+
   /** Metadata steps in order, up to the first failure. */
   run(node: number, ops: readonly MemberOp[]): string | null {
     for (const op of ops) {
-      const error =
-        op.type === "flush"
-          ? this.failsWrites.has(node)
-            ? "EIO"
-            : null
-          : this.write(node, op.offset, op.data);
+      const error = op.type === "flush" ? this.flush(node) : this.write(node, op.offset, op.data);
       if (error !== null) return error;
     }
     return null;

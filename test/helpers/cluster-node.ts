@@ -70,6 +70,8 @@ export class ClusterNode {
   #nextHandle: number;
   #nextCommand = 1;
   isDead = false;
+  /** A call that was given up is never answered. */
+  owesForEver = false;
   /** Client requests are held: the array is stopped, or is about to be. */
   isPaused = false;
   /** Whose change ends this node's rest, once it has come to it. */
@@ -100,7 +102,7 @@ export class ClusterNode {
   pause(then: () => void): void {
     this.isPaused = true;
     const isIdle = (): boolean =>
-      this.writes.every(({ state }) => state !== "writing" && state !== "held");
+      this.writes.every(({ state }) => !["writing", "held", "flushing"].includes(state));
     this.#job(
       "hold",
       () => {
@@ -199,8 +201,8 @@ export class ClusterNode {
   }
 
   /** A client's write; it goes as far as it can at once, and on when something has changed. */
-  write(offset: number, data: Uint8Array): NodeWrite {
-    const write = new NodeWrite(this.writes.length + 1, offset, data, this.#writeHost());
+  write(offset: number, data: Uint8Array, fua = false): NodeWrite {
+    const write = new NodeWrite(this.writes.length + 1, offset, data, fua, this.#writeHost());
     this.writes.push(write);
     write.look();
     return write;
@@ -231,6 +233,12 @@ export class ClusterNode {
     this.isDead = true;
     this.jobs.length = 0;
     this.#around.cluster.remove(this.slot);
+  }
+
+  /** Its thread ends; the others miss it if it has not left. */
+  #end(): void {
+    if (this.#around.cluster.nodes.includes(this.slot)) this.die();
+    this.isDead = true;
   }
 
   #isSynced(offset: number): boolean {
@@ -325,6 +333,13 @@ export class ClusterNode {
       }
       case "drain":
         return this.#drain(effect);
+      case "settle":
+        return this.#job("settle", () =>
+          this.send({ type: "settled", token: effect.token, isOver: !this.owesForEver }),
+        );
+      case "broken-away":
+        this.told.push(effect);
+        return this.#end();
       case "read-superblocks":
         return this.#readSuperblocks(effect.token);
       case "read-slot-bitmaps":

@@ -56,14 +56,14 @@ export class Story {
   }
 
   /** A write of one page at the beginning of a chunk; only one node may use a place. */
-  write(node: ClusterNode, chunk: number, at = 0): NodeWrite {
+  write(node: ClusterNode, chunk: number, at = 0, fua = false): NodeWrite {
     const offset = chunk * CHUNK_BYTES + at * PAGE;
     const place = this.#places.get(offset) ?? { offset, acknowledged: 0, possible: new Set([0]) };
     this.#places.set(offset, place);
     this.#value = (this.#value % 254) + 1;
     const value = this.#value;
     place.possible.add(value);
-    const write = node.write(offset, new Uint8Array(PAGE).fill(value));
+    const write = node.write(offset, new Uint8Array(PAGE).fill(value), fua);
     this.#writes.push({ write, place, value });
     return write;
   }

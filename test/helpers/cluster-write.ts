@@ -7,6 +7,7 @@ import {
   BIT_DURABLE,
   LEG_BLOCKED,
   LEG_IN_SYNC,
+  LEG_NONE,
   LEG_REBUILDING,
   RUN_ACTIVE,
   type SharedArrayState,
@@ -37,6 +38,8 @@ export type WriteState =
   | "writing"
   /** A leg failed: that is being recorded. */
   | "held"
+  /** It is on all legs, which are being flushed, or one could not be: that is being recorded. */
+  | "flushing"
   | "acknowledged"
   | "failed";
 
@@ -50,10 +53,12 @@ export class NodeWrite {
   #stored = 0;
   #isUnrecorded = false;
   #isOvertaken = false;
+  readonly #fua: boolean;
   readonly #failed: { readonly leg: number; readonly message: string; readonly inSync: boolean }[] =
     [];
 
-  constructor(request: number, offset: number, data: Uint8Array, host: WriteHost) {
+  constructor(request: number, offset: number, data: Uint8Array, fua: boolean, host: WriteHost) {
+    this.#fua = fua;
     this.request = request;
     this.offset = offset;
     this.data = data;
@@ -69,7 +74,7 @@ export class NodeWrite {
   /** Another node resyncs there from now on: what waits for a failure is written again. */
   overtake(from: number, to: number): void {
     const touches = this.offset < to && from < this.offset + this.data.length;
-    if (touches && this.state === "held") this.#isOvertaken = true;
+    if (touches && (this.state === "held" || this.state === "flushing")) this.#isOvertaken = true;
   }
 
   /** It holds its regions against a copy. */
@@ -108,10 +113,13 @@ export class NodeWrite {
   }
 
   onResolved(request: number, isRecorded: boolean): void {
-    if (this.state !== "held" || request !== this.request) return;
+    const isWaiting = this.state === "held" || this.state === "flushing";
+    if (!isWaiting || request !== this.request) return;
     if (!isRecorded) this.#isUnrecorded = true;
     this.#legsLeft--;
-    if (this.#legsLeft === 0) this.#end();
+    if (this.#legsLeft > 0) return;
+    if (this.state === "held") this.#afterWrite();
+    else this.#end();
   }
 
   #chunks(): [first: number, last: number] {
@@ -159,14 +167,44 @@ export class NodeWrite {
   }
 
   #afterLegs(): void {
-    if (this.#failed.length === 0) return this.#end();
+    if (this.#failed.length === 0) return this.#afterWrite();
     this.state = "held";
+    this.#report("write");
+  }
+
+  #report(kind: "write" | "flush"): void {
     this.#legsLeft = this.#failed.length;
     const { request } = this;
     for (const { leg, message } of [...this.#failed]) {
-      const event = { type: "leg-report", worker: 0, request, leg, kind: "write" } as const;
+      const event = { type: "leg-report", worker: 0, request, leg, kind } as const;
       this.#host.send({ ...event, message, ranges: null, span: null });
     }
+  }
+
+  /** It is on all legs that are left. */
+  #afterWrite(): void {
+    const isWhole = this.#stored > 0 && !this.#isUnrecorded;
+    if (!this.#fua || !isWhole || this.#isOvertaken) return this.#end();
+    this.#failed.length = 0;
+    this.state = "flushing";
+    const shared = this.#host.shared();
+    for (let leg = 0; leg < shared.legs; leg++) if (shared.leg(leg) !== LEG_NONE) this.#flush(leg);
+  }
+
+  #flush(leg: number): void {
+    this.#legsLeft++;
+    const inSync = this.#host.shared().leg(leg) === LEG_IN_SYNC;
+    this.#host.job(`flush ${this.request} leg ${leg}`, () => {
+      const place = this.#host.leg(leg);
+      const error = place === null ? "closed" : place.disk.flush(this.#host.node);
+      if (error !== null) this.#failed.push({ leg, message: error, inSync });
+      this.#legsLeft--;
+      if (this.#legsLeft > 0) return;
+      // As the I/O worker: a flush that kept it on every leg needs no second write.
+      if (this.#failed.length === 0) this.#isOvertaken = false;
+      if (this.#failed.length === 0) this.#end();
+      else this.#report("flush");
+    });
   }
 
   #end(): void {

@@ -145,6 +145,76 @@ test("a write that waited for a failure is written again after another node resy
   assert.is(bench.on(0, 0), 7);
 });
 
+/** Legs of a node that is in a cluster, of which one cannot be flushed. */
+const withoutFlush = (): IoBench => {
+  const bench = new IoBench();
+  bench.state.gateUntil = Number.MAX_SAFE_INTEGER;
+  bench.fault(1, "flush-error");
+  return bench;
+};
+
+// Both nodes would wait for each other: one for the metadata update, one for this write.
+test("a flush that fails is answered when it is recorded, and no drain waits for it", async () => {
+  const bench = withoutFlush();
+  const answers = [bench.write(0, 7, 512, true), bench.write(CHUNK, 8)];
+  await bench.rest();
+  answers.push(bench.flush());
+  await bench.rest();
+  assert.equal(bench.reported, [[1, "flush"]], "one round at a time");
+  bench.state.suspend(2, 0, 2 * CHUNK);
+  assert.ok(drain(bench, 0, 2 * CHUNK).isDone);
+  assert.equal(errnos(answers), [null, 0, null]);
+  bench.state.suspend(2, 0, 0);
+  bench.resolve(LEG_NONE, true);
+  await bench.rest();
+  assert.equal(errnos(answers), [0, 0, 0]);
+  assert.is(bench.state.writes().underWay, 0);
+});
+
+test("a FUA write whose flush fails is written again after another node resynced there", async () => {
+  const bench = withoutFlush();
+  const answer = bench.write(0, 7, 512, true);
+  await bench.rest();
+  bench.state.suspend(2, 0, CHUNK);
+  assert.ok(drain(bench, 0, CHUNK).isDone);
+  // The leg has lost it, and the other node's copy comes from there.
+  for (const leg of [0, 1]) bench.store(leg, 0, new Uint8Array(512));
+  bench.resolve(LEG_NONE, true);
+  await bench.rest();
+  assert.is(answer.errno, null, "the range is still held");
+  bench.state.suspend(2, 0, 0);
+  bench.io.poke();
+  await bench.rest();
+  assert.is(answer.errno, 0);
+  assert.is(bench.on(0, 0), 7);
+  assert.is(bench.state.writes().underWay, 0);
+});
+
+test("a FUA write is not written again when its flush has kept it", async () => {
+  const bench = new IoBench({ slow: [1] });
+  bench.state.gateUntil = Number.MAX_SAFE_INTEGER;
+  const answer = bench.write(0, 7, 512, true);
+  await bench.rest();
+  assert.is(answer.errno, 0);
+  const again = bench.write(0, 8, 512, true);
+  assert.ok(drain(bench, CHUNK, 2 * CHUNK).isDone);
+  await bench.rest();
+  assert.is(again.errno, 0);
+  assert.equal([bench.on(0, 0), bench.on(1, 0)], [8, 8]);
+});
+
+test("a later overlapping write waits for the flush of one that may be written again", async () => {
+  const bench = withoutFlush();
+  const answers = [bench.write(0, 7, 512, true), bench.write(0, 8)];
+  await bench.rest();
+  assert.equal(errnos(answers), [null, null]);
+  assert.ok(drain(bench, 0, CHUNK).isDone);
+  bench.resolve(LEG_NONE, true);
+  await bench.rest();
+  assert.equal(errnos(answers), [0, 0]);
+  assert.is(bench.on(0, 0), 8);
+});
+
 test("drain waits while a failed write is tried again in small pieces", async () => {
   const bench = new IoBench({ flags: LEG_NOTES_BAD_BLOCKS });
   bench.spoil(1, "write-error", [0, 512]);
