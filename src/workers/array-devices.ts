@@ -4,18 +4,14 @@
  */
 
 import { assert } from "../common/assert.ts";
-import { atMost } from "../common/at-most-driver.ts";
-import { CodedError } from "../common/errors.ts";
 import type { ArrayDriver } from "../raid/array-driver.ts";
 import type { CommandOutcome, Newcomer } from "../raid/array-messages.ts";
 import type { ArrayCluster } from "./array-cluster.ts";
 import { accessOf, withinLimit } from "./array-members.ts";
 import type { ArrayThreadCommand, ArrayThreadData } from "./array-messages.ts";
+import { DeviceFinder } from "./device-finder.ts";
 import { type NewcomerFlags, RETURNING, readNewcomer } from "./newcomer.ts";
-import { answersSoon, type MemberTicket, openMember } from "./open-member.ts";
-
-/** Who adds a device waits no longer for the others. Source: MD Cluster, NEW_DEV_TIMEOUT 5 s. */
-const FIND_MS = 5000;
+import { type MemberTicket, openMember } from "./open-member.ts";
 
 type Command<T extends ArrayThreadCommand["type"]> = Extract<
   ArrayThreadCommand,
@@ -27,8 +23,12 @@ export interface DevicesHost {
   driver(): ArrayDriver;
   cluster(): ArrayCluster | null;
   setUuid(): Uint8Array;
-  /** Asks the main thread which device has the uuid; answered by `onFound`. */
+  /** Asks the main thread which device has the uuid; answered by `finder.onFound`. */
   ask(id: number, uuid: string): void;
+  /** Null: no thread of the board is owed a late answer at this path; else what is. */
+  owed(path: string): Promise<string | null>;
+  /** For people: why a device that another node adds is not taken. */
+  passedOver(path: string, reason: string): void;
 }
 
 export class ArrayDevices {
@@ -36,15 +36,20 @@ export class ArrayDevices {
   readonly #answerLimitMs: number | null;
   readonly #tickets: Map<string, MemberTicket>;
   #nextMember: number;
-  /** Devices that the main thread is asked for, by number of the question. */
-  readonly #finding = new Map<number, (member: MemberTicket | null) => void>();
-  #nextFinding = 1;
+  /** Of devices that other nodes add. */
+  readonly finder: DeviceFinder;
 
   constructor({ members, answerLimitMs }: ArrayThreadData, host: DevicesHost) {
     this.#host = host;
     this.#answerLimitMs = answerLimitMs;
     this.#nextMember = members.length;
     this.#tickets = new Map(members.map((member) => [member.path, member]));
+    this.finder = new DeviceFinder({
+      ask: (id, uuid) => host.ask(id, uuid),
+      owed: (path) => host.owed(path),
+      open: (ticket) => this.#open(ticket, RETURNING),
+      passedOver: (path, reason) => host.passedOver(path, reason),
+    });
   }
 
   ticket(path: string): MemberTicket {
@@ -58,35 +63,11 @@ export class ArrayDevices {
     this.#nextMember = count;
   }
 
-  onFound(id: number, member: MemberTicket | null): void {
-    this.#finding.get(id)?.(member);
-    this.#finding.delete(id);
-  }
-
-  /** The device that another node adds, opened and read; null: this board does not see it. */
-  async find(uuid: string): Promise<Newcomer | null> {
-    const id = this.#nextFinding++;
-    const found = new Promise<MemberTicket | null>((resolve) => {
-      this.#finding.set(id, resolve);
-      this.#host.ask(id, uuid);
-    });
-    const ticket = await atMost(found, FIND_MS, null);
-    if (ticket === null) return null;
-    try {
-      return await this.#open(ticket, RETURNING);
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      return null;
-    }
-  }
-
   /** A member that still owes answers stays: nobody else may write on it meanwhile. */
   async remove(command: Command<"remove">): Promise<CommandOutcome> {
-    const driver = this.#host.driver();
-    const device = driver.givenUp(command.path);
-    if (device === null || (await answersSoon(device))) return driver.command(command);
-    const message = `${command.path} has not answered all calls yet`;
-    return { ok: false, code: "RAID_MEMBER_BUSY", message };
+    const late = await this.#host.owed(command.path);
+    if (late === null) return this.#host.driver().command(command);
+    return { ok: false, code: "RAID_MEMBER_BUSY", message: late };
   }
 
   /** Opens and reads the newcomer BEFORE the machine hears of it; closes it when it is refused. */

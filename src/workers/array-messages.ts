@@ -86,8 +86,11 @@ export type ArrayToMain =
   | { readonly type: "cluster-view"; readonly id: number; readonly view: ClusterView | null }
   /** How the cluster's store was seen last. */
   | { readonly type: "store-seen"; readonly seen: SeenStore }
-  /** The others go on without this node: nothing is read or written any more, the thread ends. */
-  | { readonly type: "expelled"; readonly reason: string };
+  /**
+   * The others go on without this node: nothing is read or written any more, the thread ends.
+   * `isBroken`: the array is broken here, so the node has left.
+   */
+  | { readonly type: "expelled"; readonly reason: string; readonly isBroken: boolean };
 
 /** A leg for the I/O workers to open. */
 export interface LegTicket {
@@ -122,6 +125,8 @@ export type WorkerToArray =
     }
   | { readonly type: "leg-opened"; readonly token: number; readonly error: string | null }
   | { readonly type: "drained"; readonly token: number }
+  /** Null: nothing is owed; else what may still reach a member. */
+  | { readonly type: "settled"; readonly token: number; readonly error: string | null }
   /** No request is under way, and none begins before `go`. */
   | { readonly type: "held" };
 
@@ -137,6 +142,8 @@ export type ArrayToWorker =
       readonly from: number;
       readonly to: number;
     }
+  /** Answered by `settled` once calls that were given up, here or at any path, are answered. */
+  | { readonly type: "settle"; readonly token: number; readonly path: string | null }
   /** Look again at what is parked: a range or the gate has changed. */
   | { readonly type: "poke" }
   /** Let what is under way end, hold what comes, close every leg; then `held`. */

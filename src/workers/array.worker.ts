@@ -27,7 +27,9 @@ import type {
   WorkerToArray,
 } from "./array-messages.ts";
 import { ArrayRest } from "./array-rest.ts";
-import { clusterHappening } from "./cluster-happenings.ts";
+import { clusterHappening, devicePassedOver } from "./cluster-happenings.ts";
+import { afterMs, monotonicMs } from "./monotonic-clock.ts";
+import { askPatiently } from "./patient-ask.ts";
 import { changeProblem, changeRefusal } from "./running-change.ts";
 import { WorkerPorts } from "./worker-ports.ts";
 
@@ -64,6 +66,11 @@ class ArrayThread {
       cluster: () => this.#cluster,
       setUuid: () => this.#array.setUuid,
       ask: (id, uuid) => post({ type: "find-device", id, uuid }),
+      owed: (path) => this.#ports.settle(path),
+      passedOver: (path, reason) => {
+        const happening = devicePassedOver(path, reason, Date.now());
+        post({ type: "happening", happening });
+      },
     });
     this.#driver = new ArrayDriver(array.machine, array.shared, array.members, this.#host());
     cluster?.serve(this.#clusterHost(), array.shared);
@@ -90,7 +97,7 @@ class ArrayThread {
       case "member-vanished":
         return this.#driver.dispatch(message);
       case "device-found":
-        return this.#devices.onFound(message.id, message.member);
+        return this.#devices.finder.onFound(message.id, message.member);
       case "view-cluster":
         return post({
           type: "cluster-view",
@@ -130,6 +137,7 @@ class ArrayThread {
       case "attached":
         return this.#onAttached(message.errors);
       case "leg-opened":
+      case "settled":
         return this.#ports.onAnswer(message.token, message.error);
       case "read-error":
         return this.#driver.dispatch(message);
@@ -224,15 +232,16 @@ class ArrayThread {
       },
       drain: (from, to) => this.#ports.drain(from, to),
       poke: () => this.#ports.tellAll({ type: "poke" }),
-      findDevice: (uuid) => this.#devices.find(uuid),
+      settle: async () => (await this.#ports.settle(null)) === null,
+      findDevice: (uuid) => this.#devices.finder.find(uuid),
       happened: (happening) => {
         post({ type: "happening", happening: clusterHappening(happening, Date.now()) });
         post({ type: "status", status: this.#status() });
       },
       storeSeen: (seen) => post({ type: "store-seen", seen }),
-      expelled: (reason) => {
+      expelled: (reason, isBroken) => {
         void this.#cluster?.close();
-        post({ type: "expelled", reason });
+        post({ type: "expelled", reason, isBroken });
       },
     };
   }
@@ -314,11 +323,16 @@ class ArrayThread {
     post({ type: "status", status: this.#status() });
   }
 
-  /** In a cluster every other node comes to rest first. */
+  /** In a cluster every other node comes to rest first, which may take a while. */
   async #beginChange(): Promise<CommandOutcome> {
     if (this.#cluster === null) return { ok: true };
-    const sectors = Math.floor(this.#array.shared.map.sizeBytes / 512);
-    return await this.#driver.command({ type: "begin-change", sectors });
+    const ask = async (): Promise<CommandOutcome> => {
+      if (this.#isChanging) return RESTING;
+      const sectors = Math.floor(this.#array.shared.map.sizeBytes / 512);
+      return await this.#driver.command({ type: "begin-change", sectors });
+    };
+    const pause = (ms: number): Promise<void> => new Promise((resolve) => afterMs(ms, resolve));
+    return await askPatiently(ask, { now: monotonicMs, pause });
   }
 
   /**
@@ -364,6 +378,13 @@ class ArrayThread {
     this.#ports.tellAll({ type: "go" });
   }
 }
+
+/** Another node changes the array as a whole. */
+const RESTING: CommandOutcome = {
+  ok: false,
+  code: "CLUSTER_NODE_BUSY",
+  message: "another node changes the array just now",
+};
 
 const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
 

@@ -87,3 +87,14 @@ export const clusterHappening = (happening: ClusterHappening, time: number): Arr
   ...wordsOf(happening),
   time,
 });
+
+/** A device that another node adds is here, and is not taken: that node is told it is not seen. */
+export const devicePassedOver = (path: string, reason: string, time: number): ArrayHappening => ({
+  ...told(
+    "cluster.device-passed-over",
+    "warning",
+    `the device ${path}, which another node adds, is not taken: ${reason}`,
+    { path, reason },
+  ),
+  time,
+});

@@ -34,25 +34,36 @@ export const answersSoon = async (device: RevocableDevice): Promise<boolean> => 
   return device.owesSince === null;
 };
 
-/**
- * A write that nobody waits for any more may still reach the store: it is not opened again before.
- * Errors: HAL_DEVICE_OWES.
- */
-const awaitOwing = async (key: string, path: string): Promise<void> => {
-  for (const [device, store] of handles) {
-    if (device.isClosed) handles.delete(device);
-    else if (store === key && device.isRevoked && !(await answersSoon(device))) {
-      throw new CodedError("HAL_DEVICE_OWES", `${path}: has not answered calls from before`, {
-        remedy: "wait until the device answers, or restart the board without it",
-      });
-    }
-  }
-};
-
 /** Device and inode: one store under two names is one. */
 const storeOf = (path: string): string => {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat === undefined ? path : `${stat.dev}:${stat.ino}:${stat.rdev}`;
+};
+
+/**
+ * Null once every handle of this thread that was given up has been answered, of the store at `path`
+ * or of any (null); else, after a while, what may still reach a store.
+ */
+export const owed = async (path: string | null): Promise<string | null> => {
+  const key = path === null ? null : storeOf(path);
+  const asked = [...handles].filter(
+    ([device, store]) => device.isRevoked && !device.isClosed && (key === null || store === key),
+  );
+  const isAnswered = await Promise.all(asked.map(([device]) => answersSoon(device)));
+  const late = asked.find((_, index) => isAnswered[index] === false);
+  return late === undefined ? null : `${late[0].name} has not answered calls from before`;
+};
+
+/**
+ * A write that nobody waits for any more may still reach the store: it is not opened again before.
+ * Errors: HAL_DEVICE_OWES.
+ */
+const awaitOwing = async (path: string): Promise<void> => {
+  for (const device of handles.keys()) if (device.isClosed) handles.delete(device);
+  if ((await owed(path)) === null) return;
+  throw new CodedError("HAL_DEVICE_OWES", `${path}: has not answered calls from before`, {
+    remedy: "wait until the device answers, or restart the board without it",
+  });
 };
 
 export interface OpenMemberOptions {
@@ -69,7 +80,7 @@ export const openMember = async (
   { claim = null, gate = null }: OpenMemberOptions,
 ): Promise<RevocableDevice> => {
   const key = storeOf(ticket.path);
-  await awaitOwing(key, ticket.path);
+  await awaitOwing(ticket.path);
   const options = { mode, ...(claim === null ? {} : { claim }) };
   const file = await FileBlockDevice.open(ticket.path, options);
   const adaptive = new AdaptiveDevice(file, () => performance.now());

@@ -8,7 +8,7 @@ import { type SharedArrayShape, SharedArrayState } from "../raid/shared-state.ts
 import { ArrayExport } from "./array-export.ts";
 import type { ArrayToWorker, LegTicket, WorkerToArray } from "./array-messages.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
-import { openMember } from "./open-member.ts";
+import { openMember, owed } from "./open-member.ts";
 import { ThreadGate } from "./thread-gate.ts";
 
 export interface WorkerArrayOptions {
@@ -152,6 +152,10 @@ export class WorkerArray {
       case "drain": {
         const { token, from, to } = message;
         return this.#io.drain(from, to, () => this.#post({ type: "drained", token }));
+      }
+      case "settle": {
+        const { token, path } = message;
+        return void owed(path).then((error) => this.#post({ type: "settled", token, error }));
       }
       case "poke":
         return this.#io.poke();

@@ -2,6 +2,7 @@
 
 import type { MessagePort } from "node:worker_threads";
 import type { ArrayToWorker, LegTicket, WorkerToArray } from "./array-messages.ts";
+import { owed } from "./open-member.ts";
 
 interface Asked {
   left: number;
@@ -49,7 +50,17 @@ export class WorkerPorts {
     await this.#ask((token) => ({ type: "drain", token, from, to }));
   }
 
-  /** A worker has answered `openLeg` or `drain`. */
+  /**
+   * Null once neither this thread nor a worker is owed an answer by a member that was given up, at
+   * this path or any; else, after a while, what is.
+   */
+  async settle(path: string | null): Promise<string | null> {
+    const workers = this.#ask((token) => ({ type: "settle", token, path }));
+    const [own, theirs] = await Promise.all([owed(path), workers]);
+    return own ?? theirs;
+  }
+
+  /** A worker has answered `openLeg`, `drain` or `settle`. */
   onAnswer(token: number, error: string | null): void {
     const asked = this.#asked.get(token);
     if (asked === undefined) return;
