@@ -37,6 +37,9 @@ export interface ClusterReport {
 const PAUSE_MIN_MS = 1000;
 const PAUSE_MAX_MS = 30_000;
 
+/** What an array that ended unasked answers. */
+const GONE: ReadonlySet<string> = new Set(["CLUSTER_EXPELLED", "RAID_ARRAY_BROKEN"]);
+
 interface Attempt {
   pauseMs: number;
   nextAt: number;
@@ -58,8 +61,8 @@ export class ClusterService {
   load(): void {
     const { engine, logger } = this.#options;
     engine.setDeviceFinder((uuid) => this.#findDevice(uuid));
-    engine.onExpelled((uuid, reason) => {
-      this.#expelled(uuid, reason).catch((error: unknown) =>
+    engine.onExpelled((uuid, reason, isBroken) => {
+      this.#expelled(uuid, reason, isBroken).catch((error: unknown) =>
         logger.error({ array: uuid, error }, "expelled-array-not-closed"),
       );
     });
@@ -91,7 +94,7 @@ export class ClusterService {
         if (view !== null) reports.push({ array, view, holds: running.writeHolds });
       } catch (error) {
         // Its cluster has just gone on without this board.
-        if (!(error instanceof CodedError) || error.code !== "CLUSTER_EXPELLED") throw error;
+        if (!(error instanceof CodedError) || !GONE.has(error.code)) throw error;
       }
     }
     return reports;
@@ -119,16 +122,22 @@ export class ClusterService {
     }
   }
 
-  async #expelled(uuid: string, reason: string): Promise<void> {
+  /** A broken array is not joined again: the next update would break it anew. */
+  async #expelled(uuid: string, reason: string, isBroken: boolean): Promise<void> {
     const { arrays, exports } = this.#options;
-    const message = `the cluster goes on without this board: ${reason}`;
-    arrays.ended(uuid, {
-      code: "CLUSTER_EXPELLED",
-      message,
-      remedy: "nothing: the board joins again by itself",
-      members: [],
-    });
-    await exports.closeAll(uuid, message);
+    const problem = isBroken
+      ? {
+          code: "RAID_ARRAY_BROKEN",
+          message: `the array is broken on this board, the cluster goes on without it: ${reason}`,
+          remedy: "see to the board's way to the members, then start the array here",
+        }
+      : {
+          code: "CLUSTER_EXPELLED",
+          message: `the cluster goes on without this board: ${reason}`,
+          remedy: "nothing: the board joins again by itself",
+        };
+    arrays.ended(uuid, { ...problem, members: [] });
+    await exports.closeAll(uuid, problem.message);
   }
 
   /** Devices that no running array has, read anew. */

@@ -266,10 +266,11 @@ export interface StorageEngine {
    */
   onHappening(listener: (uuid: string, happening: ArrayHappening) => void): void;
   /**
-   * The array runs no more, though nobody stopped it: its cluster goes on without this board. What
-   * its clients had under way has failed; its exports are still to be closed.
+   * The array runs no more, though nobody stopped it: its cluster goes on without this board, or
+   * (`isBroken`) it is broken here, so the board has left. What its clients had under way has
+   * failed; its exports are still to be closed.
    */
-  onExpelled(listener: (uuid: string, reason: string) => void): void;
+  onExpelled(listener: (uuid: string, reason: string, isBroken: boolean) => void): void;
   /**
    * Sets who looks for a device that another board adds: its path here by its device_uuid (32
    * hexadecimal digits), or null.

@@ -44,6 +44,15 @@ export interface ClusterHost {
   drain(from: number, to: number): Promise<void>;
   /** Workers look again at what is parked. */
   poke(): void;
+  /** The array is broken here: no I/O from now on; workers look again at what is parked. */
+  closeGate(): void;
+  /**
+   * Resolves once every member that was given up has answered, in each thread; false when one has
+   * not within seconds.
+   */
+  settle(): Promise<boolean>;
+  /** The broken array's node has left its cluster, or could not: it ends. */
+  brokenAway(reason: string): void;
   /** Node `slot` changes the array as a whole: stop it here, then the notice is processed. */
   rest(notice: number, slot: number): void;
   /** Looks for a device, opens it and makes it known (`addMember`); null: it is not here. */
@@ -119,13 +128,6 @@ export class ArrayDriver {
   addMember(id: number, member: OpenMember): void {
     assert(!this.#members.has(id), "member id is used once");
     this.#hold(id, member);
-  }
-
-  /** The handle of a member that failed: what it was asked for last may yet be done. */
-  givenUp(path: string): RevocableDevice | null {
-    for (const { path: other, device } of this.#members.values())
-      if (other === path && device.isRevoked) return device;
-    return null;
   }
 
   #hold(id: number, { path, device }: OpenMember): void {
@@ -225,6 +227,12 @@ export class ArrayDriver {
         return cluster.rest(effect.notice, effect.slot);
       case "poke":
         return cluster.poke();
+      case "close-gate":
+        return cluster.closeGate();
+      case "broken-away":
+        return cluster.brokenAway(effect.reason);
+      case "settle":
+        return this.#answer(effect, cluster.settle(), (isOver) => ({ type: "settled", isOver }));
       case "drain":
         return this.#answer(effect, cluster.drain(effect.from, effect.to), () => ({
           type: "drained",

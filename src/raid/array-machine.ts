@@ -23,6 +23,7 @@ import {
 } from "./array-state.ts";
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
+import { pumpBroken } from "./cluster-broken.ts";
 import { beginChange } from "./cluster-change.ts";
 import { hasLeft, isClusterBusy } from "./cluster-leave.ts";
 import { isTakingOver, takeToldUpdate } from "./cluster-metadata.ts";
@@ -137,6 +138,7 @@ export class ArrayMachine {
     pumpSlotRecovery(state);
     pumpSync(state);
     pumpMetadata(state);
+    pumpBroken(state);
     this.#pumpStop();
     const { effects } = state;
     state.effects = [];
@@ -204,7 +206,7 @@ export class ArrayMachine {
     }
     noteClients(state);
     watchAnswers(state, owed);
-    if (state.readOnly || state.transaction !== null) return;
+    if (state.readOnly || state.transaction !== null || state.clusterSync.broken !== null) return;
     const isQuiet = state.now - state.quietSince >= state.options.safeModeMs;
     if (isQuiet && !isInCluster(state)) this.#enterSafeMode();
     const sweepMs = (state.bitmap?.superblock.daemonSleepSeconds ?? 0) * 1000;
@@ -239,15 +241,18 @@ export class ArrayMachine {
 
   #onCommand(id: number, command: ArrayCommand): void {
     const state = this.#state;
+    const { expelled, broken } = state.clusterSync;
+    if ((expelled !== null || broken !== null) && command.type !== "stop")
+      return this.#answer(id, brokenOutcome(state));
     if (state.stopping !== null && command.type !== "stop") {
       const message = "the array is being stopped";
       return this.#answer(id, { ok: false, code: "RAID_ARRAY_STOPPING", message });
     }
-    if (state.clusterSync.expelled !== null && command.type !== "stop")
-      return this.#answer(id, brokenOutcome(state));
     switch (command.type) {
       case "stop":
         if (state.stopped) return this.#answer(id, { ok: true });
+        // It is not started anew: this thread ends with the node's leaving.
+        if (broken !== null && command.keepOpen === true) return;
         state.stopping = [...(state.stopping ?? []), id];
         state.keepsOpen = command.keepOpen === true;
         return;

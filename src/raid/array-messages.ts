@@ -193,6 +193,8 @@ export type DriverAnswer =
       readonly areas: readonly SlotArea[];
     }
   | { readonly type: "drained"; readonly token: number }
+  /** `isOver`: false when a call that was given up may still reach its member. */
+  | { readonly type: "settled"; readonly token: number; readonly isOver: boolean }
   | { readonly type: "device-found"; readonly token: number; readonly newcomer: Newcomer | null };
 
 export type CommandOutcome =
@@ -254,6 +256,10 @@ export type ClusterEffect =
   | { readonly type: "rest"; readonly notice: number; readonly slot: number }
   /** Workers look again at what is parked. */
   | { readonly type: "poke" }
+  /** The array is broken: no I/O any more, whatever the node's cluster says; then as `poke`. */
+  | { readonly type: "close-gate" }
+  /** It is out of its cluster, or ends without a word: nothing of the array is left to do. */
+  | { readonly type: "broken-away"; readonly reason: string }
   | (ClusterAsk & { readonly token: number });
 
 /** What it asks of its driver, answered by an event with the same token. */
@@ -267,5 +273,7 @@ export type ClusterAsk =
    * One that waits only for a failure to be recorded counts as done. AFTER the range is suspended.
    */
   | { readonly type: "drain"; readonly from: number; readonly to: number }
+  /** All members were given up: wait for their late answers in every thread, then `settled`. */
+  | { readonly type: "settle" }
   /** Look for the device among those the board knows, open it, then `device-found`. */
   | { readonly type: "find-device"; readonly uuid: string; readonly deviceNumber: number };

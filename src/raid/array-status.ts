@@ -181,7 +181,7 @@ export interface ArrayClusterStatus {
   readonly balancesReads: boolean;
   /** Bitmaps of nodes that are gone, on their way into this node's. */
   readonly recovering: readonly number[];
-  /** Why the others go on without this node; null: they do not. */
+  /** Why the others go on without this node, by their will or by its own; null: they do not. */
   readonly expelled: string | null;
 }
 
@@ -216,6 +216,7 @@ export interface ArrayHappening {
     | "cluster.message-ignored"
     | "cluster.taking-over"
     | "cluster.damaged"
+    | "cluster.device-passed-over"
     | "cluster.expelled";
   readonly severity: "info" | "warning" | "critical";
   readonly time: number;

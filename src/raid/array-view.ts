@@ -88,7 +88,7 @@ const health = (state: ArrayState): ArrayHealth => {
 };
 
 const clusterStatus = (state: ArrayState): ArrayClusterStatus => {
-  const { right, remote, recoveries, expelled } = state.clusterSync;
+  const { right, remote, recoveries, expelled, broken } = state.clusterSync;
   const pending = right === "asked" ? dueAction(state) : null;
   return {
     slot: state.cluster.slot,
@@ -97,7 +97,7 @@ const clusterStatus = (state: ArrayState): ArrayClusterStatus => {
     remote: [...remote].map(([slot, range]) => ({ slot, ...range })),
     balancesReads: state.shared.balances,
     recovering: recoveries.map(({ slot }) => slot),
-    expelled,
+    expelled: expelled ?? broken?.reason ?? null,
   };
 };
 

@@ -53,6 +53,7 @@ interface Answers {
   readonly "read-superblocks": "superblocks-read";
   readonly "read-slot-bitmaps": "slot-bitmaps-read";
   readonly drain: "drained";
+  readonly settle: "settled";
   readonly "find-device": "device-found";
 }
 

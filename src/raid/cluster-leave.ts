@@ -30,6 +30,7 @@ export const hasLeft = (state: ArrayState): boolean => {
   const { clusterSync: sync } = state;
   // The node stays when the array is only started anew.
   if (!isInCluster(state) || state.keepsOpen || sync.expelled !== null) return true;
+  if (sync.broken !== null) return sync.broken.step === "out";
   if (sync.leaving === "no") {
     sync.leaving = "asked";
     callCluster(state, { type: "leave", needsSync: isOwed(state) }, (now) => {

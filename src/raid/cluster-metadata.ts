@@ -6,18 +6,12 @@
  */
 
 import { equalBytes } from "../common/bytes.ts";
-import {
-  type ArrayState,
-  emit,
-  happen,
-  isInCluster,
-  type Member,
-  type ToldUpdate,
-} from "./array-state.ts";
+import { type ArrayState, emit, isInCluster, type Member, type ToldUpdate } from "./array-state.ts";
+import { breakArray } from "./cluster-broken.ts";
 import { askDriver, noticeProcessed } from "./cluster-calls.ts";
 import { keepLastCopies } from "./last-copies.ts";
 import { dropLostLegs } from "./metadata-update.ts";
-import { LEG_BLOCKED, RUN_BROKEN } from "./shared-state.ts";
+import { LEG_BLOCKED } from "./shared-state.ts";
 import type { Superblock } from "./superblock-fields.ts";
 import { takeOverRoles, yieldLostMembers } from "./told-roles.ts";
 
@@ -60,6 +54,7 @@ export const takeToldUpdate = (state: ArrayState): void => {
   const told = believed(state, update);
   const isAlike = told !== null && !hasOtherShape(state, told);
   if (!isAlike) loseSight(state, told === null ? UNREADABLE : CHANGED);
+  if (state.clusterSync.broken !== null) return;
   const isNew = isAlike && takeOver(state, told, update);
   if (own.joiningLegs !== null) return;
   if (isNew) state.pending.notices.push(update.notice);
@@ -87,7 +82,7 @@ const believed = (state: ArrayState, { found, deviceNumber }: ToldUpdate): Super
 const UNREADABLE =
   "What another node wrote into the superblocks cannot be read here: this node has no member left that it may trust.";
 const CHANGED =
-  "The array was changed as a whole while this node began to run it. Stop it here and start it again.";
+  "The array was changed as a whole while this node began to run it; start it here again.";
 
 /** Who was there when the change began rests until it is over, and starts anew. */
 const hasOtherShape = ({ template }: ArrayState, told: Superblock): boolean =>
@@ -97,11 +92,9 @@ const hasOtherShape = ({ template }: ArrayState, told: Superblock): boolean =>
 
 /** The others go on with what this node does not know: it has no copy that it may trust. */
 const loseSight = (state: ArrayState, text: string): void => {
-  if (state.shared.run === RUN_BROKEN) return;
-  state.shared.run = RUN_BROKEN;
   for (const { leg } of state.members.values())
     if (leg !== null) state.shared.setLeg(leg, LEG_BLOCKED);
-  emit(state, { type: "happening", happening: happen(state, "array.broken", "critical", text) });
+  breakArray(state, text);
 };
 
 /** True when a leg counts from now on for which this node's bits must be on it. */

@@ -26,7 +26,9 @@ export const onClusterEvent = (state: ArrayState, event: ClusterEvent): void => 
   }
 };
 
+/** A broken array carries nothing out any more: its node leaves, and is waited for until then. */
 const onNotice = (state: ArrayState, id: number, notice: ClusterNotice): void => {
+  if (state.clusterSync.broken !== null) return;
   switch (notice.type) {
     case "metadata-updated":
       return onMetadataUpdated(state, id, notice.deviceNumber);
@@ -43,7 +45,7 @@ const onNotice = (state: ArrayState, id: number, notice: ClusterNotice): void =>
     case "change-capacity":
       return onChangeCapacity(state, id);
     case "recover-slot":
-      return onRecoverSlot(state, id, notice.slot);
+      return onRecoverSlot(state, id, notice);
   }
 };
 

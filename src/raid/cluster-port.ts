@@ -86,9 +86,11 @@ export type ClusterNotice =
    * The node of this bitmap slot is gone and can write no more; its bitmap lock is this node's.
    * Answered when its bits are in this node's bitmap, durably, and AFTER that cleared in its own.
    * A sync action has to BEGIN after that (`resync-start`) and end, be it empty: until then no node
-   * balances reads.
+   * balances reads. A metadata update has to follow as well, for the node may have left
+   * superblocks, or a change of the array, half done: others rest, or may not join, until then.
+   * Not where nobody has had the slot since the cluster's store was made (`isUnused`).
    */
-  | { readonly type: "recover-slot"; readonly slot: number };
+  | { readonly type: "recover-slot"; readonly slot: number; readonly isUnused?: boolean };
 
 /** Comes at any time, and is not answered. */
 export type ClusterState =

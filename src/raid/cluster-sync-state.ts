@@ -24,12 +24,23 @@ export interface SlotRecovery {
   /** Number of the notice, to be answered. */
   readonly notice: number;
   readonly slot: number;
+  /** No node has had it: no update of superblocks is due to its end. */
+  readonly isUnused: boolean;
   /** `merged`: in the image, not yet durable; `clearing`: durable, and being cleared there. */
   step: "reading" | "merged" | "clearing";
   /** The area with no bit set; known from `merged` on. */
   blank: Uint8Array | null;
   /** Members whose copy is being cleared, by token. */
   readonly waiting: Map<number, number>;
+}
+
+/**
+ * A node whose array is broken, on its way out of the cluster: what it has under way ends, every
+ * member has answered, it leaves.
+ */
+export interface BrokenNode {
+  readonly reason: string;
+  step: "ending" | "settling" | "leaving" | "out";
 }
 
 export interface ClusterSync {
@@ -65,6 +76,8 @@ export interface ClusterSync {
   readonly repairs: QueuedRepair[];
   /** Why the others go on without this node; null: they do not. */
   expelled: string | null;
+  /** The array is broken here; null: it is not. */
+  broken: BrokenNode | null;
   leaving: "no" | "asked" | "done";
 }
 
@@ -86,5 +99,6 @@ export const restingClusterSync = (isJoined: boolean): ClusterSync => ({
   isGathering: false,
   repairs: [],
   expelled: null,
+  broken: null,
   leaving: "no",
 });

@@ -124,7 +124,11 @@ export const commandOutcome = (state: ArrayState, id: number): CommandOutcome =>
 
 /** What a command to a broken array is answered. */
 export const brokenOutcome = (state: ArrayState): Extract<CommandOutcome, { ok: false }> => {
-  const { expelled } = state.clusterSync;
+  const { expelled, broken } = state.clusterSync;
+  if (broken !== null) {
+    const message = `The array is broken on this node, which leaves the cluster: ${broken.reason}`;
+    return { ok: false, code: "RAID_ARRAY_BROKEN", message };
+  }
   if (expelled !== null) {
     const message = `The cluster goes on without this node: ${expelled}.`;
     return { ok: false, code: "CLUSTER_EXPELLED", message };

@@ -21,7 +21,6 @@ import {
   degradedCount,
   emit,
   emptyPending,
-  happen,
   isInCluster,
   isLastInSync,
   legWord,
@@ -31,6 +30,7 @@ import {
   type Phase,
   type Transaction,
 } from "./array-state.ts";
+import { breakArray } from "./cluster-broken.ts";
 import { noticeProcessed } from "./cluster-calls.ts";
 import {
   brokenOutcome,
@@ -309,12 +309,8 @@ export const onMetadataIo = (state: ArrayState, token: number, error: string | n
 
 /** A member could not be written; without it nothing may be left to write. */
 export const onMetadataFailure = (state: ArrayState, member: Member, error: string): void => {
-  if (isLastInSync(state, member)) {
-    state.shared.run = RUN_BROKEN;
-    const text = `No metadata can be written any more: ${error}. The array stays readable.`;
-    emit(state, { type: "happening", happening: happen(state, "array.broken", "critical", text) });
-    return;
-  }
+  if (isLastInSync(state, member))
+    return breakArray(state, `No metadata can be written any more: ${error}.`);
   failMember(state, member, `metadata write: ${error}`);
 };
 
@@ -429,13 +425,15 @@ const settleAnswers = (state: ArrayState, work: Pending): void => {
 };
 
 /**
- * The array is broken: whoever waits gets an answer, and finds the array refusing writes. Legs of
- * members that are failing stay blocked: reads keep to the others.
+ * The array is broken: whoever waits gets an answer, and finds the array refusing writes. No
+ * failure is recorded any more, whatever an update had begun to make of its member. Legs of members
+ * that are failing stay blocked: reads keep to the others.
  */
 const refuseWaiting = (state: ArrayState): void => {
   const work = takePending(state);
   giveUpTurn(state);
   const outcome = brokenOutcome(state);
   for (const id of work.commands) emit(state, { type: "command-done", id, outcome });
-  settleAnswers(state, { ...work, commands: [], happenings: [] });
+  const legReports = work.legReports.map((report) => ({ ...report, isNoted: false }));
+  settleAnswers(state, { ...work, legReports, commands: [], happenings: [] });
 };

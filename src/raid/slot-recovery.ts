@@ -14,6 +14,7 @@ import type { SlotArea } from "./array-messages.ts";
 import { type ArrayState, emit, happen, nextToken } from "./array-state.ts";
 import { decodeBitmapSuperblock, encodeBitmapSuperblock } from "./bitmap-superblock.ts";
 import { askDriver, noticeProcessed } from "./cluster-calls.ts";
+import type { ClusterNotice } from "./cluster-port.ts";
 import { expectPass } from "./cluster-sync.ts";
 import type { SlotRecovery } from "./cluster-sync-state.ts";
 import { bitmapMembers, bitmapOps } from "./metadata-phases.ts";
@@ -23,7 +24,11 @@ import { readSlots } from "./slot-areas.ts";
 import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
 /** The node of this slot is gone. A slot that no other node can have holds nothing to recover. */
-export const onRecoverSlot = (state: ArrayState, notice: number, slot: number): void => {
+export const onRecoverSlot = (
+  state: ArrayState,
+  notice: number,
+  { slot, isUnused = false }: Extract<ClusterNotice, { type: "recover-slot" }>,
+): void => {
   const nodes = state.bitmap?.superblock.nodes ?? 0;
   if (!Number.isInteger(slot) || slot < 0 || slot >= nodes || slot === state.cluster.slot) {
     const text = `Bitmap slot ${slot} was to be recovered, which is none of another node's.`;
@@ -31,7 +36,8 @@ export const onRecoverSlot = (state: ArrayState, notice: number, slot: number): 
     emit(state, { type: "happening", happening });
     return noticeProcessed(state, notice);
   }
-  const recovery: SlotRecovery = { notice, slot, step: "reading", blank: null, waiting: new Map() };
+  const started = { step: "reading", blank: null, waiting: new Map() } as const;
+  const recovery: SlotRecovery = { notice, slot, isUnused, ...started };
   state.clusterSync.recoveries.push(recovery);
   // The pass has to begin AFTER this: what was asked for before does not count.
   if (state.clusterSync.right !== "none") state.clusterSync.isRightOld = true;
@@ -108,5 +114,7 @@ const finish = (state: ArrayState, recovery: SlotRecovery): void => {
   recoveries.splice(recoveries.indexOf(recovery), 1);
   expectPass(state);
   state.clusterSync.owesPass = true;
+  // Superblocks that its node left half done, and whoever rests for its change, wait for an update.
+  if (!recovery.isUnused) state.pending.rolesChanged = true;
   noticeProcessed(state, recovery.notice);
 };

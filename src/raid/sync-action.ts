@@ -66,7 +66,9 @@ export const pumpSync = (state: ArrayState): void => {
  * (frozen, stopping) keeps it: only this node knows which copies differ.
  */
 const settleRight = (state: ArrayState, mayRun: boolean): void => {
-  if (state.clusterSync.right !== "held" || state.clusterSync.expelled !== null) return;
+  const { right, expelled, broken } = state.clusterSync;
+  // Who leaves with its pass unfinished must not say that it is over.
+  if (right !== "held" || expelled !== null || broken !== null) return;
   if (isUpdateDue(state) || state.opening.size > 0 || state.clusterSync.isGathering) return;
   const isDue = dueAction(state) !== null;
   const keeps =

@@ -39,13 +39,15 @@ export interface ArrayClusterHost {
   drain(from: number, to: number): Promise<void>;
   /** The I/O workers look again at what is parked. */
   poke(): void;
+  /** Resolves once nothing that was given up is owed in any thread; false: something still is. */
+  settle(): Promise<boolean>;
   findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null>;
   /** Node `slot` changes the array as a whole: stop it here, then `processed`. */
   rest(notice: number, slot: number): void;
   happened(happening: ClusterHappening): void;
   storeSeen(seen: SeenStore): void;
-  /** Nothing is read or written any more. */
-  expelled(reason: string): void;
+  /** Nothing is read or written any more; `isBroken`: the array is, so the node has left. */
+  expelled(reason: string, isBroken: boolean): void;
 }
 
 /** Keys of an array's cluster. Source: docs/cluster-store.md. */
@@ -140,6 +142,20 @@ export class ArrayCluster implements ClusterHost {
     this.#host?.poke();
   }
 
+  closeGate(): void {
+    this.#until = GATE_EXPELLED;
+    if (this.#shared !== null) this.#shared.gateUntil = GATE_EXPELLED;
+    this.poke();
+  }
+
+  async settle(): Promise<boolean> {
+    return (await this.#host?.settle()) ?? true;
+  }
+
+  brokenAway(reason: string): void {
+    this.#host?.expelled(reason, true);
+  }
+
   async findDevice(uuid: string, deviceNumber: number): Promise<Newcomer | null> {
     return (await this.#host?.findDevice(uuid, deviceNumber)) ?? null;
   }
@@ -213,16 +229,12 @@ export class ArrayCluster implements ClusterHost {
 
   #onState(state: ClusterState): void {
     if (state.type === "expelled") {
-      this.#until = GATE_EXPELLED;
-      if (this.#shared !== null) {
-        this.#shared.gateUntil = GATE_EXPELLED;
-        this.#shared.run = RUN_BROKEN;
-      }
-      this.poke();
+      if (this.#shared !== null) this.#shared.run = RUN_BROKEN;
+      this.closeGate();
     }
     this.#tell((host) => {
       host.dispatch({ type: "cluster-state", state });
-      if (state.type === "expelled") host.expelled(state.reason);
+      if (state.type === "expelled") host.expelled(state.reason, false);
     });
   }
 }

@@ -30,8 +30,8 @@ export interface ArrayHostOptions {
   readonly onStatus: (status: ArrayStatus) => void;
   readonly onHappening: (happening: ArrayHappening) => void;
   readonly onStopped: () => void;
-  /** After `onStopped`: the cluster goes on without this board. */
-  readonly onExpelled: (reason: string) => void;
+  /** After `onStopped`: the cluster goes on without this board; `isBroken`: it left. */
+  readonly onExpelled: (reason: string, isBroken: boolean) => void;
   readonly onStoreSeen: (seen: SeenStore) => void;
   /** The path of a device by its device_uuid (32 hexadecimal digits), or null. */
   readonly findDevice: (uuid: string) => Promise<string | null>;
@@ -200,18 +200,22 @@ export class ArrayHostThread implements RunningArray {
   }
 
   /** Nothing of the array is touched any more: its thread ends without another word. */
-  async #expelled(reason: string): Promise<void> {
+  async #expelled(reason: string, isBroken: boolean): Promise<void> {
     const { uuid } = this;
     this.#link.expectEnd();
-    const error = new CodedError("CLUSTER_EXPELLED", `the cluster goes on without it: ${reason}`, {
-      remedy: "nothing: the board joins again by itself",
-    });
+    const error = isBroken
+      ? new CodedError("RAID_ARRAY_BROKEN", `it is broken on this board: ${reason}`, {
+          remedy: "see to the board's way to the members, then start the array here",
+        })
+      : new CodedError("CLUSTER_EXPELLED", `the cluster goes on without it: ${reason}`, {
+          remedy: "nothing: the board joins again by itself",
+        });
     this.#running.reject(error);
     this.#link.abandon(error);
     await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
     await this.#link.worker.terminate();
     this.#options.onStopped();
-    this.#options.onExpelled(reason);
+    this.#options.onExpelled(reason, isBroken);
   }
 
   #post(message: MainToArray): void {
@@ -243,7 +247,7 @@ export class ArrayHostThread implements RunningArray {
       case "store-seen":
         return this.#options.onStoreSeen(message.seen);
       case "expelled":
-        return void this.#expelled(message.reason);
+        return void this.#expelled(message.reason, message.isBroken);
       case "stopped":
         return;
     }

@@ -54,7 +54,7 @@ class EngineHost implements StorageEngine {
   readonly #arrays = new Map<string, ArrayHostThread>();
   readonly #statusListeners: ((uuid: string, status: ArrayStatus) => void)[] = [];
   readonly #happeningListeners: ((uuid: string, happening: ArrayHappening) => void)[] = [];
-  readonly #expelledListeners: ((uuid: string, reason: string) => void)[] = [];
+  readonly #expelledListeners: ((uuid: string, reason: string, isBroken: boolean) => void)[] = [];
   #findDevice: (deviceUuid: string) => Promise<string | null> = async () => null;
   #seen: SeenStore | null;
   #nbd: StorageEngine["nbd"] = { tcp: null, socketPath: null };
@@ -132,7 +132,7 @@ class EngineHost implements StorageEngine {
       onHappening: (happening) => whenKnown(() => this.#tellHappening(uuid, happening)),
       onStopped: () => this.#arrays.delete(uuid),
       onStoreSeen: (seen) => this.#storeSeen(seen),
-      onExpelled: (reason) => whenKnown(() => this.#tellExpelled(uuid, reason)),
+      onExpelled: (reason, isBroken) => whenKnown(() => this.#tellExpelled(uuid, reason, isBroken)),
       findDevice: (deviceUuid) => this.#findDevice(deviceUuid),
     };
     const array = await ArrayHostThread.start(start, this.#ending.signal);
@@ -150,7 +150,7 @@ class EngineHost implements StorageEngine {
     this.#happeningListeners.push(listener);
   }
 
-  onExpelled(listener: (uuid: string, reason: string) => void): void {
+  onExpelled(listener: (uuid: string, reason: string, isBroken: boolean) => void): void {
     this.#expelledListeners.push(listener);
   }
 
@@ -201,8 +201,8 @@ class EngineHost implements StorageEngine {
     for (const listener of this.#statusListeners) listener(uuid, status);
   }
 
-  #tellExpelled(uuid: string, reason: string): void {
-    for (const listener of this.#expelledListeners) listener(uuid, reason);
+  #tellExpelled(uuid: string, reason: string, isBroken: boolean): void {
+    for (const listener of this.#expelledListeners) listener(uuid, reason, isBroken);
   }
 
   #threadCluster(): ThreadCluster | null {

@@ -35,7 +35,8 @@ const STEP_MS = 50;
 /** "resyncing 0 [0, 100)" */
 export const noticeText = (notice: ClusterNotice): string => {
   const { type, ...rest } = notice;
-  return [type, ...Object.values(rest)].join(" ");
+  const values = Object.values(rest).filter((value) => typeof value !== "boolean");
+  return [type, ...values].join(" ");
 };
 
 export class ClusterHost {

@@ -38,7 +38,7 @@ export class FakeEngine implements StorageEngine {
   /** When set, the next call of that name fails with it. */
   failNext: { readonly call: FailingCall; readonly error: Error } | null = null;
   findDevice: (deviceUuid: string) => Promise<string | null> = async () => null;
-  #onExpelled: (uuid: string, reason: string) => void = () => undefined;
+  #onExpelled: (uuid: string, reason: string, isBroken: boolean) => void = () => undefined;
   #faults: MemberFault[] = [];
   #made = 0;
   #ticks = 0;
@@ -231,13 +231,13 @@ export class FakeEngine implements StorageEngine {
     };
   }
 
-  expel(uuid: string, reason: string): void {
+  expel(uuid: string, reason: string, isBroken = false): void {
     const array = this.arrays.get(uuid);
     if (array !== undefined) this.ended(array.status);
-    this.#onExpelled(uuid, reason);
+    this.#onExpelled(uuid, reason, isBroken);
   }
 
-  onExpelled(listener: (uuid: string, reason: string) => void): void {
+  onExpelled(listener: (uuid: string, reason: string, isBroken: boolean) => void): void {
     this.#onExpelled = listener;
   }
 

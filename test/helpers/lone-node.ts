@@ -30,6 +30,9 @@ export class LoneNode {
       processed: (id) => void this.#processed.add(id),
       drain: async () => undefined,
       poke: () => undefined,
+      closeGate: () => undefined,
+      settle: async () => true,
+      brokenAway: () => undefined,
       rest: () => undefined,
       findDevice: async () => null,
     };
@@ -65,7 +68,8 @@ export class LoneNode {
   async takeOver(slots: readonly number[]): Promise<void> {
     for (const slot of slots) {
       const id = this.#nextNotice++;
-      this.driver.dispatch({ type: "cluster-notice", id, notice: { type: "recover-slot", slot } });
+      const notice = { type: "recover-slot", slot, isUnused: true } as const;
+      this.driver.dispatch({ type: "cluster-notice", id, notice });
       await eventually(`slot ${slot} is recovered`, 10_000, () => this.#processed.has(id));
     }
   }

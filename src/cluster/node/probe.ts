@@ -75,7 +75,7 @@ export const takeAbsent = (
   ctx.locks.convert(lock, PW, { isNoQueue: true, lvb: EMPTY_BLOCK }, ({ status }) => {
     if (status !== "granted") next();
     else
-      ctx.notices.tell({ type: "recover-slot", slot: toBitmapSlot(slot) }, () => {
+      ctx.notices.tell({ type: "recover-slot", slot: toBitmapSlot(slot), isUnused: true }, () => {
         onTaken();
         mustConvert(ctx, lock, NL, { lvb: rangeBlock(null) }, next);
       });

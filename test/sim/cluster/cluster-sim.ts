@@ -56,8 +56,6 @@ const STORE_FAULTS = {
 const LEASE_LOOK_MS = 100;
 /** A board whose start was refused tries again after so long. */
 const AGAIN: Delay = { usual: 800, oneIn: 4, most: 4000 };
-/** Between looks for boards whose array is broken, milliseconds. */
-const MEND_MS = 3000;
 const TRACE_MAX = 400;
 
 export class ClusterSim implements SimWorld {
@@ -118,7 +116,6 @@ export class ClusterSim implements SimWorld {
       isWanted: false,
     }));
     this.#endLeases();
-    this.#mend();
   }
 
   /** Copies can differ nowhere: every node that is gone is recovered, every resync pass is over. */
@@ -224,14 +221,11 @@ export class ClusterSim implements SimWorld {
     if (board !== undefined) this.#again(board, life);
   }
 
-  /** Boards whose array can write no metadata any more: somebody starts them again. */
-  #restartBroken(): void {
-    for (const board of this.boards) {
-      if (board.life?.isUp !== true || board.life.driver?.status.arrayState !== "broken") continue;
-      this.count("broken");
-      this.kill(board);
-      this.boot(board);
-    }
+  /** Its array can write no metadata any more, and it has left: somebody starts it again. */
+  onBroken(life: CallerLife): void {
+    this.count("broken");
+    const board = this.boards[life.node];
+    if (board !== undefined) this.#again(board, life);
   }
 
   /** Its array was stopped. */
@@ -266,13 +260,6 @@ export class ClusterSim implements SimWorld {
 
   onSlotDead(slot: number): void {
     this.planted.slotDied(this, slot);
-  }
-
-  #mend(): void {
-    this.timeline.after(MEND_MS, null, () => {
-      this.#restartBroken();
-      this.#mend();
-    });
   }
 
   #endLeases(): void {

@@ -64,6 +64,8 @@ export class NodeLife implements CallerLife {
   /** Clients may read and write. */
   isUp = false;
   hasStopped = false;
+  /** Its array is broken: it does no I/O any more, and leaves. */
+  isBroken = false;
   /** As SharedArrayState.gateUntil; closed until the first confirmation. */
   gateUntil = 1;
   /** Array bytes that each slot resyncs, from the answer to its notice to its next one. */
@@ -71,6 +73,8 @@ export class NodeLife implements CallerLife {
   /** The medium of each leg. */
   readonly legs = new Map<number, SharedMedium>();
   readonly happenings: ArrayHappening[] = [];
+  /** Every handle that it has opened. */
+  readonly #devices: SharedDevice[] = [];
   readonly #quickness: number;
   readonly #gate: DeviceGate;
   #joined: JoinedCluster | null = null;
@@ -152,7 +156,7 @@ export class NodeLife implements CallerLife {
     this.#run(assembled);
     this.#tick();
     await this.#joined.start();
-    if (this.isExpelled) return;
+    if (this.isExpelled || this.isBroken) return;
     assert(this.#shared !== null, "the array runs");
     this.#shared.run = RUN_ACTIVE;
     this.isUp = true;
@@ -258,12 +262,14 @@ export class NodeLife implements CallerLife {
       thread: delays.thread,
       quickness: this.#quickness,
     });
+    this.#devices.push(device);
     return new GatedDevice(device, this.#gate);
   }
 
   async #gateOpened(): Promise<void> {
     while (!this.#gate.isOpen) {
-      if (this.isExpelled) throw new CodedError("HAL_EXPELLED", "the others go on without it");
+      if (this.isExpelled || this.isBroken)
+        throw new CodedError("HAL_EXPELLED", "the others go on without it");
       await new Promise<void>((resolve) => void this.clock.after(GATE_LOOK_MS, resolve));
     }
   }
@@ -369,6 +375,12 @@ export class NodeLife implements CallerLife {
       processed: (id) => this.#notices?.processed(id),
       drain: (from, to) => this.#askEach((io) => new Promise((done) => io.drain(from, to, done))),
       poke: () => this.#toWorkers((io) => io.poke()),
+      closeGate: () => this.#closeGate(),
+      settle: async () => {
+        while (this.#devices.some(({ owes }) => owes)) await this.#turn();
+        return true;
+      },
+      brokenAway: () => this.sim.onBroken(this),
       // Nothing changes the array as a whole here.
       rest: (notice) => this.#notices?.processed(notice),
       findDevice: async (uuid) => {
@@ -433,8 +445,16 @@ export class NodeLife implements CallerLife {
     });
   }
 
+  /** Its workers fail what waits; what it has under way ends, then it leaves. */
+  #closeGate(): void {
+    this.isBroken = true;
+    this.isUp = false;
+    this.gateUntil = GATE_EXPELLED;
+    this.#toWorkers((io) => io.poke());
+  }
+
   #moveGate(until: number): void {
-    if (this.isExpelled) return;
+    if (this.isExpelled || this.isBroken) return;
     const wasOpen = this.#gate.isOpen;
     this.gateUntil = until;
     if (this.#shared !== null) this.#shared.gateUntil = until;

@@ -33,6 +33,8 @@ export class SharedDevice implements BlockDevice {
   #drawnAt = -1;
   #isQuick = false;
   #isOpen = true;
+  /** Calls whose effect is still to come. */
+  #underWay = 0;
 
   constructor(medium: SharedMedium, caller: Caller, user: DeviceUser) {
     this.#medium = medium;
@@ -56,6 +58,11 @@ export class SharedDevice implements BlockDevice {
         medium.store(medium.flushable());
       },
     };
+  }
+
+  /** A call may still have its effect. */
+  get owes(): boolean {
+    return this.#underWay > 0;
   }
 
   get name(): string {
@@ -122,8 +129,10 @@ export class SharedDevice implements BlockDevice {
   /** The effect comes at some time, whatever becomes of the node; then the answer. */
   #perform<T>(effect: () => T): Promise<T> {
     const { timeline, life, delay, thread } = this.#user;
+    this.#underWay++;
     return new Promise((resolve, reject) => {
       timeline.after(timeline.draw(delay), null, () => {
+        this.#underWay--;
         const answer = attempt(effect);
         timeline.after(timeline.draw(thread), life, () => {
           if ("error" in answer) reject(answer.error);

@@ -44,6 +44,8 @@ export interface SimWorld {
   isAlive(number: string): boolean;
   onExpelled(life: CallerLife): void;
   onStopped(life: CallerLife): void;
+  /** Its array is broken, and it has left. */
+  onBroken(life: CallerLife): void;
   /** Somebody recovers the session of this life: it may write no more. */
   onRecovery(number: string): void;
   onSlotDead(slot: number): void;

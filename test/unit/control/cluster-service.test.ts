@@ -98,6 +98,25 @@ test(
 );
 
 test(
+  "an array that is broken here is taken from its clients, says why, and is not joined again by itself",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    const { control, engine, clock } = bench;
+    engine.expel(bench.uuid, "No metadata can be written any more: EIO.", true);
+    const { startProblem, isRunning } = control.arrays.find("md0");
+    assert.equal([isRunning, startProblem?.code], [false, "RAID_ARRAY_BROKEN"]);
+    assert.match(startProblem?.message ?? "", "EIO");
+    await eventually("the export is closed", 5000, () => !engine.openExports.has("md0"));
+    clock.now += 60_000;
+    await control.cluster.tick();
+    await new Promise(setImmediate);
+    assert.not.ok(control.arrays.find("md0").isRunning);
+    await control.arrayCommands.start(bench.uuid, { readOnly: false, run: false });
+    assert.ok(control.arrays.find("md0").isRunning);
+  }),
+);
+
+test(
   "a device that another board adds is found by its uuid, among those that no array uses",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder);

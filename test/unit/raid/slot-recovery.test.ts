@@ -15,6 +15,13 @@ const recovering = (...dirty: number[]): { bench: NodeBench; notice: number } =>
   return { bench, notice };
 };
 
+/** The update that follows a recovery is made, and every node knows of it. */
+const tellUpdate = (bench: NodeBench): void => {
+  bench.answer("metadata-update-start");
+  bench.settle();
+  bench.answer("metadata-update-finish");
+};
+
 const test = suite("raid/slot-recovery");
 
 test('§4.1 "reads the bitmap of the failed node", of every leg', () => {
@@ -55,7 +62,7 @@ test('§4.1 "initiates resync of the bitmap on the current node": the chunks tha
   const { bench } = recovering(3, 5);
   bench.settle();
   assert.equal([bench.shared.balances, bench.shared.syncedMib], [false, 0]);
-  assert.equal(bench.calls, ["resync-start"]);
+  assert.equal(bench.calls, ["metadata-update-start", "resync-start"]);
   bench.answer("resync-start");
   bench.tick(20);
   bench.answer("resync-info-update");
@@ -81,10 +88,32 @@ test("a node that had written nothing: a pass all the same, for the others wait 
   bench.settle();
   assert.ok(bench.isProcessed(notice));
   assert.is(bench.shared.balances, false);
+  tellUpdate(bench);
   assert.equal(bench.calls, ["resync-start"]);
   bench.answer("resync-start");
   assert.equal(bench.calls, ["resync-finish"]);
   assert.is(bench.shared.balances, true);
+});
+
+test("superblocks are written anew: the node may have left them half done, or others at rest", () => {
+  const { bench } = recovering();
+  bench.settle();
+  bench.takeLog();
+  bench.answer("metadata-update-start");
+  bench.settle();
+  assert.is(bench.takeLog("super").length > 0, true);
+  assert.ok(bench.calls.includes("metadata-update-finish"));
+});
+
+test("no update follows where no node has had the slot: every start looks at those", () => {
+  const bench = new NodeBench();
+  bench.rest();
+  bench.told.length = 0;
+  const notice = bench.notice({ type: "recover-slot", slot: 2, isUnused: true });
+  bench.finishSlots([0, 1], () => bench.area(3));
+  bench.settle();
+  assert.ok(bench.isProcessed(notice));
+  assert.equal(bench.calls, ["resync-start"]);
 });
 
 test("a bit that any leg has counts: the node may have died while it was writing them", () => {
@@ -178,7 +207,7 @@ test("the pass after a recovery begins with a right that was asked for after it"
   bench.answered.length = 0;
   bench.rest();
   assert.ok(bench.isProcessed(notice));
-  const ends = bench.answered.filter((call) => !call.startsWith("resync-info-update"));
+  const ends = bench.answered.filter((call) => /^resync-(start|finish)/.test(call));
   assert.equal(ends, ["resync-finish", "resync-start", "resync-finish"]);
   assert.is(bench.shared.balances, true);
 });
@@ -233,6 +262,7 @@ test("a frozen node takes a slot over and runs the empty pass, but copies nothin
     bench.finishSlots([0, 1], () => bench.area(...dirty));
     bench.settle();
     assert.ok(bench.isProcessed(notice));
+    tellUpdate(bench);
     assert.equal(bench.calls, dirty.length === 0 ? ["resync-start"] : []);
     bench.rest();
     assert.is(bench.shared.balances, dirty.length === 0);
@@ -245,6 +275,7 @@ test("a frozen node takes a slot over and runs the empty pass, but copies nothin
 test("a node that leaves before its pass says that somebody has to resync", () => {
   const { bench } = recovering();
   bench.settle();
+  tellUpdate(bench);
   bench.command({ type: "stop" });
   bench.settle();
   assert.equal(bench.calls, ["resync-start", "leave needs-sync"]);
@@ -256,6 +287,7 @@ test("a stop waits for a recovery under way", () => {
   assert.not.ok(bench.calls.includes("leave needs-sync"));
   bench.settle();
   assert.ok(bench.isProcessed(notice));
+  tellUpdate(bench);
   assert.ok(bench.calls.includes("leave needs-sync"));
 });
 
