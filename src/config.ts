@@ -60,6 +60,8 @@ export interface Config {
   readonly cluster: ClusterConfig | null;
   /** How long a start waits for members that should be there, milliseconds. */
   readonly startWaitMs: number;
+  /** Limits of sync actions, of every array that has none of its own; bytes per second. */
+  readonly syncSpeed: { readonly min: number; readonly max: number };
   readonly logLevel: LogLevel;
 }
 
@@ -92,6 +94,14 @@ const ANSWER_LIMIT = 30;
 /** Seconds. Default: as long as mdadm waits (mdadm-last-resort). */
 const START_WAIT = 30;
 const DEVICE_SECONDS_MAX = 3600;
+/**
+ * Bytes per second. Beside clients: md's sysctl_speed_limit_min. Source: drivers/md/md.c. Of an
+ * idle array as good as none, where md has 200,000 KiB: the slowest member is the limit. Choice:
+ * above any member, a number to be shown.
+ */
+const SYNC_SPEED = { min: 1000 * 1024, max: 16 * 2 ** 30 };
+const SYNC_SPEED_LEAST = 1024;
+const SYNC_SPEED_MOST = 2 ** 40;
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
 /** Every key of the file, with the type it must have. */
@@ -116,6 +126,8 @@ const KEYS = {
   "cluster.tls_certificate": "string",
   "cluster.tls_key": "string",
   "devices.start_wait": "number",
+  "sync.speed_min": "number",
+  "sync.speed_max": "number",
   "log.level": "string",
 } as const;
 
@@ -249,6 +261,19 @@ const deviceTimes = (file: Values) => {
   };
 };
 
+const parseSyncSpeed = (file: Values): Config["syncSpeed"] => {
+  const speed = (key: Key, usual: number): number => {
+    const value = (file[key] as number | undefined) ?? usual;
+    if (Number.isInteger(value) && value >= SYNC_SPEED_LEAST && value <= SYNC_SPEED_MOST)
+      return value;
+    throw invalid(key, value, `must be bytes per second from ${SYNC_SPEED_LEAST} to 2^40`);
+  };
+  const max = speed("sync.speed_max", SYNC_SPEED.max);
+  const min = speed("sync.speed_min", Math.min(SYNC_SPEED.min, max));
+  if (min > max) throw invalid("sync.speed_min", min, `must be at most sync.speed_max, ${max}`);
+  return { min, max };
+};
+
 const parseName = (value: string): string => {
   if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(value)) {
     throw invalid("name", value, "must be 1 to 63 of A-Z a-z 0-9 . -");
@@ -379,6 +404,7 @@ export function loadConfig(flags: ConfigFlags): Config {
       ((file["devices.paths"] as string[] | undefined) ?? []).map((item) => path.resolve(item)),
     ),
     ...deviceTimes(file),
+    syncSpeed: parseSyncSpeed(file),
     cluster: parseCluster(file, flags, nodeName),
     logLevel: level as LogLevel,
   });

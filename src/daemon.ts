@@ -227,6 +227,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       comingExports: comingExports(store),
       ioWorkers: config.ioWorkers,
       answerLimitMs: config.answerLimitMs,
+      syncSpeed: config.syncSpeed,
       cluster: readCluster(config.cluster, seenFile),
       onStoreSeen: (seen) => writeSeen(seenFile, seen, logger),
       labMode: config.isLabMode,

@@ -54,6 +54,8 @@ export interface EngineOptions {
   readonly ioWorkers: number;
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
   readonly answerLimitMs: number | null;
+  /** Of arrays for which `setSyncSpeed` has set no other. */
+  readonly syncSpeed: SyncSpeed;
   /** Null: the board is in no cluster. */
   readonly cluster: EngineCluster | null;
   /** Told now and then while an array runs in the cluster, to be remembered over restarts. */

@@ -37,14 +37,6 @@ import { FaultBoard } from "./fault-board.ts";
 import { IoPool } from "./io-pool.ts";
 import { openMember } from "./open-member.ts";
 
-/**
- * Speed limits of sync actions until the user sets others, bytes per second. Beside clients: md's
- * sysctl_speed_limit_min. Source: drivers/md/md.c. Of an idle array as good as none, where md has
- * 200,000 KiB: the slowest member is the limit. Choice: above any member, a number to be shown.
- */
-const SYNC_SPEED_MIN = 1000 * 1024;
-const SYNC_SPEED_MAX = 16 * 2 ** 30;
-
 class EngineHost implements StorageEngine {
   readonly #options: EngineOptions;
   readonly #boot = randomUUID();
@@ -121,8 +113,8 @@ class EngineHost implements StorageEngine {
         members: paths.map((path) => this.#faults.ticket(path)),
         readOnly: options.readOnly,
         workers: this.#pool.size,
-        syncSpeedMin: SYNC_SPEED_MIN,
-        syncSpeedMax: SYNC_SPEED_MAX,
+        syncSpeedMin: this.#options.syncSpeed.min,
+        syncSpeedMax: this.#options.syncSpeed.max,
         answerLimitMs: this.#options.answerLimitMs,
         cluster: this.#threadCluster(),
       },

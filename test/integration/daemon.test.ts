@@ -108,6 +108,7 @@ test(
       comingExports: [],
       ioWorkers: 3,
       answerLimitMs: 30_000,
+      syncSpeed: { min: 1_024_000, max: 17_179_869_184 },
       cluster: null,
       labMode: true,
       nodeName: "opi-a",

@@ -49,6 +49,7 @@ test("binds to loopback and keeps everything in the data directory by default", 
       answerLimitMs: 30_000,
       cluster: null,
       startWaitMs: 30_000,
+      syncSpeed: { min: 1_024_000, max: 17_179_869_184 },
       logLevel: "info",
     },
   );
@@ -77,6 +78,9 @@ answer_limit = 0
 [cluster]
 name = "attic"
 etcd = ["http://10.0.0.1:2379", "http://10.0.0.2:2379/"]
+[sync]
+speed_min = 2048
+speed_max = 2048
 [log]
 level = "debug"
 `;
@@ -102,6 +106,7 @@ level = "debug"
           tls: null,
         },
         startWaitMs: 30_000,
+        syncSpeed: { min: 2048, max: 2048 },
         logLevel: "debug",
       },
     );
@@ -118,6 +123,14 @@ level = "debug"
       endpoints: ["https://h:1", "https://[::1]:2"],
       tls: null,
     });
+  }),
+);
+
+test(
+  "an upper limit of syncs below the usual lower one is both",
+  inFolder(async (folder) => {
+    const { syncSpeed } = load(folder, "[sync]\nspeed_max = 65536");
+    assert.equal(syncSpeed, { min: 65_536, max: 65_536 });
   }),
 );
 
@@ -169,6 +182,8 @@ const REFUSED: readonly (readonly [string, string])[] = [
     '[cluster]\nname="a"\netcd=["http://h:1"]\ntls_authority="/a"\ntls_certificate="/c"\ntls_key="/k"',
     "must be an https URL",
   ],
+  ["[sync]\nspeed_max = 1023", "sync.speed_max = 1023 must be bytes per second from 1024 to 2^40"],
+  ["[sync]\nspeed_min = 1.5e3\nspeed_max = 1024", "must be at most sync.speed_max, 1024"],
   ["name = ", "CONFIG_SYNTAX"],
   ['name = "a"\nname = "b"', "CONFIG_SYNTAX"],
 ];
