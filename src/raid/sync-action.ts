@@ -323,16 +323,21 @@ const checkpoint = (state: ArrayState, run: SyncRun): void => {
 
 // --- ending -----------------------------------------------------------------------------------
 
+/** What came of it is told BEFORE any status without it: the job that follows it ends by that. */
 const endRun = (state: ArrayState, run: SyncRun): void => {
   settle(state, run);
   state.sync = null;
   const complete = !run.aborted && run.settled >= run.total;
+  tellEnd(state, run, outcomeOf(run, complete));
   if (run.action === "check" || run.action === "repair") state.userAction = null;
   if (run.action === "resync" && complete) endResync(state, run);
   if (run.action === "recover") endRecover(state, run, complete);
   // Bits that were set since are not in what was gathered.
   state.clusterSync.gathered = null;
-  const outcome = outcomeOf(run, complete);
+  emit(state, { type: "status-changed" });
+};
+
+const tellEnd = (state: ArrayState, run: SyncRun, outcome: string): void => {
   const details = {
     action: run.action,
     outcome,
@@ -345,7 +350,6 @@ const endRun = (state: ArrayState, run: SyncRun): void => {
   const severity = outcome === "failed" ? "warning" : "info";
   const happening = happen(state, "sync.finished", severity, text, details);
   emit(state, { type: "happening", happening });
-  emit(state, { type: "status-changed" });
 };
 
 const outcomeOf = (run: SyncRun, complete: boolean): string => {

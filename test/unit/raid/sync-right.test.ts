@@ -73,6 +73,22 @@ test('§4.1 "Before a resync starts, the node send out RESYNCING with the (lo,hi
   assert.is(completedBytes, 32 * MIB, "nothing is copied beyond the window");
 });
 
+test("the end of a resync is told before any status without it: its job ends by that", () => {
+  const bench = resyncing(4);
+  bench.tick(20);
+  bench.answer("resync-info-update");
+  while (bench.status.sync !== null) {
+    bench.told.length = 0;
+    bench.tick(20);
+    if (bench.copies.length > 0) bench.finishCopy();
+  }
+  const told = bench.told.map((effect) =>
+    effect.type === "happening" ? effect.happening.type : effect.type,
+  );
+  const [end, status] = [told.indexOf("sync.finished"), told.indexOf("status-changed")];
+  assert.ok(end >= 0 && end < status, told.join());
+});
+
 test('§6.3 "The starting point is updated as the resync progresses": the next window in time', () => {
   const bench = resyncing(100);
   bench.tick(20);
