@@ -9,6 +9,7 @@
 import { writeSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { endAll } from "./after-all.ts";
 import { makeErrorsReadable } from "./readable-errors.ts";
 import { REPORT_FD, type Report } from "./report.ts";
 import { takeSkips } from "./skips.ts";
@@ -74,6 +75,7 @@ async function runFile(file: string, index: number): Promise<void> {
 
 makeErrorsReadable();
 for (const [index, file] of process.argv.slice(2).entries()) await runFile(file, index);
+await endAll();
 report({ type: "all-ended" });
 setTimeout(() => {
   report({ type: "leaked", resources: process.getActiveResourcesInfo() });

@@ -15,6 +15,8 @@ export interface Group {
 
 /** Integration tests with one small board, or one engine in the test's own process. */
 const BESIDE_OTHERS = ["integration/crash/", "integration/scenarios/"];
+/** Files of such a folder use the same daemons (test/helpers/two-nodes.ts). */
+const SHARED_FOLDERS = new Set(["integration/clustermd"]);
 const LIMIT_SECONDS = { others: 180, integration: 600 } as const;
 const LIMIT_COMMENT = /^\/\/ wall-limit: (\d+) s$/m;
 
@@ -36,8 +38,9 @@ export function selectFiles(files: readonly string[], filters: readonly string[]
 }
 
 /**
- * Unit tests share a process per folder, which saves start-up time; every other file has its own.
- * A file may raise its limit by a line `// wall-limit: 900 s`.
+ * Unit tests share a process per folder, which saves start-up time, and so do the scenarios that
+ * share their daemons; every other file has its own. A file may raise its limit by a line
+ * `// wall-limit: 900 s`.
  */
 export function planGroups(root: string, files: readonly string[]): Group[] {
   const byName = new Map<string, string[]>();
@@ -60,9 +63,8 @@ function groupName(file: string): string {
     .replace(/\.test\.ts$/, "")
     .split("/")
     .slice(1);
-  return parts[0] === "unit"
-    ? parts.slice(0, Math.min(2, parts.length - 1)).join("/")
-    : parts.join("/");
+  const folder = parts.slice(0, Math.min(2, parts.length - 1)).join("/");
+  return parts[0] === "unit" || SHARED_FOLDERS.has(folder) ? folder : parts.join("/");
 }
 
 function limitOf(path: string): number {

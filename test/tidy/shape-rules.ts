@@ -89,7 +89,7 @@ export function checkFileNames(paths: readonly string[]): Violation[] {
     const name = path.split("/").at(-1) ?? "";
     const violations: Violation[] = [];
     // Scenarios keep the names that mdadm's own tests have.
-    const isScenario = path.startsWith("test/integration/scenarios/");
+    const isScenario = /^test\/integration\/(scenarios|clustermd)\//.test(path);
     if (!isScenario && !KEBAB.test(name)) violations.push(`${path}:1: file names are kebab-case`);
     if (/^index\.(ts|tsx|mjs)$/.test(name)) violations.push(`${path}:1: no barrels (index files)`);
     if (path.startsWith("src/") && /\b(utils?|helpers?|misc|managers?)\b/.test(path)) {

@@ -1,7 +1,7 @@
 // wall-limit: 420 s
 /**
- * An array that two real boards run is changed as a whole while clients of both write: mdadm's
- * clustermd_tests 01r1_Grow_add and 01r1_Grow_resize, with what was written compared.
+ * An array that two real boards run is changed as a whole while clients of both write, with what
+ * they wrote compared. `test/integration/clustermd` has the same changes without such clients.
  */
 import { truncateSync } from "node:fs";
 import { suite } from "uvu";
@@ -110,7 +110,7 @@ const grow = async (boards: SharedBoards, at: number, ...flags: string[]): Promi
 };
 
 etcdTest(
-  "01r1_Grow_add: raid devices from 2 to 3 with a spare, while both boards' clients write",
+  "raid devices from 2 to 3 with a spare, while both boards' clients write",
   withTimeout(TEST_MS, async ({ boards }) => {
     await boards.untilWhole();
     await boards.member(0, "add", "spare1");
@@ -128,7 +128,7 @@ etcdTest(
 );
 
 etcdTest(
-  "01r1_Grow_resize: the size grows on every board, while both boards' clients write",
+  "the size grows on every board, while both boards' clients write",
   withTimeout(TEST_MS, async ({ boards }) => {
     for (const name of ["disk1", "disk2"]) {
       await boards.member(0, "remove", name);

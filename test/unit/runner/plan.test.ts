@@ -19,6 +19,8 @@ const FILES: Readonly<Record<string, string>> = {
   "test/integration/crash.test.ts": "/** Slow. */\n// wall-limit: 900 s\n",
   "test/integration/scenarios/grow.test.ts": "",
   "test/integration/serve.test.ts": "",
+  "test/integration/clustermd/00r1_Create.test.ts": "",
+  "test/integration/clustermd/01r1_Grow_add.test.ts": "// wall-limit: 700 s\n",
 };
 
 const test = suite<Context>("runner/plan", { root: "" });
@@ -37,6 +39,8 @@ test.after((context) => {
 
 test("finds test files, not helpers and not canaries", ({ root }) => {
   assert.equal(findTestFiles(root, "test"), [
+    "test/integration/clustermd/00r1_Create.test.ts",
+    "test/integration/clustermd/01r1_Grow_add.test.ts",
     "test/integration/crash.test.ts",
     "test/integration/scenarios/grow.test.ts",
     "test/integration/serve.test.ts",
@@ -59,11 +63,14 @@ test("selects files by a part of their path", ({ root }) => {
   ]);
 });
 
-test("groups unit tests by folder and gives every other file its own process", ({ root }) => {
+test("groups unit tests and scenarios that share daemons by folder, gives others a process", ({
+  root,
+}) => {
   const groups = planGroups(root, findTestFiles(root, "test"));
   assert.equal(
     groups.map(({ name, lane, limitSeconds, files }) => [name, lane, limitSeconds, files.length]),
     [
+      ["integration/clustermd", "integration", 700, 2],
       ["integration/crash", "integration", 900, 1],
       ["integration/scenarios/grow", "parallel", 600, 1],
       ["integration/serve", "integration", 600, 1],
