@@ -292,7 +292,8 @@ const idleState = (input: StartInput) => ({
 /** After a change of the array the right to write superblocks is kept, and the update is due. */
 const changedMetadata = ({ afterChange }: StartInput): ClusterMetadata => {
   const resting = restingClusterMetadata();
-  return afterChange === "held" ? { ...resting, stage: "granted", tellsCapacity: true } : resting;
+  if (afterChange !== "held") return resting;
+  return { ...resting, stage: "granted", tellsCapacity: true, afterRest: [] };
 };
 
 /** Starts the machine; the caller opens the legs in the workers, then sets `shared.run`. */

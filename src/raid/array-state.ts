@@ -15,7 +15,7 @@ import type {
 import type { ArrayHappening, SyncReason } from "./array-status.ts";
 import { hasBadBlockLog } from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
-import type { ClusterAnswer, ClusterPort } from "./cluster-port.ts";
+import type { ClusterAnswer, ClusterCall, ClusterPort } from "./cluster-port.ts";
 import type { ClusterSync } from "./cluster-sync-state.ts";
 import { NO_CLUSTER } from "./no-cluster.ts";
 import {
@@ -145,6 +145,12 @@ export interface Candidate {
   readonly deviceNumber: number;
 }
 
+/** A call to the cluster that is not made yet. */
+export interface DeferredCall {
+  readonly call: ClusterCall;
+  readonly then: (state: ArrayState, answer: ClusterAnswer) => void;
+}
+
 /** What only an array that several nodes run keeps of its metadata. */
 export interface ClusterMetadata {
   stage: UpdateStage;
@@ -162,6 +168,8 @@ export interface ClusterMetadata {
   rest: { readonly notice: number; isRefused: boolean } | null;
   /** The array was changed: the update that follows tells its capacity first. */
   tellsCapacity: boolean;
+  /** Others rest for this node until that update: what is asked then. Null: nobody does. */
+  afterRest: DeferredCall[] | null;
   /** Commands that ask for a member's failure: a member that must be kept is refused. */
   readonly failCommands: Map<number, number>;
   /** What commands are answered whose refusal goes with an update. */
@@ -177,6 +185,7 @@ export const restingClusterMetadata = (): ClusterMetadata => ({
   change: null,
   rest: null,
   tellsCapacity: false,
+  afterRest: null,
   failCommands: new Map(),
   refusals: new Map(),
 });

@@ -5,19 +5,46 @@
 
 import { assert } from "../common/assert.ts";
 import type { ArrayEffect, ClusterAsk, DriverAnswer } from "./array-messages.ts";
-import { type ArrayState, emit, nextToken } from "./array-state.ts";
+import { type ArrayState, type DeferredCall, emit, nextToken } from "./array-state.ts";
 import type { ClusterAnswer, ClusterCall, ClusterPort } from "./cluster-port.ts";
 
-/** `then` runs now or when the answer comes. */
+/** Calls of a node for which others rest: they end the rest, or nobody is told anything. */
+const WITHIN_REST = new Set<ClusterCall["type"]>([
+  "change-capacity",
+  "metadata-update-finish",
+  "metadata-update-cancel",
+  "resync-start",
+]);
+
+/**
+ * `then` runs now or when the answer comes. What others would have to carry out is asked when they
+ * run the array again: a resting node answers nothing before the update that ends its rest.
+ */
 export const callCluster = (
   state: ArrayState,
   call: ClusterCall,
   then: (state: ArrayState, answer: ClusterAnswer) => void,
 ): void => {
+  const { afterRest } = state.clusterMetadata;
+  if (afterRest !== null && !WITHIN_REST.has(call.type)) {
+    afterRest.push({ call, then });
+    return;
+  }
   const id = nextToken(state);
   const answer = state.cluster.call(id, call);
   if (answer !== null) then(state, answer);
   else state.clusterCalls.set(id, then);
+};
+
+/** The others run the array again. */
+export const endRest = (state: ArrayState): void => {
+  for (const { call, then } of takeDeferred(state)) callCluster(state, call, then);
+};
+
+const takeDeferred = ({ clusterMetadata: own }: ArrayState): readonly DeferredCall[] => {
+  const calls = own.afterRest ?? [];
+  own.afterRest = null;
+  return calls;
 };
 
 export const onClusterAnswer = (state: ArrayState, id: number, answer: ClusterAnswer): void => {
@@ -31,7 +58,8 @@ export const onClusterAnswer = (state: ArrayState, id: number, answer: ClusterAn
 
 /** Nobody answers any more: every call that waits is refused, and so is each that follows. */
 export const refuseCalls = (state: ArrayState, answer: ClusterAnswer): void => {
-  const calls = [...state.clusterCalls.values()];
+  const deferred = takeDeferred(state).map(({ then }) => then);
+  const calls = [...state.clusterCalls.values(), ...deferred];
   state.clusterCalls.clear();
   for (const then of calls) then(state, answer);
 };

@@ -12,7 +12,7 @@
 
 import type { CommandOutcome } from "./array-messages.ts";
 import { type ArrayState, emit, inSyncMembers, isInCluster, type Pending } from "./array-state.ts";
-import { callCluster } from "./cluster-calls.ts";
+import { callCluster, endRest } from "./cluster-calls.ts";
 
 /** `update`: now; `settle`: no update is needed, answer who waits; `wait`: neither yet. */
 export type UpdateTurn = "update" | "settle" | "wait";
@@ -51,6 +51,7 @@ const holdForChange = (state: ArrayState): void => {
     if (outcome.ok) return emit(now, { type: "command-done", id: change.command, outcome });
     // The update that follows ends the rest of those that came to it.
     now.clusterMetadata.change = null;
+    now.clusterMetadata.afterRest = [];
     now.clusterMetadata.refusals.set(change.command, outcome);
     now.pending.rolesChanged = true;
     now.pending.commands.push(change.command);
@@ -91,6 +92,7 @@ const finishUpdate = (
     now.clusterMetadata.told = null;
     if (answer.ok) {
       now.clusterMetadata.stage = "idle";
+      endRest(now);
       return acknowledged(now, work);
     }
     // It may be durable, and nobody says so: no write is acknowledged by it.
@@ -103,6 +105,7 @@ export const giveUpTurn = (state: ArrayState): void => {
   if (state.clusterMetadata.stage !== "granted") return;
   state.clusterMetadata.stage = "idle";
   callCluster(state, { type: "metadata-update-cancel" }, () => undefined);
+  endRest(state);
 };
 
 /** An update of this node is under way, or waits for its turn or for the others. */

@@ -43,6 +43,8 @@ export class PerfectCluster {
     readonly granted: () => void;
   }[] = [];
   #message: Message | null = null;
+  /** What the holder sends after that. */
+  readonly #letters: (() => void)[] = [];
   #resyncer: number | null = null;
   readonly #resyncQueue: { readonly node: number; readonly granted: () => void }[] = [];
   readonly #ranges = new Map<number, { readonly lo: number; readonly hi: number }>();
@@ -118,6 +120,7 @@ export class PerfectCluster {
         if (this.#holder === node && this.#isKept) return answer();
         return this.#hold(node, true, answer);
       case "metadata-update-finish":
+        this.#isKept = false;
         return this.#send(node, { ...call, type: "metadata-updated" }, () => {
           this.#release(node);
           answer();
@@ -235,10 +238,13 @@ export class PerfectCluster {
   #release(node: number): void {
     assert(this.#holder === node, "only who holds it gives it back");
     this.#holder = null;
+    this.#letters.length = 0;
     this.#next();
   }
 
+  /** Within a hold of its own every message of a node goes out, whoever asked first. */
   #sendAlone(node: number, notice: ClusterNotice, done: () => void): void {
+    if (this.#holder === node && this.#isKept) return this.#send(node, notice, done);
     this.#hold(node, false, () =>
       this.#send(node, notice, () => {
         this.#release(node);
@@ -249,7 +255,10 @@ export class PerfectCluster {
 
   #send(node: number, notice: ClusterNotice, done: () => void): void {
     assert(this.#holder === node, "only the holder sends");
-    assert(this.#message === null, "one message at a time");
+    if (this.#message !== null) {
+      this.#letters.push(() => this.#send(node, notice, done));
+      return;
+    }
     const { type, ...rest } = notice;
     this.log.push([node, type, ...Object.values(rest)].join(" "));
     const waiting = new Map<number, number>();
@@ -266,6 +275,7 @@ export class PerfectCluster {
     this.#message = null;
     if (this.#inboxes.has(message.origin)) message.done();
     else if (this.#holder === message.origin) this.#release(message.origin);
+    if (this.#message === null) this.#letters.shift()?.();
   }
 
   #tell(node: number, notice: ClusterNotice): number {

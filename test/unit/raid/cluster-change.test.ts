@@ -52,6 +52,27 @@ test("nothing is written by the others between the rest and the update that ends
   assert.is(write.state, "acknowledged");
 });
 
+test("a resync that a change makes due is told of only when the others run again", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3 }, prng);
+    bench.finishSync();
+    const id = bench.node(0).command({ type: "begin-change", sectors: 1 });
+    bench.settle();
+    assert.is(bench.node(0).outcome(id), "ok");
+    bench.cluster.log.length = 0;
+    bench.edit(0, (superblock, disk) => {
+      const bits = (superblock.superOffset + superblock.bitmapOffset) * 512 + 256;
+      disk.bytes[bits] = 0xff;
+      return superblock;
+    });
+    bench.finishSync();
+    const told = bench.cluster.log.map((line) => line.split(" ")[1]);
+    assert.equal(told.slice(0, 2), ["change-capacity", "metadata-updated"]);
+    assert.ok(told.includes("resyncing"), told.join());
+    for (const node of bench.nodes) assert.is(node.isPaused, false);
+  });
+});
+
 test("a node that cannot rest refuses: nothing is changed, and the others go on", () => {
   const bench = started();
   // Node 2 runs a check.
