@@ -80,15 +80,14 @@ export class Recoveries {
   pump(): void {
     this.#balance();
     this.#liftRanges();
-    const { phase, membership } = this.#ctx;
-    if (phase === "leaving") return;
+    const { membership } = this.#ctx;
     const due = new Set<string>();
     for (const seen of membership.slots) this.#pumpSlot(seen, due);
     for (const key of this.#since.keys()) if (!due.has(key)) this.#since.delete(key);
     for (const key of this.#declared) if (!due.has(key)) this.#declared.delete(key);
     const shown = new Set(membership.slots.filter(isUnrecovered).map(sessionOf));
     for (const key of this.#freed) if (!shown.has(key)) this.#freed.delete(key);
-    this.#endPass();
+    if (this.#ctx.phase !== "leaving") this.#endPass();
   }
 
   /** Milliseconds of the clock at which to look again; null: only when something changes. */
@@ -142,8 +141,8 @@ export class Recoveries {
     }
     if (this.#active !== null || this.#isHeld() || !this.#mayBegin(seen)) return;
     if (this.#ctx.phase !== "entered") {
-      // It has no array to take bits over yet, but may wait for locks of the dead: whoever declared
-      // it dead may have died before it had purged them.
+      // It has no array to take bits over, but may wait for what the dead has: its locks (whoever
+      // declared it dead may have died before it had purged them), or its right to send.
       if (now >= this.#dueAt(seen)) this.#declare(seen);
       return;
     }

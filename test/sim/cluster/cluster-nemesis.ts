@@ -1,7 +1,7 @@
 /**
  * Bad luck and administrators: nodes that die, hang, stop and start, a store that is away or ends
- * sessions, media that fail for one node or for all, members that are failed, removed and added on
- * any node, sync actions, power cuts.
+ * sessions, media that fail for one node or for all, boards that reach no medium, members that are
+ * failed, removed and added on any node, sync actions, power cuts.
  */
 
 import { assert } from "../../../src/common/assert.ts";
@@ -28,7 +28,8 @@ type Move =
   | "repair"
   | "idle"
   | "stop"
-  | "hide";
+  | "hide"
+  | "cable";
 
 /** How often each happens, against the others. */
 const SHARES: readonly (readonly [Move, number])[] = [
@@ -50,6 +51,7 @@ const SHARES: readonly (readonly [Move, number])[] = [
   ["idle", 1],
   ["stop", 4],
   ["hide", 1],
+  ["cable", 6],
 ];
 
 export class ClusterNemesis {
@@ -172,6 +174,8 @@ export class ClusterNemesis {
         sim.hide(life, medium);
         sim.timeline.after(10_000, null, () => sim.showAll());
         return sim.count("hide");
+      case "cable":
+        return this.#cutCable(life.node);
       default:
         assert(false, `no move ${move}`);
     }
@@ -222,6 +226,22 @@ export class ClusterNemesis {
     this.#sim.trace(null, `${medium.path} fails: ${JSON.stringify(fault)}`);
     this.#sim.count(`fault ${kind}`);
     medium.faults = [fault];
+  }
+
+  /** A board writes to no member for a while; others do. */
+  #cutCable(node: number): void {
+    const { prng, media, timeline } = this.#sim;
+    const left = Number.POSITIVE_INFINITY;
+    const kinds = prng.below(2) === 0 ? (["write"] as const) : (["write", "read"] as const);
+    const faults = kinds.map((kind): MediumFault => ({ kind, node, after: prng.below(20), left }));
+    this.#sim.trace(null, `node ${node} writes to no member`);
+    this.#sim.count("cable");
+    for (const medium of media)
+      medium.faults = [...medium.faults, ...faults.map((f) => ({ ...f }))];
+    timeline.after(500 + prng.below(15_000), null, () => {
+      for (const medium of media)
+        medium.faults = medium.faults.filter((fault) => fault.node !== node);
+    });
   }
 
   remove(life: NodeLife, path: string): void {

@@ -103,6 +103,16 @@ for (const protocol of PROTOCOLS) {
   });
 }
 
+test("channel: a node that leaves waits for nobody to declare dead who had the right", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  await world.ok(a, START);
+  a.die();
+  await world.ok(b, { type: "leave", needsSync: true });
+  world.end();
+});
+
 test("channel: who had the right dies: nobody joins before the superblocks are told anew", async () => {
   const world = ClusterWorld.embedded("channel");
   const a = await world.enter("a");
