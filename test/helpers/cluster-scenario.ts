@@ -178,6 +178,12 @@ export class ClusterScenario {
     assert.is(said, "0 ");
   }
 
+  /** The same by the API. */
+  async change(at: NodeNumber, change: Readonly<Record<string, unknown>>): Promise<void> {
+    const said = await this.changeRefused(at, change);
+    assert.is(said, "no error");
+  }
+
   /** The code with which a change of the array is refused, once every node can rest. */
   async changeRefused(at: NodeNumber, change: Readonly<Record<string, unknown>>): Promise<string> {
     return await eventually(`an answer to ${JSON.stringify(change)}`, WAIT_MS, async () => {
@@ -327,7 +333,7 @@ export class ClusterScenario {
    * the scripts' layouts lie at the same places of every member.
    */
   async end(inSync: readonly string[], spares: readonly string[] = []): Promise<void> {
-    for (const at of await this.running()) await this.stop(at);
+    await Promise.all((await this.running()).map((at) => this.stop(at)));
     const pathOf = (name: string): string => this.nodes.diskPath(name);
     for (const path of [...inSync, ...spares].map(pathOf)) {
       await acceptedByMdadm(path, inSync.length);

@@ -61,7 +61,8 @@ export const bitmapSwitchScenarios = <T>(register: Register<T>, level: ScriptLev
       await md.stop(2);
       const kinds = ["none", "internal", "none", "clustered"] as const;
       for (const [index, kind] of kinds.entries()) {
-        await md.grow(1, "--bitmap", kind);
+        if (level === "raid1") await md.grow(1, "--bitmap", kind);
+        else await md.change(1, { bitmap: { type: kind } });
         const { config, status } = await md.array(1);
         assert.is(config.bitmap.type, kind);
         assert.is(status.cluster !== null, kind === "clustered", kind);
@@ -95,7 +96,7 @@ export const resizeScenarios = <T>(register: Register<T>, level: ScriptLevel): v
       await md.createClean(disks, { ...shapeOf(level), size: small, crawls: true });
       await md.write(1, 0, MIB);
       await md.write(2, small - MIB, MIB);
-      await md.grow(1, "--size", "max");
+      await md.change(1, { size: "max" });
       assert.is(await md.syncs("resync"), 1);
       await md.shows(2, /resync=(PENDING|REMOTE)/);
       await md.write(2, small, MIB);
