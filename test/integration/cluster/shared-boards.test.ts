@@ -246,6 +246,38 @@ etcdTest(
 );
 
 etcdTest(
+  "a board that can write no member leaves: it says why, the other goes on, it returns when told to",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    await fill(boards, 0, 48 * MIB, 51);
+    for (const device_id of ["disk1", "disk2"])
+      await boards.ask(0, "POST", "/lab/faults", { device_id, kind: "write-error" });
+    const client = await boards.attach(0);
+    const failed = await client
+      .write(50 * MIB, new Uint8Array(MIB).fill(52), true)
+      .catch((error: unknown) => error);
+    client.close();
+    assert.instance(failed, Error);
+    await eventually("it is out, and says why", 30_000, async () => {
+      const { status } = await boards.array(0);
+      return status.health_reasons.some(({ code, message }) => code === "not-started" && /broken/.test(message));
+    });
+    await eventually("its slot is recovered", 30_000, async () => {
+      const { slots } = await boards.dlm(1);
+      return slots[0]?.condition === "free";
+    });
+    assert.is(await valueAt(boards, 1, 48 * MIB), 51);
+    await fill(boards, 1, 50 * MIB, 53);
+    await boards.ask(0, "DELETE", "/lab/faults");
+    const started = await trySatsuma("assemble", "md0", "--data", boards.board(0).data_dir);
+    assert.is(started.ending, "0", started.stderr);
+    await boards.untilRunning(0);
+    await boards.untilWhole();
+    assert.is(await valueAt(boards, 0, 50 * MIB), 53);
+  }),
+);
+
+etcdTest(
   "the demo ends cleanly, leaves no node behind, and resumes with the same folder",
   withTimeout(TEST_MS, async ({ boards }) => {
     await boards.untilWhole();
