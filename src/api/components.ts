@@ -20,7 +20,14 @@ import {
 } from "./schemas/export.ts";
 import { JobList, JobObject } from "./schemas/job.ts";
 import { LabFault, LabFaultCreate, LabFaultList } from "./schemas/lab.ts";
-import { Member, MemberAdd, MemberList, MemberPatch, MemberReplace } from "./schemas/member.ts";
+import {
+  Member,
+  MemberAdd,
+  MemberList,
+  MemberPatch,
+  MemberReAdd,
+  MemberReplace,
+} from "./schemas/member.ts";
 import { Mismatches } from "./schemas/mismatch.ts";
 import { Rescue } from "./schemas/rescue.ts";
 import {
@@ -68,6 +75,7 @@ const ALL: readonly TSchema[] = [
   MemberAdd,
   MemberList,
   MemberPatch,
+  MemberReAdd,
   MemberReplace,
   Mismatches,
   Problem,

@@ -86,6 +86,11 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_ARRAY_INCOMPLETE: kind(409, "array-incomplete", "A working member is not given"),
   CONTROL_NEWEST_COPY_MISSING: kind(409, "newest-copy-missing", "The newest copy is not there"),
   CONTROL_COPIES_DISAGREE: kind(409, "copies-disagree", "Copies were written apart"),
+  CONTROL_MEMBER_RAN_APART: kind(
+    409,
+    "member-ran-apart",
+    "The device holds what no other member does",
+  ),
   CONTROL_CONFIRMATION_REQUIRED: kind(428, "confirmation-required", "Confirm by name"),
   CONTROL_SPEED_ORDER: kind(422, "validation-failed", "The speed limits contradict each other"),
   CONTROL_JOB_NOT_CANCELABLE: kind(409, "job-not-cancelable", "The job cannot be cancelled"),

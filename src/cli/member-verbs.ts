@@ -54,7 +54,7 @@ export function flagsBody(flags: MemberFlags): {
 
 const registerJoining = (verb: (name: string, description: string) => Command): void => {
   verb("add", "add devices: rebuilt into an empty raid slot, else spares")
-    .option("--force", "take devices that hold something else")
+    .option("--force", "take devices that hold something else, or what the array never had")
     .option("--write-mostly", "read them only as a last resort (raid1)")
     .option("--failfast", "fail them at the first error")
     .option("--wait", "wait until the recovery is done")
@@ -68,10 +68,13 @@ const registerJoining = (verb: (name: string, description: string) => Command): 
       ),
     );
   verb("re-add", "take back members that were here before, by the bitmap")
+    .option("--force", "overwrite what they alone hold")
     .option("--wait", "wait until the recovery is done")
     .action((array: string, devices: string[], flags: VerbFlags) =>
       each(array, devices, flags, (client, device) =>
-        runJob(client, "POST", `${memberPath(array, device)}/actions/re-add`),
+        runJob(client, "POST", `${memberPath(array, device)}/actions/re-add`, {
+          force: flags.force ?? false,
+        }),
       ),
     );
 };

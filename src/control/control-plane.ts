@@ -131,7 +131,8 @@ export class ControlPlane {
       now,
       start: (uuid) => this.#startLate(uuid),
     });
-    this.memberCommands = new MemberCommands({ arrays, devices, jobs, scrubs: this.scrubCommands });
+    const actions = this.scrubCommands;
+    this.memberCommands = new MemberCommands({ engine, arrays, devices, jobs, actions });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
       devices,

@@ -1,22 +1,25 @@
 /** The verbs on members: add, fail, remove, re-add, replace, flags, in mdadm's meaning. */
 
-import { CodedError } from "../common/errors.ts";
+import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import { refuseUnfit } from "./array-plan.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { DeviceService, DeviceView } from "./device-service.ts";
+import type { RunningArray, StorageEngine } from "./engine.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService, NewJob } from "./job-service.ts";
 import { type MemberFlags, refuseFlags } from "./member-flags.ts";
+import { ranApartProblem } from "./newest-copy.ts";
 import { type ScrubCommands, wholeExtent } from "./scrub-commands.ts";
 import { subjectOf } from "./subject.ts";
 
 /** What the commands need. */
 export interface MemberCommandsOptions {
+  readonly engine: StorageEngine;
   readonly arrays: ArrayService;
   readonly devices: DeviceService;
   readonly jobs: JobService;
-  readonly scrubs: ScrubCommands;
+  readonly actions: ScrubCommands;
 }
 
 /** What to change of an array's sync; absent fields stay. Speeds are bytes per second. */
@@ -56,7 +59,7 @@ export class MemberCommands {
 
   /**
    * Adds a device, as a job. Errors: those of `refuseUnfit`, RAID_SECTOR_SIZE_MISMATCH,
-   * RAID_FLAG_UNSUPPORTED; the job's: the engine's.
+   * RAID_FLAG_UNSUPPORTED, CONTROL_MEMBER_RAN_APART; the job's: the engine's.
    */
   async add(arrayKey: string, deviceKey: string, order: AddOrder, actor: string): Promise<Job> {
     const { arrays, devices } = this.#options;
@@ -68,6 +71,7 @@ export class MemberCommands {
     const isOwn = device.probe?.md?.arrayUuid === view.record.uuid;
     refuseUnfit(device, order.force || isOwn);
     refuseSectors(device, running.status);
+    if (isOwn && !order.force) await this.#refuseApart(running, device.record.path);
     const { path, lostContent } = device.record;
     return this.#job("member.add", view.record.uuid, actor, async () => {
       const release = devices.reserve([path]);
@@ -84,9 +88,14 @@ export class MemberCommands {
 
   /**
    * Takes back a member that was here before, as a job. Errors: RAID_RE_ADD_REFUSED for one that
-   * lost content meanwhile; the job's: the engine's.
+   * lost content meanwhile, without `force` CONTROL_MEMBER_RAN_APART; the job's: the engine's.
    */
-  async reAdd(arrayKey: string, deviceKey: string, actor: string): Promise<Job> {
+  async reAdd(
+    arrayKey: string,
+    deviceKey: string,
+    order: { readonly force: boolean },
+    actor: string,
+  ): Promise<Job> {
     const { arrays, devices } = this.#options;
     const { view, running } = arrays.findRunning(arrayKey);
     const device = devices.find(deviceKey);
@@ -97,6 +106,7 @@ export class MemberCommands {
         details: { device: id },
       });
     }
+    if (!order.force) await this.#refuseApart(running, device.record.path);
     return this.#job("member.re-add", view.record.uuid, actor, () =>
       running.reAdd(device.record.path),
     );
@@ -153,7 +163,7 @@ export class MemberCommands {
 
   /** Sets speed limits, then the action. Errors: CONTROL_SPEED_ORDER, the engine's. */
   async setSync(arrayKey: string, change: SyncChange, actor: string): Promise<void> {
-    const { arrays, scrubs } = this.#options;
+    const { arrays, actions } = this.#options;
     const { view } = arrays.findRunning(arrayKey);
     if (change.speedMin !== undefined || change.speedMax !== undefined) {
       await arrays.setSyncSpeed(view.record.uuid, {
@@ -163,8 +173,20 @@ export class MemberCommands {
     }
     if (change.action !== undefined) {
       const extent = wholeExtent(change.from, change.to);
-      await scrubs.setAction(view.record.uuid, change.action, extent, actor);
+      await actions.setAction(view.record.uuid, change.action, extent, actor);
     }
+  }
+
+  /** The array may have been started without the newest copy, which this device then is. */
+  async #refuseApart({ status }: RunningArray, path: string): Promise<void> {
+    const here = status.members.flatMap(({ path: of, states }) =>
+      of !== null && states.includes("in_sync") ? [of] : [],
+    );
+    const report = await this.#options.engine.examine([...here, path]);
+    const problem = ranApartProblem(status, report, path);
+    if (problem === null) return;
+    const { code, message, remedy, members } = problem;
+    throw fromPlainError({ code, message, remedy, details: { members } });
   }
 
   #member(uuid: string, deviceKey: string): DeviceView {

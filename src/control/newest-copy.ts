@@ -1,7 +1,8 @@
 /**
  * Whether the devices that are there hold the newest copy of an array, by what this board remembers
  * of it. Superblocks alone cannot tell: a member that was failed does not know, and believes itself
- * and all others working; two that were started apart each say the other one failed. Pure.
+ * and all others working; two that were started apart each say the other one failed. And whether a
+ * device that joins an array which runs holds what that array never had. Pure.
  */
 
 import type { ArrayStatus } from "../raid/array-status.ts";
@@ -63,5 +64,31 @@ export function newestCopyProblem(
     remedy:
       "choose: start it from the devices to keep with run (satsuma assemble --devices DEVICE --run), then add the others anew",
     members,
+  };
+}
+
+/**
+ * Why a device of the array must not be made a copy of it unless the user insists: the array went
+ * on there without the members that run now, so it holds what they do not. Null: nothing speaks
+ * against it. A member that was failed does not know, and was written no more. `status`: of the
+ * array that runs; `report`: on its members in sync and the device.
+ */
+export function ranApartProblem(
+  status: ArrayStatus,
+  report: AssemblyReport,
+  path: string,
+): StartProblem | null {
+  const device = report.members.find((member) => member.path === path);
+  const superblock = device?.superblock ?? null;
+  if (superblock === null || !/active/i.test(superblock.role)) return null;
+  if (digitsOf(superblock.arrayUuid) !== digitsOf(status.uuid)) return null;
+  const isNewer = superblock.events > status.events;
+  if (!isNewer && !report.members.some(({ reason }) => reason === "split-brain")) return null;
+  const at = new Date(superblock.updatedAt).toISOString().slice(0, 19);
+  return {
+    code: "CONTROL_MEMBER_RAN_APART",
+    message: `array ${status.name} went on with ${path} apart from the members that run now, until ${at}Z at least: what was written there meanwhile is on no other member, and would be overwritten`,
+    remedy: `copy it off first (satsuma read ${path}); then ask with force (--force)`,
+    members: report.members.map(({ path: of, reason }) => ({ path: of, reason })),
   };
 }

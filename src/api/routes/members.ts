@@ -17,6 +17,7 @@ import {
   MemberList,
   MemberParams,
   MemberPatch,
+  MemberReAdd,
   MemberReplace,
 } from "../schemas/member.ts";
 
@@ -111,12 +112,15 @@ const registerJoining = (app: ApiServer, { control }: RouteContext): void => {
         summary: "Take back a member that was here before, by the bitmap",
         tags: ["members"],
         params: MemberParams,
+        body: RefTo(MemberReAdd),
         response: replies({ 200: RefTo(ArrayObject), 202: RefTo(JobObject) }),
       },
     },
     async (request, reply) => {
-      const { params, actor } = request;
-      const job = await control.memberCommands.reAdd(params.array, params.device_id, actor);
+      const { params, body, actor } = request;
+      const { array, device_id } = params;
+      const order = { force: body.force ?? false };
+      const job = await control.memberCommands.reAdd(array, device_id, order, actor);
       return await replyWithJob(control, request, reply, job, {
         status: 200,
         show: shown(params.array),

@@ -62,6 +62,16 @@ export const MemberAdd = Closed(
 );
 export type MemberAddRequest = Static<typeof MemberAdd>;
 
+/** mdadm --re-add. */
+export const MemberReAdd = Closed(
+  {
+    force: Type.Optional(
+      Type.Boolean({ default: false, description: "overwrite what this device alone holds" }),
+    ),
+  },
+  { $id: "MemberReAdd" },
+);
+
 /** sysfs dev-XXX/state: flags to set (true) or clear (false). */
 export const MemberPatch = Closed(
   { write_mostly: Type.Optional(WriteMostly), failfast: Type.Optional(Failfast) },

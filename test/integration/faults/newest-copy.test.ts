@@ -2,7 +2,7 @@
  * A board never starts from a copy that was left behind: not when the newest one comes late, and
  * not when two were written apart. A copy that is merely missing is waited for, then done without.
  */
-import { mkdirSync, renameSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -145,6 +145,24 @@ test(
     assert.match(told, "CONTROL_COPIES_DISAGREE");
     await board.serve.request("POST", "/arrays", { import: ["m1"], run: true });
     assert.is(await board.read(), "THRD");
+    // What was written to m2 alone is on no other member: it is not overwritten unasked.
+    const members = "/arrays/md0/members";
+    const before = readFileSync(board.disks[1]);
+    for (const [path, body] of [
+      [`${members}/m2/actions/re-add`, undefined],
+      [members, { device_id: "m2" }],
+    ] as const) {
+      const refused = await refusal(board.serve.request("POST", path, body));
+      assert.match(refused, "CONTROL_MEMBER_RAN_APART");
+    }
+    assert.ok(readFileSync(board.disks[1]).equals(before));
+    await board.serve.request("POST", members, { device_id: "m2", force: true });
+    await eventually("m2 is whole", 20_000, async () => (await board.array()).health === "optimal");
+    await board.fail("m1");
+    assert.is(await board.read(), "THRD");
+    // A member that was failed does not know, and holds nothing of its own.
+    await board.serve.request("DELETE", `${members}/m1`);
+    await board.serve.request("POST", `${members}/m1/actions/re-add`);
   }),
 );
 

@@ -1,7 +1,7 @@
 /** Whether what is there may be the newest copy, by the board's memory and what superblocks say. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { newestCopyProblem } from "../../../src/control/newest-copy.ts";
+import { newestCopyProblem, ranApartProblem } from "../../../src/control/newest-copy.ts";
 import type { ArrayStatus } from "../../../src/raid/array-status.ts";
 import type { AssemblyReport, FoundMember } from "../../../src/raid/assembly-status.ts";
 import { arrayStatus } from "../../helpers/array-values.ts";
@@ -104,6 +104,39 @@ test("a clustered array waits for every working member: other nodes may have gon
   assert.is(codeOf(REMEMBERED, told), "CONTROL_ARRAY_INCOMPLETE");
   assert.is(codeOf(null, told), "CONTROL_ARRAY_INCOMPLETE");
   assert.is(codeOf(null, { ...told, isComplete: true }), "none");
+});
+
+/** Array md0 runs on /m0 at event 10; /m1 is to join. */
+const apart = (first: FoundMember, second: FoundMember, events = 10): string => {
+  const running = arrayStatus({
+    uuid: uuidOf(9),
+    events,
+    members: [fakeMember("/m0", 0, ["in_sync"])],
+  });
+  const problem = ranApartProblem(running, report({ events, members: [first, second] }), "/m1");
+  return problem?.code ?? "none";
+};
+
+const withEvents = (digit: number, events: number, role = `Active device ${digit}`) => {
+  const { superblock } = found(digit);
+  return found(digit, { superblock: superblock === null ? null : { ...superblock, events, role } });
+};
+
+test("a device that the array went on with elsewhere holds what the array never had", () => {
+  const split = { placement: "kicked", reason: "split-brain" } as const;
+  const code = "CONTROL_MEMBER_RAN_APART";
+  assert.is(apart(found(0), found(1, split)), code, "it says that the others failed");
+  assert.is(apart(found(0, split), withEvents(1, 12)), code, "they say that it failed");
+  assert.is(apart(found(0), withEvents(1, 11)), code, "it has updates that the array lacks");
+});
+
+test("a member that was failed, a spare and a device of another array hold nothing of their own", () => {
+  assert.is(apart(found(0), found(1, { placement: "kicked", reason: "non-fresh" })), "none");
+  assert.is(apart(found(0), withEvents(1, 12, "spare")), "none");
+  assert.is(apart(found(0), found(1, { superblock: null })), "none");
+  const { superblock } = withEvents(1, 12);
+  const other = superblock === null ? null : { ...superblock, arrayUuid: uuidOf(8) };
+  assert.is(apart(found(0), found(1, { superblock: other })), "none");
 });
 
 test.run();
