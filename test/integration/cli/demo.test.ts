@@ -2,6 +2,7 @@
  * `satsuma demo` and the online verbs as their users run them: real processes, real devices, the
  * real engine. One board serves most tests; those that end or kill a board have their own.
  */
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -14,6 +15,7 @@ import { inFolder } from "../../helpers/temporary-folder.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
 const SIZE = ["--size", "64M"];
+const SATSUMA_BIN = join(import.meta.dirname, "..", "..", "..", "bin", "satsuma");
 
 interface Shared {
   board: Board;
@@ -280,6 +282,28 @@ test(
     assert.ok(existsSync(join(folder, "disks/disk1.img")), "what was there stays");
     assert.not.ok(existsSync(join(folder, "disks/disk2.img")));
   }),
+);
+
+test(
+  "a daemon ends cleanly when the process that wraps it is killed, as older Node.js needs one",
+  withTimeout(
+    60_000,
+    inFolder(async (folder) => {
+      // Without it `bin/satsuma` cannot become the program: that of Node.js 20 has none.
+      const preload = "data:text/javascript,process.execve=undefined";
+      const args = ["serve", "--data", folder, "--http", "127.0.0.1:0", "--nbd", "127.0.0.1:0"];
+      const wrapper = spawn(process.execPath, ["--import", preload, SATSUMA_BIN, ...args], {
+        stdio: "ignore",
+      });
+      const announcement = join(folder, "daemon.json");
+      await eventually("the daemon runs", 30_000, () => existsSync(announcement));
+      const { pid } = JSON.parse(readFileSync(announcement, "utf8")) as { readonly pid: number };
+      assert.is.not(pid, wrapper.pid);
+      wrapper.kill("SIGKILL");
+      await eventually("the daemon has ended", 30_000, () => !existsSync(`/proc/${pid}`));
+      assert.not.ok(existsSync(announcement), "it closed what it had open");
+    }),
+  ),
 );
 
 test.run();
