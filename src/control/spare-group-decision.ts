@@ -49,11 +49,6 @@ export function isIdleSpare({ states, path }: MemberStatus): boolean {
   );
 }
 
-/** Spares that wait in an array. */
-export function idleSpares(status: ArrayStatus): number {
-  return status.members.filter(isIdleSpare).length;
-}
-
 /** True when every raid slot is in sync and no member is faulty. */
 export function isWholeArray(status: ArrayStatus): boolean {
   const isClean = status.members.every(({ states }) => !states.includes("faulty"));

@@ -167,16 +167,22 @@ test(
 );
 
 test(
-  "a spare that took a place is missing afterwards, by mdadm's name",
+  "a spare that failed is missing, by mdadm's name; one that took a place is not",
   withBoard(async (bench) => {
     const md1 = bench.engine.array("md1");
+    const whole = md1.status.members;
     const rebuilt = md1.status.members.map((member) => {
       if (member.path === bench.image("disk4")) return { ...member, states: ["faulty" as const] };
       const isSpare = member.path === bench.image("disk5");
       return isSpare ? { ...member, states: ["spare" as const, "rebuilding" as const] } : member;
     });
     md1.show({ members: rebuilt, degraded: 1, health: "recovering" });
-    md1.show({ members: rebuilt, degraded: 1, health: "recovering" });
+    assert.equal(events(bench, "spare.missing"), []);
+    md1.show({ members: whole, degraded: 0, health: "optimal" });
+    const failed = whole.map((member) =>
+      member.path === bench.image("disk5") ? { ...member, states: ["faulty" as const] } : member,
+    );
+    for (let times = 0; times < 2; times++) md1.show({ members: failed });
     assert.equal(
       events(bench, "spare.missing").map(([severity, mdadm]) => [severity, mdadm]),
       [["warning", "SparesMissing"]],
