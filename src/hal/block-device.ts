@@ -45,6 +45,7 @@ export const ALLOCATION_RUNS_MAX = 64;
 export interface BlockDevice {
   /** Path or label, for messages. */
   readonly name: string;
+  /** As it was when the device was opened, or measured last. */
   readonly sizeBytes: number;
   /** Smallest unit the store writes without read-modify-write: 512 or 4096. */
   readonly logicalBlockSize: number;
@@ -82,6 +83,11 @@ export interface BlockDevice {
   allocation(offset: number, length: number): Promise<readonly AllocationRun[]>;
   /** Makes all that completed before this call durable (PREFLUSH, fdatasync). */
   flush(): Promise<void>;
+  /**
+   * Takes the size anew of a store that may have grown since; one that has shrunk keeps its size,
+   * and its I/O errors. A device without it has one size for good.
+   */
+  measure?(): void;
   close(): Promise<void>;
 }
 

@@ -57,6 +57,10 @@ export class DeviceLayer implements BlockDevice {
     return this.inner.flush();
   }
 
+  measure(): void {
+    this.inner.measure?.();
+  }
+
   close(): Promise<void> {
     return this.inner.close();
   }

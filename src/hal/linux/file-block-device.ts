@@ -1,7 +1,7 @@
 /**
  * A regular file or a Linux block device as a BlockDevice: page cache, `pread`/`pwrite`, durable by
- * `fdatasync`. The file's size is taken when it is opened; one that has shrunk since reads short,
- * which is an I/O error like any other.
+ * `fdatasync`. The file's size is taken when it is opened, and when it is measured; one that has
+ * shrunk since reads short, which is an I/O error like any other.
  */
 
 import * as fs from "node:fs";
@@ -51,7 +51,6 @@ export interface OpenFileOptions {
 
 export class FileBlockDevice implements BlockDevice {
   readonly name: string;
-  readonly sizeBytes: number;
   readonly logicalBlockSize: number;
   readonly readOnly: boolean;
   readonly sync: SyncCalls;
@@ -60,6 +59,7 @@ export class FileBlockDevice implements BlockDevice {
   readonly #reads: FileReads;
   readonly #queue: BlockQueue | null;
   readonly #space: FileSpace;
+  #sizeBytes: number;
   #open = true;
 
   private constructor(
@@ -73,11 +73,11 @@ export class FileBlockDevice implements BlockDevice {
     this.#fd = fd;
     this.#reads = new FileReads(fd, native, this.#turnstile);
     this.#queue = stat.isBlockDevice() ? readBlockQueue(stat.rdev) : null;
-    this.sizeBytes = this.#queue?.sizeBytes ?? stat.size;
+    this.#sizeBytes = this.#queue?.sizeBytes ?? stat.size;
     this.logicalBlockSize = this.#queue?.logicalBlockSize ?? 512;
     this.readOnly = options.mode === "read";
     const load = options.nativeCalls ?? loadNativeCalls;
-    this.#space = new FileSpace(fd, this.sizeBytes, this.#queue, load);
+    this.#space = new FileSpace(fd, this.#sizeBytes, this.#queue, load);
     this.sync = {
       read: (target, offset) => this.#readSync(target, offset),
       write: (source, offset) => this.#writeSync(source, offset),
@@ -117,6 +117,17 @@ export class FileBlockDevice implements BlockDevice {
     const device = new FileBlockDevice(path, fd, fs.fstatSync(fd), options, native);
     if (!device.readOnly) await device.#space.learn();
     return device;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  measure(): void {
+    if (!this.#open) return;
+    const stat = fs.fstatSync(this.#fd);
+    const now = stat.isBlockDevice() ? readBlockQueue(stat.rdev).sizeBytes : stat.size;
+    this.#sizeBytes = Math.max(this.#sizeBytes, now);
   }
 
   get punches(): boolean {

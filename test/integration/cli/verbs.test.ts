@@ -4,7 +4,7 @@
  * raid10, import of arrays that Linux made, and the rescue commands as mdadm understands them.
  */
 import { createHash } from "node:crypto";
-import { copyFileSync, readFileSync } from "node:fs";
+import { copyFileSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -130,7 +130,15 @@ test(
     const after = await asJson<ArrayResource>("grow", "md0", "--size", "max", "--wait");
     assert.ok(after.config.size > before.config.size + 8 * MIB, `${after.config.size} bytes`);
     assert.equal(after.config.size, after.config.member_size);
+    // Their files grow under the running array: the command takes their sizes anew.
+    for (const { device_id } of after.status.members) {
+      const path = join(shared.board.dataDir, "disks", `${device_id}.img`);
+      truncateSync(path, statSync(path).size + 8 * MIB);
+    }
+    const grown = await asJson<ArrayResource>("grow", "md0", "--size", "max", "--wait");
+    assert.is(grown.config.size, after.config.size + 8 * MIB);
     await waitForSync(shared.board);
+    assert.is((await asJson<ArrayResource>("detail", "md0")).status.health, "optimal");
   }),
 );
 

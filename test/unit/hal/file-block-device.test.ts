@@ -46,7 +46,7 @@ test(
 );
 
 test(
-  "the size is that of the open; a file that grows stays as it was",
+  "the size is that of the open; a file that grows stays as it was until it is measured",
   inFolder(async (folder) => {
     const path = join(folder, "member.img");
     writeFileSync(path, new Uint8Array(4096));
@@ -54,7 +54,16 @@ test(
     truncateSync(path, 8192);
     assert.is(device.sizeBytes, 4096);
     assert.is(await codeOf(() => device.read(new Uint8Array(1), 4096)), "HAL_OUT_OF_RANGE");
+    device.measure();
+    assert.is(device.sizeBytes, 8192);
+    await device.read(new Uint8Array(1), 4096);
+    // What is gone was there: the size stays, and says so by its errors.
+    truncateSync(path, 4096);
+    device.measure();
+    assert.is(device.sizeBytes, 8192);
+    assert.is(await codeOf(() => device.read(new Uint8Array(1), 4096)), "HAL_IO_ERROR");
     await device.close();
+    device.measure();
   }),
 );
 
