@@ -4,7 +4,7 @@
  * Source: drivers/md/md-cluster.c process_suspend_info, area_resyncing.
  */
 
-import { type ArrayState, emit, happen, outdateResync } from "./array-state.ts";
+import { type ArrayState, emit, outdateResync } from "./array-state.ts";
 import { BITMAP_NODES_MAX } from "./bitmap-superblock.ts";
 import { askDriver, noticeProcessed, refuseCalls } from "./cluster-calls.ts";
 import type { SectorRange } from "./cluster-port.ts";
@@ -69,7 +69,8 @@ export const expectPass = (state: ArrayState): void => {
 
 /**
  * The others go on without this node: it reads and writes no more, neither for clients nor for
- * itself. What waits gets an error and is never carried out. Only a stop is left.
+ * itself. What waits gets an error and is never carried out. Only a stop is left. Its node in the
+ * cluster tells why (`cluster.expelled`).
  */
 export const onExpelled = (state: ArrayState, reason: string): void => {
   if (state.clusterSync.expelled !== null) return;
@@ -78,9 +79,6 @@ export const onExpelled = (state: ArrayState, reason: string): void => {
   state.shared.run = RUN_BROKEN;
   if (state.sync !== null) state.sync.aborted = true;
   refuseCalls(state, brokenOutcome(state));
-  const text = `The cluster goes on without this node (${reason}): it does no I/O any more.`;
-  const happening = happen(state, "array.broken", "critical", text, { reason });
-  emit(state, { type: "happening", happening });
   emit(state, { type: "poke" });
   emit(state, { type: "status-changed" });
 };

@@ -242,6 +242,13 @@ etcdTest(
     await boards.untilWhole();
     assert.equal([await valueAt(boards, 0, 40 * MIB), await valueAt(boards, 1, 40 * MIB)], [3, 3]);
     assert.is(boards.board(1).pid, pid, "the daemon is the same");
+    const events = await boards.ask<{ readonly items: readonly { readonly type: string }[] }>(
+      1,
+      "GET",
+      "/events?limit=200",
+    );
+    const types = new Set(events.items.map(({ type }) => type));
+    assert.equal([types.has("cluster.expelled"), types.has("array.broken")], [true, false]);
   }),
 );
 
