@@ -1,7 +1,7 @@
 /** Real etcd members on loopback, with what a test does to them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ const START_MS = 30_000;
 interface EtcdMember {
   readonly name: string;
   readonly client: string;
-  readonly peer: string;
+  peer: string;
   child: ChildProcess | null;
 }
 
@@ -123,6 +123,35 @@ export class EtcdCluster {
     if (child === null || child.exitCode !== null) return;
     child.kill("SIGKILL");
     await once(child, "exit");
+  }
+
+  /** Keeps what a member holds now; it starts again. */
+  async backUp(at: number): Promise<void> {
+    await this.kill(at);
+    const folder = join(this.#folder, this.#member(at).name);
+    cpSync(folder, `${folder}-backup`, { recursive: true });
+    this.run(at);
+    await this.ready();
+  }
+
+  /** The only member is what it was at the backup: the same cluster, as it was before. */
+  async restore(at: number): Promise<void> {
+    await this.kill(at);
+    const folder = join(this.#folder, this.#member(at).name);
+    rmSync(folder, { recursive: true, maxRetries: 5 });
+    cpSync(`${folder}-backup`, folder, { recursive: true });
+    this.run(at);
+    await this.ready();
+  }
+
+  /** The only member is wiped, and becomes another cluster with the same client URL. */
+  async replace(at: number): Promise<void> {
+    await this.kill(at);
+    const member = this.#member(at);
+    rmSync(join(this.#folder, member.name), { recursive: true, maxRetries: 5 });
+    member.peer = `http://127.0.0.1:${await freePort()}`;
+    this.run(at);
+    await this.ready();
   }
 
   signal(at: number, signal: "SIGSTOP" | "SIGCONT"): void {

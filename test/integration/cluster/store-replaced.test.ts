@@ -1,0 +1,92 @@
+/**
+ * A board meets an etcd that is not the one it knew, or not any more: a real daemon, a real etcd.
+ * What it knows lies in its data directory, and goes from one array thread to the next.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { EtcdCluster } from "../../helpers/etcd-process.ts";
+import { ServeProcess } from "../../helpers/serve-process.ts";
+import { skipUnless } from "../../helpers/skip.ts";
+import { inFolder } from "../../helpers/temporary-folder.ts";
+import { withTimeout } from "../../helpers/timeout.ts";
+
+const TEST_MS = 120_000;
+const DISKS = ["disk1", "disk2"];
+const DISK_BYTES = 16 * 1024 * 1024;
+const ORDER = {
+  name: "md0",
+  level: "raid1",
+  bitmap: "clustered",
+  nodes: 2,
+  home_cluster: "attic",
+  device_ids: DISKS,
+  assume_clean: true,
+};
+
+const test = suite("a cluster store that was replaced");
+const etcdTest = skipUnless("etcd", test);
+
+const makeDisks = (folder: string): readonly string[] => {
+  mkdirSync(join(folder, "disks"));
+  return DISKS.map((name) => {
+    const path = join(folder, "disks", `${name}.img`);
+    const file = openSync(path, "w");
+    ftruncateSync(file, DISK_BYTES);
+    closeSync(file);
+    return path;
+  });
+};
+
+const digests = (paths: readonly string[]): readonly string[] =>
+  paths.map((path) => createHash("sha256").update(readFileSync(path)).digest("hex"));
+
+const startArray = (board: ServeProcess): Promise<string> =>
+  board.request("POST", "/arrays", { assemble: "md0" }).then(
+    () => "started",
+    (error: Error) => error.message,
+  );
+
+etcdTest(
+  "is refused by who knew the other one, in the same process and in the next; nothing is written",
+  withTimeout(
+    TEST_MS,
+    inFolder(async (folder) => {
+      const etcd = await EtcdCluster.start(1);
+      const cluster = ["--cluster", "attic", "--node", "n1", "--etcd", etcd.endpoints.join()];
+      const board = new ServeProcess(folder, cluster);
+      const disks = makeDisks(folder);
+      try {
+        await etcd.backUp(0);
+        await board.start();
+        await board.request("POST", "/arrays", ORDER);
+        await board.request("DELETE", "/arrays/md0", { confirm: "md0" });
+        const before = digests(disks);
+
+        await etcd.restore(0);
+        assert.match(await startArray(board), /CLUSTER_STORE_REPLACED/, "it has gone back");
+        await etcd.replace(0);
+        assert.match(await startArray(board), /CLUSTER_STORE_REPLACED/, "it is another one");
+
+        await board.shutDown();
+        await board.start();
+        assert.match(await startArray(board), /CLUSTER_STORE_REPLACED/, "the next process knows");
+        assert.equal(digests(disks), before);
+
+        // The user has made sure that it is the right one.
+        await board.shutDown();
+        rmSync(join(folder, "cluster-store.json"));
+        await board.start();
+        assert.is(await startArray(board), "started");
+        await board.shutDown();
+      } finally {
+        await board.shutDown();
+        await etcd.stop();
+      }
+    }),
+  ),
+);
+
+test.run();
