@@ -37,7 +37,8 @@ export function registerLocksCommand(program: Command): void {
         const where = dlm.cluster === null ? "the board is in no cluster" : "none runs";
         printLines([`no clustered array: ${where}`]);
       } else {
-        printLines(items.flatMap((item) => locksLines(item, traced)));
+        const blocks = items.map((item) => locksLines(item, traced).join("\n"));
+        printLines([blocks.join("\n\n")]);
       }
     });
 }

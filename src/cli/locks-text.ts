@@ -17,8 +17,10 @@ const rangeText = ({ lo, hi }: { readonly lo: number; readonly hi: number }): st
   return `${mib(lo)}-${mib(hi)} MiB`;
 };
 
+/** NL is no claim: only who asks for another mode has one. */
 const lockLine = (lock: LockResource): string => {
-  const granted = lock.granted.map(holderText).join(" ");
+  const claims = lock.granted.filter(({ granted }) => granted !== "NL");
+  const granted = claims.map(holderText).join(" ");
   const waiting = [...lock.converting, ...lock.waiting].map(holderText).join(" ");
   const cells = [
     `    ${lock.resource.padEnd(12)}`,
@@ -32,18 +34,21 @@ const lockLine = (lock: LockResource): string => {
 
 const messageLine = ({ message, members }: ArrayDlmResource): string => {
   if (message === null) {
-    return "  message: none yet";
+    return "  last message: none yet";
   }
   const name = (slot: number): string =>
     members.find((member) => member.slot === slot)?.node ?? `slot ${slot}`;
   const awaited = message.awaited.map(({ slot, what }) => `${name(slot)} (${what})`).join(", ");
   const state = message.done ? "done" : `waits for ${awaited === "" ? "nobody" : awaited}`;
-  return `  message: ${message.name} ${message.seq} of ${name(message.origin)}, ${state}`;
+  return `  last message: ${message.name} (number ${message.seq}) of ${name(message.origin)}, ${state}`;
 };
 
 const heldLine = ({ held_writes: held }: ArrayDlmResource): string => {
   const ms = (seconds: number): string => `${(seconds * 1000).toFixed(1)} ms`;
   const times = `p50 ${ms(held.p50)}, p99 ${ms(held.p99)}, max ${ms(held.max)}`;
+  if (held.by_range + held.by_gate + held.held === 0) {
+    return "  held writes: none so far";
+  }
   const counts = `${held.by_range} by a resync, ${held.by_gate} by the gate, ${held.held} now`;
   return `  held writes: ${counts}; ${times}`;
 };
@@ -51,7 +56,7 @@ const heldLine = ({ held_writes: held }: ArrayDlmResource): string => {
 /** The lines of one array; `traced`: how many of its last events. */
 export function locksLines(array: ArrayDlmResource, traced: number): string[] {
   const nodes = array.members.map(
-    ({ node, slot, me }) => `${node} slot ${slot}${me ? " (me)" : ""}`,
+    ({ node, slot, me }) => `${node} (node ${slot + 1}, slot ${slot}${me ? ", this board" : ""})`,
   );
   const odd = array.slots.filter(({ condition }) => !["free", "live"].includes(condition));
   return [
@@ -64,7 +69,7 @@ export function locksLines(array: ArrayDlmResource, traced: number): string[] {
     `  ${array.awaited ?? "nothing is waited for"}`,
     ...array.ranges.map((range) => `  slot ${range.slot} resyncs ${rangeText(range)}`),
     ...(array.balancing_suspended
-      ? ["  reads go to the first copy: a node is being recovered"]
+      ? ["  reads go to the first copy: a node is being recovered, or has just joined"]
       : []),
     messageLine(array),
     heldLine(array),
@@ -74,6 +79,5 @@ export function locksLines(array: ArrayDlmResource, traced: number): string[] {
     ...array.trace
       .slice(traced === 0 ? array.trace.length : -traced)
       .map(({ at, what, text }) => `    ${at.slice(11, 23)} ${what.padEnd(7)} ${text}`),
-    "",
   ];
 }

@@ -41,6 +41,14 @@ export function barText(percent: number): string {
   return `[${"=".repeat(done)}>${".".repeat(BAR_CELLS - done)}]`;
 }
 
+/** Why nothing is copied just now, behind the speed. */
+const SPEED_WORDS: Readonly<Record<SyncResource["sub_state"], string>> = {
+  running: "",
+  paused: " (paused)",
+  yielding: " (yields to clients)",
+  limited: " (speed limit)",
+};
+
 /** The line of a sync action: bar, percent, position, time left, speed. */
 export function syncLine(sync: SyncResource): string {
   const word = sync.action === "recover" ? "recovery" : sync.action;
@@ -51,7 +59,7 @@ export function syncLine(sync: SyncResource): string {
       : sync.eta.low === sync.eta.high
         ? durationText(sync.eta.low)
         : `${durationText(sync.eta.low)} - ${durationText(sync.eta.high)}`;
-  const speed = sync.sub_state === "paused" ? "paused" : `${sizeText(sync.speed)}/s`;
+  const speed = `${sizeText(sync.speed)}/s${SPEED_WORDS[sync.sub_state]}`;
   const percent = sync.percent.toFixed(1);
   return `${barText(sync.percent)}  ${word} = ${percent}% (${done}) finish=${left} speed=${speed}`;
 }

@@ -74,8 +74,10 @@ export interface SyncStatus {
   readonly reason: SyncReason;
   /** `full`: every chunk; `bitmap`: only chunks whose bit is set. */
   readonly scope: "full" | "bitmap";
-  /** True while the speed limit or the user holds it back entirely. */
+  /** True while nothing is copied: the speed limit, clients or other nodes hold it back. */
   readonly paused: boolean;
+  /** What does, where that is known; clients: beside them only the guaranteed speed is kept. */
+  readonly heldBy: "clients" | "speed-limit" | null;
   readonly startedAt: number;
   /** Bytes settled (copied, compared or skipped), never above `totalBytes`, never falling. */
   readonly completedBytes: number;

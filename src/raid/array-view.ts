@@ -29,6 +29,9 @@ import { type Due, dueAction } from "./sync-choice.ts";
 import type { SyncRun } from "./sync-run.ts";
 import { uuidToKernelText, uuidToMdadmText } from "./uuid.ts";
 
+/** Without a copy for so long a sync action is shown as paused. Choice. */
+const PAUSED_MS = 5000;
+
 export const arrayStatus = (state: ArrayState): ArrayStatus => {
   const { template, bitmap } = state;
   const fullName = superblockName(template);
@@ -90,11 +93,13 @@ const health = (state: ArrayState): ArrayHealth => {
 const clusterStatus = (state: ArrayState): ArrayClusterStatus => {
   const { right, remote, recoveries, expelled, broken } = state.clusterSync;
   const pending = right === "asked" ? dueAction(state) : null;
+  // Behind the array's end: a resync that holds nobody's writes just now (sync-right.ts).
+  const holds = ({ from }: { readonly from: number }): boolean => from < state.map.sizeBytes;
   return {
     slot: state.cluster.slot,
     resync: pending !== null ? "PENDING" : remote.size > 0 ? "REMOTE" : null,
     pendingAction: pending === null ? null : actionWord(state, pending),
-    remote: [...remote].map(([slot, range]) => ({ slot, ...range })),
+    remote: [...remote].flatMap(([slot, range]) => (holds(range) ? [{ slot, ...range }] : [])),
     balancesReads: state.shared.balances,
     recovering: recoveries.map(({ slot }) => slot),
     expelled: expelled ?? broken?.reason ?? null,
@@ -165,14 +170,19 @@ const memberStatus = (state: ArrayState, member: Member): MemberStatus => ({
   faultReason: member.faultReason,
 });
 
+const holder = (state: ArrayState): SyncStatus["heldBy"] =>
+  state.now - state.busyUntil < PAUSED_MS ? "clients" : "speed-limit";
+
 const syncStatus = (state: ArrayState, run: SyncRun): SyncStatus => {
   const elapsed = Math.max(1, state.now - run.startedAt) / 1000;
   const average = run.copiedBytes / elapsed;
+  const paused = state.now - run.speedAt > PAUSED_MS;
   return {
     action: run.action,
     reason: run.reason,
     scope: run.scope,
-    paused: state.now - run.speedAt > 5000,
+    paused,
+    heldBy: paused && run.budget <= 0 ? holder(state) : null,
     startedAt: run.startedAt,
     completedBytes: run.settled,
     totalBytes: run.total,

@@ -55,6 +55,7 @@ export function fakeSync(overrides: Partial<SyncStatus> = {}): SyncStatus {
     reason: "user",
     scope: "full",
     paused: false,
+    heldBy: null,
     startedAt: 1000,
     completedBytes: 0,
     totalBytes: 1000,

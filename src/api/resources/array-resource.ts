@@ -4,7 +4,7 @@ import type { ArrayView } from "../../control/array-view.ts";
 import type { ControlPlane } from "../../control/control-plane.ts";
 import { subjectOf } from "../../control/subject.ts";
 import { copiesNow, layoutWord, survivesNow } from "../../control/survival.ts";
-import type { ArrayStatus, MemberStatus } from "../../raid/array-status.ts";
+import type { ArrayStatus, MemberStatus, SyncStatus } from "../../raid/array-status.ts";
 import type { ArrayResource, SyncResource } from "../schemas/array.ts";
 import type { BitmapResource } from "../schemas/bitmap.ts";
 import type { MemberResource } from "../schemas/member.ts";
@@ -45,6 +45,12 @@ export function memberResource(
   };
 }
 
+const subState = ({ paused, heldBy }: SyncStatus): SyncResource["sub_state"] => {
+  if (!paused) return "running";
+  if (heldBy === null) return "paused";
+  return heldBy === "clients" ? "yielding" : "limited";
+};
+
 /** The resource of the sync action under way, or null. */
 export function syncResource(control: ControlPlane, view: ArrayView): SyncResource | null {
   const sync = view.isRunning ? (view.status?.sync ?? null) : null;
@@ -53,7 +59,7 @@ export function syncResource(control: ControlPlane, view: ArrayView): SyncResour
   }
   return {
     action: sync.action,
-    sub_state: sync.paused ? "paused" : "running",
+    sub_state: subState(sync),
     reason: sync.reason,
     scope: sync.scope,
     node: control.options.nodeName,

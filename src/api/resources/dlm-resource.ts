@@ -8,6 +8,8 @@ import type { WriteHoldFigures } from "../../raid/hold-status.ts";
 import type { ArrayDlmResource, DlmResource, LockResource } from "../schemas/dlm.ts";
 import { timeText } from "./times.ts";
 
+const SECTOR = 512;
+
 const seconds = (ms: number): number => Math.round(ms * 1000) / 1_000_000;
 
 const holder = ({ slot, node, granted, requested }: LockHolderView) => ({
@@ -17,13 +19,17 @@ const holder = ({ slot, node, granted, requested }: LockHolderView) => ({
   requested,
 });
 
-const lockResource = (lock: LockView): LockResource => ({
+/** Sectors that others hold their writes in; null: none, also where a range holds nothing. */
+const heldRange = (range: LockView["range"], sizeBytes: number): LockResource["range"] =>
+  range === null || range.lo * SECTOR >= sizeBytes ? null : { lo: range.lo, hi: range.hi };
+
+const lockResource = (lock: LockView, sizeBytes: number): LockResource => ({
   resource: lock.resource,
   granted: lock.granted.map(holder),
   converting: lock.converting.map(holder),
   waiting: lock.waiting.map(holder),
   lvb_invalid: lock.isLvbInvalid,
-  range: lock.range === null ? null : { lo: lock.range.lo, hi: lock.range.hi },
+  range: heldRange(lock.range, sizeBytes),
 });
 
 const heldWrites = (holds: WriteHoldFigures): ArrayDlmResource["held_writes"] => ({
@@ -47,42 +53,47 @@ const messageResource = (message: ClusterView["message"]): ArrayDlmResource["mes
       };
 
 /** `now`: milliseconds since the epoch at about the time of the view. */
-const arrayDlm = ({ array, view, holds }: ClusterReport, now: number): ArrayDlmResource => ({
-  array: array.record.uuid,
-  name: array.record.name,
-  cluster: array.status?.bitmap.clusterName ?? "",
-  protocol: view.protocol,
-  phase: view.phase,
-  slot: view.slot,
-  epoch: view.epoch,
-  nodes: view.nodes,
-  members: view.members.map(({ slot, node, address, epoch, isMe }) => ({
-    slot,
-    node,
-    address,
-    epoch,
-    me: isMe,
-  })),
-  slots: view.slots.map(({ slot, condition, recoveredBy }) => ({
-    slot,
-    condition,
-    recovered_by: recoveredBy,
-  })),
-  locks: view.locks.map(lockResource),
-  message: messageResource(view.message),
-  ranges: view.ranges.map(({ slot, lo, hi }) => ({ slot, lo, hi })),
-  balancing_suspended: view.isBalancingSuspended,
-  awaited: view.waits[0] ?? null,
-  waits: [...view.waits],
-  calls: view.calls.map(({ call, sinceMs }) => ({ call, seconds: seconds(view.at - sinceMs) })),
-  held_writes: heldWrites(holds),
-  trace: view.trace.map(({ at, what, text }) => ({
-    at: timeText(now - (view.at - at)),
-    what,
-    text,
-  })),
-  links: { array: subjectOf("array", array.record.uuid) },
-});
+const arrayDlm = ({ array, view, holds }: ClusterReport, now: number): ArrayDlmResource => {
+  const sizeBytes = array.status?.sizeBytes ?? 0;
+  return {
+    array: array.record.uuid,
+    name: array.record.name,
+    cluster: array.status?.bitmap.clusterName ?? "",
+    protocol: view.protocol,
+    phase: view.phase,
+    slot: view.slot,
+    epoch: view.epoch,
+    nodes: view.nodes,
+    members: view.members.map(({ slot, node, address, epoch, isMe }) => ({
+      slot,
+      node,
+      address,
+      epoch,
+      me: isMe,
+    })),
+    slots: view.slots.map(({ slot, condition, recoveredBy }) => ({
+      slot,
+      condition,
+      recovered_by: recoveredBy,
+    })),
+    locks: view.locks.map((lock) => lockResource(lock, sizeBytes)),
+    message: messageResource(view.message),
+    ranges: view.ranges.flatMap(({ slot, lo, hi }) =>
+      heldRange({ lo, hi }, sizeBytes) === null ? [] : [{ slot, lo, hi }],
+    ),
+    balancing_suspended: view.isBalancingSuspended,
+    awaited: view.waits[0] ?? null,
+    waits: [...view.waits],
+    calls: view.calls.map(({ call, sinceMs }) => ({ call, seconds: seconds(view.at - sinceMs) })),
+    held_writes: heldWrites(holds),
+    trace: view.trace.map(({ at, what, text }) => ({
+      at: timeText(now - (view.at - at)),
+      what,
+      text,
+    })),
+    links: { array: subjectOf("array", array.record.uuid) },
+  };
+};
 
 /** The resource of all clustered arrays that run here. */
 export async function dlmResource(control: ControlPlane): Promise<DlmResource> {

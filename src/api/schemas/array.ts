@@ -62,7 +62,10 @@ export const Eta = Closed({ low: Type.Number(), high: Type.Number() });
 export const Sync = Closed(
   {
     action: SyncActionWord,
-    sub_state: Type.Enum(["running", "paused"]),
+    sub_state: Type.Enum(["running", "paused", "yielding", "limited"], {
+      description:
+        "nothing is copied while it is `yielding` to clients, beyond the guaranteed speed, or `limited` by the speed limit",
+    }),
     reason: Type.Enum([
       "initial",
       "unclean-shutdown",

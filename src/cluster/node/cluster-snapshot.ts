@@ -157,7 +157,10 @@ const messageWaits = ({ node, channel, messageSince, now, fencedAt }: SnapshotIn
   });
 };
 
-/** "waiting for the lock resync, which node 2 has in EX, 3.1 s" */
+/**
+ * "waiting for node 2 (board-b) to end its sync action (it has the lock resync in EX), 3.1 s"; of
+ * other locks their names: "waiting for the lock token in EX, which node 2 has in EX, 0.1 s"
+ */
 const lockWaits = ({ node, now }: SnapshotInput, locks: readonly LockView[]) =>
   node.ctx.locks.pending.map(({ resource, mode, since }) => {
     const state = locks.find((lock) => lock.resource === resource);
@@ -167,6 +170,12 @@ const lockWaits = ({ node, now }: SnapshotInput, locks: readonly LockView[]) =>
     const names = holders.map(
       ({ slot, granted }) => `${nodeName(node.ctx.membership, slot + 1)} has in ${granted}`,
     );
+    const [first] = holders;
+    if (resource === "resync" && first !== undefined) {
+      const who = nodeName(node.ctx.membership, first.slot + 1);
+      const has = `it has the lock ${resource} in ${first.granted}`;
+      return `waiting for ${who} to end its sync action (${has}), ${seconds(now - since)}`;
+    }
     const which = names.length === 0 ? "" : `, which ${names.join(" and ")}`;
     return `waiting for the lock ${resource} in ${mode}${which}, ${seconds(now - since)}`;
   });

@@ -161,4 +161,13 @@ test("arrays of the same name are told apart by their uuid", () => {
   assert.not.match(statusLines(array({})).join(" "), "UUID");
 });
 
+test("a sync action that copies nothing says what holds it", () => {
+  const line = (sub_state: SyncResource["sub_state"]): string | undefined =>
+    statusLines(array({ sync: { ...sync, sub_state } })).find((one) => one.includes("speed="));
+  assert.match(line("running") ?? "", /speed=28\.1 MiB\/s$/);
+  assert.match(line("yielding") ?? "", /speed=28\.1 MiB\/s \(yields to clients\)$/);
+  assert.match(line("limited") ?? "", /speed=28\.1 MiB\/s \(speed limit\)$/);
+  assert.match(line("paused") ?? "", /speed=28\.1 MiB\/s \(paused\)$/);
+});
+
 test.run();

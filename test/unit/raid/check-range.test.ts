@@ -204,7 +204,8 @@ test("a limit of nothing holds an action back without ending it", () => {
   }
   assert.ok(copied <= 6, `${copied} pieces`);
   const before = bench.status.sync?.completedBytes;
-  assert.equal([bench.status.sync?.paused, bench.status.sync?.action], [true, "check"]);
+  const { sync } = bench.status;
+  assert.equal([sync?.paused, sync?.heldBy, sync?.action], [true, "speed-limit", "check"]);
   bench.tick(60_000);
   assert.is(bench.status.sync?.completedBytes, before);
   bench.command({ type: "sync-speed", min: 2 ** 40, max: 2 ** 40 });

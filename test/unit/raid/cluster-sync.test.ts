@@ -85,6 +85,15 @@ test("another node's range is resync=REMOTE", () => {
   assert.is(bench.status.cluster?.resync, null);
 });
 
+test("a range behind the array's end holds nobody's writes: the other node syncs, and holds none", () => {
+  const bench = rested();
+  const end = bench.shared.map.sizeBytes / MIB;
+  bench.notice(resyncing(1, end, end + 1));
+  assert.equal(bench.status.cluster?.remote, []);
+  assert.is(bench.status.cluster?.resync, "REMOTE");
+  assert.is(isHeld(bench, 0, end), false);
+});
+
 test("B5: a range of a slot that no other node has holds nothing, and is answered", () => {
   const bench = rested();
   for (const slot of [0, -1, 64, 2 ** 31]) {

@@ -145,6 +145,9 @@ test("beside clients a window is copied without a pause, and nobody holds writes
   assert.equal(bench.calls, ["resync-info-update 100-100.00048828125"], "behind the array's end");
   bench.answer("resync-info-update");
   const pausedAt = bench.now;
+  assert.is(bench.status.sync?.paused, false);
+  while (bench.now - pausedAt < 10_000) client();
+  assert.equal([bench.status.sync?.paused, bench.status.sync?.heldBy], [true, "clients"]);
   while (bench.calls.length === 0) client();
   assert.equal(bench.calls, ["resync-info-update 32-64"]);
   assert.ok(bench.now - pausedAt > 25_000, "the speed limit holds from window to window");

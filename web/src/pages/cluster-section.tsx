@@ -7,6 +7,8 @@ import { BoardText } from "../parts/board-text.tsx";
 import { Section } from "../parts/section.tsx";
 import { Fact } from "./array-sections.tsx";
 
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
 /** Nothing of an array that only this board runs. */
 export function ClusterSection({ array }: { array: ArrayResource }) {
   const { cluster } = array.status;
@@ -23,13 +25,18 @@ export function ClusterSection({ array }: { array: ArrayResource }) {
           {t("cluster.slot-of", { slot, total: bitmap.nodes })}
         </Fact>
         <Fact name={t("cluster.nodes")}>
-          {nodes
-            .map(({ node, slot: other }) => t("cluster.node", { node, slot: other }))
-            .join(", ")}
+          <ul>
+            {nodes.map(({ node, slot: other }) => (
+              <li key={other}>
+                {t(other === slot ? "cluster.this-node" : "cluster.node", { node, slot: other })}
+              </li>
+            ))}
+          </ul>
         </Fact>
         {resync !== null && (
-          <Fact name={t("cluster.resync")} hint={t(`cluster.${resync}`)}>
+          <Fact name={t("cluster.resync")}>
             <code>{resync}</code>
+            <p class="faint">{t(`cluster.${resync}`)}</p>
           </Fact>
         )}
         {remote.map((range) => (
@@ -38,10 +45,13 @@ export function ClusterSection({ array }: { array: ArrayResource }) {
           </Fact>
         ))}
       </dl>
-      <p class={awaited === null ? "faint" : ""} data-awaited={awaited !== null}>
-        {awaited === null ? t("cluster.nothing") : <BoardText text={awaited} />}
+      <p
+        class={awaited === null ? "cluster-note faint" : "cluster-note"}
+        data-awaited={awaited !== null}
+      >
+        {awaited === null ? t("cluster.nothing") : <BoardText text={sentence(awaited)} />}
       </p>
-      {!cluster.balances_reads && <p class="faint">{t("cluster.first-copy")}</p>}
+      {!cluster.balances_reads && <p class="cluster-note faint">{t("cluster.first-copy")}</p>}
     </Section>
   );
 }

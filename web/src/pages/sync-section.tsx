@@ -90,6 +90,13 @@ function HeldSync({ array, board, job }: { array: ArrayResource; board: Board; j
   );
 }
 
+/** What is said when nothing runs here: another board of the cluster may. */
+const LEADS = {
+  none: "sync.nothing",
+  REMOTE: "sync.elsewhere",
+  PENDING: "sync.pending",
+} as const;
+
 /** The section; says so when nothing runs. */
 export function SyncSection({ array, board }: { array: ArrayResource; board: Board }) {
   const { sync } = array.status;
@@ -100,7 +107,7 @@ export function SyncSection({ array, board }: { array: ArrayResource; board: Boa
     ) : (
       <Section
         title={t("sync.title")}
-        lead={t("sync.nothing")}
+        lead={t(LEADS[array.status.cluster?.resync ?? "none"])}
         actions={<SpeedLimit array={array} />}
       />
     );

@@ -21,7 +21,7 @@ export function timeLeftText(sync: Pick<SyncResource, "eta">): string {
 /** The name of the action, with the word paused when it waits. */
 export function actionText(sync: SyncResource): string {
   const action = t(`sync.action.${sync.action}`);
-  return sync.sub_state === "paused" ? `${action} (${t("sync.paused")})` : action;
+  return sync.sub_state === "running" ? action : `${action} (${t(`sync.${sync.sub_state}`)})`;
 }
 
 /** Bar and one line of numbers. */

@@ -181,7 +181,7 @@ for (const protocol of ["channel", "literal"] as const) {
     assert.is(b.answers.has(second), false);
     assert.match(
       b.view.waits.join(),
-      /the lock resync in EX, which node 1 \(a\) has in EX, 0\.\d s/,
+      /for node 1 \(a\) to end its sync action \(it has the lock resync in EX\), 0\.\d s/,
     );
     await world.ok(a, { type: "resync-finish" });
     assert.equal(await world.answered(b, second), { ok: true });
