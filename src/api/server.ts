@@ -21,6 +21,7 @@ import { COMPONENTS } from "./components.ts";
 import { EventStream } from "./event-stream.ts";
 import { installIdempotency } from "./idempotency.ts";
 import { parseJsonBody } from "./json-body.ts";
+import { compileValidator, loadValidation } from "./lazy-validation.ts";
 import { MetricsPage } from "./metrics.ts";
 import { registerOpenApi } from "./openapi.ts";
 import { codedError, sendProblem } from "./problem.ts";
@@ -37,7 +38,6 @@ import { registerLabRoutes } from "./routes/lab.ts";
 import { registerMemberRoutes } from "./routes/members.ts";
 import { registerScheduleRoutes } from "./routes/schedule.ts";
 import { registerSystemRoutes } from "./routes/system.ts";
-import { compileValidator } from "./validation.ts";
 
 /** Largest request body, bytes: no verb needs more. */
 export const BODY_BYTES_MAX = 64 * 1024;
@@ -85,6 +85,15 @@ const installGuards = async (app: FastifyInstance, options: ApiOptions): Promise
   });
 };
 
+/**
+ * Given with the options, not set afterwards: fastify then does not load ajv and
+ * fast-json-stringify. Replies are built from typed resources, which tests check.
+ */
+const COMPILERS = {
+  buildValidator: () => compileValidator as never,
+  buildSerializer: () => () => (reply: unknown) => JSON.stringify(reply),
+};
+
 /** Verbs wait until the start is done: before that the lists are not whole. */
 const installReadiness = (app: FastifyInstance, control: ControlPlane): void => {
   app.addHook("onRequest", async (request) => {
@@ -101,10 +110,8 @@ const installReplies = (app: FastifyInstance, control: ControlPlane): void => {
   // JSON is the only body there is.
   app.removeContentTypeParser("text/plain");
   const parse = async (_: unknown, body: string | Buffer) => parseJsonBody(body.toString());
+  app.addHook("preValidation", loadValidation);
   app.addContentTypeParser("application/json", { parseAs: "string" }, parse);
-  app.setValidatorCompiler(compileValidator as never);
-  // Replies are built from typed resources; tests check them against the schemas.
-  app.setSerializerCompiler(() => (reply) => JSON.stringify(reply));
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id).header("x-satsuma-node", control.options.nodeName);
     if (request.url.startsWith("/api/")) {
@@ -155,6 +162,7 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
+    schemaController: { compilersFactory: COMPILERS },
     requestTimeout: 30_000,
     maxRequestsPerSocket: 0,
     forceCloseConnections: true,

@@ -3,7 +3,7 @@
  * asynchronous file call is made; what the environment says already stays.
  */
 
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { enableCompileCache, flushCompileCache } from "node:module";
 import path from "node:path";
 import { makeFolder } from "../hal/linux/make-folder.ts";
@@ -21,19 +21,28 @@ const THREADS_LEFT = 16;
 export const threadPoolSize = (ioWorkers: number): number =>
   HUNG_MEMBERS * (ioWorkers + 1) * POOL_CALLS_MAX + THREADS_LEFT;
 
-/** Compiled code of this release; those of others go. Without a place for it there is none. */
+/** Node strips the types of each file that it loads; the build has none. */
+const IS_BUILD = import.meta.url.endsWith(".js");
+
+/**
+ * Compiled code of this release; that of others goes. Without a place for it there is none. Only
+ * where types are stripped: the build starts no sooner with it, and it takes 9 MiB (measured).
+ */
 const useCompileCache = (dataDirectory: string, version: string): void => {
   const folder = path.join(dataDirectory, "compile-cache");
+  const kept = path.join(folder, version);
   try {
-    makeFolder(path.join(folder, version));
-    for (const name of readdirSync(folder)) {
-      if (name !== version) rmSync(path.join(folder, name), { recursive: true, force: true });
+    if (!IS_BUILD) makeFolder(kept);
+    for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+      const isOld = IS_BUILD || name !== version;
+      if (isOld) rmSync(path.join(folder, name), { recursive: true, force: true });
     }
   } catch {
     // The start fails on the data directory itself, and with a better message.
     return;
   }
-  process.env["NODE_COMPILE_CACHE"] ??= path.join(folder, version);
+  if (IS_BUILD) return;
+  process.env["NODE_COMPILE_CACHE"] ??= kept;
   enableCompileCache(process.env["NODE_COMPILE_CACHE"]);
 };
 

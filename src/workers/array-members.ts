@@ -5,7 +5,7 @@ import type { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import type { MemberClaim } from "../hal/linux/member-claim.ts";
 import type { AssembleDevice } from "../raid/assemble-driver.ts";
 import { type ClusterFacts, readClusterFacts } from "../raid/cluster-facts-driver.ts";
-import { ArrayCluster } from "./array-cluster.ts";
+import type { ArrayCluster } from "./array-cluster.ts";
 import type { ArrayThreadData } from "./array-messages.ts";
 import { type OpenMemberOptions, openMember } from "./open-member.ts";
 
@@ -56,7 +56,9 @@ export const joinCluster = async (data: ArrayThreadData): Promise<ArrayCluster |
   if (data.cluster === null || data.readOnly) return null;
   const facts = await readFacts(data);
   if (facts === null || facts.clusterName !== data.cluster.name) return null;
-  return await ArrayCluster.join(data.cluster, facts);
+  // Loaded by nodes alone: the cluster's part of the program takes 3 MiB in each array's thread.
+  const cluster = await import("./array-cluster.ts");
+  return await cluster.ArrayCluster.join(data.cluster, facts);
 };
 
 /** A device that does not answer in time is given up. Errors: HAL_NO_ANSWER, and those of `ask`. */

@@ -7,6 +7,7 @@ import { SATSUMA_MAIN } from "./satsuma-command.ts";
 
 /** As `bin/satsuma` starts it. */
 const V8_FLAGS = ["--max-semi-space-size=2"];
+const ENVIRONMENT = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: String(1024 * 1024) };
 
 interface Ready {
   readonly type: "ready" | "failed";
@@ -60,6 +61,7 @@ export class ServeProcess {
     const child = fork(this.#main, args, {
       stdio: ["ignore", "ignore", "ignore", "ipc"],
       execArgv: [...process.execArgv, ...V8_FLAGS],
+      env: { ...ENVIRONMENT, ...process.env },
     });
     this.#child = child;
     const [message] = (await once(child, "message")) as [Ready];
