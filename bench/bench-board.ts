@@ -1,4 +1,5 @@
 /** Satsuma as the benches measure it: `satsuma serve` with arrays of file-backed disks. */
+import { writeFileSync } from "node:fs";
 import type { ArrayResource } from "../src/api/schemas/array.ts";
 import type { DeviceResource } from "../src/api/schemas/device.ts";
 import type { EventResource } from "../src/api/schemas/event.ts";
@@ -38,12 +39,26 @@ function memberBytes({ devices, copies }: ArrayShape, sizeBytes: number): number
   return Math.ceil((sizeBytes * copies) / devices) + METADATA_BYTES;
 }
 
+export interface BoardOptions {
+  /** With the layer that faults are laid on. */
+  readonly isLab?: boolean;
+  /** Members are used past the page cache. The folder of `dataDir` must be there. */
+  readonly isDirect?: boolean;
+  /** The program, else the sources. */
+  readonly main?: string | undefined;
+}
+
 export class BenchBoard {
   readonly serve: ServeProcess;
 
-  /** `isLab`: with the layer that faults are laid on. `main`: the program, else the sources. */
-  constructor(dataDir: string, { isLab = false, main }: { isLab?: boolean; main?: string } = {}) {
-    this.serve = new ServeProcess(dataDir, isLab ? ["--lab"] : [], main);
+  constructor(dataDir: string, { isLab = false, isDirect = false, main }: BoardOptions = {}) {
+    const settings = isDirect ? `${dataDir}.toml` : null;
+    if (settings !== null) writeFileSync(settings, "[devices]\ndirect = true\n");
+    const args = [
+      ...(isLab ? ["--lab"] : []),
+      ...(settings === null ? [] : ["--config", settings]),
+    ];
+    this.serve = new ServeProcess(dataDir, args, main);
   }
 
   async start(): Promise<void> {

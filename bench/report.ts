@@ -2,6 +2,8 @@
 
 /** Label of the column that the ratios are of. */
 export const OURS = "satsuma";
+/** Another column of ours: Satsuma past the page cache. */
+export const OURS_DIRECT = "satsuma-direct";
 
 /** One line of a table: what is measured and how good is good enough. */
 export interface Row {
@@ -67,6 +69,13 @@ export function summarize(
   return { median: medianOf(values), min: Math.min(...values), max: Math.max(...values) };
 }
 
+/** Whom a column of ours is compared with. */
+export interface Peer {
+  readonly name: string;
+  /** The column of ours. */
+  readonly ours: string;
+}
+
 /**
  * The table: a row per workload, a column per subject, then ours as a multiple of each peer, of
  * another row and against its limit, where there is any of that.
@@ -75,17 +84,17 @@ export function formatTable(
   figures: readonly Figure[],
   rows: readonly Row[],
   subjects: readonly string[],
-  peers: readonly string[],
+  peers: readonly Peer[],
 ): string {
   const shown = subjects.filter((subject) => figures.some((figure) => figure.subject === subject));
-  const compared = shown.includes(OURS) ? peers.filter((peer) => shown.includes(peer)) : [];
+  const compared = peers.filter(({ name, ours }) => shown.includes(ours) && shown.includes(name));
   const hasThan = rows.some(({ than }) => than !== undefined);
   const hasLimit = rows.some(({ limit }) => limit !== undefined);
   const header = [
     "workload",
     "unit",
     ...shown,
-    ...compared.map((peer) => `vs ${peer}`),
+    ...compared.map(({ name, ours }) => `${ours === OURS ? "" : `${ours} `}vs ${name}`),
     ...(hasThan ? ["vs own"] : []),
     ...(hasLimit ? ["bar"] : []),
   ];
@@ -119,12 +128,12 @@ function formatCell(cell: Cell | undefined): string {
   return `${formatNumber(cell.median)} (${formatNumber(cell.min)}-${formatNumber(cell.max)})`;
 }
 
-function formatRatio(figures: readonly Figure[], row: Row, peer: string): string {
-  const ours = summarize(figures, row.name, OURS);
-  const theirs = summarize(figures, row.name, peer);
+function formatRatio(figures: readonly Figure[], row: Row, peer: Peer): string {
+  const ours = summarize(figures, row.name, peer.ours);
+  const theirs = summarize(figures, row.name, peer.name);
   if (ours === undefined || theirs === undefined) return "-";
   const ratio = ours.median / theirs.median;
-  return `${ratio.toFixed(2)}x${formatVerdict(row, ratio, row.bar?.[peer])}`;
+  return `${ratio.toFixed(2)}x${formatVerdict(row, ratio, row.bar?.[peer.name])}`;
 }
 
 function formatThan(figures: readonly Figure[], row: Row): string {

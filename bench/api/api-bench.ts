@@ -131,8 +131,8 @@ function formatRequests(timings: readonly Timing[], loads: readonly Load[]): str
 
 async function runApi(context: BenchContext): Promise<BenchOutcome> {
   const { settings, folder, say, onEnd } = context;
-  const seat = { array: "raid1x2", transport: "unix", isLab: false } as const;
-  const target = await startSatsuma(folder, settings.sizeBytes, seat);
+  const seat = { array: "raid1x2", transport: "unix", isLab: false, isDirect: false } as const;
+  const target = await startSatsuma(OURS, folder, settings.sizeBytes, seat);
   onEnd(() => target.stop());
   const pattern = join(folder, "pattern");
   await makePattern(pattern, settings.sizeBytes);

@@ -16,9 +16,6 @@ import { CONTENDERS, type Contender, type Seat } from "./contenders.ts";
 import { type JobResult, runJob } from "./fio-job.ts";
 import { WORKLOADS, type Workload } from "./workloads.ts";
 
-export const NO_DIRECT_MODE =
-  "Satsuma has no O_DIRECT mode, so `qemu-direct` stands here for the reader and has no ratio.";
-
 /** A workload on a contender's server. */
 interface Job {
   readonly workload: Workload;
@@ -130,11 +127,12 @@ export function reportClients(
     return [{ row: workload.name, subject, round, value: measuredBy(workload, result) }];
   });
   const subjects = contenders.map(({ name }) => name);
-  const peers = contenders.filter(({ isCompared }) => isCompared).map(({ name }) => name);
-  const note = subjects.includes("qemu-direct") ? ` ${NO_DIRECT_MODE}` : "";
+  const peers = contenders.flatMap(({ name, rival }) =>
+    rival === null ? [] : [{ name, ours: rival }],
+  );
   return [
     {
-      title: `Median (min-max) of the rounds.${note}`,
+      title: "Median (min-max) of the rounds.",
       markdown: formatTable(figures, workloads, subjects, peers),
     },
     {

@@ -1,5 +1,5 @@
 /** Who takes part in which workload, and which server it needs for it. */
-import { OURS } from "../report.ts";
+import { OURS, OURS_DIRECT } from "../report.ts";
 import type { Target } from "../target.ts";
 import { makeRawFile, startNbdkit, startQemuQuorum } from "./peers.ts";
 import { startSatsuma } from "./satsuma.ts";
@@ -14,8 +14,8 @@ export interface Seat {
 
 export interface Contender {
   readonly name: string;
-  /** Whether a column gives our ratio to it. */
-  readonly isCompared: boolean;
+  /** The column of ours whose ratio to it is given; null: it is ours. */
+  readonly rival: string | null;
   /** The server for a workload; undefined when it has nothing like that. */
   seat(workload: Workload): Seat | undefined;
 }
@@ -30,7 +30,7 @@ function quorumLegs({ array, condition }: Workload): number | undefined {
 function quorum(name: string, direct: boolean): Contender {
   return {
     name,
-    isCompared: !direct,
+    rival: direct ? OURS_DIRECT : OURS,
     seat: (workload) => {
       const legs = quorumLegs(workload);
       if (legs === undefined) return undefined;
@@ -44,21 +44,26 @@ function quorum(name: string, direct: boolean): Contender {
   };
 }
 
-const SATSUMA: Contender = {
-  name: OURS,
-  isCompared: false,
-  seat: ({ array, transport, condition }) => {
-    const isLab = condition === "slow-member" || condition === "hung-member";
-    return {
-      key: [OURS, array, transport, ...(isLab ? ["lab"] : [])].join("-"),
-      start: (folder, sizeBytes) => startSatsuma(folder, sizeBytes, { array, transport, isLab }),
-    };
-  },
-};
+function satsuma(name: string, isDirect: boolean): Contender {
+  return {
+    name,
+    rival: null,
+    seat: ({ array, transport, condition }) => {
+      // Past the page cache it is there for its peer: jobs under conditions are not its own.
+      if (isDirect && condition !== "quiet") return undefined;
+      const isLab = condition === "slow-member" || condition === "hung-member";
+      return {
+        key: [name, array, transport, ...(isLab ? ["lab"] : [])].join("-"),
+        start: (folder, sizeBytes) =>
+          startSatsuma(name, folder, sizeBytes, { array, transport, isLab, isDirect }),
+      };
+    },
+  };
+}
 
 const NBDKIT: Contender = {
   name: "nbdkit",
-  isCompared: true,
+  rival: OURS,
   seat: ({ transport, condition }) =>
     condition === "quiet"
       ? {
@@ -70,7 +75,7 @@ const NBDKIT: Contender = {
 
 const RAW: Contender = {
   name: "raw",
-  isCompared: true,
+  rival: OURS,
   seat: ({ transport, condition }) =>
     condition === "quiet" && transport === "unix"
       ? {
@@ -81,9 +86,10 @@ const RAW: Contender = {
 };
 
 export const CONTENDERS: readonly Contender[] = [
-  SATSUMA,
+  satsuma(OURS, false),
   quorum("qemu-quorum", false),
   NBDKIT,
   RAW,
+  satsuma(OURS_DIRECT, true),
   quorum("qemu-direct", true),
 ];

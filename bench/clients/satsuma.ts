@@ -8,7 +8,6 @@ import {
   RAID1_X3,
   RAID10_N2_X4,
 } from "../bench-board.ts";
-import { OURS } from "../report.ts";
 import type { Target } from "../target.ts";
 import { type ArrayName, fineChunkBytes, type Transport } from "./workloads.ts";
 
@@ -33,6 +32,8 @@ export interface SatsumaSeat {
   readonly transport: Transport;
   /** With the layer that faults are laid on. */
   readonly isLab: boolean;
+  /** Past the page cache. */
+  readonly isDirect: boolean;
 }
 
 /** Satsuma's target always has its board. */
@@ -40,11 +41,12 @@ export type SatsumaTarget = Target & { readonly board: BenchBoard };
 
 /** Starts a daemon in `folder` with an array of at least `sizeBytes`. */
 export async function startSatsuma(
+  label: string,
   folder: string,
   sizeBytes: number,
-  { array, transport, isLab }: SatsumaSeat,
+  { array, transport, isLab, isDirect }: SatsumaSeat,
 ): Promise<SatsumaTarget> {
-  const board = new BenchBoard(join(folder, "data"), { isLab });
+  const board = new BenchBoard(join(folder, "data"), { isLab, isDirect });
   await board.start();
   try {
     const shape = shapeOf(array, sizeBytes);
@@ -52,7 +54,7 @@ export async function startSatsuma(
     await board.makeArray(BENCH_ARRAY, shape, { isClean: true });
     await board.untilSynced(BENCH_ARRAY);
     const uri = board.uri(BENCH_ARRAY, transport);
-    return { label: OURS, uri, pid: board.serve.pid, legs, board, stop: () => board.stop() };
+    return { label, uri, pid: board.serve.pid, legs, board, stop: () => board.stop() };
   } catch (error) {
     await board.stop();
     throw error;

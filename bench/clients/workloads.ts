@@ -45,7 +45,8 @@ const MIXED = ["--rwmixread=70", "--unified_rw_reporting=1"] as const;
 /**
  * The jobs. Random writes begin with an evicted page cache: on ext4 since Linux 6.16 a 4 KiB write
  * into a large cached folio, as readahead leaves them, costs several times more and hides the
- * servers. The bars are for two legs behind a unix socket, `qemu-quorum` through the page cache.
+ * servers. The bars are for two legs behind a unix socket, `qemu-quorum` through the page cache,
+ * `qemu-direct` past it.
  */
 const JOBS = {
   rr1: {
@@ -53,14 +54,14 @@ const JOBS = {
     fio: random("randread", 1),
     cache: "hot",
     unit: "IOPS",
-    bar: { "qemu-quorum": 2, nbdkit: 1.2 },
+    bar: { "qemu-quorum": 2, nbdkit: 1.2, "qemu-direct": 1.2 },
   },
   rr32: {
     description: "4k random read, depth 32",
     fio: random("randread", 32),
     cache: "hot",
     unit: "IOPS",
-    bar: { "qemu-quorum": 2.5, nbdkit: 1.2 },
+    bar: { "qemu-quorum": 2.5, nbdkit: 1.2, "qemu-direct": 1.2 },
   },
   rr32x4: {
     description: "4k random read, depth 32, 4 connections",
@@ -95,14 +96,14 @@ const JOBS = {
     fio: random("randwrite", 1),
     cache: "evicted",
     unit: "IOPS",
-    bar: { "qemu-quorum": 1.5, nbdkit: 1 },
+    bar: { "qemu-quorum": 1.5, nbdkit: 1, "qemu-direct": 1.2 },
   },
   rw32: {
     description: "4k random write, depth 32",
     fio: random("randwrite", 32),
     cache: "evicted",
     unit: "IOPS",
-    bar: { "qemu-quorum": 3, nbdkit: 1 },
+    bar: { "qemu-quorum": 3, nbdkit: 1, "qemu-direct": 1.2 },
   },
   rw32x4: {
     description: "4k random write, depth 32, 4 connections",

@@ -45,8 +45,9 @@ async function measureSyncs(rows: readonly SyncRow[], context: BenchContext): Pr
 async function measureBusy(rows: readonly BusyRow[], context: BenchContext): Promise<Figure[]> {
   if (rows.length === 0) return [];
   const { settings, folder, say, onEnd } = context;
-  const seat = { array: "raid1x2", transport: "unix", isLab: false } as const;
-  const target = await startSatsuma(makeFolder(folder, "busy"), settings.sizeBytes, seat);
+  const seat = { array: "raid1x2", transport: "unix", isLab: false, isDirect: false } as const;
+  const own = makeFolder(folder, "busy");
+  const target = await startSatsuma(OURS, own, settings.sizeBytes, seat);
   onEnd(() => target.stop());
   const pattern = join(folder, "pattern");
   await makePattern(pattern, settings.sizeBytes);
@@ -74,7 +75,12 @@ async function runSync(context: BenchContext): Promise<BenchOutcome> {
   const tables = [
     {
       title: "Until durable, median (min-max): `copy` is `dd` over a file in place.",
-      markdown: formatTable(syncs, syncRows, [OURS, ...peers], peers),
+      markdown: formatTable(
+        syncs,
+        syncRows,
+        [OURS, ...peers],
+        peers.map((name) => ({ name, ours: OURS })),
+      ),
     },
     {
       title: "p99 of a client, alone and beside a repair at the default limits:",

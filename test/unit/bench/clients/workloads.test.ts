@@ -40,6 +40,7 @@ test("each bar of the table stands where it belongs", () => {
     sw1m: 1.4,
     rwfsync: 1.4,
   });
+  assert.equal(bars("qemu-direct"), { rr1: 1.2, rr32: 1.2, rw1: 1.2, rw32: 1.2 });
   assert.equal(bars("nbdkit"), {
     rr1: 1.2,
     rr32: 1.2,
@@ -64,6 +65,7 @@ test("a plain row has every contender, a row under a condition only us", () => {
     "qemu-quorum-2-unix",
     "nbdkit-unix",
     "raw",
+    "satsuma-direct-raid1x2-unix",
     "qemu-direct-2-unix",
   ]);
   assert.equal(keysOf("rr32.sync"), ["satsuma-raid1x2-unix"]);
@@ -146,7 +148,7 @@ test("a failed job, and one without a request, are errors", () => {
   assert.throws(() => parseFio(JSON.stringify({ jobs: [{ error: 0, read: NONE, write: NONE }] })));
 });
 
-test("the report has bandwidth where the row says so, and no ratio to qemu-direct", () => {
+test("the report has bandwidth where the row says so, and compares like with like", () => {
   const result = (target: string, name: string, iops: number, mibPerSecond: number): JobResult => {
     const cost = { p50Us: 1, p99Us: 2, cpuUsPerRequest: target === "raw" ? null : 3 };
     return { target, workload: name, round: 0, iops, mibPerSecond, ...cost };
@@ -155,15 +157,16 @@ test("the report has bandwidth where the row says so, and no ratio to qemu-direc
     result(target, "rr1", 111, 1),
     result(target, "sr1m", 1, 222),
   ]);
+  const direct = [result("satsuma-direct", "rr1", 222, 2)];
   const rows = [workload("rr1"), workload("sr1m")];
   const [table, costs] = reportClients(results, rows, CONTENDERS);
-  assert.match(table?.title ?? "", "no O_DIRECT mode");
   assert.match(table?.markdown ?? "", "| 1M read, depth 8 | MiB/s | 222 (222-222) |");
   assert.match(table?.markdown ?? "", "| 4k random read, depth 1 | IOPS | 111 (111-111) |");
   assert.not.match(table?.markdown ?? "", "vs qemu-direct");
   assert.match(costs?.markdown ?? "", "- / 1.0 / 2.0");
-  const plain = reportClients(results, rows, CONTENDERS.slice(0, 2));
-  assert.not.match(plain[0]?.title ?? "", "O_DIRECT");
+  const [beside] = reportClients([...results, ...direct], rows, CONTENDERS);
+  assert.match(beside?.markdown ?? "", "satsuma-direct vs qemu-direct");
+  assert.match(beside?.markdown ?? "", "2.00x (bar 1.2: met)");
 });
 
 test.run();
