@@ -56,6 +56,8 @@ export interface Config {
   readonly devicePaths: readonly string[];
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
   readonly answerLimitMs: number | null;
+  /** Members are used past the page cache where they can be. */
+  readonly isDirect: boolean;
   /** Null: the board is in no cluster. */
   readonly cluster: ClusterConfig | null;
   /** How long a start waits for members that should be there, milliseconds. */
@@ -119,6 +121,7 @@ const KEYS = {
   "devices.directory": "string",
   "devices.paths": "strings",
   "devices.answer_limit": "number",
+  "devices.direct": "boolean",
   "cluster.name": "string",
   "cluster.node": "string",
   "cluster.etcd": "strings",
@@ -405,6 +408,7 @@ export function loadConfig(flags: ConfigFlags): Config {
     ),
     ...deviceTimes(file),
     syncSpeed: parseSyncSpeed(file),
+    isDirect: (file["devices.direct"] as boolean | undefined) ?? false,
     cluster: parseCluster(file, flags, nodeName),
     logLevel: level as LogLevel,
   });

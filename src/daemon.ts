@@ -228,6 +228,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ioWorkers: config.ioWorkers,
       answerLimitMs: config.answerLimitMs,
       syncSpeed: config.syncSpeed,
+      isDirect: config.isDirect,
       cluster: readCluster(config.cluster, seenFile),
       onStoreSeen: (seen) => writeSeen(seenFile, seen, logger),
       labMode: config.isLabMode,

@@ -56,6 +56,8 @@ export interface EngineOptions {
   readonly answerLimitMs: number | null;
   /** Of arrays for which `setSyncSpeed` has set no other. */
   readonly syncSpeed: SyncSpeed;
+  /** Members are used past the page cache (O_DIRECT) where they can be. */
+  readonly isDirect: boolean;
   /** Null: the board is in no cluster. */
   readonly cluster: EngineCluster | null;
   /** Told now and then while an array runs in the cluster, to be remembered over restarts. */

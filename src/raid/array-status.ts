@@ -197,6 +197,7 @@ export interface ArrayHappening {
     | "member.removed"
     | "member.readded"
     | "member.stalled"
+    | "member.not-direct"
     | "member.read-error-corrected"
     | "member.bad-block"
     | "member.replacing"

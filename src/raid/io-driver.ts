@@ -13,6 +13,7 @@
  * node resyncs. Both are asked in the turn that submits the write.
  */
 
+import { piecesLength } from "../common/pieces.ts";
 import type { AllocationRun, BlockDevice } from "../hal/block-device.ts";
 import { HeldWrites, WriteDrains } from "./held-writes.ts";
 import { type IoClock, IoGate } from "./io-gate-driver.ts";
@@ -41,7 +42,6 @@ import {
   type IoCompletion,
   isWritten,
   makeWriteRequest,
-  piecesLength,
   type WriteContent,
   type WriteRequest,
   writesOverlap,

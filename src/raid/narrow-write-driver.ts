@@ -3,9 +3,9 @@
  * whole request. Source: drivers/md/raid1.c narrow_write_error.
  */
 
+import { slicePieces } from "../common/pieces.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { BadRange } from "./bad-block-table.ts";
-import { slicePieces } from "./write-request.ts";
 
 /** Pieces of a second try. Choice: a page, the unit of what lies above most often. */
 const PIECE_BYTES = 4096;

@@ -1,5 +1,6 @@
 /** The life of one client write inside an I/O worker, and what it writes to which leg. */
 
+import { slicePieces } from "../common/pieces.ts";
 import type { ArrayMap, Extent } from "./array-map.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import {
@@ -113,13 +114,6 @@ export const forgetLegs = (request: WriteRequest): void => {
   request.isOvertaken = false;
 };
 
-/** Total length of the pieces. */
-export const piecesLength = (pieces: readonly Uint8Array[]): number => {
-  let length = 0;
-  for (const piece of pieces) length += piece.length;
-  return length;
-};
-
 /** True when the two writes share a byte. */
 export const writesOverlap = (a: WriteRequest, b: WriteRequest): boolean =>
   a.offset < b.offset + b.length && b.offset < a.offset + a.length;
@@ -127,23 +121,6 @@ export const writesOverlap = (a: WriteRequest, b: WriteRequest): boolean =>
 /** True when every extent is on an in-sync leg, and every failure is recorded. */
 export const isWritten = (request: WriteRequest): boolean =>
   !request.isUnrecorded && request.written.every((count) => count > 0);
-
-/** `[from, from + length)` of the bytes that the pieces make together. */
-export const slicePieces = (
-  pieces: readonly Uint8Array[],
-  from: number,
-  length: number,
-): Uint8Array[] => {
-  const slices: Uint8Array[] = [];
-  let at = 0;
-  for (const piece of pieces) {
-    const start = Math.max(from - at, 0);
-    const end = Math.min(from + length - at, piece.length);
-    if (start < end) slices.push(piece.subarray(start, end));
-    at += piece.length;
-  }
-  return slices;
-};
 
 /**
  * What the request writes on each leg that is in sync or being rebuilt, neighbours merged. `seen`:

@@ -7,7 +7,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
-import { CodedError } from "../common/errors.ts";
+import { CodedError, type PlainError } from "../common/errors.ts";
 import type {
   CreateArrayRequest,
   DeviceProbe,
@@ -54,7 +54,7 @@ class EngineHost implements StorageEngine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#seen = options.cluster?.seen ?? null;
-    this.#pool = new IoPool(options);
+    this.#pool = new IoPool(options, (uuid, error) => this.#tellNotDirect(uuid, error));
     this.#faults = new FaultBoard(options.labMode);
   }
 
@@ -210,6 +210,17 @@ class EngineHost implements StorageEngine {
     if (this.#seen?.clusterId === seen.clusterId && this.#seen.revision >= seen.revision) return;
     this.#seen = seen;
     this.#options.onStoreSeen(seen);
+  }
+
+  #tellNotDirect(uuid: string, { code, message, remedy, details }: PlainError): void {
+    this.#options.logger.warn({ array: uuid, code, message }, "member-not-direct");
+    this.#tellHappening(uuid, {
+      type: "member.not-direct",
+      severity: "warning",
+      time: Date.now(),
+      message,
+      details: { path: String(details["path"]), code, remedy },
+    });
   }
 
   #tellHappening(uuid: string, happening: ArrayHappening): void {

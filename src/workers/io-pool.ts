@@ -2,6 +2,7 @@
 
 import { createServer } from "node:net";
 import { type MessagePort, Worker } from "node:worker_threads";
+import type { PlainError } from "../common/errors.ts";
 import { workerUrl } from "../common/worker-url.ts";
 import type { EngineOptions, ExportClient, IoCounters } from "../control/engine.ts";
 import { bindServer } from "../nbd/address-driver.ts";
@@ -15,13 +16,16 @@ interface PoolWorker {
   counters: IoCounters | null;
 }
 
+export type NotDirectListener = (uuid: string, error: PlainError) => void;
+
 export class IoPool {
   readonly #workers: readonly PoolWorker[];
 
-  constructor(options: EngineOptions) {
-    const { ioWorkers, tls, comingExports } = options;
+  /** `onNotDirect`: a member of array `uuid` cannot be used past the page cache. */
+  constructor(options: EngineOptions, onNotDirect: NotDirectListener) {
+    const { ioWorkers, tls, comingExports, isDirect } = options;
     this.#workers = Array.from({ length: ioWorkers }, (_, worker) =>
-      startWorker({ worker, tls, comingExports }),
+      startWorker({ worker, tls, comingExports, isDirect }, onNotDirect),
     );
   }
 
@@ -90,7 +94,7 @@ export class IoPool {
 /** Choice: requests make new objects, and a larger nursery made no difference to them. */
 const YOUNG_GENERATION_MB = 24;
 
-const startWorker = (data: IoThreadData): PoolWorker => {
+const startWorker = (data: IoThreadData, onNotDirect: NotDirectListener): PoolWorker => {
   const thread = new Worker(workerUrl("io", import.meta.url), {
     workerData: data,
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
@@ -100,6 +104,7 @@ const startWorker = (data: IoThreadData): PoolWorker => {
   thread.on("message", (message: IoToMain) => {
     if (message.type === "clients") worker.clients = message.clients;
     else if (message.type === "counters") worker.counters = message.counters;
+    else if (message.type === "not-direct") onNotDirect(message.uuid, message.error);
     else link.settle(message.id, message.error, message.port);
   });
   return worker;

@@ -20,6 +20,7 @@ const MAXIMUM_PAYLOAD = 32 * 1024 * 1024;
 
 class IoThread implements ExportDirectory {
   readonly #worker: number;
+  readonly #isDirect: boolean;
   readonly #arrays = new Map<string, WorkerArray>();
   readonly #exports = new Map<string, ExportEntry>();
   readonly #coming: Map<string, ExportNotice>;
@@ -29,6 +30,7 @@ class IoThread implements ExportDirectory {
 
   constructor(data: IoThreadData) {
     this.#worker = data.worker;
+    this.#isDirect = data.isDirect;
     this.#coming = new Map(data.comingExports.map((notice) => [notice.name, notice]));
     this.#server = new NbdServer(this, { tls: data.tls, idPrefix: `${data.worker}-` });
     setInterval(() => this.#postStatistics(), STATISTICS_MS).unref();
@@ -70,7 +72,12 @@ class IoThread implements ExportDirectory {
         await this.#server.listen({ path: request.path });
         return null;
       case "attach-array": {
-        const array = new WorkerArray({ ...request, worker: this.#worker });
+        const array = new WorkerArray({
+          ...request,
+          worker: this.#worker,
+          isDirect: this.#isDirect,
+          onNotDirect: (error) => this.#tellNotDirect(request.uuid, error),
+        });
         this.#arrays.set(request.uuid, array);
         await array.start();
         return null;
@@ -118,6 +125,11 @@ class IoThread implements ExportDirectory {
       contexts: ["base:allocation", "satsuma:dirty"],
       backend: array.makeExport(spec.readOnly),
     };
+  }
+
+  /** The workers open the same members on the same kernel: the first one tells of them all. */
+  #tellNotDirect(uuid: string, error: CodedError): void {
+    if (this.#worker === 0) post({ type: "not-direct", uuid, error: toPlainError(error) });
   }
 
   /** Posts what changed since the last look. */

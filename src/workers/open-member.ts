@@ -9,6 +9,7 @@ import { AdaptiveDevice } from "../hal/layers/adaptive-device.ts";
 import { FaultDevice, FaultSwitch } from "../hal/layers/fault-device.ts";
 import { type DeviceGate, GatedDevice } from "../hal/layers/gated-device.ts";
 import { RevocableDevice } from "../hal/layers/revocable-device.ts";
+import { DirectDevice } from "../hal/linux/direct-device.ts";
 import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
 import type { MemberClaim } from "../hal/linux/member-claim.ts";
 
@@ -71,24 +72,44 @@ export interface OpenMemberOptions {
   readonly claim?: MemberClaim | null;
   /** Of a node of a cluster: when it may do I/O. */
   readonly gate?: DeviceGate | null;
+  readonly direct?: DirectUse | null;
+}
+
+/** That a member is to be used past the page cache. */
+export interface DirectUse {
+  /** Bytes of the member that hold the array's content; nothing else is touched by the handle. */
+  readonly range: { readonly from: number; readonly to: number };
+  /** It cannot be: it is used through the page cache. HAL_NOT_DIRECT. */
+  readonly onRefused: (error: CodedError) => void;
 }
 
 /** Errors: HAL_DEVICE_OWES, and those of FileBlockDevice.open. */
 export const openMember = async (
   ticket: MemberTicket,
   mode: "read" | "write",
-  { claim = null, gate = null }: OpenMemberOptions,
+  { claim = null, gate = null, direct = null }: OpenMemberOptions,
 ): Promise<RevocableDevice> => {
   const key = storeOf(ticket.path);
   await awaitOwing(ticket.path);
   const options = { mode, ...(claim === null ? {} : { claim }) };
   const file = await FileBlockDevice.open(ticket.path, options);
-  const adaptive = new AdaptiveDevice(file, () => performance.now());
+  const store = direct === null ? file : await pastPageCache(file, direct);
+  const adaptive = new AdaptiveDevice(store, () => performance.now());
   const faulty = withFaults(adaptive, ticket.faults);
   const gated = gate === null ? faulty : new GatedDevice(faulty, gate);
   const device = new RevocableDevice(gated, () => Date.now());
   handles.set(device, key);
   return device;
+};
+
+const pastPageCache = async (file: FileBlockDevice, use: DirectUse): Promise<BlockDevice> => {
+  try {
+    return await DirectDevice.over(file, { range: use.range });
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    use.onRefused(error);
+    return file;
+  }
 };
 
 const withFaults = (device: BlockDevice, faults: SharedArrayBuffer | null): BlockDevice => {

@@ -2,6 +2,7 @@
 
 import type { MessagePort } from "node:worker_threads";
 import { assertNever } from "../common/assert.ts";
+import type { CodedError } from "../common/errors.ts";
 import { ArrayIo } from "../raid/io-driver.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { type SharedArrayShape, SharedArrayState } from "../raid/shared-state.ts";
@@ -20,6 +21,10 @@ export interface WorkerArrayOptions {
   readonly hasBitmap: boolean;
   /** Of an array that runs in a cluster: I/O begins only while the node may do any. */
   readonly isGated: boolean;
+  /** Members are used past the page cache where they can be. */
+  readonly isDirect: boolean;
+  /** A member cannot be. HAL_NOT_DIRECT. */
+  readonly onNotDirect: (error: CodedError) => void;
   readonly port: MessagePort;
 }
 
@@ -123,9 +128,11 @@ export class WorkerArray {
     try {
       // The handle of the member that had this leg before may still have I/O under way.
       await io.dropLeg(leg);
-      const { isGated, readOnly } = this.#options;
+      const { isGated, isDirect, readOnly, onNotDirect } = this.#options;
       const gate = isGated ? new ThreadGate(() => io.state.gateUntil) : null;
-      const device = await openMember(member, readOnly ? "read" : "write", { gate });
+      const range = { from: dataOffset, to: dataOffset + io.state.map.memberBytes };
+      const direct = isDirect ? { range, onRefused: onNotDirect } : null;
+      const device = await openMember(member, readOnly ? "read" : "write", { gate, direct });
       if (this.#isClosed || io !== this.#io) {
         await device.close();
         return "the array is being stopped";

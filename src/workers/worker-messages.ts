@@ -12,6 +12,8 @@ export interface IoThreadData {
   /** Number of this worker, from 0. */
   readonly worker: number;
   readonly tls: EngineTls | null;
+  /** Members are used past the page cache where they can be. */
+  readonly isDirect: boolean;
   /** Exports of arrays that are about to start. */
   readonly comingExports: readonly ExportNotice[];
 }
@@ -47,5 +49,7 @@ export type IoToMain =
       /** TCP port, for `listen`. */
       readonly port: number | null;
     }
+  /** A member of the array cannot be used past the page cache. */
+  | { readonly type: "not-direct"; readonly uuid: string; readonly error: PlainError }
   | { readonly type: "clients"; readonly clients: readonly ExportClient[] }
   | { readonly type: "counters"; readonly counters: IoCounters };

@@ -6,7 +6,9 @@ import { Prng } from "../../src/common/prng.ts";
 import { AdaptiveDevice } from "../../src/hal/layers/adaptive-device.ts";
 import { FaultDevice, FaultSwitch } from "../../src/hal/layers/fault-device.ts";
 import { GatedDevice } from "../../src/hal/layers/gated-device.ts";
+import { DirectDevice } from "../../src/hal/linux/direct-device.ts";
 import { FileBlockDevice, type OpenFileOptions } from "../../src/hal/linux/file-block-device.ts";
+import { loadNativeIo } from "../../src/hal/linux/native-io.ts";
 import { SimDevice, SimMedium } from "../../src/hal/sim/crash-device.ts";
 import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
 import { attachLoop, detachLoop, noLoopDevice } from "../helpers/loop-device.ts";
@@ -18,7 +20,8 @@ import type { DeviceFactory, DeviceSupport, DeviceUnderTest } from "./block-devi
 
 const SIZE = 1024 * 1024;
 
-type Layer = (device: FileBlockDevice) => DeviceUnderTest["device"];
+type Tested = DeviceUnderTest["device"];
+type Layer = (device: FileBlockDevice) => Tested | Promise<Tested>;
 
 const plain: Layer = (device) => device;
 const adaptive: Layer = (device) => new AdaptiveDevice(device, () => performance.now());
@@ -28,7 +31,10 @@ const faulty: Layer = (device) =>
 const gated: Layer = (device) =>
   new GatedDevice(device, { isOpen: true, opened: () => Promise.resolve() });
 
-const withoutNative = { nativeCalls: async () => null, nativeReads: async () => null };
+const direct: Layer = (device) =>
+  DirectDevice.over(device, { range: { from: 0, to: device.sizeBytes } });
+
+const withoutNative = { nativeCalls: async () => null, nativeIo: async () => null };
 
 /** An empty folder, on a file system of its own when one is named. */
 const makeScratch = (system: FileSystem | null) => {
@@ -51,7 +57,7 @@ const fileFactory =
     writeFileSync(path, new Uint8Array(SIZE));
     const device = await FileBlockDevice.open(path, { mode: "write", ...open });
     return {
-      device: layer(device),
+      device: await layer(device),
       openReadOnly: async () => layer(await FileBlockDevice.open(path, { mode: "read", ...open })),
       truncate: async () => truncateSync(path, SIZE / 2),
       dispose: async () => {
@@ -62,13 +68,14 @@ const fileFactory =
   };
 
 interface LoopOptions {
+  readonly layer?: Layer;
   readonly sectorSize?: number;
   readonly system?: FileSystem;
   readonly open?: Partial<OpenFileOptions>;
 }
 
 const loopFactory =
-  ({ sectorSize = 512, system, open }: LoopOptions = {}): DeviceFactory =>
+  ({ layer = plain, sectorSize = 512, system, open }: LoopOptions = {}): DeviceFactory =>
   async () => {
     const scratch = makeScratch(system ?? null);
     const path = join(scratch.folder, "loop.img");
@@ -78,8 +85,8 @@ const loopFactory =
     const device = await FileBlockDevice.open(loop, { mode: "write", claim: "alone", ...open });
     if (device.logicalBlockSize !== sectorSize) throw new Error("another logical block size");
     return {
-      device,
-      openReadOnly: () => FileBlockDevice.open(loop, { mode: "read", ...open }),
+      device: await layer(device),
+      openReadOnly: async () => layer(await FileBlockDevice.open(loop, { mode: "read", ...open })),
       truncate: null,
       dispose: async () => {
         await device.close();
@@ -120,11 +127,16 @@ const simFactory =
 
 const quick: DeviceSupport = { sync: true, punches: true };
 const plainQuick: DeviceSupport = { sync: true, punches: false };
+const directly: DeviceSupport = { sync: false, punches: true };
+const hasNative = (await loadNativeIo()) !== null;
 blockDeviceSuite("file", fileFactory(), quick).run();
 blockDeviceSuite("adaptive over file", fileFactory({ layer: adaptive }), quick).run();
 blockDeviceSuite("disarmed faults over file", fileFactory({ layer: faulty }), quick).run();
 blockDeviceSuite("an open gate over file", fileFactory({ layer: gated }), quick).run();
 blockDeviceSuite("file, no native calls", fileFactory({ open: withoutNative }), plainQuick).run();
+if (hasNative) {
+  blockDeviceSuite("file, direct", fileFactory({ layer: direct }), directly).run();
+}
 blockDeviceSuite("memory", memoryFactory, quick).run();
 blockDeviceSuite("simulated", simFactory(false), { sync: false, punches: true }).run();
 blockDeviceSuite("simulated, quick", simFactory(true), quick).run();
@@ -142,5 +154,11 @@ rooted("file on tmpfs", fileFactory({ system: "tmpfs" }), quick);
 rooted("file on ramfs", fileFactory({ system: "ramfs" }), plainQuick);
 rooted("loop block device", loopFactory(), quick);
 rooted("loop block device of 4096-byte sectors", loopFactory({ sectorSize: 4096 }), quick);
+rooted("loop block device, direct", loopFactory({ layer: direct }), directly);
+rooted(
+  "loop block device of 4096-byte sectors, direct",
+  loopFactory({ layer: direct, sectorSize: 4096 }),
+  directly,
+);
 rooted("loop block device on ramfs", loopFactory({ system: "ramfs" }), plainQuick);
 rooted("loop block device, no native calls", loopFactory({ open: withoutNative }), plainQuick);

@@ -29,7 +29,7 @@ export class EngineBench {
 
   static async start(
     folder: string,
-    options: { readonly ioWorkers?: number } = {},
+    options: { readonly ioWorkers?: number; readonly isDirect?: boolean } = {},
   ): Promise<EngineBench> {
     const engine = await openEngine({
       nbdTcp: { host: "127.0.0.1", port: 0 },
@@ -39,6 +39,7 @@ export class EngineBench {
       ioWorkers: options.ioWorkers ?? 2,
       answerLimitMs: null,
       syncSpeed: { min: 1000 * 1024, max: 16 * 2 ** 30 },
+      isDirect: options.isDirect ?? false,
       cluster: null,
       onStoreSeen: () => undefined,
       labMode: true,

@@ -47,6 +47,7 @@ test("binds to loopback and keeps everything in the data directory by default", 
       devicesDirectory: "/srv/satsuma/disks",
       devicePaths: [],
       answerLimitMs: 30_000,
+      isDirect: false,
       cluster: null,
       startWaitMs: 30_000,
       syncSpeed: { min: 1_024_000, max: 17_179_869_184 },
@@ -75,6 +76,7 @@ tls_key = "/etc/k.pem"
 paths = ["/dev/sda", "/dev/sdb"]
 directory = "/srv/disks"
 answer_limit = 0
+direct = true
 [cluster]
 name = "attic"
 etcd = ["http://10.0.0.1:2379", "http://10.0.0.2:2379/"]
@@ -99,6 +101,7 @@ level = "debug"
         devicesDirectory: "/srv/disks",
         devicePaths: ["/dev/sda", "/dev/sdb"],
         answerLimitMs: null,
+        isDirect: true,
         cluster: {
           name: "attic",
           node: "opi-b",

@@ -6,30 +6,17 @@
 
 import * as fs from "node:fs";
 import { CodedError } from "../../common/errors.ts";
+import { piecesLength } from "../../common/pieces.ts";
 import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
-import { checkRange } from "../device-range.ts";
 import { type BlockQueue, readBlockQueue } from "./block-queue.ts";
+import { checkCall, errnoOf, ioError, shortError } from "./file-errors.ts";
 import { FileReads } from "./file-reads.ts";
 import { FileSpace } from "./file-space.ts";
+import { FileTransfers } from "./file-transfers.ts";
 import { claimFile, claimFlags, type MemberClaim } from "./member-claim.ts";
 import { loadNativeCalls, type NativeCalls } from "./native-calls.ts";
-import { loadNativeReads, type NativeReads } from "./native-reads.ts";
+import { loadNativeIo, type NativeIo } from "./native-io.ts";
 import { POOL_CALLS_MAX, Turnstile } from "./turnstile.ts";
-
-const errnoOf = (error: unknown): string =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "EIO";
-
-const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
-
-const ioError = (verb: string, path: string, error: unknown): CodedError =>
-  NO_SPACE.includes(errnoOf(error))
-    ? new CodedError("HAL_NO_SPACE", `${path}: no space left for its data`, {
-        remedy: "free space on the file system that holds it",
-        cause: error,
-      })
-    : new CodedError("HAL_IO_ERROR", `${path}: ${verb} failed (${errnoOf(error)})`, {
-        cause: error,
-      });
 
 /** What zeroes are written from where the store cannot zero by itself. */
 const ZEROES = new Uint8Array(1024 * 1024);
@@ -45,8 +32,8 @@ export interface OpenFileOptions {
   readonly claim?: MemberClaim;
   /** Where the native calls come from; `loadNativeCalls` unless told otherwise. */
   readonly nativeCalls?: () => Promise<NativeCalls | null>;
-  /** Likewise the native reads; `loadNativeReads` unless told otherwise. */
-  readonly nativeReads?: () => Promise<NativeReads | null>;
+  /** Likewise the native reads; `loadNativeIo` unless told otherwise. */
+  readonly nativeIo?: () => Promise<NativeIo | null>;
 }
 
 export class FileBlockDevice implements BlockDevice {
@@ -56,6 +43,7 @@ export class FileBlockDevice implements BlockDevice {
   readonly sync: SyncCalls;
   readonly #fd: number;
   readonly #turnstile = new Turnstile(POOL_CALLS_MAX);
+  readonly #native: NativeIo | null;
   readonly #reads: FileReads;
   readonly #queue: BlockQueue | null;
   readonly #space: FileSpace;
@@ -67,11 +55,12 @@ export class FileBlockDevice implements BlockDevice {
     fd: number,
     stat: fs.Stats,
     options: OpenFileOptions,
-    native: NativeReads | null,
+    native: NativeIo | null,
   ) {
     this.name = path;
     this.#fd = fd;
-    this.#reads = new FileReads(fd, native, this.#turnstile);
+    this.#native = native?.use() ?? null;
+    this.#reads = new FileReads(fd, native, new FileTransfers(fd, native, this.#turnstile));
     this.#queue = stat.isBlockDevice() ? readBlockQueue(stat.rdev) : null;
     this.#sizeBytes = this.#queue?.sizeBytes ?? stat.size;
     this.logicalBlockSize = this.#queue?.logicalBlockSize ?? 512;
@@ -113,7 +102,7 @@ export class FileBlockDevice implements BlockDevice {
         throw error;
       }
     }
-    const native = await (options.nativeReads ?? loadNativeReads)();
+    const native = await (options.nativeIo ?? loadNativeIo)();
     const device = new FileBlockDevice(path, fd, fs.fstatSync(fd), options, native);
     if (!device.readOnly) await device.#space.learn();
     return device;
@@ -128,6 +117,12 @@ export class FileBlockDevice implements BlockDevice {
     const stat = fs.fstatSync(this.#fd);
     const now = stat.isBlockDevice() ? readBlockQueue(stat.rdev).sizeBytes : stat.size;
     this.#sizeBytes = Math.max(this.#sizeBytes, now);
+  }
+
+  /** Another descriptor of the same file, its owner's to close. Errors: errno. */
+  openAgain(flags: number): number {
+    const { O_RDONLY, O_RDWR } = fs.constants;
+    return fs.openSync(`/proc/self/fd/${this.#fd}`, (this.readOnly ? O_RDONLY : O_RDWR) | flags);
   }
 
   get punches(): boolean {
@@ -146,11 +141,11 @@ export class FileBlockDevice implements BlockDevice {
     } catch (error) {
       throw ioError("read", this.name, error);
     }
-    if (!isWhole) throw this.#short();
+    if (!isWhole) throw shortError(this.name);
   }
 
   async write(source: readonly Uint8Array[], offset: number): Promise<void> {
-    const length = totalLength(source);
+    const length = piecesLength(source);
     this.#check(length, offset, true);
     await this.#turnstile.run(() => this.#writeAll(source, offset, length));
   }
@@ -213,7 +208,7 @@ export class FileBlockDevice implements BlockDevice {
     const { size } = await new Promise<fs.Stats>((resolve, reject) => {
       fs.fstat(this.#fd, (error, stat) => (error === null ? resolve(stat) : reject(error)));
     });
-    if (size < bytes) throw this.#short();
+    if (size < bytes) throw shortError(this.name);
   }
 
   async flush(): Promise<void> {
@@ -231,7 +226,7 @@ export class FileBlockDevice implements BlockDevice {
   async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    this.#reads.close();
+    this.#native?.release();
     fs.closeSync(this.#fd);
   }
 
@@ -243,12 +238,12 @@ export class FileBlockDevice implements BlockDevice {
     } catch (error) {
       throw ioError("read", this.name, error);
     }
-    if (outcome === "short") throw this.#short();
+    if (outcome === "short") throw shortError(this.name);
     return outcome === "done";
   }
 
   #writeSync(source: readonly Uint8Array[], offset: number): void {
-    const length = totalLength(source);
+    const length = piecesLength(source);
     this.#check(length, offset, true);
     try {
       const [only] = source;
@@ -273,18 +268,8 @@ export class FileBlockDevice implements BlockDevice {
     }
   }
 
-  #short(): CodedError {
-    return new CodedError("HAL_IO_ERROR", `${this.name}: shorter than when it was opened`, {
-      remedy: "somebody truncated the file; restore or replace the member",
-    });
-  }
-
   #check(length: number, offset: number, writing: boolean): void {
-    if (!this.#open) throw new CodedError("HAL_DEVICE_CLOSED", `${this.name}: closed`);
-    if (writing && this.readOnly) {
-      throw new CodedError("HAL_READ_ONLY", `${this.name}: opened read-only`);
-    }
-    checkRange(this, offset, length);
+    checkCall(this, this.#open, length, offset, writing);
   }
 }
 
@@ -292,12 +277,6 @@ const notABlockDevice = (path: string): CodedError =>
   new CodedError("HAL_NOT_A_BLOCK_DEVICE", `${path}: neither a file nor a block device`, {
     remedy: "name a regular file or a block device",
   });
-
-const totalLength = (pieces: readonly Uint8Array[]): number => {
-  let total = 0;
-  for (const piece of pieces) total += piece.length;
-  return total;
-};
 
 /** The pieces without their first `bytes` bytes; the same list when there is nothing to drop. */
 const dropBytes = (pieces: readonly Uint8Array[], bytes: number): readonly Uint8Array[] => {

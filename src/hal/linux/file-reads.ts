@@ -4,32 +4,21 @@
  */
 
 import * as fs from "node:fs";
-import type { NativeReads } from "./native-reads.ts";
-import { Turnstile } from "./turnstile.ts";
-
-/** Reads of one handle in the ring at once. Choice: leaves room for a second drive that is slow. */
-const RING_READS_MAX = 128;
-/** The ring did not take the read. */
-const NOT_TAKEN = -1;
+import type { FileTransfers } from "./file-transfers.ts";
+import type { NativeIo } from "./native-io.ts";
 
 export class FileReads {
   readonly #fd: number;
-  readonly #native: NativeReads | null;
-  readonly #turnstile: Turnstile;
-  readonly #ringTurnstile = new Turnstile(RING_READS_MAX);
+  readonly #native: NativeIo | null;
+  readonly #transfers: FileTransfers;
   #hasReady: boolean;
 
-  /** `turnstile`: bounds the handle's calls on the threads of Node's pool. */
-  constructor(fd: number, native: NativeReads | null, turnstile: Turnstile) {
+  /** `transfers`: of the same descriptor. */
+  constructor(fd: number, native: NativeIo | null, transfers: FileTransfers) {
     this.#fd = fd;
-    this.#native = native?.use() ?? null;
+    this.#native = native;
     this.#hasReady = native !== null;
-    this.#turnstile = turnstile;
-  }
-
-  /** AFTER the last read ended. */
-  close(): void {
-    this.#native?.release();
+    this.#transfers = transfers;
   }
 
   /**
@@ -52,40 +41,7 @@ export class FileReads {
   }
 
   /** Fills `target`; false when the file ends before. Rejects with Node's errors. */
-  async read(target: Uint8Array, offset: number): Promise<boolean> {
-    const ring = this.#native?.ring ?? null;
-    if (ring === null) return this.#turnstile.run(() => this.#readByPool(target, offset));
-    return this.#ringTurnstile.run(() => this.#readByRing(target, offset));
-  }
-
-  async #readByRing(target: Uint8Array, offset: number): Promise<boolean> {
-    let at = 0;
-    while (at < target.length) {
-      const rest = at === 0 ? target : target.subarray(at);
-      const from = offset + at;
-      const got = await new Promise<number>((resolve) => {
-        const isTaken = this.#native?.ring?.read(this.#fd, rest, from, resolve) ?? false;
-        if (!isTaken) resolve(NOT_TAKEN);
-      });
-      if (got === 0) return false;
-      // No room, or an error: the pool has the room, or tells the error.
-      if (got < 0) return this.#turnstile.run(() => this.#readByPool(rest, from));
-      at += got;
-    }
-    return true;
-  }
-
-  async #readByPool(target: Uint8Array, offset: number): Promise<boolean> {
-    let at = 0;
-    while (at < target.length) {
-      const got = await new Promise<number>((resolve, reject) => {
-        fs.read(this.#fd, target, at, target.length - at, offset + at, (error, bytes) =>
-          error === null ? resolve(bytes) : reject(error),
-        );
-      });
-      if (got === 0) return false;
-      at += got;
-    }
-    return true;
+  read(target: Uint8Array, offset: number): Promise<boolean> {
+    return this.#transfers.run("read", target, offset);
   }
 }

@@ -23,6 +23,8 @@ export interface NativeLibrary {
    * duty of whoever gives the address to the kernel.
    */
   readonly addressOf: (buffer: ArrayBufferLike) => number;
+  /** Bytes of a page of this kernel. */
+  readonly pageBytes: number;
 }
 
 /** Kept on the buffer itself: a weak map of a million short-lived buffers outgrows its table. */
@@ -42,7 +44,8 @@ async function load(): Promise<NativeLibrary> {
     buffer[ADDRESS] = address;
     return address;
   };
-  return { program, errno: () => koffi.errno(), view: koffi.view, addressOf };
+  const pageBytes = Number(program.func("int getpagesize()")());
+  return { program, errno: () => koffi.errno(), view: koffi.view, addressOf, pageBytes };
 }
 
 let loaded: Promise<NativeLibrary | null> | undefined;

@@ -10,9 +10,11 @@ import { Worker } from "node:worker_threads";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { RunningArray } from "../../../src/control/engine.ts";
+import { loadNativeIo } from "../../../src/hal/linux/native-io.ts";
 import { EngineBench, EXPORT, memberContent } from "../../helpers/engine-bench.ts";
 import type { OverlapOrder, OverlapTold } from "../../helpers/overlap-writer.ts";
 import { withSeeds } from "../../helpers/seed.ts";
+import { skipWhen } from "../../helpers/skip.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
@@ -21,6 +23,8 @@ const WORKERS = 4;
 const THREADS = 2;
 const CONNECTIONS = 8;
 const REQUESTS = Number(process.env["SATSUMA_OVERLAP_REQUESTS"] ?? 1_000_000);
+/** The drive is slower than the page cache. */
+const DIRECT_REQUESTS = Math.ceil(REQUESTS / 100);
 /** A million takes about half a minute on two idle cores. */
 const LIMIT_MS = Math.max(300_000, REQUESTS / 3);
 const WAIT_MS = 30_000;
@@ -123,20 +127,19 @@ const disturb = async (
 
 const test = suite("engine/overlap");
 
-test(
-  `${REQUESTS} overlapping writes on four workers leave the legs equal`,
+const overlap = (requests: number, isDirect: boolean) =>
   withTimeout(
     LIMIT_MS,
     inFolder(async (folder) => {
       await withSeeds({ fixed: [], fresh: 1 }, async (_prng, seed) => {
-        const bench = await EngineBench.start(folder, { ioWorkers: WORKERS });
+        const bench = await EngineBench.start(folder, { ioWorkers: WORKERS, isDirect });
         const writers = new Writers();
         try {
           const paths = bench.files(2, 24);
           const array = await bench.create(paths, { bitmapChunkBytes: 2 * MIB });
           await writers.attach(bench);
           let isLoaded = true;
-          const load = writers.run(REQUESTS, seed % 2 ** 31).finally(() => {
+          const load = writers.run(requests, seed % 2 ** 31).finally(() => {
             isLoaded = false;
           });
           const rounds = await disturb(bench, array, paths[1] ?? "", () => isLoaded);
@@ -145,7 +148,7 @@ test(
           await eventually("all are counted", WAIT_MS, () => {
             const { nbdRequests } = bench.engine.counters();
             const zeroes = nbdRequests["write-zeroes:0"] ?? 0;
-            return (nbdRequests["write:0"] ?? 0) + zeroes >= REQUESTS;
+            return (nbdRequests["write:0"] ?? 0) + zeroes >= requests;
           });
           await bench.stop(array);
           const [first, second] = paths.map((path) => memberContent(path).content);
@@ -156,7 +159,20 @@ test(
         }
       });
     }),
-  ),
+  );
+
+test(
+  `${REQUESTS} overlapping writes on four workers leave the legs equal`,
+  overlap(REQUESTS, false),
+);
+
+const directTest = skipWhen(
+  (await loadNativeIo()) === null ? "the native addon does not load" : undefined,
+  test,
+);
+directTest(
+  `${DIRECT_REQUESTS} of them past the page cache, beside copies through it`,
+  overlap(DIRECT_REQUESTS, true),
 );
 
 test.run();

@@ -1,6 +1,7 @@
 /** What one write stores on which leg: extents merged, bad blocks left out or made good. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { slicePieces } from "../../../src/common/pieces.ts";
 import { parseRaid10Layout } from "../../../src/raid/raid10-layout.ts";
 import {
   createSharedArray,
@@ -17,7 +18,6 @@ import {
   type LegWrite,
   makeWriteRequest,
   planLegWrites,
-  slicePieces,
   type WriteContent,
 } from "../../../src/raid/write-request.ts";
 

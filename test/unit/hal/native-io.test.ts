@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { Prng } from "../../../src/common/prng.ts";
 import { syncCallsOf } from "../../../src/hal/block-device.ts";
 import { FileBlockDevice } from "../../../src/hal/linux/file-block-device.ts";
-import { loadNativeReads } from "../../../src/hal/linux/native-reads.ts";
+import { loadNativeIo } from "../../../src/hal/linux/native-io.ts";
 import { codeOf, same } from "../../conformance/block-device-subject.ts";
 import { runCommand } from "../../helpers/command.ts";
 import { withSeeds } from "../../helpers/seed.ts";
@@ -16,7 +16,7 @@ import { inFolder } from "../../helpers/temporary-folder.ts";
 const MIB = 2 ** 20;
 const SIZE = 8 * MIB;
 
-const native = await loadNativeReads();
+const native = await loadNativeIo();
 const hasRing = native !== null && native.use().ring !== null;
 native?.release();
 
@@ -41,7 +41,7 @@ const makeCold = async (folder: string, seed: number) => {
   return { path, content };
 };
 
-const test = suite("hal/native-reads");
+const test = suite("hal/native-io");
 const ringTest = skipWhen(hasRing ? undefined : "this kernel gives no io_uring", test);
 
 test(
