@@ -27,7 +27,14 @@ import { countCorrected, repairRead } from "./read-repair.ts";
 import { RUN_ACTIVE, SYNCED_ALL } from "./shared-state.ts";
 import { dueAction, endPass, startDueAction } from "./sync-choice.ts";
 import { pieceEnd, runTargets, skipSettled } from "./sync-cursor.ts";
-import { holdNoRange, isHeldAt, pauseHolding, settleSyncRight, windowEnd } from "./sync-right.ts";
+import {
+  holdNoRange,
+  isAnnouncing,
+  isHeldAt,
+  pauseHolding,
+  settleSyncRight,
+  windowEnd,
+} from "./sync-right.ts";
 import type { SyncRun } from "./sync-run.ts";
 
 const MIB = 1024 * 1024;
@@ -89,13 +96,19 @@ export const noteClients = (state: ArrayState): void => {
   state.busyUntil = state.now + BUSY_MS;
 };
 
-/** Refills the token bucket: the full speed when idle, the guaranteed speed beside clients. */
+/**
+ * Refills the token bucket: the full speed when idle, the guaranteed speed beside clients. That one
+ * is kept over the time in which other nodes are asked to hold their writes: it is made up for.
+ */
 const refillBudget = (state: ArrayState, run: SyncRun): void => {
   noteClients(state);
   const rate = state.now < state.busyUntil ? state.syncSpeedMin : state.syncSpeedMax;
-  run.budget += (rate * (state.now - run.budgetAt)) / 1000;
+  const seconds = (state.now - run.budgetAt) / 1000;
   run.budgetAt = state.now;
-  run.budget = Math.min(run.budget, Math.max(rate / 10, MIB));
+  if (isAnnouncing(state)) run.awaited += Math.min(rate, state.syncSpeedMin) * seconds;
+  const burst = Math.max(rate / 10, MIB);
+  run.budget = Math.min(run.budget + rate * seconds, burst + run.awaited);
+  if (run.budget <= burst) run.awaited = 0;
 };
 
 const issuePieces = (state: ArrayState, run: SyncRun): void => {

@@ -143,6 +143,7 @@ const startRun = (
     lastCheckpointAt: state.now,
     budget: MIB,
     budgetAt: state.now,
+    awaited: 0,
     speed: 0,
     speedAt: state.now,
     speedBytes: 0,

@@ -102,6 +102,9 @@ export const windowEnd = (state: ArrayState, run: SyncRun): number => {
 export const isHeldAt = (state: ArrayState, position: number): boolean =>
   isInCluster(state) && position < state.clusterSync.windowEnd;
 
+/** Other nodes are asked to hold their writes, and have not all answered. */
+export const isAnnouncing = (state: ArrayState): boolean => state.clusterSync.announced !== null;
+
 /** The run has to wait at the end of its window: nobody holds writes for it meanwhile. */
 export const pauseHolding = (state: ArrayState, run: SyncRun): void => {
   if (run.inFlight.size === 0) holdNoRange(state);

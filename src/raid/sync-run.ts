@@ -35,6 +35,8 @@ export interface SyncRun {
   /** Token bucket of the speed limit, and the speed estimate. */
   budget: number;
   budgetAt: number;
+  /** Bytes of the guaranteed speed that passed while others were asked to hold their writes. */
+  awaited: number;
   speed: number;
   speedAt: number;
   speedBytes: number;

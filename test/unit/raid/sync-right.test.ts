@@ -153,6 +153,30 @@ test("beside clients a window is copied without a pause, and nobody holds writes
   assert.ok(bench.now - pausedAt > 25_000, "the speed limit holds from window to window");
 });
 
+for (const mibs of [1, 40]) {
+  test(`beside clients the guaranteed speed of ${mibs} MiB/s is kept, however slow messages are`, () => {
+    const chunks = mibs * 100;
+    const bench = resyncing(chunks);
+    bench.command({ type: "sync-speed", min: mibs * MIB, max: 1000 * MIB });
+    const beganAt = bench.now;
+    let askedAt: number | null = null;
+    for (let rounds = 0; rounds < 10_000 && bench.status.sync !== null; rounds++) {
+      bench.shared.countOperation(0);
+      bench.tick(20);
+      const isAsked = bench.calls.some((call) => call.startsWith("resync-info-update"));
+      askedAt = isAsked ? (askedAt ?? bench.now) : null;
+      if (askedAt !== null && bench.now - askedAt >= 300) {
+        bench.answer("resync-info-update");
+        askedAt = null;
+      }
+      bench.settle();
+    }
+    const seconds = (bench.now - beganAt) / 1000;
+    const speed = chunks / seconds;
+    assert.ok(speed >= 0.95 * mibs, `${speed} MiB/s`);
+  });
+}
+
 test("where the bitmap skips, nothing is announced, and no range spans what lies between", () => {
   const bench = new NodeBench({ chunks: 400, dirty: [1, 300] });
   bench.tick(20);
