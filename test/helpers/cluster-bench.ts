@@ -5,6 +5,7 @@
  */
 import { assert } from "../../src/common/assert.ts";
 import type { Prng } from "../../src/common/prng.ts";
+import { ArrayMap } from "../../src/raid/array-map.ts";
 import type { ArrayCommand } from "../../src/raid/array-messages.ts";
 import {
   type AfterChange,
@@ -44,8 +45,10 @@ export interface ClusterBenchOptions {
   readonly raidDisks?: number;
   /** Spares that the array has: the last disks. */
   readonly spares?: number;
-  /** Chunks of the array (raid1), 64 KiB each. */
+  /** Bitmap chunks that fit on a member, 64 KiB each. */
   readonly chunks?: number;
+  /** Of a raid10: its layout word, and its chunk. */
+  readonly raid10?: { readonly layout: number; readonly chunkSectors: number };
   /** Members that are rebuilt: device number to bytes done. */
   readonly rebuilding?: Readonly<Record<number, number>>;
   /** Bits that are set at the start, by slot. */
@@ -60,7 +63,15 @@ export class ClusterBench {
   readonly cluster = new PerfectCluster();
   readonly nodes: ClusterNode[] = [];
   readonly slots: number;
+  /** Where the array's bytes lie, as it is at first. */
+  readonly map: ArrayMap;
+  /** Bits of each bitmap. */
   readonly chunks: number;
+  /** As the superblocks told after so many writes. */
+  #slots: { readonly writes: number; readonly of: ReadonlyMap<string, number> } = {
+    writes: -1,
+    of: new Map(),
+  };
   now = 1_800_000_000_000;
   readonly #prng: Prng | null;
   readonly #window: { readonly windowBytes?: number };
@@ -68,13 +79,14 @@ export class ClusterBench {
   /** `prng`: picks the order of what is under way; null: in order of arrival. */
   constructor(options: ClusterBenchOptions = {}, prng: Prng | null = null) {
     const { nodes = 2, disks = 2, spares = 0, blank = 0 } = options;
-    const { slots = 4, chunks = 32 } = options;
+    const { slots = 4, chunks = 32, raid10 = null } = options;
     this.slots = slots;
-    this.chunks = chunks;
     this.#prng = prng;
     this.#window = options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes };
     const raidDisks = options.raidDisks ?? disks - spares;
     const size = (chunks * CHUNK_BYTES) / SECTOR;
+    this.map = new ArrayMap({ raidSlots: raidDisks, componentSectors: size, raid10 });
+    this.chunks = Math.ceil(this.map.sizeBytes / CHUNK_BYTES);
     const freshest = sampleSuperblock({
       featureMap: 0x101,
       bblogSize: 0,
@@ -84,6 +96,9 @@ export class ClusterBench {
       raidDisks,
       resyncOffset: 0,
       devRoles: roles(...Array.from({ length: disks - spares }, (_, number) => number)),
+      ...(raid10 === null
+        ? {}
+        : { level: 10, layout: raid10.layout, chunkSize: raid10.chunkSectors }),
       ...options.superblock,
     });
     for (let number = 0; number < disks + blank; number++) {
@@ -113,10 +128,10 @@ export class ClusterBench {
     const bitmap = sampleBitmap({
       version: 5,
       nodes: this.slots,
-      syncSize: freshest.size,
+      syncSize: this.map.sizeBytes / SECTOR,
       chunkBytes: CHUNK_BYTES,
     });
-    const step = bitmapSlotBytes(bitmapChunks(freshest.size, CHUNK_BYTES));
+    const step = this.areaBytes;
     for (let slot = 0; slot < this.slots; slot++) {
       const area = disk.bytes.subarray(BITMAP_AT + slot * step, BITMAP_AT + (slot + 1) * step);
       area.set(encodeBitmapSuperblock(bitmap));
@@ -126,7 +141,7 @@ export class ClusterBench {
   }
 
   get areaBytes(): number {
-    return bitmapSlotBytes(this.chunks);
+    return bitmapSlotBytes(bitmapChunks(this.map.sizeBytes / SECTOR, CHUNK_BYTES));
   }
 
   node(slot: number): ClusterNode {
@@ -158,9 +173,32 @@ export class ClusterBench {
     );
   }
 
-  /** A disk's content of the array (raid1). */
+  /** What a disk holds of the array. */
   content(path: string): Uint8Array {
     return this.disk(path).bytes.subarray(DATA_SECTORS * SECTOR);
+  }
+
+  /** Raid slot that the newest superblock gives the disk; null: none. */
+  #slotOf(path: string): number | null {
+    const disks = [...this.disks.values()];
+    const writes = disks.reduce((sum, disk) => sum + disk.writes.length, 0);
+    if (writes !== this.#slots.writes) this.#slots = { writes, of: slotsOn(disks) };
+    return this.#slots.of.get(path) ?? null;
+  }
+
+  /** Where the disk has a byte of the array, within its content; null: it has no copy of it. */
+  positionOn(path: string, offset: number): number | null {
+    if (this.map.isMirror) return offset;
+    const slot = this.#slotOf(path);
+    const [extent] = this.map.extents(offset, 1);
+    return extent?.places.find((place) => place.slot === slot)?.position ?? null;
+  }
+
+  /** Bytes of the array that lie in this part of the disk's content, as ranges. */
+  arrayRuns(path: string, position: number, length: number): { offset: number; length: number }[] {
+    if (this.map.isMirror) return [{ offset: position, length }];
+    const slot = this.#slotOf(path);
+    return slot === null ? [] : this.map.memberRuns(slot, position, length);
   }
 
   /** A node is in the cluster, and starts the array from what it can read. */
@@ -323,12 +361,36 @@ export class ClusterBench {
     });
   }
 
-  /** Whether these disks hold the same content. */
+  /** Whether the copies on these disks are the same. */
   isEqual(...paths: readonly string[]): boolean {
-    const [first, ...others] = paths.map((path) => Buffer.from(this.content(path)));
-    return others.every((other) => first?.equals(other));
+    const step = Math.min(this.map.chunkBytes, CHUNK_BYTES);
+    for (let at = 0; at < this.map.sizeBytes; at += step) {
+      const [first, ...others] = paths.flatMap((path) => {
+        const position = this.positionOn(path, at);
+        if (position === null) return [];
+        return [Buffer.from(this.content(path).subarray(position, position + step))];
+      });
+      if (!others.every((other) => first?.equals(other))) return false;
+    }
+    return true;
   }
 }
+
+/** Raid slots of disks, by the newest of their superblocks. */
+const slotsOn = (disks: readonly SharedDisk[]): ReadonlyMap<string, number> => {
+  const found = disks.flatMap((disk) => {
+    const superblock = superblockOn(disk, -1);
+    return superblock === null ? [] : [{ path: disk.path, superblock }];
+  });
+  const [freshest] = found.map(({ superblock }) => superblock).sort((a, b) => b.events - a.events);
+  const slots = new Map<string, number>();
+  if (freshest === undefined) return slots;
+  for (const { path, superblock } of found) {
+    const role = memberRole(freshest, superblock.devNumber);
+    if (role.type === "slot") slots.set(path, role.raidSlot);
+  }
+  return slots;
+};
 
 const placementOf = (freshest: Superblock, superblock: Superblock): Placement | null => {
   const role = memberRole(freshest, superblock.devNumber);

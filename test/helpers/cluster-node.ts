@@ -366,6 +366,7 @@ export class ClusterNode {
       `copy ${plan.mode} ${plan.from}`,
       () => {
         this.#copies.add(copy);
+        this.#checkWindow(plan);
         copy.readSources();
         this.#job(`copied ${plan.from}`, () => {
           const result = copy.writeTargets();
@@ -375,6 +376,15 @@ export class ClusterNode {
       },
       isFree,
     );
+  }
+
+  /** §6.3: whatever is copied lies where all others hold their writes. */
+  #checkWindow({ extents }: Extract<ArrayEffect, { type: "copy" }>["plan"]): void {
+    const { lo, hi } = this.#around.cluster.acknowledged.get(this.slot) ?? { lo: 0, hi: 0 };
+    for (const { offset, length } of extents) {
+      const isInside = lo * SECTOR <= offset && offset + length <= hi * SECTOR;
+      assert(isInside, `node ${this.slot} copies ${offset}+${length}, others hold [${lo}, ${hi})`);
+    }
   }
 
   #openLeg({ token, leg, member }: Extract<ArrayEffect, { type: "open-leg" }>): void {

@@ -168,13 +168,17 @@ export class Story {
       const { writes } = this.bench.disk(path);
       for (const { node, offset, length } of writes.slice(this.#seen.get(path) ?? 0)) {
         if (offset < DATA_AT) continue;
-        for (const [slot, { lo, hi }] of this.bench.cluster.acknowledged) {
-          const isInside =
-            offset - DATA_AT < hi * SECTOR && lo * SECTOR < offset - DATA_AT + length;
-          assert(slot === node || !isInside, `node ${node} writes where node ${slot} resyncs`);
-        }
+        for (const run of this.bench.arrayRuns(path, offset - DATA_AT, length))
+          this.#checkHeldRange(node, run.offset, run.offset + run.length);
       }
       this.#seen.set(path, writes.length);
+    }
+  }
+
+  #checkHeldRange(node: number, from: number, to: number): void {
+    for (const [slot, { lo, hi }] of this.bench.cluster.acknowledged) {
+      const isInside = from < hi * SECTOR && lo * SECTOR < to;
+      assert(slot === node || !isInside, `node ${node} writes where node ${slot} resyncs`);
     }
   }
 
@@ -189,8 +193,12 @@ export class Story {
         new Set(Array.from({ length: bench.slots }, (_, slot) => bench.bits(path, slot)).flat()),
     );
     for (const { offset } of this.#places.values()) {
-      const values = new Set(inSync.map((path) => bench.content(path)[offset]));
-      if (values.size === 1) continue;
+      const copies = inSync.flatMap((path) => {
+        const position = bench.positionOn(path, offset);
+        return position === null ? [] : [bench.content(path)[position]];
+      });
+      const values = new Set(copies);
+      if (values.size < 2) continue;
       const chunk = Math.floor(offset / CHUNK_BYTES);
       const isKnown = bits.every((set) => set.has(chunk));
       assert(isKnown, `copies differ in chunk ${chunk}, and no bit of some leg says so`);
@@ -206,7 +214,9 @@ export class Story {
   }
 
   #checkPlace({ offset, possible }: Place, path: string, when: string): void {
-    const page = this.bench.content(path).subarray(offset, offset + PAGE);
+    const position = this.bench.positionOn(path, offset);
+    if (position === null) return;
+    const page = this.bench.content(path).subarray(position, position + PAGE);
     const [value = 0] = page;
     assert(
       page.every((byte) => byte === value),
