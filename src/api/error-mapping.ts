@@ -84,6 +84,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CLUSTER_NO_SLOT: kind(409, "no-slot", "The array has no node slot left"),
   CONTROL_NO_CLUSTER: kind(409, "no-cluster", "The board is in no cluster"),
   CONTROL_ARRAY_INCOMPLETE: kind(409, "array-incomplete", "A working member is not given"),
+  CONTROL_ARRAY_LEFT_CLUSTER: kind(409, "array-left-cluster", "The array is no more clustered"),
   CONTROL_NEWEST_COPY_MISSING: kind(409, "newest-copy-missing", "The newest copy is not there"),
   CONTROL_COPIES_DISAGREE: kind(409, "copies-disagree", "Copies were written apart"),
   CONTROL_MEMBER_RAN_APART: kind(

@@ -42,8 +42,15 @@ export interface ArrayChangeCommandsOptions {
 const NODES_DEFAULT = 4;
 const CLUSTER_NAME_DEFAULT = "satsuma";
 
-/** The bitmap change that a wish comes to; null when the bitmap is like that already. */
-const bitmapChange = (status: ArrayStatus, patch: ArrayPatch): ArrayChange | null => {
+/**
+ * The bitmap change that a wish comes to; null when the bitmap is like that already. `cluster`: the
+ * board's, whose name a clustered bitmap gets when nobody gives one.
+ */
+const bitmapChange = (
+  status: ArrayStatus,
+  patch: ArrayPatch,
+  cluster: string | null,
+): ArrayChange | null => {
   const wish = patch.bitmap ?? {};
   const now = status.bitmap;
   const type = wish.type ?? now.type;
@@ -60,7 +67,7 @@ const bitmapChange = (status: ArrayStatus, patch: ArrayPatch): ArrayChange | nul
   const isOtherChunk = wish.chunkBytes !== undefined && wish.chunkBytes !== now.chunkBytes;
   if (type !== now.type || isOtherChunk) {
     const isClustered = type === "clustered";
-    const known = now.clusterName === "" ? CLUSTER_NAME_DEFAULT : now.clusterName;
+    const known = now.clusterName === "" ? (cluster ?? CLUSTER_NAME_DEFAULT) : now.clusterName;
     return {
       type: "bitmap",
       bitmap: type,
@@ -92,14 +99,18 @@ const clusterChange = (status: ArrayStatus, patch: ArrayPatch): ArrayChange | nu
 };
 
 /** The changes from `status` to what `patch` wants, in the order in which they are made. */
-export function changesOf(status: ArrayStatus, patch: ArrayPatch): ArrayChange[] {
+export function changesOf(
+  status: ArrayStatus,
+  patch: ArrayPatch,
+  cluster: string | null,
+): ArrayChange[] {
   const { name, sizeBytes, raidDevices, badBlockList } = patch;
   const changes: (ArrayChange | null)[] = [
     name === undefined || name === status.name ? null : { type: "name", name },
     clusterChange(status, patch),
     // A clustered array has no such lists: they go before its bitmap comes.
     badBlockList === undefined ? null : { type: "bad-block-list", ...badBlockList },
-    patch.bitmap === undefined ? null : bitmapChange(status, patch),
+    patch.bitmap === undefined ? null : bitmapChange(status, patch, cluster),
     sizeBytes === undefined || sizeBytes === status.memberBytes
       ? null
       : { type: "size", sizeBytes },
@@ -158,7 +169,7 @@ export class ArrayChangeCommands {
         remedy: "choose another name",
       });
     }
-    const changes = changesOf(running.status, patch);
+    const changes = changesOf(running.status, patch, engine.cluster);
     if (changes.some((change) => change.type === "bitmap" && change.bitmap === "clustered")) {
       refuseWithoutCluster(engine.cluster, view.record.name);
     }

@@ -18,6 +18,14 @@ const otherNodesKnow = ({ array, members }: AssemblyReport): StartProblem => ({
   members: members.map(({ path, reason }) => ({ path, reason })),
 });
 
+/** One board has made it plain; it may run there, and only a cluster keeps two boards apart. */
+const leftCluster = ({ array, members }: AssemblyReport): StartProblem => ({
+  code: "CONTROL_ARRAY_LEFT_CLUSTER",
+  message: `the array ${array?.name} was clustered when it ran here last, and is not any more: another board may run it`,
+  remedy: `when no other board does, start it with run (satsuma assemble ${array?.name} --run)`,
+  members: members.map(({ path, reason }) => ({ path, reason })),
+});
+
 /** mdadm and the kernel write one uuid in two forms: only the digits count. */
 const digitsOf = (text: string): string => {
   const uuid = parseUuid(text);
@@ -37,6 +45,8 @@ export function newestCopyProblem(
   if (array === null || refusal !== null) return null;
   if (array.bitmap.type === "clustered" && !report.isComplete) return otherNodesKnow(report);
   if (remembered === null) return null;
+  if (remembered.bitmap.type === "clustered" && array.bitmap.type !== "clustered")
+    return leftCluster(report);
   const inSync = new Set(
     remembered.members.flatMap(({ deviceUuid, states }) =>
       deviceUuid !== null && states.includes("in_sync") ? [digitsOf(deviceUuid)] : [],

@@ -257,7 +257,7 @@ export class ArrayMachine {
         state.keepsOpen = command.keepOpen === true;
         return;
       case "begin-change": {
-        const outcome = beginChange(state, id, command.sectors);
+        const outcome = beginChange(state, id, command);
         return outcome === null ? undefined : this.#answer(id, outcome);
       }
       case "sync-speed":

@@ -121,8 +121,9 @@ export type ArrayCommand =
   /**
    * The array is to be changed as a whole by this node; its sync size is to be `sectors`. Done when
    * this node has the right to write superblocks, and keeps it, and the others are at rest.
+   * `isLeaving`: it is to leave its cluster: done when no other node runs it, and none can join.
    */
-  | { readonly type: "begin-change"; readonly sectors: number }
+  | { readonly type: "begin-change"; readonly sectors: number; readonly isLeaving?: boolean }
   /** `keepOpen`: the members stay open, for a change of the array and another start. */
   | { readonly type: "stop"; readonly keepOpen?: boolean };
 

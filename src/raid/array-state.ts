@@ -151,6 +151,16 @@ export interface DeferredCall {
   readonly then: (state: ArrayState, answer: ClusterAnswer) => void;
 }
 
+/** A change of the array as a whole, begun by the command with this number. */
+export interface OwnChange {
+  readonly command: number;
+  readonly sectors: number;
+  /** It takes the array out of its cluster: no other node may run it. */
+  readonly isLeaving: boolean;
+  /** This node keeps the right to write superblocks. */
+  isHeld: boolean;
+}
+
 /** What only an array that several nodes run keeps of its metadata. */
 export interface ClusterMetadata {
   stage: UpdateStage;
@@ -162,8 +172,8 @@ export interface ClusterMetadata {
   joiningLegs: { readonly notice: number; readonly tokens: Set<number> } | null;
   /** By handle number. */
   readonly candidates: Map<number, Candidate>;
-  /** This node changes the array as a whole; `isHeld`: it keeps the right to write superblocks. */
-  change: { readonly command: number; readonly sectors: number; isHeld: boolean } | null;
+  /** This node changes the array as a whole. */
+  change: OwnChange | null;
   /** Another node does, and this one comes to rest, or has refused. */
   rest: { readonly notice: number; isRefused: boolean } | null;
   /** The array was changed: the update that follows tells its capacity first. */

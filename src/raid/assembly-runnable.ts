@@ -31,12 +31,13 @@ export function refusalToRun(
     const message = `the array has ${raidDisks} raid devices, at most ${RAID_SLOTS_MAX} can be run`;
     return { code: "RAID_BAD_MEMBER_COUNT", message, remedy: "assemble it with Linux md" };
   }
-  if (bitmap.state === "none") return null;
+  if (bitmap.state === "none") return options.slot === undefined ? null : noMoreClustered();
   if (bitmap.state === "absent") {
     const message = `no in-sync member has a readable bitmap (${bitmap.reason})`;
     const remedy = "assemble it with mdadm --update=no-bitmap, then here";
     return { code: "RAID_BITMAP_UNUSABLE", message, remedy };
   }
+  if (bitmap.superblock.nodes === 0 && options.slot !== undefined) return noMoreClustered();
   if (bitmap.superblock.nodes === 0 || options.readOnly) return null;
   const home = bitmapClusterName(bitmap.superblock);
   if (options.cluster === home) return slotRefusal(bitmap.superblock.nodes, options.slot ?? 0);
@@ -48,6 +49,13 @@ export function refusalToRun(
       "assemble it read-only, or in its cluster, or make it plain first: satsuma update --bitmap internal",
   };
 }
+
+/** While the node joined, the last one that ran the array took it out of the cluster. */
+const noMoreClustered = (): RunRefusal => ({
+  code: "RAID_CLUSTERED_ARRAY",
+  message: "the array was clustered when this board joined its cluster, and is not any more",
+  remedy: "give it a clustered bitmap again on the board that runs it, then start it here",
+});
 
 /** Only the first `nodes` nodes of a cluster can use the array. Source: md-cluster.c join. */
 const slotRefusal = (nodes: number, slot: number): RunRefusal | null =>

@@ -29,7 +29,7 @@ import { clusterNameBytes } from "./create-plan.ts";
 import { raid10Geometry } from "./raid10-layout.ts";
 import { BITMAP_OFFSET_SECTORS, sizeBitmapFor } from "./sizing.ts";
 import { superblockIsAtStart, superblockMinor } from "./superblock.ts";
-import { SECTOR_BYTES } from "./superblock-fields.ts";
+import { MD_FEATURE_REPLACEMENT, SECTOR_BYTES } from "./superblock-fields.ts";
 
 type BitmapChange = Extract<ArrayChange, { type: "bitmap" }>;
 
@@ -128,6 +128,16 @@ export function checkCluster(draft: ArrayDraft, nodes: number): ChangeRefusal | 
       "RAID_BAD_CLUSTER",
       "a clustered raid10 array has near copies only",
       "create the array anew with a layout like n2",
+    );
+  }
+  const replacement = members.find(
+    ({ superblock }) => (superblock.featureMap & MD_FEATURE_REPLACEMENT) !== 0,
+  );
+  if (replacement !== undefined) {
+    return refuseChange(
+      "RAID_BAD_CLUSTER",
+      `${replacement.member.path} is being written to take another member's place`,
+      "wait until it has, or remove it first",
     );
   }
   const logged = members.find(({ superblock }) => superblock.bblogSize !== 0);

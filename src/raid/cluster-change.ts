@@ -5,9 +5,13 @@
  * array, starts anew, tells the capacity (CHANGE_CAPACITY) and then, by METADATA_UPDATED, lets the
  * others start anew from what they read.
  *
+ * A change that takes the array out of its cluster has no others: it begins with lock_all_bitmaps,
+ * which is refused while another node runs the array, and keeps whoever wants to join waiting.
+ *
  * A node that waits for something of its own that only others can give cannot rest: it refuses, and
  * nothing is changed.
- * Source: drivers/md/md-cluster.c resize_bitmaps, update_size, which go back when one node differs.
+ * Source: drivers/md/md-cluster.c resize_bitmaps, update_size, which go back when one node differs;
+ * lock_all_bitmaps; md.c update_array_info, which refuses while a sync action runs.
  */
 
 import type { CommandOutcome } from "./array-messages.ts";
@@ -17,11 +21,11 @@ import { isUpdateDue } from "./metadata-update.ts";
 
 // --- this node changes ------------------------------------------------------------------------
 
-/** Null: the answer comes when the others are at rest, or one refused. */
+/** Null: the answer comes when the others are at rest or absent, or one refused. */
 export const beginChange = (
   state: ArrayState,
   command: number,
-  sectors: number,
+  { sectors, isLeaving = false }: { readonly sectors: number; readonly isLeaving?: boolean },
 ): CommandOutcome | null => {
   if (!isInCluster(state)) return { ok: true };
   const own = state.clusterMetadata;
@@ -29,7 +33,7 @@ export const beginChange = (
     const message = "this node cannot come to rest just now";
     return { ok: false, code: "CLUSTER_NODE_BUSY", message };
   }
-  own.change = { command, sectors, isHeld: false };
+  own.change = { command, sectors, isLeaving, isHeld: false };
   return null;
 };
 

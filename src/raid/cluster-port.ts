@@ -50,8 +50,12 @@ export type ClusterCall =
    * of all slots are read and merged, and the device is rebuilt by what they say.
    */
   | { readonly type: "gather-bitmaps"; readonly deviceNumber: number }
-  /** Answered when no other node uses the array; CLUSTER_BITMAP_IN_USE otherwise. */
-  | { readonly type: "lock-all-bitmaps" }
+  /**
+   * Answered when no other node uses the array, and none can join before `unlock-all-bitmaps` or
+   * the end of this node; CLUSTER_BITMAP_IN_USE otherwise. `isNew`: the array is about to become
+   * clustered, so bitmaps of nodes that can write no more tell nothing.
+   */
+  | { readonly type: "lock-all-bitmaps"; readonly isNew?: boolean }
   | { readonly type: "unlock-all-bitmaps" }
   /**
    * With the right to write superblocks: the array is to be changed as a whole, its sync size is to

@@ -47,6 +47,7 @@ const holdForChange = (state: ArrayState): void => {
   const { change } = state.clusterMetadata;
   if (change === null || change.isHeld) return;
   change.isHeld = true;
+  if (change.isLeaving) return lockForChange(state, change.command);
   callCluster(state, { type: "bitmap-resize", sectors: change.sectors }, (now, outcome) => {
     if (outcome.ok) return emit(now, { type: "command-done", id: change.command, outcome });
     // The update that follows ends the rest of those that came to it.
@@ -57,6 +58,13 @@ const holdForChange = (state: ArrayState): void => {
     now.pending.commands.push(change.command);
   });
 };
+
+/** Nobody else may run the array, or begin to; nobody rests for it, so a refusal ends the turn. */
+const lockForChange = (state: ArrayState, id: number): void =>
+  callCluster(state, { type: "lock-all-bitmaps" }, (now, outcome) => {
+    if (!outcome.ok) now.clusterMetadata.change = null;
+    emit(now, { type: "command-done", id, outcome });
+  });
 
 /** What this node needs now only its turn can give, which comes after the other node's change. */
 const refuseRest = (state: ArrayState): void => {

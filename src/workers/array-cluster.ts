@@ -11,13 +11,15 @@ import type { ClusterHappening, ClusterView } from "../cluster/node/cluster-view
 import type { ClusterStore } from "../cluster/store/cluster-store.ts";
 import { openEtcd } from "../cluster/store/etcd-start-client.ts";
 import { assert } from "../common/assert.ts";
+import { CodedError } from "../common/errors.ts";
 import type { SeenStore } from "../control/engine.ts";
 import type { DeviceGate } from "../hal/layers/gated-device.ts";
 import type { ClusterHost } from "../raid/array-driver.ts";
 import type { ArrayEvent, Newcomer } from "../raid/array-messages.ts";
 import type { ArrayPeersStatus } from "../raid/array-status.ts";
 import type { ClusterFacts } from "../raid/cluster-facts-driver.ts";
-import type { ClusterCall, ClusterState } from "../raid/cluster-port.ts";
+import type { ClusterAnswer, ClusterCall, ClusterState } from "../raid/cluster-port.ts";
+import { remedyFor } from "../raid/refusal-remedies.ts";
 import { GATE_EXPELLED, RUN_BROKEN, type SharedArrayState } from "../raid/shared-state.ts";
 import type { ThreadCluster } from "./array-messages.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
@@ -27,10 +29,8 @@ import { ThreadGate } from "./thread-gate.ts";
 const STORE_TOLD_MS = 10_000;
 /** Version of what nodes say to each other. */
 const PROTOCOL = 1;
-/** A node that joined in vain waits so long until the others have let it go, milliseconds. */
+/** A node whose array does not run waits so long until the others have let it go, milliseconds. */
 const LEAVE_MS = 3000;
-/** The number of the call by which it does; the array's own ones are positive. */
-const LEAVE_CALL = 0;
 
 /** What the array thread does for its cluster. */
 export interface ArrayClusterHost {
@@ -54,6 +54,13 @@ export interface ArrayClusterHost {
 const prefixOf = (cluster: string, uuid: string): string =>
   `/satsuma/${encodeURIComponent(cluster)}/arrays/${uuid}/`;
 
+/** The others go on without this node: it is asked nothing any more. */
+const OUT: ClusterAnswer = {
+  ok: false,
+  code: "CLUSTER_EXPELLED",
+  message: "the cluster goes on without this board",
+};
+
 export class ArrayCluster implements ClusterHost {
   /** When this thread may do I/O on the members. */
   readonly gate: DeviceGate = new ThreadGate(() => this.#until);
@@ -66,7 +73,11 @@ export class ArrayCluster implements ClusterHost {
   #early: ((host: ArrayClusterHost) => void)[] = [];
   /** As SharedArrayState.gateUntil; closed until the first confirmation. */
   #until = 1;
-  #whenLeft: (() => void) | null = null;
+  /** The thread's own calls, which no array machine makes: their numbers are negative. */
+  readonly #asked = new Map<number, (answer: ClusterAnswer) => void>();
+  #nextAsk = -1;
+  /** The array runs without a cluster from now on: nothing is told any more. */
+  #isLeaving = false;
   #tellStoreAt = 0;
 
   private constructor(name: string, store: ClusterStore) {
@@ -171,13 +182,30 @@ export class ArrayCluster implements ClusterHost {
     return { phase, nodes, awaited: waits[0] ?? null };
   }
 
-  /** The array could not be started, though the node had joined: it wrote nothing. */
+  /**
+   * Nobody else may run the array, or begin to, until `unlockBitmaps`: it is about to become
+   * clustered. Errors: CLUSTER_BITMAP_IN_USE, CLUSTER_EXPELLED.
+   */
+  async lockBitmaps(): Promise<void> {
+    const answer = await this.#ask({ type: "lock-all-bitmaps", isNew: true });
+    if (answer.ok) return;
+    throw new CodedError(answer.code, answer.message, { remedy: remedyFor(answer.code) });
+  }
+
+  /** AFTER the last superblock says what the array is. */
+  async unlockBitmaps(): Promise<void> {
+    await this.#ask({ type: "unlock-all-bitmaps" });
+  }
+
+  /**
+   * The array machine does not run: it could not be started though the node had joined, or the
+   * array belongs to no cluster any more. Others may join as soon as it is left.
+   */
   async leave(): Promise<void> {
-    const { promise: left, resolve } = Promise.withResolvers<void>();
+    this.#isLeaving = true;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
     const forget = afterMs(LEAVE_MS, resolve);
-    this.#whenLeft = resolve;
-    this.#cluster.call(LEAVE_CALL, { type: "leave", needsSync: false });
-    await left;
+    await Promise.race([this.#ask({ type: "leave", needsSync: false }), late]);
     forget();
     await this.close();
   }
@@ -188,10 +216,22 @@ export class ArrayCluster implements ClusterHost {
     await this.#store.close();
   }
 
+  /** Answered by the cluster, or when the others go on without this node. */
+  #ask(call: ClusterCall): Promise<ClusterAnswer> {
+    if (this.#until === GATE_EXPELLED) return Promise.resolve(OUT);
+    const id = this.#nextAsk--;
+    return new Promise((resolve) => {
+      this.#asked.set(id, resolve);
+      this.#cluster.call(id, call);
+    });
+  }
+
   #listener(): ClusterListener {
     return {
       answer: (id, answer) => {
-        if (id === LEAVE_CALL) this.#whenLeft?.();
+        const resolve = this.#asked.get(id);
+        this.#asked.delete(id);
+        if (resolve !== undefined) resolve(answer);
         else this.#tell((host) => host.dispatch({ type: "cluster-answer", id, answer }));
       },
       notice: (id, notice) =>
@@ -205,6 +245,7 @@ export class ArrayCluster implements ClusterHost {
   /** In order, and never within a call of the array. */
   #tell(tell: (host: ArrayClusterHost) => void): void {
     queueMicrotask(() => {
+      if (this.#isLeaving) return;
       if (this.#host === null) this.#early.push(tell);
       else tell(this.#host);
     });
@@ -231,6 +272,8 @@ export class ArrayCluster implements ClusterHost {
     if (state.type === "expelled") {
       if (this.#shared !== null) this.#shared.run = RUN_BROKEN;
       this.closeGate();
+      for (const resolve of this.#asked.values()) resolve(OUT);
+      this.#asked.clear();
     }
     this.#tell((host) => {
       host.dispatch({ type: "cluster-state", state });

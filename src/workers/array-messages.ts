@@ -154,5 +154,6 @@ export type ArrayToWorker =
       readonly shape: SharedArrayShape;
       readonly legs: readonly LegTicket[];
       readonly hasBitmap: boolean;
+      readonly isGated: boolean;
     }
   | { readonly type: "go" };

@@ -27,6 +27,7 @@ export class ArrayRest {
   /** Who changes the array, while this node rests for it; null: this node, or nobody. */
   #changer: number | null = null;
   #isUnderWay = false;
+  #isDeaf = false;
 
   constructor(host: RestHost) {
     this.#host = host;
@@ -47,18 +48,25 @@ export class ArrayRest {
   }
 
   /** This node changes the array; the start that follows is the host's. */
-  async change<T>(make: () => Promise<T>, afterChange: AfterChange | null): Promise<T> {
+  async change<T>(make: () => Promise<T>, afterChange: () => AfterChange | null): Promise<T> {
     this.#isUnderWay = true;
     await this.#host.pause();
     try {
       return await make();
     } finally {
-      await this.#end(afterChange);
+      await this.#end(afterChange());
     }
+  }
+
+  /** The array leaves the cluster: what that tells until the new start is for nobody. */
+  forget(): void {
+    this.#waiting = [];
+    this.#isDeaf = true;
   }
 
   /** Something that the cluster tells the array. */
   tell(event: ArrayEvent): void {
+    if (this.#isDeaf) return;
     if (!this.#host.isStopped() || !this.#isUnderWay) return this.#host.dispatch(event);
     this.#waiting.push(event);
     this.#look();
@@ -89,6 +97,7 @@ export class ArrayRest {
   async #end(afterChange: AfterChange | null): Promise<void> {
     await this.#host.startAnew(afterChange);
     this.#isUnderWay = false;
+    this.#isDeaf = false;
     for (const event of this.#waiting.splice(0)) this.#host.dispatch(event);
   }
 }

@@ -11,10 +11,15 @@ import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
 import type { CommandOutcome } from "../raid/array-messages.ts";
 import type { AfterChange } from "../raid/array-start.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
-import { type AssembledArray, assembleDevices } from "../raid/assemble-driver.ts";
+import {
+  type AssembleDevice,
+  type AssembledArray,
+  assembleDevices,
+} from "../raid/assemble-driver.ts";
 import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { GATE_EXPELLED, RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
+import { uuidToKernelText } from "../raid/uuid.ts";
 import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
 import { ArrayDevices } from "./array-devices.ts";
 import { accessOf, joinCluster, openMembers } from "./array-members.ts";
@@ -24,13 +29,21 @@ import type {
   ArrayToMain,
   LegTicket,
   MainToArray,
+  ThreadCluster,
   WorkerToArray,
 } from "./array-messages.ts";
 import { ArrayRest } from "./array-rest.ts";
 import { clusterHappening, devicePassedOver } from "./cluster-happenings.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { askPatiently } from "./patient-ask.ts";
-import { changeProblem, changeRefusal } from "./running-change.ts";
+import {
+  type BitmapChange,
+  type ChangeHost,
+  changeMembers,
+  changeRefusal,
+  directionOf,
+  joinAlone,
+} from "./running-change.ts";
 import { WorkerPorts } from "./worker-ports.ts";
 
 /** Between ticks while something is under way, and while nothing is. Choice: 1/10 of safe mode. */
@@ -42,7 +55,7 @@ const PROGRESS_MS = 200;
 class ArrayThread {
   readonly #data: ArrayThreadData;
   /** Null of an array that is in no cluster. */
-  readonly #cluster: ArrayCluster | null;
+  #cluster: ArrayCluster | null;
   #array: AssembledArray;
   #driver: ArrayDriver;
   readonly #ports = new WorkerPorts();
@@ -56,6 +69,12 @@ class ArrayThread {
   /** A change of the array: it is stopped and started again in this thread. */
   #isChanging = false;
   #whenAttached: (() => void) | null = null;
+  /** Members that were opened again for the start that follows; null: the driver's. */
+  #reopened: readonly AssembleDevice[] | null = null;
+  /** The cluster was joined by a change, and the node takes no part in it yet. */
+  #isEntering = false;
+  /** Why the array could not be started after a change. */
+  #lost: string | null = null;
 
   constructor(data: ArrayThreadData, array: AssembledArray, cluster: ArrayCluster | null) {
     this.#data = data;
@@ -160,10 +179,7 @@ class ArrayThread {
     }
     this.#attachedLeft--;
     if (this.#attachedLeft > 0) return;
-    if (this.#whenAttached !== null) {
-      this.#array.shared.run = RUN_ACTIVE;
-      return this.#whenAttached();
-    }
+    if (this.#whenAttached !== null) return this.#whenAttached();
     if (this.#cluster === null) return this.#running();
     // What the cluster has to tell first is carried out before clients come.
     this.#tick();
@@ -269,6 +285,7 @@ class ArrayThread {
       error = cause;
     }
     post({ type: "reply", id, error: error === null ? null : toPlainError(error) });
+    if (this.#lost !== null) post({ type: "expelled", reason: this.#lost, isBroken: true });
     this.#answering--;
     this.#endWhenAnswered();
   }
@@ -300,7 +317,8 @@ class ArrayThread {
   /** The array as its open members say it is now. */
   async #startAnew(afterChange: AfterChange | null): Promise<void> {
     const { syncSpeedMin, syncSpeedMax } = this.#driver.status;
-    const devices = this.#driver.working();
+    const devices = this.#openMembers();
+    this.#reopened = null;
     this.#array = await assembleDevices(devices, {
       ...this.#data,
       syncSpeedMin,
@@ -323,13 +341,32 @@ class ArrayThread {
     post({ type: "status", status: this.#status() });
   }
 
-  /** In a cluster every other node comes to rest first, which may take a while. */
-  async #beginChange(): Promise<CommandOutcome> {
+  #openMembers(): readonly AssembleDevice[] {
+    return this.#reopened ?? this.#driver.working();
+  }
+
+  readonly #changeHost: ChangeHost = {
+    members: () => this.#openMembers(),
+    reopen: async (cluster) => {
+      const open = this.#openMembers();
+      for (const { device } of open) await device.close();
+      const members = open.map(({ path }) => this.#devices.ticket(path));
+      this.#reopened = await openMembers({ ...this.#data, members }, accessOf(cluster));
+    },
+    goOnIn: (cluster) => {
+      this.#isEntering = cluster !== null && cluster !== this.#cluster;
+      this.#cluster = cluster;
+      if (cluster === null) this.#rest.forget();
+    },
+  };
+
+  /** In a cluster every other node comes to rest first, which may take a while, or is gone. */
+  async #beginChange(isLeaving: boolean): Promise<CommandOutcome> {
     if (this.#cluster === null) return { ok: true };
     const ask = async (): Promise<CommandOutcome> => {
       if (this.#isChanging) return RESTING;
       const sectors = Math.floor(this.#array.shared.map.sizeBytes / 512);
-      return await this.#driver.command({ type: "begin-change", sectors });
+      return await this.#driver.command({ type: "begin-change", sectors, isLeaving });
     };
     const pause = (ms: number): Promise<void> => new Promise((resolve) => afterMs(ms, resolve));
     return await askPatiently(ask, { now: monotonicMs, pause });
@@ -340,23 +377,54 @@ class ArrayThread {
    * requests go on. A change that is refused leaves the array as it was.
    */
   async #change(change: ArrayChange): Promise<CommandOutcome> {
+    const { readOnly, cluster: board } = this.#data;
     const refusal = changeRefusal(change, {
-      readOnly: this.#data.readOnly,
+      readOnly,
       isInCluster: this.#cluster !== null,
+      boardCluster: board?.name ?? null,
       isBusy: this.#answering > 1,
     });
     if (refusal !== null) return refusal;
-    const outcome = await this.#beginChange();
+    const direction = directionOf(change, this.#cluster !== null);
+    if (change.type === "bitmap" && board !== null && direction === "into-cluster")
+      return await this.#enterCluster(change, board);
+    const outcome = await this.#beginChange(direction === "out-of-cluster");
     if (!outcome.ok) return outcome;
+    return await this.#changeAtRest(change, null);
+  }
+
+  /** The node joins while clients go on. */
+  async #enterCluster(change: BitmapChange, board: ThreadCluster): Promise<CommandOutcome> {
+    const joined = await joinAlone(board, {
+      uuid: uuidToKernelText(this.#array.setUuid),
+      nodes: change.nodes,
+      clusterName: change.clusterName,
+    });
+    if (this.#answering === 1 && !this.#driver.isStopped)
+      return await this.#changeAtRest(change, joined);
+    await joined.leave();
+    const message = "another command of the array came meanwhile";
+    return { ok: false, code: "RAID_MEMBER_BUSY", message };
+  }
+
+  async #changeAtRest(change: ArrayChange, joined: ArrayCluster | null): Promise<CommandOutcome> {
+    const before = this.#cluster;
     this.#isChanging = true;
     try {
-      const held = this.#cluster === null ? null : "held";
       const problem = await this.#rest.change(
-        () => changeProblem(this.#driver.working(), change),
-        held,
+        () =>
+          changeMembers(this.#changeHost, change, {
+            cluster: joined ?? before,
+            isNew: joined !== null,
+          }),
+        () => (before !== null && this.#cluster === before ? "held" : null),
       );
       if (problem !== null) throw problem;
       return { ok: true };
+    } catch (error) {
+      const isLost = this.#driver.isStopped && (joined ?? before) !== null;
+      if (isLost && error instanceof CodedError) this.#lost = error.message;
+      throw error;
     } finally {
       this.#isChanging = false;
     }
@@ -364,17 +432,22 @@ class ArrayThread {
 
   async #renew(): Promise<void> {
     this.#attachedLeft = this.#ports.count;
+    const { shared, hasBitmap } = this.#array;
     await new Promise<void>((resolve) => {
       this.#whenAttached = resolve;
-      const { shared, hasBitmap } = this.#array;
       this.#ports.tellAll({
         type: "renew",
         shape: shared.shape,
         legs: this.#legTickets(),
         hasBitmap,
+        isGated: this.#cluster !== null,
       });
     });
     this.#whenAttached = null;
+    // What a cluster that was just joined has to tell first is carried out before clients go on.
+    if (this.#isEntering) await this.#cluster?.start();
+    this.#isEntering = false;
+    if (shared.gateUntil !== GATE_EXPELLED) shared.run = RUN_ACTIVE;
     this.#ports.tellAll({ type: "go" });
   }
 }

@@ -38,6 +38,7 @@ export class WorkerArray {
   readonly #options: WorkerArrayOptions;
   #io: ArrayIo;
   #hasBitmap: boolean;
+  #isGated: boolean;
   #isClosed = false;
   /** Requests that came while the array is being changed, else null. NBD bounds them. */
   #held: HeldRequest[] | null = null;
@@ -45,6 +46,7 @@ export class WorkerArray {
   constructor(options: WorkerArrayOptions) {
     this.#options = options;
     this.#hasBitmap = options.hasBitmap;
+    this.#isGated = options.isGated;
     this.#io = this.#makeIo(options.shape);
     options.port.on("message", (message: ArrayToWorker) => this.#onMessage(message));
   }
@@ -128,8 +130,8 @@ export class WorkerArray {
     try {
       // The handle of the member that had this leg before may still have I/O under way.
       await io.dropLeg(leg);
-      const { isGated, isDirect, readOnly, onNotDirect } = this.#options;
-      const gate = isGated ? new ThreadGate(() => io.state.gateUntil) : null;
+      const { isDirect, readOnly, onNotDirect } = this.#options;
+      const gate = this.#isGated ? new ThreadGate(() => io.state.gateUntil) : null;
       const range = { from: dataOffset, to: dataOffset + io.state.map.memberBytes };
       const direct = isDirect ? { range, onRefused: onNotDirect } : null;
       const device = await openMember(member, readOnly ? "read" : "write", { gate, direct });
@@ -171,6 +173,7 @@ export class WorkerArray {
       case "renew":
         this.#io = this.#makeIo(message.shape);
         this.#hasBitmap = message.hasBitmap;
+        this.#isGated = message.isGated;
         return void this.start(message.legs);
       case "go":
         return this.#release();

@@ -1,9 +1,10 @@
 /**
  * lock_all_bitmaps and unlock_all_bitmaps: proof that no other node uses the array, before its
- * clustered bitmap goes. Source: md-cluster.c lock_all_bitmaps.
+ * clustered bitmap goes or comes. Who joins meanwhile waits for the lock of its own bitmap. Source:
+ * md-cluster.c lock_all_bitmaps.
  */
 import { NL, PW } from "../dlm/lock-mode.ts";
-import { nodeName } from "./membership.ts";
+import { nodeName, type SeenSlot } from "./membership.ts";
 import { answer, bitmapLock, mustConvert, type NodeContext, OK, refuse } from "./node-context.ts";
 
 export class BitmapCalls {
@@ -20,10 +21,15 @@ export class BitmapCalls {
     return this.#held.length > 0;
   }
 
-  /** A slot that waits for its recovery is in use: its bitmap still tells what differs. */
-  lockAll(id: number): void {
+  /**
+   * A slot that waits for its recovery is in use: its bitmap still tells what differs. `isNew`: the
+   * array has no such bitmaps yet.
+   */
+  lockAll(id: number, isNew: boolean): void {
     const { me, nodes, membership } = this.#ctx;
-    const user = membership.slots.find(({ slot, type }) => slot !== me.slot && type !== "free");
+    const isOver = (type: SeenSlot["type"]): boolean =>
+      type === "free" || (isNew && (type === "dead" || type === "recovering"));
+    const user = membership.slots.find(({ slot, type }) => slot !== me.slot && !isOver(type));
     if (user !== undefined) {
       this.#refuse(id, user.slot);
       return;

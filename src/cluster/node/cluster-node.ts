@@ -207,7 +207,7 @@ export class ClusterNode {
       case "change-capacity":
         return ctx.messages.send({ type: "change-capacity" }, ok);
       case "lock-all-bitmaps":
-        return this.#bitmaps.lockAll(id);
+        return this.#bitmaps.lockAll(id, call.isNew === true);
       case "unlock-all-bitmaps":
         return this.#bitmaps.unlockAll(id);
       case "leave":

@@ -6,6 +6,8 @@
 import { truncateSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { tryCommand } from "../../helpers/command.ts";
+import { attachLoop, detachLoop, noLoopDevice } from "../../helpers/loop-device.ts";
 import { trySatsuma } from "../../helpers/satsuma-command.ts";
 import { type SharedBoards, startSharedBoards } from "../../helpers/shared-boards.ts";
 import { skipUnless } from "../../helpers/skip.ts";
@@ -152,6 +154,87 @@ etcdTest(
     const other = await boards.attach(0);
     assert.is((await other.read(first - BLOCK, BLOCK))[0], 77);
     other.close();
+  }),
+);
+
+/** One command on one board, which must succeed. */
+const satsuma = async (boards: SharedBoards, at: number, ...words: string[]): Promise<string> => {
+  const { data_dir: data } = boards.board(at);
+  const { ending, stdout, stderr } = await trySatsuma(...words, "--data", data);
+  assert.is(ending, "0", `${words.join(" ")}: ${stderr}`);
+  return stdout;
+};
+
+/** What one board's command is refused with. */
+const refusal = async (boards: SharedBoards, at: number, ...words: string[]): Promise<string> => {
+  const { data_dir: data } = boards.board(at);
+  const { ending, stderr } = await trySatsuma(...words, "--data", data);
+  assert.is(ending, "1", words.join(" "));
+  return stderr;
+};
+
+/** mdadm accepts every member, and sees that kind of bitmap. */
+const examine = async (boards: SharedBoards, kind: "none" | "internal" | "clustered") => {
+  const { status, config } = await boards.array(0);
+  assert.is(config.bitmap.type, kind);
+  for (const { path } of status.members) {
+    const { ending, stdout, stderr } = await tryCommand("mdadm", ["--examine", path ?? ""]);
+    assert.is(ending, "0", stderr);
+    assert.match(stdout, /Checksum : [0-9a-f]+ - correct/);
+    assert.is(/Internal Bitmap/.test(stdout), kind !== "none", stdout);
+    if (noLoopDevice() === undefined) await examineBitmap(path ?? "", kind);
+  }
+};
+
+const examineBitmap = async (path: string, kind: string): Promise<void> => {
+  const loop = attachLoop(path, ["--read-only"]);
+  if (loop === null) throw new Error("no loop device could be made");
+  try {
+    const { ending, stdout } = await tryCommand("mdadm", ["--examine-bitmap", loop]);
+    assert.is(ending === "0", kind !== "none", stdout);
+    assert.is(/Cluster nodes : 4/.test(stdout), kind === "clustered", stdout);
+    if (kind === "clustered") assert.match(stdout, "Cluster name : demo");
+  } finally {
+    detachLoop(loop);
+  }
+};
+
+/** Board 2 stops; board 1 takes the array out of the cluster, step by step, and into it again. */
+const switchBitmap = async (boards: SharedBoards, steps: readonly ("none" | "internal")[]) => {
+  const start = ["assemble", "md0"] as const;
+  await satsuma(boards, 1, "stop", "md0");
+  const writer = new Writer(boards, 0).start();
+  try {
+    for (const kind of steps) {
+      await grow(boards, 0, "--bitmap", kind);
+      await examine(boards, kind);
+      assert.match(await refusal(boards, 1, ...start), "CONTROL_ARRAY_LEFT_CLUSTER");
+    }
+    // The members are the other board's alone.
+    assert.match(await refusal(boards, 1, ...start, "--run"), "RAID_NO_MEMBERS");
+    await grow(boards, 0, "--bitmap", "clustered");
+    await examine(boards, "clustered");
+    const { writes } = writer;
+    await eventually("the client goes on", 20_000, () => writer.writes > writes + 20);
+    const { status } = await boards.array(0);
+    assert.is(status.cluster?.phase, "entered");
+    await satsuma(boards, 1, ...start);
+    await boards.untilWhole();
+  } finally {
+    await writer.end();
+  }
+  for (const at of boards.numbers) await writer.check(at);
+};
+
+etcdTest(
+  "01r1_Grow_bitmap-switch: clustered to none and internal, and back, under a client's writes",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const inUse = await refusal(boards, 0, "grow", "md0", "--bitmap", "none");
+    assert.match(inUse, /CLUSTER_BITMAP_IN_USE: node \d \(board2\) uses the array as well/);
+    await boards.untilWhole();
+    await switchBitmap(boards, ["none", "internal"]);
+    await underWrites(boards, async () => undefined);
   }),
 );
 

@@ -61,6 +61,14 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    name: "a clustered bitmap of the board's cluster",
+    status: BARE,
+    patch: { bitmap: { type: "clustered" } },
+    changes: [
+      { type: "bitmap", bitmap: "clustered", chunkBytes: null, nodes: 4, clusterName: "barn" },
+    ],
+  },
+  {
     name: "another chunk of a clustered bitmap keeps its cluster",
     status: CLUSTERED,
     patch: { bitmap: { chunkBytes: 131_072 } },
@@ -71,7 +79,7 @@ const ROWS: readonly Row[] = [
 ];
 
 for (const { name, status = arrayStatus(), patch, changes } of ROWS) {
-  test(`wants ${name}`, () => assert.equal(changesOf(status, patch), changes));
+  test(`wants ${name}`, () => assert.equal(changesOf(status, patch, "barn"), changes));
 }
 
 const REFUSALS: readonly (readonly [string, ArrayStatus, ArrayPatch, string])[] = [
@@ -83,7 +91,7 @@ const REFUSALS: readonly (readonly [string, ArrayStatus, ArrayPatch, string])[] 
 for (const [name, status, patch, code] of REFUSALS) {
   test(`refuses ${name}`, () => {
     assert.throws(
-      () => changesOf(status, patch),
+      () => changesOf(status, patch, null),
       (error: unknown) => error instanceof CodedError && error.code === code && error.remedy !== "",
     );
   });

@@ -139,4 +139,13 @@ test("a member that was failed, a spare and a device of another array hold nothi
   assert.is(apart(found(0), found(1, { superblock: other })), "none");
 });
 
+test("an array that left its cluster elsewhere may run there: it is not started by itself here", () => {
+  const bitmap = { ...arrayStatus().bitmap, type: "clustered", nodes: 4 } as const;
+  const clustered = arrayStatus({ ...REMEMBERED, bitmap });
+  const told = { events: 20, members: [found(0), found(1)] };
+  assert.is(codeOf(clustered, told), "CONTROL_ARRAY_LEFT_CLUSTER");
+  assert.is(codeOf(clustered, { ...told, bitmap: "clustered" }), "none");
+  assert.is(codeOf(REMEMBERED, { ...told, bitmap: "clustered" }), "none", "it came into one");
+});
+
 test.run();

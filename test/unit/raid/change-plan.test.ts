@@ -251,6 +251,11 @@ test("clustered arrays have metadata 1.2, near copies, no bad-block lists, 2 to 
     assert.is(await refusal(shape, bitmap("clustered")), "RAID_BAD_CLUSTER");
   }
   const clean: BenchShape = { options: SMALL, alter: noList };
+  const replacing: BenchShape = {
+    ...clean,
+    alter: (_, index) => ({ ...noList(), ...(index === 1 ? { featureMap: 0x13 } : {}) }),
+  };
+  assert.is(await refusal(replacing, bitmap("clustered")), "RAID_BAD_CLUSTER");
   for (const over of [{ nodes: 1 }, { nodes: 65 }, { clusterName: "" }]) {
     assert.is(await refusal(clean, bitmap("clustered", over)), "RAID_BAD_CLUSTER");
   }

@@ -34,6 +34,7 @@ const CHUNKS = 16;
 const SMALL = { size: 2048 };
 const REBUILDING = { featureMap: 0x3, recoveryOffset: 1024 };
 const GUIDED = { featureMap: 0x83, recoveryOffset: 1024 };
+const CLUSTERED_GUIDED = { featureMap: 0x183, recoveryOffset: 1024 };
 
 const SHAPES: Readonly<Record<string, (prng: Prng) => BenchShape>> = {
   "a clean mirror": () => ({ options: SMALL }),
@@ -98,6 +99,18 @@ const SHAPES: Readonly<Record<string, (prng: Prng) => BenchShape>> = {
     options: { ...SMALL, bitmap: "clustered" },
     alter: () => ({ resyncOffset: 0 }),
     alterBitmap: () => ({ set: randomChunks(prng, CHUNKS, 1) }),
+  }),
+  "a clustered mirror of three, one member under recovery, bits of two nodes": (prng) => ({
+    options: { ...SMALL, bitmap: "clustered" },
+    sizes: [3072, 3072, 3072],
+    alter: (_, index) => ({ resyncOffset: 0, ...(index === 1 ? CLUSTERED_GUIDED : {}) }),
+    alterBitmap: (_, slot) => ({ set: slot < 2 ? randomChunks(prng, CHUNKS, 2) : [] }),
+  }),
+  "clustered raid10 with near copies": (prng) => ({
+    options: { size: 2048, level: 10, layout: 0x102, chunkSectors: 128, bitmap: "clustered" },
+    sizes: [4096, 4096, 4096],
+    alter: () => ({ resyncOffset: 0 }),
+    alterBitmap: () => ({ set: randomChunks(prng, 2 * CHUNKS, 1) }),
   }),
   "raid10 with near copies": (prng) => ({
     options: { size: 2048, level: 10, layout: 0x102, chunkSectors: 128 },

@@ -208,4 +208,19 @@ test("§6.1 \"Only the first 'nodes' nodes in the cluster can use the array\"", 
   assert.equal([refusal(0), refusal(3), refusal(4)], [null, null, "CLUSTER_NO_SLOT"]);
 });
 
+test("a node that joined does not start an array that has left the cluster meanwhile", () => {
+  const freshest = sampleSuperblock({});
+  const internal = { state: "usable", superblock: sampleBitmap({}), source: 0 };
+  for (const bitmap of [internal, { state: "none" }]) {
+    const start = { shape: { freshest }, bitmap } as unknown as AssemblyStart;
+    const refusal = (slot?: number): string | null =>
+      refusalToRun(start, {
+        readOnly: false,
+        cluster: "attic",
+        ...(slot === undefined ? {} : { slot }),
+      })?.code ?? null;
+    assert.equal([refusal(), refusal(0)], [null, "RAID_CLUSTERED_ARRAY"]);
+  }
+});
+
 test.run();

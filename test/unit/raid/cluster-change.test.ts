@@ -104,6 +104,50 @@ test("the node that changes the array dies: the others start from what they find
   for (const slot of [1, 2]) assert.is(bench.node(slot).isPaused, false);
 });
 
+const leave = { type: "begin-change", sectors: 1, isLeaving: true } as const;
+
+test('§6.10 "no other nodes are using the raid": an array that another node runs leaves no cluster', () => {
+  const bench = started();
+  assert.is(bench.run(0, leave), "CLUSTER_BITMAP_IN_USE");
+  assert.is(bench.cluster.holder, null, "the right to write superblocks is free again");
+  assert.equal(bench.cluster.log, [], "nobody was asked to rest");
+  const writes = bench.nodes.map((node) => node.write(node.slot * CHUNK_BYTES, page(7)));
+  bench.settle();
+  assert.ok(writes.every(({ state }) => state === "acknowledged"));
+  assert.is(bench.change(0, grown), "ok", "it can still be changed in its cluster");
+});
+
+test("a node alone stops with the right to write superblocks: the array may leave the cluster", () => {
+  const bench = started();
+  for (const slot of [1, 2]) bench.run(slot, { type: "stop" });
+  bench.finishSync();
+  const node = bench.node(0);
+  const before = node.write(0, page(1));
+  bench.settle();
+  assert.is(bench.run(0, leave), "ok");
+  assert.is(bench.cluster.holder, 0);
+  assert.is(before.state, "acknowledged");
+  let isAtRest = false;
+  node.pause(() => {
+    isAtRest = true;
+  });
+  const later = node.write(CHUNK_BYTES, page(2));
+  bench.settle();
+  assert.ok(isAtRest);
+  assert.ok(node.machine.stopped);
+  assert.is(later.state, "parked", "clients are held until it runs again");
+});
+
+test("a node with a sync action refuses to leave", () => {
+  const bench = started();
+  for (const slot of [1, 2]) bench.run(slot, { type: "stop" });
+  bench.node(0).command({ type: "sync-action", action: "check" });
+  for (let steps = 0; steps < 100 && bench.node(0).status.sync === null; steps++)
+    if (!bench.step()) bench.tick(20);
+  const id = bench.node(0).command(leave);
+  assert.is(bench.node(0).outcome(id), "CLUSTER_NODE_BUSY");
+});
+
 test("writes of every node go on around a change, in any order of what is under way", async () => {
   await withSeeds({ fixed: [1, 2, 3], fresh: 40 }, (prng) => {
     const options = { nodes: 3, disks: 3, raidDisks: 2, spares: 1 };

@@ -80,7 +80,7 @@ test("the node that changes starts with the right to write superblocks, whatever
     rest.tell(notice(6, { type: "recover-slot", slot: 1 }));
     return "changed";
   };
-  assert.is(await rest.change(change, "held"), "changed");
+  assert.is(await rest.change(change, () => "held"), "changed");
   assert.equal(log, ["pause", "start held", "told recover-slot"]);
 });
 
@@ -88,6 +88,19 @@ test("nothing is held back while the array runs", () => {
   const { rest, log } = resting();
   rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0 }));
   assert.equal(log, ["told metadata-updated"]);
+});
+
+test("an array that leaves its cluster hears nothing more of it", async () => {
+  const { rest, log } = resting();
+  await rest.change(
+    async () => {
+      rest.tell(notice(6, { type: "recover-slot", slot: 1 }));
+      rest.forget();
+      rest.tell({ type: "cluster-state", state: { type: "read-balancing", isSuspended: true } });
+    },
+    () => null,
+  );
+  assert.equal(log, ["pause", "start plain"]);
 });
 
 test.run();

@@ -264,6 +264,37 @@ for (const protocol of ["channel", "literal"] as const) {
     world.end();
   });
 
+  for (const end of ["unlock-all-bitmaps", "leave"] as const) {
+    test(`${protocol}: nobody joins while all bitmaps are locked; ${end} lets it in (6.10)`, async () => {
+      const { world, a, b } = await two();
+      await world.ok(b, { type: "leave", needsSync: false });
+      await world.ok(a, { type: "lock-all-bitmaps" });
+      let hasJoined = false;
+      const joining = world.join("c").then((host) => {
+        hasJoined = true;
+        return host;
+      });
+      await world.rest(5000);
+      assert.is(hasJoined, false);
+      await world.ok(a, end === "leave" ? { type: "leave", needsSync: false } : { type: end });
+      const c = await joining;
+      assert.is(c.slot, 1);
+      world.end();
+    });
+  }
+
+  test(`${protocol}: a dead slot keeps the bitmaps from going, not from being new`, async () => {
+    const { world, a, b } = await two();
+    await world.ok(a, { type: "leave", needsSync: false });
+    await world.ok(b, { type: "leave", needsSync: true });
+    const c = await world.join("c");
+    const kept = await world.ask(c, { type: "lock-all-bitmaps" });
+    assert.is(codeOf(kept), "CLUSTER_BITMAP_IN_USE");
+    await world.ok(c, { type: "lock-all-bitmaps", isNew: true });
+    assert.equal(holders(c, "bitmap0001"), ["c PW"]);
+    world.end();
+  });
+
   test(`${protocol}: leave() with a clean bitmap frees the slot, and nobody recovers anything`, async () => {
     const { world, a, b } = await two();
     await world.ok(a, { type: "resync-start" });
