@@ -267,7 +267,9 @@ etcdTest(
     assert.instance(failed, Error);
     await eventually("it is out, and says why", 30_000, async () => {
       const { status } = await boards.array(0);
-      return status.health_reasons.some(({ code, message }) => code === "not-started" && /broken/.test(message));
+      return status.health_reasons.some(
+        ({ code, message }) => code === "not-started" && /broken/.test(message),
+      );
     });
     await eventually("its slot is recovered", 30_000, async () => {
       const { slots } = await boards.dlm(1);
