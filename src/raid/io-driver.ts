@@ -92,7 +92,7 @@ export class ArrayIo {
   readonly #onRetried = (): void => this.#drains.look();
   readonly #regionWaits = new Set<number>();
   #open = 0;
-  #idle: ((value: undefined) => void) | null = null;
+  readonly #whenIdle: (() => void)[] = [];
   #closed = false;
 
   constructor(options: ArrayIoOptions) {
@@ -137,14 +137,10 @@ export class ArrayIo {
     return this.#legs.drop(leg, reason);
   }
 
-  /** Refuses new requests, waits for those under way, closes the legs. */
+  /** Refuses new requests, waits for those under way, closes the legs. Asked again: waits, too. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#open > 0) {
-      await new Promise<undefined>((resolve) => {
-        this.#idle = resolve;
-      });
-    }
+    if (this.#open > 0) await new Promise<void>((resolve) => void this.#whenIdle.push(resolve));
     for (let leg = 0; leg < this.#legs.legs; leg++) await this.dropLeg(leg);
   }
 
@@ -301,7 +297,8 @@ export class ArrayIo {
 
   #leave(): void {
     this.#open--;
-    if (this.#open === 0) this.#idle?.(undefined);
+    if (this.#open > 0 || this.#whenIdle.length === 0) return;
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   // --- writes -----------------------------------------------------------------------------------

@@ -291,7 +291,7 @@ test("a write with FUA is answered after a flush of every leg that began after t
 test("closing lets what is under way end, refuses what comes later, and closes the legs", async () => {
   const bench = new IoBench({ slow: [1] });
   const answer = bench.write(0, 4);
-  const closed = bench.io.close();
+  const closed = Promise.all([bench.io.close(), bench.io.close()]);
   assert.is(bench.write(0, 5).errno, IO_ESHUTDOWN);
   assert.is(bench.read(0).errno, IO_ESHUTDOWN);
   assert.is(bench.flush().errno, IO_ESHUTDOWN);
