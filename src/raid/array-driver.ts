@@ -21,6 +21,7 @@ import type {
 import { type Member, SECTOR } from "./array-state.ts";
 import type { ArrayHappening, ArrayStatus } from "./array-status.ts";
 import type { ClusterCall } from "./cluster-port.ts";
+import type { ToldByCluster } from "./cluster-sync-state.ts";
 import { readRange } from "./content-driver.ts";
 import { CopyBuffers, runCopy } from "./copy-driver.ts";
 import { RegionLocks } from "./region-lock.ts";
@@ -155,6 +156,11 @@ export class ArrayDriver {
   /** False when it cannot rest after all while another node changes the array. */
   get mayRest(): boolean {
     return this.#machine.mayRest;
+  }
+
+  /** What the cluster has told, for a new start. */
+  get told(): ToldByCluster {
+    return this.#machine.told;
   }
 
   /** Members that failed and are not removed. */

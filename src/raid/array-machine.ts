@@ -24,10 +24,11 @@ import {
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
 import { pumpBroken } from "./cluster-broken.ts";
-import { beginChange } from "./cluster-change.ts";
+import { beginChange, isChangeBegun } from "./cluster-change.ts";
 import { hasLeft, isClusterBusy } from "./cluster-leave.ts";
 import { isTakingOver, takeToldUpdate } from "./cluster-metadata.ts";
 import { onClusterEvent } from "./cluster-notices.ts";
+import type { ToldByCluster } from "./cluster-sync-state.ts";
 import { brokenOutcome, isUpdating } from "./cluster-update.ts";
 import { onLegReport } from "./leg-report-handling.ts";
 import { runMemberCommand } from "./member-commands.ts";
@@ -70,6 +71,11 @@ export class ArrayMachine {
   /** Members that failed: they are listed until they are removed. */
   get faulty(): readonly Member[] {
     return [...this.#state.members.values()].filter(({ state }) => state === "faulty");
+  }
+
+  /** What the cluster has told: a new start of this array has to know. */
+  get told(): ToldByCluster {
+    return this.#state.clusterSync;
   }
 
   /** Lists members that failed before a change of the array; `firstId`: numbers nobody has. */
@@ -247,6 +253,10 @@ export class ArrayMachine {
     if (state.stopping !== null && command.type !== "stop") {
       const message = "the array is being stopped";
       return this.#answer(id, { ok: false, code: "RAID_ARRAY_STOPPING", message });
+    }
+    if (isChangeBegun(state) && !(command.type === "stop" && command.keepOpen === true)) {
+      const message = "the array is being changed";
+      return this.#answer(id, { ok: false, code: "RAID_ARRAY_CHANGING", message });
     }
     switch (command.type) {
       case "stop":

@@ -26,7 +26,7 @@ import {
   decodeBitmapSuperblock,
 } from "./bitmap-superblock.ts";
 import { joinedCluster } from "./cluster-calls.ts";
-import { restingClusterSync } from "./cluster-sync-state.ts";
+import { restingClusterSync, type ToldByCluster } from "./cluster-sync-state.ts";
 import { NO_CLUSTER } from "./no-cluster.ts";
 import {
   BIT_DURABLE,
@@ -84,6 +84,8 @@ export interface StartInput {
   /** It was running a moment ago and goes on changed: what is to be resynced is due to that. */
   readonly isChanged?: boolean;
   readonly readOnly: boolean;
+  /** Of an array that was running: what its cluster has told it. */
+  readonly told?: ToldByCluster;
   /** Number of this node's bitmap, from 0, of a node that has joined the array's cluster. */
   readonly slot?: number;
   /** The array was changed as a whole. */
@@ -268,7 +270,7 @@ const idleState = (input: StartInput) => ({
   opened: [],
   joining: new Map(),
   clusterCalls: new Map(),
-  clusterSync: restingClusterSync(input.slot !== undefined),
+  clusterSync: restingClusterSync(input.slot !== undefined, input.told),
   driverAsks: new Map(),
   clusterMetadata: changedMetadata(input),
   repairs: new Map(),
@@ -314,6 +316,7 @@ export const startArray = (input: StartInput): StartedArray => {
   // BEFORE the first write the superblocks say who is not there any more.
   shared.clean = clean || dropsMembers;
   shared.balances = input.slot === undefined;
+  for (const [slot, { from, to }] of input.told?.remote ?? []) shared.suspend(slot, from, to);
   shared.syncedMib = resyncFrom === "none" ? SYNCED_ALL : Math.floor(resyncFrom / MIB);
   const recovered = new Map([...members.values()].map((m) => [m.id, m.recoveredBytes]));
   const state: ArrayState = {

@@ -19,6 +19,7 @@ import type { BadRange } from "./bad-block-table.ts";
 import { badBlockRange, decodeBadBlocks } from "./bad-blocks.ts";
 import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-superblock.ts";
 import { readCandidate } from "./candidate-driver.ts";
+import type { ToldByCluster } from "./cluster-sync-state.ts";
 import { readRange } from "./content-driver.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
 import type { SharedArrayState } from "./shared-state.ts";
@@ -49,6 +50,8 @@ export interface AssembleOptions {
   /** Of a node that has joined the array's cluster: its name, and the number of its bitmap. */
   readonly cluster?: { readonly name: string; readonly slot: number } | null;
   readonly afterChange?: AfterChange;
+  /** Of an array that was running: what its cluster has told it. */
+  readonly told?: ToldByCluster;
   /** It was running a moment ago and goes on changed. */
   readonly isChanged?: boolean;
 }

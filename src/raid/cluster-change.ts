@@ -37,6 +37,13 @@ export const beginChange = (
   return null;
 };
 
+/**
+ * Until the array is stopped for its change, or another node has refused, nothing else begins here:
+ * what needs the others would wait for the end of their rest, and the stop for it.
+ */
+export const isChangeBegun = ({ clusterMetadata }: ArrayState): boolean =>
+  clusterMetadata.change !== null;
+
 // --- another node changes ---------------------------------------------------------------------
 
 /** Something is under way that only others can end, or that others rely on. */

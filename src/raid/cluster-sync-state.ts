@@ -81,7 +81,13 @@ export interface ClusterSync {
   leaving: "no" | "asked" | "done";
 }
 
-export const restingClusterSync = (isJoined: boolean): ClusterSync => ({
+/** What the cluster has told, and tells no second time: an array started anew goes on with it. */
+export type ToldByCluster = Pick<ClusterSync, "remote" | "isBalancingSuspended">;
+
+export const restingClusterSync = (
+  isJoined: boolean,
+  told: ToldByCluster = { remote: new Map(), isBalancingSuspended: false },
+): ClusterSync => ({
   right: "none",
   askAgainAt: 0,
   isRightOld: false,
@@ -92,8 +98,8 @@ export const restingClusterSync = (isJoined: boolean): ClusterSync => ({
   holdsRange: false,
   isPassDue: isJoined,
   owesPass: false,
-  isBalancingSuspended: false,
-  remote: new Map(),
+  isBalancingSuspended: told.isBalancingSuspended,
+  remote: new Map(told.remote),
   recoveries: [],
   gathered: null,
   isGathering: false,

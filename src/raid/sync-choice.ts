@@ -16,6 +16,7 @@ import {
   type UserAction,
 } from "./array-state.ts";
 import type { SyncReason } from "./array-status.ts";
+import { isChangeBegun } from "./cluster-change.ts";
 import { publishBalancing } from "./cluster-sync.ts";
 import { gatherBitmaps, isGathered } from "./gather-bitmaps.ts";
 import { isUpdateDue } from "./metadata-update.ts";
@@ -31,7 +32,7 @@ export type Due = "read-repair" | "pass" | "resync" | "recover" | "spare" | "use
 
 /** Starts what is due; in a cluster that may take several events. */
 export const startDueAction = (state: ArrayState): void => {
-  if (state.transaction !== null || state.lostLegs.length > 0) return;
+  if (state.transaction !== null || state.lostLegs.length > 0 || isChangeBegun(state)) return;
   const due = dueAction(state);
   if (due === null || !takeSyncRight(state)) return;
   switch (due) {

@@ -326,6 +326,7 @@ class ArrayThread {
       cluster: this.#cluster,
       ...(afterChange === null ? {} : { afterChange }),
       isChanged: true,
+      told: this.#driver.told,
       now: Date.now(),
     });
     const kept = new Set([...this.#array.members.values()].map(({ device }) => device));

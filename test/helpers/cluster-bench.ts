@@ -20,6 +20,7 @@ import {
   decodeBitmapSuperblock,
   encodeBitmapSuperblock,
 } from "../../src/raid/bitmap-superblock.ts";
+import type { ToldByCluster } from "../../src/raid/cluster-sync-state.ts";
 import { RUN_ACTIVE } from "../../src/raid/shared-state.ts";
 import { encodeSuperblock, memberRole } from "../../src/raid/superblock.ts";
 import type { Superblock } from "../../src/raid/superblock-fields.ts";
@@ -208,7 +209,7 @@ export class ClusterBench {
       cluster: this.cluster,
       disks: this.disks,
       now: () => this.now,
-      start: (of: number, afterChange: AfterChange | null) => this.#start(of, afterChange),
+      start: this.#start.bind(this),
     };
     const node = new ClusterNode(slot, this.#start(slot, null), around);
     this.nodes.push(node);
@@ -219,7 +220,7 @@ export class ClusterBench {
     return node;
   }
 
-  #start(slot: number, afterChange: AfterChange | null): StartedNode {
+  #start(slot: number, afterChange: AfterChange | null, told?: ToldByCluster): StartedNode {
     const found = [...this.disks.values()].flatMap((disk) => {
       const superblock = disk.hiddenFrom.has(slot) ? null : superblockOn(disk, slot);
       return superblock === null ? [] : [{ disk, superblock }];
@@ -246,6 +247,7 @@ export class ClusterBench {
       readOnly: false,
       slot,
       ...(afterChange === null ? {} : { afterChange }),
+      ...(told === undefined ? {} : { told }),
       logicalBlockBytes: 512,
       workers: 1,
       now: this.now,

@@ -13,6 +13,7 @@ import type {
 } from "../../src/raid/array-messages.ts";
 import type { AfterChange } from "../../src/raid/array-start.ts";
 import type { ArrayHappening, ArrayStatus } from "../../src/raid/array-status.ts";
+import type { ToldByCluster } from "../../src/raid/cluster-sync-state.ts";
 import type { SharedArrayState } from "../../src/raid/shared-state.ts";
 import { decodeSuperblock } from "../../src/raid/superblock.ts";
 import type { Superblock } from "../../src/raid/superblock-fields.ts";
@@ -44,7 +45,7 @@ export interface StartedNode {
 }
 
 export interface NodeSurroundings {
-  start(slot: number, afterChange: AfterChange | null): StartedNode;
+  start(slot: number, afterChange: AfterChange | null, told: ToldByCluster): StartedNode;
   readonly cluster: PerfectCluster;
   readonly disks: ReadonlyMap<string, SharedDisk>;
   now(): number;
@@ -115,7 +116,7 @@ export class ClusterNode {
 
   /** The array as the disks say it is now; requests go on. */
   startAnew(afterChange: AfterChange | null): void {
-    this.#adopt(this.#around.start(this.slot, afterChange));
+    this.#adopt(this.#around.start(this.slot, afterChange, this.machine.told));
     this.isPaused = false;
     this.#changer = null;
     for (const write of this.writes) write.askAgain();
