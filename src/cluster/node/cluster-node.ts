@@ -73,6 +73,7 @@ export class ClusterNode {
       trace,
       calls: new Map(),
       ranges: new Map(),
+      restsFor: null,
       emit,
       lose: (reason) => this.#lose(reason),
     };

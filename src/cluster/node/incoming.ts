@@ -30,7 +30,12 @@ const done = (ctx: NodeContext, isRefused = false): void =>
 const carryOut = (ctx: NodeContext, origin: Envelope["origin"], message: ClusterMessage): void => {
   switch (message.type) {
     case "metadata-updated":
-      rearm(ctx, () => pass(ctx, message));
+      rearm(ctx, () =>
+        ctx.notices.tell(message, () => {
+          ctx.restsFor = null;
+          done(ctx);
+        }),
+      );
       break;
     case "resyncing":
       resyncing(ctx, origin, message);
@@ -44,7 +49,11 @@ const carryOut = (ctx: NodeContext, origin: Envelope["origin"], message: Cluster
       break;
     case "bitmap-resize": {
       const notice = { ...message, slot: toBitmapSlot(origin.slot) };
-      ctx.notices.tell(notice, (isDone) => done(ctx, !isDone));
+      ctx.restsFor = origin.slot;
+      ctx.notices.tell(notice, (isDone) => {
+        if (!isDone) ctx.restsFor = null;
+        done(ctx, !isDone);
+      });
       break;
     }
     case "remove":

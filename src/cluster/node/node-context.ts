@@ -50,6 +50,11 @@ export interface NodeContext {
   readonly calls: Map<number, WaitingCall>;
   /** What other nodes resync, by DLM slot, as the array was told, and which session does. */
   readonly ranges: Map<number, ResyncRange & { readonly epoch: number }>;
+  /**
+   * DLM slot of the node for whose change of the array as a whole this one rests: until the update
+   * that ends it, or the end of that node, its array can do nothing else. Null: it does not rest.
+   */
+  restsFor: number | null;
   emit(effect: NodeEffect): void;
   /** Out: the others go on without this node, or must. */
   lose(reason: string): void;

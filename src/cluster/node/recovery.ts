@@ -140,6 +140,7 @@ export class Recoveries {
       return;
     }
     if (this.#active !== null || this.#isHeld() || !this.#mayBegin(seen)) return;
+    if (!this.#canTakeOver(seen.slot)) return;
     if (this.#ctx.phase !== "entered") {
       // It has no array to take bits over, but may wait for what the dead has: its locks (whoever
       // declared it dead may have died before it had purged them), or its right to send.
@@ -169,6 +170,12 @@ export class Recoveries {
     return isSameOwner(seen.by, me) || !isUnfinished(membership, seen.by);
   }
 
+  /** An array at rest can merge no bitmap: the end of the node that changes it comes first. */
+  #canTakeOver(slot: number): boolean {
+    const { restsFor } = this.#ctx;
+    return restsFor === null || restsFor === slot;
+  }
+
   /** The first member goes on at once, others when it has not. */
   #dueAt(seen: Unfinished): number {
     const since = this.#since.get(keyOf(seen)) ?? this.#ctx.now;
@@ -191,6 +198,12 @@ export class Recoveries {
       if (!isOurs()) return;
       const lock = bitmapLock(slot);
       mustConvert(ctx, lock, PW, { lvb: EMPTY_BLOCK }, () => {
+        if (!this.#canTakeOver(slot)) {
+          // The change came in between. The slot is begun again afterwards.
+          this.#active = null;
+          return;
+        }
+        if (ctx.restsFor === slot) ctx.restsFor = null;
         ctx.notices.tell({ type: "recover-slot", slot: toBitmapSlot(slot) }, () => {
           if (isOurs()) this.#taken(active, lock);
         });

@@ -60,6 +60,25 @@ for (const protocol of PROTOCOLS) {
     world.end();
   });
 
+  test(`${protocol}: while a node rests, the end of who changes the array comes first`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.enter("b");
+    const c = await world.enter("c");
+    b.log.length = 0;
+    await world.ok(a, { type: "metadata-update-start" });
+    c.die();
+    a.ask({ type: "bitmap-resize", sectors: 8 });
+    const rests = (one: string): boolean => one.startsWith("bitmap-resize");
+    await world.until("b rests", () => b.notices.some(rests));
+    await world.rest(4000);
+    a.die();
+    const recovered = (): readonly string[] => b.notices.filter((one) => one.startsWith("recover"));
+    await world.until("both are recovered", () => recovered().length >= 2);
+    assert.equal(recovered(), ["recover-slot 0", "recover-slot 2"]);
+    world.end();
+  });
+
   test(`${protocol}: a recoverer that dies in the middle is followed by another one, for both slots`, async () => {
     const world = ClusterWorld.embedded(protocol);
     const a = await world.enter("a");
