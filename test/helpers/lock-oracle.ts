@@ -47,7 +47,7 @@ const EXCLUDES: ReadonlyMap<LockMode, readonly LockMode[]> = new Map([
   [EX, [CR, CW, PR, PW, EX]],
 ] as [LockMode, LockMode[]][]);
 
-const excludes = (a: LockMode | null, b: LockMode | null): boolean =>
+export const excludes = (a: LockMode | null, b: LockMode | null): boolean =>
   a !== null && b !== null && (EXCLUDES.get(a) ?? []).includes(b);
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0;

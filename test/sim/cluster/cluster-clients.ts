@@ -4,20 +4,29 @@
  * under way there; everybody reads everywhere.
  */
 
-import type { ArrayIo } from "../../../src/raid/io-driver.ts";
 import type { OpenWrite } from "./cluster-content.ts";
-import { CLUSTER_GEOMETRY, sectorOn } from "./cluster-media.ts";
+import { CLUSTER_GEOMETRY } from "./cluster-media.ts";
 import type { ClusterSim } from "./cluster-sim.ts";
 import type { NodeLife } from "./node-life.ts";
+import type { SimWorker } from "./sim-worker.ts";
+import type { TraceText } from "./trace-log.ts";
 
 const SECTOR = 512;
 /** Places do not end where bitmap chunks do. */
 const PLACE_SECTORS = 80;
 const PLACES = Math.floor(CLUSTER_GEOMETRY.sectors / PLACE_SECTORS);
+/** Of a place: writes and reads begin in its first sectors, and end in it. */
 const WRITE_MAX = 8;
+const FIRST_MAX = 6;
+const READ_MAX = WRITE_MAX + 4;
+/** At the end everything is read in pieces of so many sectors, so many at a time. */
+const VERIFY_MAX = 48;
+const VERIFY_AT_ONCE = 4;
 const OPEN_MAX = 8;
 /** A client that rests does so for this long: bits are cleared meanwhile. */
 const REST_MS = 12_000;
+/** Between looks whether a board is up. */
+const DOWN_MS = 100;
 
 interface Place {
   readonly first: number;
@@ -99,10 +108,14 @@ export class ClusterClients {
   }
 
   #later(node: number): void {
-    const { prng, timeline } = this.#sim;
-    const ms = prng.below(4) === 0 ? 0.1 : 1 + prng.below(2 * this.#gapMs);
-    timeline.after(ms, null, () => {
-      if (!this.isOver) this.#act(node);
+    const { prng, timeline, boards } = this.#sim;
+    const gap = prng.below(4) === 0 ? 0.1 : 1 + prng.below(2 * this.#gapMs);
+    const { restsUntil } = this.#clients[node] as Client;
+    // Nothing can be asked of a board that is not up, or is wanted while the client rests.
+    const idle = boards[node]?.life?.isUp === true ? restsUntil - timeline.now : DOWN_MS;
+    timeline.after(Math.max(gap, idle), null, () => {
+      if (this.isOver) return;
+      this.#act(node);
       this.#later(node);
     });
   }
@@ -116,11 +129,16 @@ export class ClusterClients {
     if (timeline.now < client.restsUntil) return;
     if (prng.below(400) === 0) client.restsUntil = timeline.now + prng.below(REST_MS);
     if (client.focus.length === 0 || prng.below(60) === 0) this.#refocus(node, client);
-    const io = prng.pick(life.workers);
+    const worker = prng.pick(life.workers);
     const dice = prng.below(20);
-    if (dice < 11) this.#write(node, client, life, io);
-    else if (dice < 18) this.#read(client, io);
-    else this.#flush(client, io);
+    if (dice < 11) this.#write(node, client, life, worker);
+    else if (dice < 18) this.#read(client, worker);
+    else this.#flush(client, worker);
+  }
+
+  /** Places within the array, as large as this node knows it to be. */
+  #isIn({ first }: Place, worker: SimWorker): boolean {
+    return (first + PLACE_SECTORS) * SECTOR <= worker.io.sizeBytes;
   }
 
   #refocus(node: number, client: Client): void {
@@ -133,59 +151,61 @@ export class ClusterClients {
     client.focus = mine.length === 0 ? [] : Array.from({ length: 3 }, () => prng.pick(mine));
   }
 
-  #write(node: number, client: Client, life: NodeLife, io: ArrayIo): void {
+  #write(node: number, client: Client, life: NodeLife, worker: SimWorker): void {
     const { prng, content } = this.#sim;
-    const mine = client.focus.filter(({ owner }) => owner === node);
+    const mine = client.focus.filter((place) => place.owner === node && this.#isIn(place, worker));
     if (mine.length === 0) return;
     const place = prng.pick(mine);
     const count = 1 + prng.below(WRITE_MAX);
-    const write = content.beginWrite(life, place.first + prng.below(6), count);
+    const write = content.beginWrite(life, place.first + prng.below(FIRST_MAX), count);
     const fua = prng.below(8) === 0;
-    this.#trace(life, `write ${write.id} of ${count} from ${write.first}`);
+    this.#trace(life, () => `write ${write.id} of ${count} from ${write.first}`);
     place.open++;
     client.open++;
     client.writes.add(write);
-    io.write([stamp(write)], write.first * SECTOR, fua, (errno) => {
+    const done = (errno: number): void => {
       if (client.life !== life) return;
       client.open--;
       client.writes.delete(write);
       this.#sim.count(errno === 0 ? "write" : `write error ${errno}`);
-      this.#trace(life, `write ${write.id}: ${errno}`);
+      this.#trace(life, () => `write ${write.id}: ${errno}`);
       if (errno !== 0) return this.#doubt(write);
       place.open--;
       this.#isEverywhere(life, write);
       content.ack(write);
       if (fua) content.durable(write);
-    });
+    };
+    worker.submit((io) => io.write([stamp(write)], write.first * SECTOR, fua, done));
   }
 
-  #trace(life: NodeLife, text: string): void {
-    if (this.#sim.onTrace !== null) this.#sim.trace(life, text);
+  /** There are too many of them for a failure's last events. */
+  #trace(life: NodeLife, text: TraceText): void {
+    if (this.#sim.isTraced) this.#sim.trace(life, text);
   }
 
   /** Every member that the superblocks call in sync has what is acknowledged now. */
   #isEverywhere(life: NodeLife, write: OpenWrite): void {
-    const { content, mediaChecks } = this.#sim;
-    for (const medium of mediaChecks.roles.inSync)
-      for (let sector = write.first; sector < write.first + write.count; sector++) {
-        const id = sectorOn(medium.current, sector);
+    const { content, mediaChecks, copies } = this.#sim;
+    for (let sector = write.first; sector < write.first + write.count; sector++)
+      for (const { medium, id } of copies.sector(mediaChecks.roles, sector)) {
         if (content.isCurrent(sector, id, write)) continue;
         const text = `acknowledges ${write.id} in sector ${sector}: ${medium.path} holds ${id}`;
         this.#sim.violate(`I17: node ${life.node} ${text}`);
       }
   }
 
-  #read(client: Client, io: ArrayIo): void {
+  #read(client: Client, worker: SimWorker): void {
     const { prng, content } = this.#sim;
     const focus = prng.below(3) > 0 ? client.focus : (prng.pick(this.#clients)?.focus ?? []);
     const place = focus.length > 0 ? prng.pick(focus) : prng.pick(this.#places);
-    const first = place.first + prng.below(6);
-    const count = 1 + prng.below(WRITE_MAX + 4);
+    if (!this.#isIn(place, worker)) return;
+    const first = place.first + prng.below(FIRST_MAX);
+    const count = 1 + prng.below(READ_MAX);
     const target = new Uint8Array(count * SECTOR);
     const open = content.beginRead(first, count);
     const { life } = client;
     client.open++;
-    io.read(target, first * SECTOR, (errno) => {
+    const done = (errno: number): void => {
       if (client.life !== life) return;
       client.open--;
       this.#sim.count(errno === 0 ? "read" : `read error ${errno}`);
@@ -196,42 +216,73 @@ export class ClusterClients {
         const problem = content.problem(open, first + at, id, isStable);
         if (problem !== null) this.#sim.violate(`I13: node ${life?.node}: ${problem}`);
       }
-    });
+    };
+    worker.submit((io) => io.read(target, first * SECTOR, done));
   }
 
-  #flush(client: Client, io: ArrayIo): void {
+  #flush(client: Client, worker: SimWorker): void {
     const { content } = this.#sim;
     const began = content.beginFlush();
     const { life } = client;
     client.open++;
-    io.flush((errno) => {
+    const done = (errno: number): void => {
       if (client.life !== life) return;
       client.open--;
       this.#sim.count(errno === 0 ? "flush" : `flush error ${errno}`);
       if (errno === 0) content.flushed(began);
-    });
+    };
+    worker.submit((io) => io.flush(done));
   }
 
   /** Reads everything that was ever written, on one node; resolves when all is compared. */
   async verify(life: NodeLife): Promise<void> {
-    const { content } = this.#sim;
-    for (const sector of content.sectors) {
-      const target = new Uint8Array(SECTOR);
-      const open = content.beginRead(sector, 1);
-      const io = this.#sim.prng.pick(life.workers);
-      const errno = await new Promise<number>((done) => io.read(target, sector * SECTOR, done));
-      if (errno !== 0) this.#sim.violate(`E: node ${life.node} cannot read sector ${sector}`);
-      const problem = content.problem(open, sector, idOf(target, 0), true);
+    const runs = runsOf(this.#sim.content.sectors);
+    const readers = Array.from({ length: VERIFY_AT_ONCE }, async () => {
+      for (let run = runs.shift(); run !== undefined; run = runs.shift())
+        await this.#verifyRun(life, run);
+    });
+    await Promise.all(readers);
+  }
+
+  async #verifyRun(life: NodeLife, { first, count }: Run): Promise<void> {
+    const { content, prng } = this.#sim;
+    const target = new Uint8Array(count * SECTOR);
+    const open = content.beginRead(first, count);
+    const worker = prng.pick(life.workers);
+    const errno = await new Promise<number>((done) =>
+      worker.submit((io) => io.read(target, first * SECTOR, done)),
+    );
+    if (errno !== 0) this.#sim.violate(`E: node ${life.node} cannot read sector ${first}`);
+    for (let at = 0; at < count; at++) {
+      const problem = content.problem(open, first + at, idOf(target, at), true);
       if (problem !== null) this.#sim.violate(`I13: at the end, node ${life.node}: ${problem}`);
     }
   }
 }
 
+interface Run {
+  readonly first: number;
+  count: number;
+}
+
+/** Sectors that follow one another, in pieces. */
+const runsOf = (sectors: readonly number[]): Run[] => {
+  const runs: Run[] = [];
+  for (const sector of sectors) {
+    const last = runs.at(-1);
+    const isNext = last !== undefined && sector === last.first + last.count;
+    if (isNext && last.count < VERIFY_MAX) last.count++;
+    else runs.push({ first: sector, count: 1 });
+  }
+  return runs;
+};
+
 /** The write that a sector holds; it holds one, not parts of several. */
 const idOf = (target: Uint8Array, at: number): number => {
   const words = new Uint32Array(target.buffer, target.byteOffset + at * SECTOR, SECTOR / 4);
   const id = words[0] ?? 0;
-  return words.every((word) => word === id) ? id : -1;
+  for (let word = 1; word < words.length; word++) if (words[word] !== id) return -1;
+  return id;
 };
 
 /** Each sector of a write is filled with its number. */

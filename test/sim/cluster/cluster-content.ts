@@ -30,17 +30,24 @@ export interface OpenWrite {
 export interface OpenRead {
   readonly began: number;
   readonly first: number;
-  readonly held: readonly (readonly Version[])[];
+  readonly held: readonly Versions[];
 }
 
 /** More than are replaced while a read waits. */
 const REPLACED_MAX = 32;
 const BLANK: Version = { id: 0, began: 0, acked: 0, ended: 0 };
 
+/** Never changed in place: whoever has one keeps it as it was. */
+type Versions = readonly Version[];
+
+const NONE: Versions = [];
+
 export class ClusterContent {
-  readonly #written = new Map<number, Version[]>();
+  readonly #written = new Map<number, Versions>();
+  /** Sectors that may hold one of several versions. */
+  readonly #open = new Set<number>();
   /** What durable writes have replaced: a read that began before may still return it. */
-  readonly #replaced = new Map<number, Version[]>();
+  readonly #replaced = new Map<number, Versions>();
   /** What a sector was read as while nothing of it was open. */
   readonly #seen = new Map<number, { readonly id: number; readonly at: number }>();
   /** Answered with an error, or never: open until the cluster rests. */
@@ -57,7 +64,8 @@ export class ClusterContent {
     const id = this.#nextId++;
     const began = this.#clock++;
     for (let sector = first; sector < first + count; sector++) {
-      this.#at(sector).push({ id, began, acked: null, ended: null });
+      this.#written.set(sector, [...this.#at(sector), { id, began, acked: null, ended: null }]);
+      this.#open.add(sector);
       this.#seen.delete(sector);
     }
     return { id, first, count, owner };
@@ -104,10 +112,11 @@ export class ClusterContent {
 
   /** `began`: when the flush did; it covers what was acknowledged before. */
   flushed(began: number): void {
-    for (const [sector, versions] of this.#written) {
-      if (versions.length === 1) continue;
-      const done = versions.filter(({ acked }) => acked !== null && acked < began);
-      if (done.length > 0) this.#dropBefore(sector, Math.max(...done.map((one) => one.began)));
+    for (const sector of this.#open) {
+      let newest = -1;
+      for (const { acked, began: since } of this.#at(sector))
+        if (acked !== null && acked < began && since > newest) newest = since;
+      if (newest >= 0) this.#dropBefore(sector, newest);
     }
   }
 
@@ -124,30 +133,30 @@ export class ClusterContent {
   }
 
   beginRead(first: number, count: number): OpenRead {
-    const held = Array.from({ length: count }, (_, at) => [...this.#at(first + at)]);
+    const held = Array.from({ length: count }, (_, at) => this.#at(first + at));
     return { began: this.#clock++, first, held };
   }
 
   /** What is wrong with a read that ends now, or null. `isStable`: no copies can differ. */
   problem({ began, first, held }: OpenRead, sector: number, id: number, isStable: boolean) {
-    const replaced = this.#replaced.get(sector) ?? [];
-    const versions = [
-      ...new Set([...this.#at(sector), ...(held[sector - first] ?? []), ...replaced]),
-    ];
-    const read = versions.find((version) => version.id === id);
+    const now = this.#at(sector);
+    const then = held[sector - first] ?? NONE;
+    // Mostly nothing was written meanwhile.
+    const lists = [now, ...(then === now ? [] : [then]), this.#replaced.get(sector) ?? NONE];
+    const read = findIn(lists, (version) => version.id === id);
     if (read === undefined)
-      return `sector ${sector} holds ${id}, not one of ${versions.map((one) => one.id).join()}`;
-    const newer = versions.find(
-      (other) =>
-        other.acked !== null &&
-        other.acked < began &&
-        other.began > (read.ended ?? Number.POSITIVE_INFINITY),
+      return `sector ${sector} holds ${id}, not one of ${lists.flat().map((one) => one.id)}`;
+    const since = read.ended ?? Number.POSITIVE_INFINITY;
+    const newer = findIn(
+      lists,
+      (other) => other.acked !== null && other.acked < began && other.began > since,
     );
     if (newer !== undefined) return `sector ${sector} reads ${id}, replaced by ${newer.id}`;
     const seen = this.#seen.get(sector);
     if (seen !== undefined && seen.at < began && seen.id !== id)
       return `sector ${sector} reads ${id} after it read ${seen.id}`;
-    if (isStable && versions.every(({ ended }) => ended !== null && ended < began))
+    const isOpen = ({ ended }: Version): boolean => ended === null || ended >= began;
+    if (isStable && findIn(lists, isOpen) === undefined)
       this.#seen.set(sector, { id, at: this.#clock++ });
     return null;
   }
@@ -162,14 +171,16 @@ export class ClusterContent {
   }
 
   #dropBefore(sector: number, began: number): void {
-    const versions = this.#at(sector);
     const isKept = ({ ended }: Version): boolean => ended === null || ended >= began;
-    this.#written.set(sector, versions.filter(isKept));
-    const replaced = [
-      ...(this.#replaced.get(sector) ?? []),
-      ...versions.filter((version) => !isKept(version)),
-    ];
-    this.#replaced.set(sector, replaced.slice(-REPLACED_MAX));
+    const versions = this.#at(sector);
+    const kept = versions.filter(isKept);
+    if (kept.length < versions.length) {
+      const dropped = versions.filter((version) => !isKept(version));
+      const replaced = [...(this.#replaced.get(sector) ?? NONE), ...dropped];
+      this.#replaced.set(sector, replaced.slice(-REPLACED_MAX));
+      this.#written.set(sector, kept);
+    }
+    if (kept.length === 1) this.#open.delete(sector);
   }
 
   #each({ first, count, id }: OpenWrite, act: (version: Version) => void): void {
@@ -177,7 +188,7 @@ export class ClusterContent {
       for (const version of this.#at(sector)) if (version.id === id) act(version);
   }
 
-  #at(sector: number): Version[] {
+  #at(sector: number): Versions {
     const known = this.#written.get(sector);
     if (known !== undefined) return known;
     const versions = [{ ...BLANK }];
@@ -185,3 +196,11 @@ export class ClusterContent {
     return versions;
   }
 }
+
+const findIn = (
+  lists: readonly Versions[],
+  isWanted: (version: Version) => boolean,
+): Version | undefined => {
+  for (const list of lists) for (const version of list) if (isWanted(version)) return version;
+  return undefined;
+};

@@ -1,15 +1,17 @@
 /**
- * The media of a simulated cluster's array: a clustered raid1 made by hand, small, and what the
- * superblocks and bitmaps on the media say, read by md's rules and not by our assembly.
+ * The media of a simulated cluster's array: a clustered raid1 or raid10 made by hand, small, and
+ * what the superblocks and bitmaps on the media say, read by md's rules and not by our assembly.
  */
 
 import { assert } from "../../../src/common/assert.ts";
 import type { Prng } from "../../../src/common/prng.ts";
+import { ArrayMap } from "../../../src/raid/array-map.ts";
 import {
   bitmapChunks,
   bitmapSlotBytes,
   encodeBitmapSuperblock,
 } from "../../../src/raid/bitmap-superblock.ts";
+import { parseRaid10Layout } from "../../../src/raid/raid10-layout.ts";
 import { decodeSuperblock, encodeSuperblock, memberRole } from "../../../src/raid/superblock.ts";
 import {
   MD_FEATURE_RECOVERY_OFFSET,
@@ -19,31 +21,86 @@ import type { SharedMedium } from "./shared-medium.ts";
 
 const SECTOR = 512;
 const SUPER_SECTOR = 8;
+const SUPER_AT = SUPER_SECTOR * SECTOR;
+const SUPER_BYTES = 4096;
 const BITMAP_AT = 16 * SECTOR;
 const BITMAP_HEAD = 256;
 const DATA_AT = 128 * SECTOR;
-const SIZE = 6144;
+/** Sectors of the largest array. */
+const SECTORS = 8192;
 const CHUNK = 64 * 1024;
 const EVENTS = 5;
 
-/** Byte sizes and places. */
+/** Byte sizes and places; `arrayBytes`, `sectors` and `chunks` of the largest array. */
 export const CLUSTER_GEOMETRY = {
-  mediumBytes: DATA_AT + SIZE * SECTOR,
   dataAt: DATA_AT,
-  arrayBytes: SIZE * SECTOR,
-  sectors: SIZE,
+  arrayBytes: SECTORS * SECTOR,
+  sectors: SECTORS,
   chunkBytes: CHUNK,
-  chunks: bitmapChunks(SIZE, CHUNK),
+  chunks: bitmapChunks(SECTORS, CHUNK),
 } as const;
 
 export const CLUSTER_NAME = "sim";
 
 const SLOT_BYTES = bitmapSlotBytes(CLUSTER_GEOMETRY.chunks);
+const BIT_BYTES = Math.ceil(CLUSTER_GEOMETRY.chunks / 8);
+
+/** What array a story begins with. Sizes are sectors of each member. */
+export interface ArrayShape {
+  readonly name: string;
+  readonly level: 1 | 10;
+  /** 0 for raid1, as `chunkSectors`. */
+  readonly layout: number;
+  readonly chunkSectors: number;
+  readonly raidDisks: number;
+  readonly size: number;
+  /** As large as it can be made; not more than `size` where md does not grow the layout. */
+  readonly sizeMax: number;
+}
+
+const raid1 = (raidDisks: number): ArrayShape => ({
+  name: `raid1 of ${raidDisks}`,
+  level: 1,
+  layout: 0,
+  chunkSectors: 0,
+  raidDisks,
+  size: 6144,
+  sizeMax: SECTORS,
+});
+
+const raid10 = (name: string, raidDisks: number, size: number, sizeMax: number): ArrayShape => {
+  const layout = parseRaid10Layout(name);
+  assert(layout !== null, `${name} is a layout`);
+  return {
+    name: `raid10 ${name} of ${raidDisks}`,
+    level: 10,
+    layout,
+    chunkSectors: 16,
+    raidDisks,
+    size,
+    sizeMax,
+  };
+};
+
+const MIRRORS: readonly ArrayShape[] = [raid1(2), raid1(2), raid1(2), raid1(3)];
+const STRIPES: readonly ArrayShape[] = [
+  raid10("n2", 3, 4096, 5376),
+  raid10("n2", 4, 3072, 4096),
+  raid10("f2", 3, 4096, 4096),
+  raid10("o2", 3, 4096, 5376),
+];
+
+/** Three of four stories have a raid1. */
+export const drawShape = (prng: Prng): ArrayShape =>
+  prng.pick(prng.below(4) === 0 ? STRIPES : MIRRORS);
+
+/** Bytes of a medium that has room for the largest array of this shape. */
+export const mediumBytes = ({ sizeMax }: ArrayShape): number => DATA_AT + sizeMax * SECTOR;
 
 /** A clustered array, copies equal and in sync; media beyond `raidDisks` stay blank. */
 export const createClusteredArray = (
   media: readonly SharedMedium[],
-  raidDisks: number,
+  { level, layout, chunkSectors, raidDisks, size, sizeMax }: ArrayShape,
   nodes: number,
   prng: Prng,
 ): Uint8Array => {
@@ -52,46 +109,55 @@ export const createClusteredArray = (
   for (let index = 0; index < raidDisks; index++) roles[index] = index;
   const time = { seconds: 1_700_000_000, microseconds: 0 };
   const members = media.slice(0, raidDisks);
+  const any = {
+    // MD_FEATURE_BITMAP_OFFSET and MD_FEATURE_CLUSTERED.
+    featureMap: 0x101,
+    setUuid,
+    setName: new TextEncoder().encode("sim:md0".padEnd(32, "\0")),
+    ctime: time,
+    level,
+    layout,
+    size,
+    chunkSize: chunkSectors,
+    raidDisks,
+    bitmapOffset: 8,
+    reshapeArea: new Uint8Array(24),
+    newOffset: 0,
+    dataOffset: DATA_AT / SECTOR,
+    dataSize: sizeMax,
+    superOffset: SUPER_SECTOR,
+    recoveryOffset: 0,
+    cntCorrectedRead: 0,
+    devFlags: 0,
+    bblogShift: 0,
+    bblogSize: 0,
+    bblogOffset: 0,
+    utime: time,
+    events: EVENTS,
+    resyncOffset: 0,
+    logicalBlockSize: 0,
+    devRoles: roles,
+  } as const;
+  const syncSize = new ArrayMap(mapShape({ level, layout, chunkSectors, raidDisks, size }));
+  const bitmap = firstBitmap(setUuid, nodes, syncSize.sizeBytes / SECTOR);
   for (const [index, medium] of members.entries()) {
-    const superblock: Superblock = {
-      // MD_FEATURE_BITMAP_OFFSET and MD_FEATURE_CLUSTERED.
-      featureMap: 0x101,
-      setUuid,
-      setName: new TextEncoder().encode("sim:md0".padEnd(32, "\0")),
-      ctime: time,
-      level: 1,
-      layout: 0,
-      size: SIZE,
-      chunkSize: 0,
-      raidDisks,
-      bitmapOffset: 8,
-      reshapeArea: new Uint8Array(24),
-      newOffset: 0,
-      dataOffset: DATA_AT / SECTOR,
-      dataSize: SIZE,
-      superOffset: SUPER_SECTOR,
-      recoveryOffset: 0,
-      devNumber: index,
-      cntCorrectedRead: 0,
-      deviceUuid: prng.bytes(16),
-      devFlags: 0,
-      bblogShift: 0,
-      bblogSize: 0,
-      bblogOffset: 0,
-      utime: time,
-      events: EVENTS,
-      resyncOffset: 0,
-      logicalBlockSize: 0,
-      devRoles: roles,
-    };
-    medium.preset(SUPER_SECTOR * SECTOR, encodeSuperblock(superblock));
-    for (let slot = 0; slot < nodes; slot++)
-      medium.preset(BITMAP_AT + slot * SLOT_BYTES, firstBitmap(setUuid, nodes));
+    const superblock: Superblock = { ...any, devNumber: index, deviceUuid: prng.bytes(16) };
+    medium.preset(SUPER_AT, encodeSuperblock(superblock));
+    for (let slot = 0; slot < nodes; slot++) medium.preset(BITMAP_AT + slot * SLOT_BYTES, bitmap);
   }
   return setUuid;
 };
 
-const firstBitmap = (setUuid: Uint8Array, nodes: number): Uint8Array => {
+/** As the product's map of an array wants it. */
+export const mapShape = (
+  shape: Omit<ArrayShape, "name" | "sizeMax">,
+): ConstructorParameters<typeof ArrayMap>[0] => ({
+  raidSlots: shape.raidDisks,
+  componentSectors: shape.size,
+  raid10: shape.level === 1 ? null : { layout: shape.layout, chunkSectors: shape.chunkSectors },
+});
+
+const firstBitmap = (setUuid: Uint8Array, nodes: number, syncSize: number): Uint8Array => {
   const clusterName = new Uint8Array(64);
   clusterName.set(new TextEncoder().encode(CLUSTER_NAME));
   return encodeBitmapSuperblock({
@@ -99,7 +165,7 @@ const firstBitmap = (setUuid: Uint8Array, nodes: number): Uint8Array => {
     uuid: setUuid,
     events: EVENTS,
     eventsCleared: EVENTS,
-    syncSize: SIZE,
+    syncSize,
     state: 0,
     chunkBytes: CHUNK,
     daemonSleepSeconds: 5,
@@ -111,9 +177,13 @@ const firstBitmap = (setUuid: Uint8Array, nodes: number): Uint8Array => {
   });
 };
 
+/** Whether a write changes a medium's superblock. */
+export const isSuperblockAt = (offset: number, length: number): boolean =>
+  offset < SUPER_AT + SUPER_BYTES && offset + length > SUPER_AT;
+
 /** What a medium's superblock claims; null without one. */
 export const superblockOf = (bytes: Uint8Array): Superblock | null => {
-  const decoded = decodeSuperblock(bytes.subarray(4096, 8192), SUPER_SECTOR);
+  const decoded = decodeSuperblock(bytes.subarray(SUPER_AT, SUPER_AT + SUPER_BYTES), SUPER_SECTOR);
   return decoded.ok ? decoded.value : null;
 };
 
@@ -139,21 +209,35 @@ export const hasBitIn = (bytes: Uint8Array, slot: number, chunk: number): boolea
   return ((bytes[at] ?? 0) & mask) !== 0;
 };
 
-/** The slot whose bits lie at a position of a medium, and the first chunk of that byte; or null. */
-export const bitsAt = (
-  position: number,
+/** The bits of each slot that a write to a medium covers: bytes of the medium. */
+export const bitsUnder = (
+  offset: number,
+  length: number,
   nodes: number,
-): { readonly slot: number; readonly chunk: number } | null => {
-  const slot = Math.floor((position - BITMAP_AT) / SLOT_BYTES);
-  const within = position - BITMAP_AT - slot * SLOT_BYTES - BITMAP_HEAD;
-  const isBits = slot >= 0 && slot < nodes && within >= 0 && within * 8 < CLUSTER_GEOMETRY.chunks;
-  return isBits ? { slot, chunk: within * 8 } : null;
+): readonly { readonly slot: number; readonly from: number; readonly to: number }[] => {
+  const found: { slot: number; from: number; to: number }[] = [];
+  for (let slot = 0; slot < nodes; slot++) {
+    const bits = BITMAP_AT + slot * SLOT_BYTES + BITMAP_HEAD;
+    const from = Math.max(offset, bits);
+    const to = Math.min(offset + length, bits + BIT_BYTES);
+    if (from < to) found.push({ slot, from, to });
+  }
+  return found;
 };
+
+/** The first chunk whose bit is in this byte of a slot's bits. */
+export const chunkAt = (slot: number, at: number): number =>
+  (at - BITMAP_AT - slot * SLOT_BYTES - BITMAP_HEAD) * 8;
 
 /** Media with a role, as the freshest superblock gives them. */
 export interface MediaRoles {
   readonly inSync: readonly SharedMedium[];
   readonly rebuilding: readonly SharedMedium[];
+  /** Raid slots of those in sync. */
+  readonly slots: ReadonlyMap<number, SharedMedium>;
+  readonly raidDisks: number;
+  /** Sectors of each member. */
+  readonly size: number;
 }
 
 /**
@@ -176,17 +260,28 @@ export const rolesOn = (
   const present = active.filter(
     ({ sb }) => sb.events + 1 >= events && memberRole(freshest.sb, sb.devNumber).type === "slot",
   );
-  const media_ = (isWanted: boolean) =>
-    present.flatMap(({ medium, sb }) => (isRebuilding(sb) === isWanted ? [medium] : []));
-  return { inSync: media_(false), rebuilding: media_(true) };
+  const inSync = present.filter(({ sb }) => !isRebuilding(sb));
+  const rebuilding = present.filter(({ sb }) => isRebuilding(sb));
+  return {
+    inSync: inSync.map(({ medium }) => medium),
+    rebuilding: rebuilding.map(({ medium }) => medium),
+    slots: new Map(
+      inSync.flatMap(({ medium, sb }) => {
+        const role = memberRole(freshest.sb, sb.devNumber);
+        return role.type === "slot" ? [[role.raidSlot, medium] as const] : [];
+      }),
+    ),
+    raidDisks: freshest.sb.raidDisks,
+    size: freshest.sb.size,
+  };
 };
 
 const isRebuilding = (sb: Superblock): boolean =>
   (sb.featureMap & MD_FEATURE_RECOVERY_OFFSET) !== 0;
 
-/** The write that a sector of the array holds on a medium: sectors are filled with its number. */
-export const sectorOn = (bytes: Uint8Array, sector: number): number => {
-  const at = DATA_AT + sector * SECTOR;
+/** The write that a sector of a medium's data holds: sectors are filled with its number. */
+export const sectorOn = (bytes: Uint8Array, position: number): number => {
+  const at = DATA_AT + position;
   return (
     (bytes[at] ?? 0) |
     ((bytes[at + 1] ?? 0) << 8) |
@@ -194,15 +289,3 @@ export const sectorOn = (bytes: Uint8Array, sector: number): number => {
     ((bytes[at + 3] ?? 0) << 24)
   );
 };
-
-/** Whether two media hold the same in these bytes of the array. */
-export const isEqualOn = (
-  one: Uint8Array,
-  other: Uint8Array,
-  offset: number,
-  length: number,
-): boolean =>
-  Buffer.compare(
-    one.subarray(DATA_AT + offset, DATA_AT + offset + length),
-    other.subarray(DATA_AT + offset, DATA_AT + offset + length),
-  ) === 0;

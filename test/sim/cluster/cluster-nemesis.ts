@@ -1,10 +1,11 @@
 /**
  * Bad luck and administrators: nodes that die, hang, stop and start, a store that is away or ends
  * sessions, media that fail for one node or for all, boards that reach no medium, members that are
- * failed, removed and added on any node, sync actions, power cuts.
+ * failed, removed and added on any node, sync actions, changes of the array as a whole, power cuts.
  */
 
 import { assert } from "../../../src/common/assert.ts";
+import type { ArrayChange } from "../../../src/raid/array-change.ts";
 import type { CommandOutcome } from "../../../src/raid/array-messages.ts";
 import type { ClusterSim } from "./cluster-sim.ts";
 import type { NodeLife } from "./node-life.ts";
@@ -29,6 +30,8 @@ type Move =
   | "idle"
   | "stop"
   | "hide"
+  | "change"
+  | "fails in resync"
   | "cable";
 
 /** How often each happens, against the others. */
@@ -51,19 +54,33 @@ const SHARES: readonly (readonly [Move, number])[] = [
   ["idle", 1],
   ["stop", 4],
   ["hide", 1],
+  ["change", 5],
+  ["fails in resync", 4],
   ["cable", 6],
 ];
+const SECTOR = 512;
+/** About as long as a change takes, milliseconds. */
+const CHANGE_MS = 300;
+/** Raid devices that a raid1 is given at most. */
+const RAID_DISKS_MAX = 4;
+
+const KINDS: readonly MediumFault["kind"][] = ["read", "write", "flush"];
 
 export class ClusterNemesis {
   readonly #sim: ClusterSim;
   readonly #gapMs: number;
   readonly #shares: readonly (readonly [Move, number])[];
   isOver = false;
+  /** Moves so far: number and name; those that are skipped without a name. */
+  readonly moves: string[] = [];
+  readonly #skipped: ReadonlySet<number>;
   /** Commands without an answer, of lives that live. */
   readonly #open = new Map<NodeLife, number>();
 
-  constructor(sim: ClusterSim) {
+  /** `skipped`: numbers of moves that do not happen. */
+  constructor(sim: ClusterSim, skipped: ReadonlySet<number> = new Set()) {
     this.#sim = sim;
+    this.#skipped = skipped;
     const { prng } = sim;
     this.#gapMs = prng.pick([400, 1500, 4000]);
     // Each seed leaves some of it out: what is left happens together more often.
@@ -94,7 +111,9 @@ export class ClusterNemesis {
       return dice < 0;
     });
     assert(move !== undefined, "one of the moves");
-    this.#move(move[0]);
+    const isSkipped = this.#skipped.has(this.moves.length);
+    this.moves.push(isSkipped ? "" : move[0]);
+    if (!isSkipped) this.#move(move[0]);
   }
 
   #move(move: Move): void {
@@ -144,7 +163,8 @@ export class ClusterNemesis {
   #arrayMove(move: Move, life: NodeLife | null): void {
     const sim = this.#sim;
     const { prng, media } = sim;
-    if (move === "medium fails") return this.#breakMedium();
+    if (move === "medium fails") return this.#breakMedium(prng.pick(media));
+    if (move === "fails in resync") return this.#failInResync();
     if (move === "medium heals") {
       prng.pick(media).faults = [];
       return;
@@ -170,12 +190,14 @@ export class ClusterNemesis {
         );
       case "stop":
         return this.stop(life);
+      case "change":
+        return this.#change(life);
+      case "cable":
+        return this.#cutCable(life.node);
       case "hide":
         sim.hide(life, medium);
         sim.timeline.after(10_000, null, () => sim.showAll());
         return sim.count("hide");
-      case "cable":
-        return this.#cutCable(life.node);
       default:
         assert(false, `no move ${move}`);
     }
@@ -209,23 +231,29 @@ export class ClusterNemesis {
       sim.timeline.after(sim.prng.below(5000), null, () => sim.boot(board));
   }
 
-  /** Some in-sync member stays whole. */
-  #breakMedium(): void {
-    const { prng, media, mediaChecks, nodes } = this.#sim;
-    const medium = prng.pick(media);
-    const { inSync } = mediaChecks.roles;
+  /** Every byte keeps an in-sync copy on a medium that is whole. */
+  #breakMedium(medium: SharedMedium, kinds: readonly MediumFault["kind"][] = KINDS): void {
+    const { prng, copies, mediaChecks, nodes } = this.#sim;
     const isWhole = (one: SharedMedium) => one !== medium && one.faults.length === 0;
-    if (!inSync.some(isWhole)) return;
-    const kind = prng.pick(["read", "write", "flush"] as const);
+    if (!copies.survives(mediaChecks.roles, isWhole)) return;
+    const kind = prng.pick(kinds);
     const fault: MediumFault = {
       kind,
       node: prng.below(2) === 0 ? null : prng.below(nodes),
       after: prng.below(6),
       left: prng.below(2) === 0 ? Number.POSITIVE_INFINITY : 1 + prng.below(3),
     };
-    this.#sim.trace(null, `${medium.path} fails: ${JSON.stringify(fault)}`);
+    this.#sim.trace(null, () => `${medium.path} fails: ${JSON.stringify(fault)}`);
     this.#sim.count(`fault ${kind}`);
     medium.faults = [fault];
+  }
+
+  /** A member refuses writes or flushes while some node holds writes for another one's resync. */
+  #failInResync(): void {
+    const { up, prng, media } = this.#sim;
+    if (!up.some(({ suspended }) => suspended.size > 0)) return;
+    this.#sim.count("fault in a resync");
+    this.#breakMedium(prng.pick(media), ["write", "flush"]);
   }
 
   /** A board writes to no member for a while; others do. */
@@ -255,19 +283,59 @@ export class ClusterNemesis {
     this.#command(life, type, medium.path, () => life.join(type, medium));
   }
 
+  /** Not while the array is being changed: its engine would refuse. */
   stop(life: NodeLife): void {
+    if (life.isChanging) return;
     life.isUp = false;
     const board = this.#sim.boards[life.node];
     if (board !== undefined) board.isWanted = false;
-    this.#command(life, "stop", "", () => life.stop());
+    this.#command(life, "stop", "", async () => {
+      const outcome = await life.stop();
+      // A change by another node came in between: the administrator ends it otherwise.
+      if (!outcome.ok && outcome.code === "RAID_ARRAY_CHANGING" && board !== undefined)
+        this.#sim.kill(board);
+      return outcome;
+    });
+  }
+
+  /** Half of the changes meet a board that starts, or dies, meanwhile. */
+  #change(life: NodeLife): void {
+    const { prng, timeline, boards } = this.#sim;
+    const change = this.#drawChange();
+    this.#command(life, `change ${change.type}`, "", () => life.change(change));
+    if (prng.below(2) === 0) return;
+    const board = prng.pick(boards);
+    timeline.after(prng.below(CHANGE_MS), null, () => {
+      if (this.isOver) return;
+      if (boards.some((one) => one.life?.isChanging === true))
+        this.#sim.count(`${board.life === null ? "starts" : "dies"} within a change`);
+      if (board.life === null) this.#sim.boot(board);
+      else this.#crash(board.node);
+    });
+  }
+
+  #drawChange(): ArrayChange {
+    const { prng, mediaChecks, shape, media } = this.#sim;
+    const { raidDisks, size } = mediaChecks.roles;
+    const dice = prng.below(8);
+    if (dice < 3 && size < shape.sizeMax) {
+      const step = 64 * (1 + prng.below(12));
+      return { type: "size", sizeBytes: Math.min(size + step, shape.sizeMax) * SECTOR };
+    }
+    if (dice < 6 && shape.level === 1) {
+      const most = Math.min(media.length, RAID_DISKS_MAX);
+      const count = raidDisks < most && prng.below(3) > 0 ? raidDisks + 1 : raidDisks - 1;
+      return { type: "raid-devices", count: Math.max(2, count) };
+    }
+    return { type: "name", name: `md${prng.below(8)}` };
   }
 
   #command(life: NodeLife, name: string, path: string, ask: () => Promise<CommandOutcome>): void {
-    this.#sim.trace(life, `command ${name} ${path}`);
+    this.#sim.trace(life, () => `command ${name} ${path}`);
     this.#open.set(life, (this.#open.get(life) ?? 0) + 1);
     void ask().then((outcome) => {
       const text = outcome.ok ? "ok" : outcome.code;
-      this.#sim.trace(life, `command ${name} ${path}: ${text}`);
+      this.#sim.trace(life, () => `command ${name} ${path}: ${text}`);
       this.#sim.count(`${name} ${text}`);
       const open = this.#open.get(life);
       if (open !== undefined) this.#open.set(life, open - 1);

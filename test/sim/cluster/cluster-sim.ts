@@ -4,19 +4,23 @@
  */
 
 import type { ClusterStore } from "../../../src/cluster/store/cluster-store.ts";
+import { EmbeddedStore } from "../../../src/cluster/store/embedded-store-driver.ts";
 import { StoreKeys } from "../../../src/cluster/store/store-keys.ts";
 import { assert } from "../../../src/common/assert.ts";
 import { CodedError } from "../../../src/common/errors.ts";
 import { Prng } from "../../../src/common/prng.ts";
 import { FakeEtcd, NO_FAULTS } from "../../helpers/fake-etcd.ts";
+import { ArrayCopies } from "./array-copies.ts";
 import { ClusterContent } from "./cluster-content.ts";
-import { CLUSTER_GEOMETRY, createClusteredArray } from "./cluster-media.ts";
+import { type ArrayShape, createClusteredArray, drawShape, mediumBytes } from "./cluster-media.ts";
+import { DelayedStore } from "./delayed-store.ts";
 import { MediaChecks } from "./media-checks.ts";
 import { NodeLife } from "./node-life.ts";
 import { type CallerLife, SharedMedium } from "./shared-medium.ts";
 import type { Delays, PlantedFault, SimWorld } from "./sim-world.ts";
 import { StoreChecks } from "./store-checks.ts";
 import { type Delay, Timeline } from "./timeline.ts";
+import { TraceLog, type TraceText } from "./trace-log.ts";
 
 /** A place where a node runs. */
 export interface Board {
@@ -43,6 +47,12 @@ const MOODS: readonly Delays[] = [
     thread: { usual: 1, oneIn: 50, most: 60 },
   },
 ];
+/** Each thing takes always the same time. */
+const ALONE: Delays = {
+  disk: { usual: 1, oneIn: 1, most: 1 },
+  store: { usual: 3, oneIn: 1, most: 3 },
+  thread: { usual: 0.5, oneIn: 1, most: 0.5 },
+};
 const STORE_FAULTS = {
   lostTxn: 60,
   oldList: 20,
@@ -57,13 +67,18 @@ const LEASE_LOOK_MS = 100;
 /** A board whose start was refused tries again after so long. */
 const AGAIN: Delay = { usual: 800, oneIn: 4, most: 4000 };
 const TRACE_MAX = 400;
+const MEDIA_MAX = 6;
+
+/** One node, and nothing goes wrong by itself: the store that it has. */
+export type AloneStore = "embedded" | "etcd";
 
 export class ClusterSim implements SimWorld {
   readonly prng: Prng;
   readonly timeline: Timeline;
   readonly nodes: number;
   readonly media: readonly SharedMedium[];
-  readonly raidDisks: number;
+  readonly shape: ArrayShape;
+  readonly copies: ArrayCopies;
   readonly setUuid: Uint8Array;
   readonly keys = new StoreKeys("/satsuma/sim/arrays/a/");
   readonly etcd: FakeEtcd;
@@ -80,32 +95,36 @@ export class ClusterSim implements SimWorld {
   readonly counts = new Map<string, number>();
   /** What is violated, the first of it; null so far. */
   problem: string | null = null;
-  onTrace: ((line: string) => void) | null = null;
   /** Boards whose life ended, for whoever had requests there. */
   readonly onDeath: ((life: NodeLife) => void)[] = [];
-  readonly lines: string[] = [];
+  readonly #log = new TraceLog(TRACE_MAX);
   readonly #lives = new Map<string, NodeLife>();
   readonly #hidden = new Set<string>();
   #life = 0;
 
-  constructor(seed: number, planted: PlantedFault) {
+  readonly #isEmbedded: boolean;
+
+  constructor(seed: number, planted: PlantedFault, alone: AloneStore | null = null) {
     const prng = new Prng(seed);
     this.prng = prng;
     this.planted = planted;
     this.timeline = new Timeline(prng);
-    this.nodes = prng.between(2, 6);
-    this.raidDisks = prng.pick([2, 2, 2, 3]);
+    this.#isEmbedded = alone === "embedded";
+    this.nodes = alone === null ? prng.between(2, 6) : 1;
+    this.shape = drawShape(prng);
+    const { raidDisks } = this.shape;
+    this.copies = new ArrayCopies(this.shape);
     const spares = prng.pick([0, 0, 1, 2]);
-    const { mediumBytes, dataAt } = CLUSTER_GEOMETRY;
     this.media = Array.from(
-      { length: this.raidDisks + spares },
-      (_, index) => new SharedMedium(`/sim/leg${index}`, mediumBytes, dataAt),
+      { length: Math.min(raidDisks + spares, MEDIA_MAX) },
+      (_, index) => new SharedMedium(`/sim/leg${index}`, mediumBytes(this.shape)),
     );
-    this.setUuid = createClusteredArray(this.media, this.raidDisks, this.nodes, prng);
-    this.delays = prng.pick(MOODS);
+    this.setUuid = createClusteredArray(this.media, this.shape, this.nodes, prng);
+    this.delays = alone === null ? prng.pick(MOODS) : ALONE;
     this.syncSpeed = prng.pick([2 ** 40, 2 ** 20]);
     const turn = () => this.timeline.turn(this.delays.store, null);
-    this.etcd = new FakeEtcd(prng, turn, prng.below(3) === 0 ? NO_FAULTS : STORE_FAULTS);
+    const isFaulty = alone === null && prng.below(3) > 0;
+    this.etcd = new FakeEtcd(prng, turn, isFaulty ? STORE_FAULTS : NO_FAULTS);
     this.storeChecks = new StoreChecks(this);
     this.mediaChecks = new MediaChecks(this);
     this.etcd.memory.subscribe((changes) => this.storeChecks.see(changes));
@@ -123,8 +142,18 @@ export class ClusterSim implements SimWorld {
     return !this.content.isDoubtful && this.storeChecks.isResting;
   }
 
+  /** Every event is told. */
+  set onTrace(tell: ((line: string) => void) | null) {
+    this.#log.onLine = tell;
+  }
+
   get isTraced(): boolean {
-    return this.onTrace !== null;
+    return this.#log.onLine !== null;
+  }
+
+  /** The last events, the oldest first. */
+  get lines(): readonly string[] {
+    return this.#log.lines;
   }
 
   violate(what: string): void {
@@ -136,12 +165,9 @@ export class ClusterSim implements SimWorld {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
-  trace(life: CallerLife | null, text: string): void {
+  trace(life: CallerLife | null, text: TraceText): void {
     const who = life === null ? "" : `node ${life.node}/${life.slot}: `;
-    const line = `${this.timeline.now.toFixed(2).padStart(10)} ${who}${text}`;
-    this.lines.push(line);
-    if (this.lines.length > TRACE_MAX) this.lines.shift();
-    this.onTrace?.(line);
+    this.#log.add(this.timeline.now, who, text);
   }
 
   medium(path: string): SharedMedium {
@@ -164,10 +190,11 @@ export class ClusterSim implements SimWorld {
   }
 
   storeFor(life: CallerLife): ClusterStore {
-    return this.etcd.client({
-      answered: () => this.timeline.turn(this.delays.store, life),
-      isAway: () => life.isCutOff,
-    });
+    const { etcd } = this;
+    const answered = (): Promise<void> => this.timeline.turn(this.delays.store, life);
+    if (this.#isEmbedded)
+      return new DelayedStore(new EmbeddedStore(etcd.memory, life.clock), etcd.turn, answered);
+    return etcd.client({ answered, isAway: () => life.isCutOff });
   }
 
   // --- boards -----------------------------------------------------------------------------------
@@ -175,6 +202,10 @@ export class ClusterSim implements SimWorld {
   /** Lives whose array takes requests. */
   get up(): readonly NodeLife[] {
     return this.boards.flatMap(({ life }) => (life?.isUp === true ? [life] : []));
+  }
+
+  lifeOf(number: string): NodeLife | null {
+    return this.#lives.get(number) ?? null;
   }
 
   isAlive(number: string): boolean {
@@ -234,6 +265,16 @@ export class ClusterSim implements SimWorld {
     if (board?.life === life) this.kill(board);
   }
 
+  onThreadDied(life: CallerLife, error: CodedError): void {
+    const board = this.boards[life.node];
+    // One that is out starts again anyway.
+    if (board?.life !== life || life.isExpelled) return;
+    this.count(`thread died ${error.code}`);
+    this.trace(life, `its array thread ends: ${error.code} ${error.message}`);
+    this.kill(board);
+    this.boot(board);
+  }
+
   #again(board: Board, life: CallerLife): void {
     this.timeline.after(this.timeline.draw(AGAIN), null, () => {
       if (board.life !== life) return;
@@ -247,6 +288,7 @@ export class ClusterSim implements SimWorld {
     this.trace(null, "power cut");
     for (const board of this.boards) this.kill(board);
     for (const medium of this.media) medium.cutPower(this.prng);
+    this.mediaChecks.forgetRoles();
     this.content.cut();
   }
 

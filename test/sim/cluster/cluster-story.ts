@@ -7,9 +7,10 @@
 import { assert } from "../../../src/common/assert.ts";
 import { settle, withRejections } from "../scheduler.ts";
 import { ClusterClients } from "./cluster-clients.ts";
-import { bitsIn, CLUSTER_GEOMETRY, isEqualOn, rolesOn } from "./cluster-media.ts";
+import { bitsIn, CLUSTER_GEOMETRY, rolesOn } from "./cluster-media.ts";
 import { ClusterNemesis } from "./cluster-nemesis.ts";
 import { ClusterSim } from "./cluster-sim.ts";
+import { openCompletion } from "./lock-checks.ts";
 import type { NodeLife } from "./node-life.ts";
 import { HONEST } from "./planted-faults.ts";
 import type { PlantedFault } from "./sim-world.ts";
@@ -26,6 +27,8 @@ const LAST_LINES = 30;
 
 export interface StoryOptions {
   readonly planted?: PlantedFault;
+  /** Numbers of moves that do not happen, of a seed that fails: what is left is a shorter story. */
+  readonly skipped?: ReadonlySet<number>;
   readonly onTrace?: (line: string) => void;
 }
 
@@ -35,11 +38,16 @@ class ClusterStory {
   readonly #nemesis: ClusterNemesis;
   #broken: unknown = null;
 
-  constructor(seed: number, { planted = HONEST, onTrace }: StoryOptions) {
+  constructor(seed: number, { planted = HONEST, skipped, onTrace }: StoryOptions) {
     this.sim = new ClusterSim(seed, planted);
     this.sim.onTrace = onTrace ?? null;
     this.#clients = new ClusterClients(this.sim);
-    this.#nemesis = new ClusterNemesis(this.sim);
+    this.#nemesis = new ClusterNemesis(this.sim, skipped);
+  }
+
+  /** What was done so far: number and name. */
+  get moves(): readonly string[] {
+    return this.#nemesis.moves;
   }
 
   async run(): Promise<void> {
@@ -67,19 +75,21 @@ class ClusterStory {
   }
 
   async #until(isDone: () => boolean): Promise<void> {
+    let cuts = this.#cuts();
     let isSettled = false;
-    while (!isDone()) {
-      const deaths = this.#deaths();
-      await this.sim.timeline.step();
+    await this.sim.timeline.run(() => {
       this.#check();
+      const { isDoubtful } = this.sim.content;
       const { isResting } = this.sim.storeChecks;
-      if (isResting && !isSettled && this.sim.content.isDoubtful) this.#clients.rest();
+      if (isResting && !isSettled && isDoubtful) this.#clients.rest();
       isSettled = isResting && !this.sim.content.isDoubtful;
-      if (this.#deaths() !== deaths) this.#onPowerCut();
-    }
+      if (this.#cuts() !== cuts) this.#onPowerCut();
+      cuts = this.#cuts();
+      return isDone();
+    });
   }
 
-  #deaths(): number {
+  #cuts(): number {
     return this.sim.counts.get("power cut") ?? 0;
   }
 
@@ -189,41 +199,56 @@ class ClusterStory {
     assert(this.sim.problem === null, this.sim.problem ?? "");
   }
 
-  /** Nothing is under way: in-sync copies are equal everywhere. */
+  /** Nothing is under way: in-sync copies are equal everywhere, and each lock call is completed. */
   #checkCopies(): void {
-    const [first, ...others] = rolesOn(this.sim.media).inSync;
-    assert(first !== undefined, "an in-sync copy is left");
-    assert(others.length + 1 === this.sim.raidDisks, "E: the superblocks lack a member");
-    for (const other of others)
-      for (let at = 0; at < arrayBytes; at += chunkBytes)
-        assert(
-          isEqualOn(first.current, other.current, at, chunkBytes),
-          `I14: ${first.path} and ${other.path} differ in chunk ${at / chunkBytes}`,
-        );
+    const { sim } = this;
+    const roles = rolesOn(sim.media);
+    assert(roles.inSync.length === roles.raidDisks, "E: the superblocks lack a member");
+    const difference = sim.copies.difference(roles, "current", 0, arrayBytes);
+    assert(difference === null, `I14: ${difference}`);
+    for (const { node, cluster } of sim.up) {
+      const open = openCompletion(cluster?.view().trace ?? []);
+      assert(open === null, `I3: node ${node}: ${open}`);
+    }
   }
 
   /** After a power cut: in-sync copies are equal where no slot's bit is set on any of them. */
   #checkBits(): void {
-    const { media, nodes } = this.sim;
-    const [first, ...others] = rolesOn(media, "durable").inSync;
-    if (first === undefined) return;
+    const { media, nodes, copies } = this.sim;
+    const roles = rolesOn(media, "durable");
     const dirty = new Set<number>();
-    for (const medium of [first, ...others])
+    for (const medium of roles.inSync)
       for (let slot = 0; slot < nodes; slot++)
         for (const chunk of bitsIn(medium.durable, slot)) dirty.add(chunk);
-    for (const other of others)
-      for (let chunk = 0; chunk < chunks; chunk++) {
-        if (dirty.has(chunk)) continue;
-        const isEqual = isEqualOn(first.durable, other.durable, chunk * chunkBytes, chunkBytes);
-        assert(isEqual, `I14: after a power cut ${other.path} differs in chunk ${chunk}, no bit`);
-      }
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      if (dirty.has(chunk)) continue;
+      const difference = copies.difference(roles, "durable", chunk * chunkBytes, chunkBytes);
+      assert(
+        difference === null,
+        `I14: after a power cut, no bit of chunk ${chunk}: ${difference}`,
+      );
+    }
   }
 }
 
 const words = ({ driver }: NodeLife): string =>
   (driver?.status.members ?? []).map(({ path, states }) => `${path} ${states.join("+")}`).join();
 
-/** Runs the story of one seed; throws with what was violated and the last events. */
+/** A story in which something is violated; the message ends with the last events. */
+export class StoryFailure extends Error {
+  /** What is violated, as the message begins: `I13`. */
+  readonly invariant: string;
+  /** Moves of the story until then. */
+  readonly moves: number;
+
+  constructor(message: string, moves: number, options: ErrorOptions) {
+    super(message, options);
+    this.moves = moves;
+    this.invariant = /^seed \d+: ([A-Z]\d*):/.exec(message)?.[1] ?? "";
+  }
+}
+
+/** Runs the story of one seed. Errors: StoryFailure. */
 export const runClusterStory = async (
   seed: number,
   options: StoryOptions = {},
@@ -232,9 +257,12 @@ export const runClusterStory = async (
   try {
     await story.run();
   } catch (error) {
-    const last = story.sim.lines.slice(-LAST_LINES).join("\n");
     const text = error instanceof Error ? error.message : String(error);
-    throw new Error(`seed ${seed}: ${text}\n${last}`, { cause: error });
+    const last = story.sim.lines.slice(-LAST_LINES).join("\n");
+    const { shape, nodes } = story.sim;
+    const moves = story.moves.filter((move) => move !== "").join(", ");
+    const message = `seed ${seed}: ${text}\n${last}\n${shape.name}, ${nodes} nodes: ${moves}`;
+    throw new StoryFailure(message, story.moves.length, { cause: error });
   }
   return story.sim.counts;
 };

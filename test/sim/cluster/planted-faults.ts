@@ -10,7 +10,7 @@ import type { PlantedFault } from "./sim-world.ts";
 export const HONEST: PlantedFault = {
   noticePath: (ends) => ({
     notice: (id, notice) => ends.dispatch({ type: "cluster-notice", id, notice }),
-    processed: (id) => ends.processed(id),
+    processed: (id, isRefused) => ends.processed(id, isRefused),
   }),
   clientWrote: () => undefined,
   slotDied: () => undefined,
@@ -28,7 +28,7 @@ export const PLANTED = {
     ...HONEST,
     noticePath: (ends) => ({
       notice: (id, notice) => {
-        if (notice.type !== "new-disk") ends.processed(id);
+        if (notice.type !== "new-disk") ends.processed(id, false);
         ends.life.clock.after(LATE_MS, () => ends.dispatch({ type: "cluster-notice", id, notice }));
       },
       processed: () => undefined,
@@ -57,11 +57,11 @@ export const PLANTED = {
         ends.dispatch({ type: "cluster-notice", id, notice });
         if (notice.type !== "resyncing" || notice.hi === 0) return;
         ends.life.clock.after(EARLY_MS, () => {
-          ends.shared.suspend(notice.slot, 0, 0);
+          ends.shared?.suspend(notice.slot, 0, 0);
           ends.poke();
         });
       },
-      processed: (id) => ends.processed(id),
+      processed: (id, isRefused) => ends.processed(id, isRefused),
     }),
   },
   /** After a message of a resyncer its last one is processed once more. */
@@ -79,8 +79,8 @@ export const PLANTED = {
           if (stale !== undefined)
             ends.dispatch({ type: "cluster-notice", id: staleId--, notice: stale });
         },
-        processed: (id) => {
-          if (id > 0) ends.processed(id);
+        processed: (id, isRefused) => {
+          if (id > 0) ends.processed(id, isRefused);
         },
       };
     },
@@ -92,6 +92,17 @@ export const PLANTED = {
       const key = world.keys.slot(slot);
       world.etcd.memory.txn({ compares: [], success: [{ type: "delete", key }], failure: [] });
     },
+  },
+  /** What another node has recorded is acknowledged, and not read. */
+  "update-unread": {
+    ...HONEST,
+    noticePath: (ends) => ({
+      notice: (id, notice) => {
+        if (notice.type === "metadata-updated") ends.processed(id, false);
+        else ends.dispatch({ type: "cluster-notice", id, notice });
+      },
+      processed: (id, isRefused) => ends.processed(id, isRefused),
+    }),
   },
 } as const satisfies Readonly<Record<string, PlantedFault>>;
 

@@ -43,6 +43,7 @@ export class SharedDevice implements BlockDevice {
     this.#calls = {
       read: (target, offset) => {
         this.#check(offset, target.length);
+        medium.watch?.reads(medium, caller, offset);
         this.#fail("read");
         target.set(medium.current.subarray(offset, offset + target.length));
         return true;
@@ -82,7 +83,7 @@ export class SharedDevice implements BlockDevice {
 
   async read(target: Uint8Array, offset: number): Promise<void> {
     this.#check(offset, target.length);
-    this.#medium.watch?.begins(this.#medium, this.#caller, offset, 0);
+    this.#medium.watch?.reads(this.#medium, this.#caller, offset);
     await this.#perform(() => {
       this.#fail("read");
       target.set(this.#medium.current.subarray(offset, offset + target.length));
@@ -115,10 +116,10 @@ export class SharedDevice implements BlockDevice {
 
   async flush(): Promise<void> {
     this.#check(0, 0);
-    const writes = this.#medium.flushable();
+    const upTo = this.#medium.flushable();
     await this.#perform(() => {
       this.#fail("flush");
-      this.#medium.store(writes);
+      this.#medium.store(upTo);
     });
   }
 
@@ -143,7 +144,7 @@ export class SharedDevice implements BlockDevice {
   }
 
   #begin(source: readonly Uint8Array[], offset: number) {
-    const data = Uint8Array.from(Buffer.concat(source));
+    const data = joined(source);
     this.#check(offset, data.length);
     return this.#medium.begin(this.#caller, offset, data);
   }
@@ -167,6 +168,17 @@ export class SharedDevice implements BlockDevice {
     checkRange(this, offset, length);
   }
 }
+
+/** Bytes of its own: the sender may use the pieces again. */
+const joined = (source: readonly Uint8Array[]): Uint8Array => {
+  const data = new Uint8Array(source.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of source) {
+    data.set(piece, at);
+    at += piece.length;
+  }
+  return data;
+};
 
 /** A bug of the simulation ends it; what the medium refuses is the caller's to hear. */
 const attempt = <T>(effect: () => T): { readonly value: T } | { readonly error: CodedError } => {

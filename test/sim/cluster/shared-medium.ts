@@ -30,6 +30,14 @@ export interface CallerLife extends Life {
   readonly isGated: boolean;
   /** As SharedArrayState.gateUntil. */
   readonly gateUntil: number;
+  /** Of the simulation, when it was started; milliseconds. */
+  readonly bornAt: number;
+  /** It takes part: what it is told from now on are messages. */
+  readonly isEntered: boolean;
+  /** It has begun to leave: its array is stopped. */
+  readonly isLeaving: boolean;
+  /** It was told last that a node is being recovered. */
+  readonly isBalancingSuspended: boolean;
   /** Array bytes that each slot resyncs, from the answer to its notice to its next one. */
   readonly suspended: ReadonlyMap<number, readonly [number, number]>;
   /** The medium of each leg. */
@@ -55,7 +63,9 @@ export interface MediumWrite {
 
 /** Looks at what happens, and notes what is violated; must not throw. */
 export interface MediumWatch {
-  /** BEFORE the call is on its way. */
+  /** BEFORE a read is on its way. */
+  reads(medium: SharedMedium, caller: Caller, offset: number): void;
+  /** BEFORE a write is on its way. */
   begins(medium: SharedMedium, caller: Caller, offset: number, length: number): void;
   /** BEFORE its effect. */
   takesEffect(medium: SharedMedium, write: MediumWrite): void;
@@ -77,15 +87,14 @@ export class SharedMedium {
   readonly current: Uint8Array;
   faults: MediumFault[] = [];
   watch: MediumWatch | null = null;
-  /** Changes with every write below the data. */
-  metadataVersion = 0;
-  readonly #dataAt: number;
+  /** In the order they took effect. */
   #volatile: MediumWrite[] = [];
+  /** Writes that flushes have stored so far: they came before those in `#volatile`. */
+  #stored = 0;
   readonly #underWay = new Set<MediumWrite>();
 
-  constructor(path: string, sizeBytes: number, dataAt: number) {
+  constructor(path: string, sizeBytes: number) {
     this.path = path;
-    this.#dataAt = dataAt;
     this.durable = new Uint8Array(sizeBytes);
     this.current = new Uint8Array(sizeBytes);
   }
@@ -123,7 +132,6 @@ export class SharedMedium {
     this.watch?.takesEffect(this, write);
     this.current.set(write.data, write.offset);
     this.#volatile.push(write);
-    if (write.offset < this.#dataAt) this.metadataVersion++;
   }
 
   /** It will have no effect. */
@@ -143,17 +151,17 @@ export class SharedMedium {
     }
   }
 
-  /** The writes that a flush which begins now stores. */
-  flushable(): readonly MediumWrite[] {
-    return [...this.#volatile];
+  /** What a flush that begins now stores: so many of the writes that took effect so far. */
+  flushable(): number {
+    return this.#stored + this.#volatile.length;
   }
 
-  store(writes: readonly MediumWrite[]): void {
-    const done = new Set(writes);
-    // In the order they took effect, and only what no other flush has stored yet.
-    for (const write of this.#volatile)
-      if (done.has(write)) this.durable.set(write.data, write.offset);
-    this.#volatile = this.#volatile.filter((write) => !done.has(write));
+  /** `upTo`: as `flushable` told when the flush began. */
+  store(upTo: number): void {
+    const count = upTo - this.#stored;
+    if (count <= 0) return;
+    for (const write of this.#volatile.splice(0, count)) this.durable.set(write.data, write.offset);
+    this.#stored = upTo;
   }
 
   /** The power of everything goes; all senders are dead. */
@@ -164,10 +172,10 @@ export class SharedMedium {
         if (prng.below(2) === 0)
           this.durable.set(write.data.subarray(from, to), write.offset + from);
     }
+    this.#stored += this.#volatile.length;
     this.#volatile = [];
     this.#underWay.clear();
     this.current.set(this.durable);
-    this.metadataVersion++;
   }
 }
 

@@ -2,19 +2,32 @@
 
 import type { ClusterStore } from "../../../src/cluster/store/cluster-store.ts";
 import type { StoreKeys } from "../../../src/cluster/store/store-keys.ts";
+import type { CodedError } from "../../../src/common/errors.ts";
 import type { Prng } from "../../../src/common/prng.ts";
 import type { ArrayEvent } from "../../../src/raid/array-messages.ts";
 import type { ClusterNotice } from "../../../src/raid/cluster-port.ts";
 import type { SharedArrayState } from "../../../src/raid/shared-state.ts";
 import type { FakeEtcd } from "../../helpers/fake-etcd.ts";
+import type { ArrayCopies } from "./array-copies.ts";
+import type { MediaRoles } from "./cluster-media.ts";
+import type { MessageChecks } from "./message-checks.ts";
 import type { CallerLife, MediumWrite, SharedMedium } from "./shared-medium.ts";
 import type { Delay, Timeline } from "./timeline.ts";
+import type { TraceText } from "./trace-log.ts";
 
 /** How long things take in a seed. `disk` stays below what fencing allows for. */
 export interface Delays {
   readonly disk: Delay;
   readonly store: Delay;
   readonly thread: Delay;
+}
+
+/** Who has to know of updates of the superblocks. */
+export interface UpdateWatch {
+  /** As the superblocks give them now. */
+  readonly roles: MediaRoles;
+  /** Every node has read the superblocks as they are now, or later. */
+  updateDone(): void;
 }
 
 export interface SimWorld {
@@ -24,28 +37,36 @@ export interface SimWorld {
   /** Boards, and bitmaps of the array. */
   readonly nodes: number;
   readonly media: readonly SharedMedium[];
+  readonly copies: ArrayCopies;
   readonly setUuid: Uint8Array;
   readonly keys: StoreKeys;
   readonly etcd: FakeEtcd;
   readonly planted: PlantedFault;
+  readonly storeChecks: { readonly messages: MessageChecks };
+  readonly mediaChecks: UpdateWatch;
   /** Bytes per second of sync actions. */
   readonly syncSpeed: number;
   /** Lives that somebody has begun to recover. */
   readonly recovered: ReadonlySet<CallerLife>;
   /** Every event is told to somebody, not only the last ones kept. */
   readonly isTraced: boolean;
-  trace(life: CallerLife | null, text: string): void;
+  trace(life: CallerLife | null, text: TraceText): void;
+  /** Notes what happened, by name. */
+  count(what: string): void;
   /** Notes what is violated; the simulation ends after the event under way. */
   violate(what: string): void;
   medium(path: string): SharedMedium;
   isHidden(life: CallerLife, medium: SharedMedium): boolean;
   storeFor(life: CallerLife): ClusterStore;
+  lifeOf(number: string): CallerLife | null;
   /** Whether the life of this number may still be a member. */
   isAlive(number: string): boolean;
   onExpelled(life: CallerLife): void;
   onStopped(life: CallerLife): void;
   /** Its array is broken, and it has left. */
   onBroken(life: CallerLife): void;
+  /** Its array thread has ended unasked, and the node with it. */
+  onThreadDied(life: CallerLife, error: CodedError): void;
   /** Somebody recovers the session of this life: it may write no more. */
   onRecovery(number: string): void;
   onSlotDead(slot: number): void;
@@ -54,15 +75,16 @@ export interface SimWorld {
 /** What lies on both sides of a notice's way from the cluster to the array and back. */
 export interface NoticeEnds {
   readonly life: CallerLife;
-  readonly shared: SharedArrayState;
+  /** As it is now; another one after each change of the array. */
+  readonly shared: SharedArrayState | null;
   dispatch(event: ArrayEvent): void;
-  processed(id: number): void;
+  processed(id: number, isRefused: boolean): void;
   poke(): void;
 }
 
 export interface NoticePath {
   notice(id: number, notice: ClusterNotice): void;
-  processed(id: number): void;
+  processed(id: number, isRefused: boolean): void;
 }
 
 /** A rule that is broken between the product's parts; planted-faults.ts has them. */

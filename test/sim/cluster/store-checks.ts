@@ -1,15 +1,15 @@
 /**
- * Looks at each change of the simulated store: sessions, slots, locks and the message channel.
- *   I1 granted modes of a lock are compatible
+ * Looks at each change of the simulated store: sessions, slots and the message channel; locks and
+ * what becomes of messages are looked at by lock-checks.ts and message-checks.ts.
  *   I5 messages are numbered one after the other, and one is finished before the next
  *   I7 a message is finished when every member that is still there has acknowledged it
  *   I8 a slot has one session at a time, and is free again once it is recovered; epochs are new
  */
 
-import { areCompatible } from "../../../src/cluster/dlm/lock-mode.ts";
 import { LVB_BYTES } from "../../../src/cluster/dlm/lvb-text.ts";
 import { decodeResource } from "../../../src/cluster/dlm/resource-codec.ts";
 import {
+  type ChannelAck,
   type ChannelRecord,
   decodeAck,
   decodeChannel,
@@ -22,6 +22,8 @@ import {
   type SlotState,
 } from "../../../src/cluster/store/member-records.ts";
 import { keyOf } from "../../../src/cluster/store/revisioned-map.ts";
+import { LockChecks } from "./lock-checks.ts";
+import { MessageChecks } from "./message-checks.ts";
 import type { SimWorld } from "./sim-world.ts";
 
 interface SeenMember {
@@ -32,9 +34,11 @@ interface SeenMember {
 
 export class StoreChecks {
   readonly #sim: SimWorld;
+  readonly messages: MessageChecks;
+  readonly #locks: LockChecks;
   readonly members = new Map<number, SeenMember>();
   readonly #slots = new Map<number, SlotState>();
-  readonly #acks = new Map<number, { readonly seq: number; readonly epoch: number }>();
+  readonly #acks = new Map<number, ChannelAck>();
   /** By epoch: whose session it was. */
   readonly #lives = new Map<number, string>();
   /** Whose session each slot had last. */
@@ -46,6 +50,18 @@ export class StoreChecks {
 
   constructor(sim: SimWorld) {
     this.#sim = sim;
+    const tell = (invariant: string, what: string): void => this.#bad(invariant, what);
+    const isMember = (epoch: number): boolean =>
+      [...this.members.values()].some((member) => member.epoch === epoch);
+    this.#locks = new LockChecks(tell, ({ epoch }) => isMember(epoch));
+    this.messages = new MessageChecks(tell, {
+      get now() {
+        return sim.timeline.now;
+      },
+      epochOf: ({ number }) =>
+        [...this.members.values()].find(({ life }) => life === number)?.epoch ?? null,
+      isMember,
+    });
   }
 
   /** Every slot is free or a member's that lives, and no pass is owed. */
@@ -73,14 +89,17 @@ export class StoreChecks {
       const value = change.type === "put" ? change.now.value : null;
       const slot = keys.slotIn(key);
       if (!key.startsWith(keys.heartbeats) && !key.startsWith(keys.locks))
-        this.#sim.trace(null, `store: ${key.slice(keys.prefix.length)} ${value ?? "is gone"}`);
+        this.#sim.trace(
+          null,
+          () => `store: ${key.slice(keys.prefix.length)} ${value ?? "is gone"}`,
+        );
       if (key === keys.channel && value !== null) this.#onChannel(decodeChannel(value));
       else if (key.startsWith(keys.locks) && value !== null) this.#onLock(key, value);
       else if (slot === null) continue;
       else if (key === keys.member(slot)) this.#onMember(slot, change);
       else if (key === keys.slot(slot)) this.#slots.set(slot, decodeSlot(value));
       else if (key === keys.pass(slot)) this.#onPass(slot, value);
-      else if (key === keys.ack(slot) && value !== null) this.#acks.set(slot, decodeAck(value));
+      else if (key === keys.ack(slot) && value !== null) this.#onAck(slot, decodeAck(value));
     }
     for (const [slot, state] of this.#slots) this.#onSlot(slot, before.get(slot), state);
     for (const [slot, { life }] of this.members) this.#holders.set(slot, life);
@@ -117,11 +136,18 @@ export class StoreChecks {
   }
 
   #onLock(key: string, value: string): void {
-    const { granted } = decodeResource(value, LVB_BYTES);
-    for (const [at, one] of granted.entries())
-      for (const other of granted.slice(at + 1))
-        if (other.granted === null || !areCompatible(one.granted, other.granted))
-          this.#bad("I1", `${key} is granted in modes that are not compatible`);
+    const resource = decodeResource(value, LVB_BYTES);
+    const name = key.slice(this.#sim.keys.locks.length);
+    this.#locks.see(name, resource);
+    const slot = /^bitmap(\d{4})$/.exec(name)?.[1];
+    if (slot !== undefined && resource.lvb !== null)
+      this.messages.rangeTold(Number(slot), resource.lvb);
+  }
+
+  #onAck(slot: number, ack: ChannelAck): void {
+    const life = this.#sim.lifeOf(this.#lives.get(ack.epoch) ?? "");
+    if (life !== null) this.messages.acknowledged(life, this.#acks.get(slot), ack);
+    this.#acks.set(slot, ack);
   }
 
   #onChannel(now: ChannelRecord): void {
@@ -135,11 +161,13 @@ export class StoreChecks {
           this.#acks.get(slot)?.epoch === epoch ? [[slot, epoch]] : [],
         ),
       );
+      this.messages.published(now);
     }
     if (was.seq === now.seq && !was.isDone && now.isDone) this.#onDone(now);
   }
 
   #onDone({ seq, origin }: ChannelRecord): void {
+    if (this.messages.type === "metadata-updated") this.#sim.mediaChecks.updateDone();
     for (const [slot, epoch] of this.#receivers) {
       const isThere = this.members.get(slot)?.epoch === epoch;
       const isOrigin = origin?.slot === slot && origin.epoch === epoch;

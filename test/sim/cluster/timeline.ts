@@ -8,8 +8,8 @@
  */
 
 import type { StoreClock } from "../../../src/cluster/store/store-clock.ts";
+import { assert } from "../../../src/common/assert.ts";
 import type { Prng } from "../../../src/common/prng.ts";
-import { settle } from "../scheduler.ts";
 
 /** One start of a node, from its boot to its death. */
 export interface Life {
@@ -35,12 +35,6 @@ export interface Delay {
 
 /** The event loop is heard once in so many events: time limits and rejections come through it. */
 const TURNS_AT_ONCE = 256;
-
-/**
- * As `settle`, without a turn of the event loop: ticks come after all promise callbacks have run.
- * Nothing that is simulated waits for anything else.
- */
-const drained = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
 
 export class Timeline {
   readonly #prng: Prng;
@@ -74,11 +68,33 @@ export class Timeline {
     return new Promise((resolve) => void this.after(this.draw(delay), life, resolve));
   }
 
-  /** The next event, and all that follows from it at once. */
-  async step(): Promise<void> {
+  /**
+   * Events one after the other, each with all that follows from it at once, until `isOver` says so,
+   * which is asked between them. Rejects with what an event or `isOver` throws.
+   */
+  run(isOver: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const next = (): void => {
+        try {
+          if (isOver()) return resolve();
+          this.#step();
+        } catch (error) {
+          return reject(error);
+        }
+        if (this.turns % TURNS_AT_ONCE === 0) setImmediate(later);
+        else process.nextTick(later);
+      };
+      // Ticks come after all promise callbacks have run, but before those that ticks have added:
+      // so the next event is one of these, and nothing that is simulated waits for anything else.
+      const later = (): void => queueMicrotask(next);
+      later();
+    });
+  }
+
+  #step(): void {
     for (;;) {
       const event = this.#pop();
-      if (event === null) return;
+      assert(event !== null, "something is always to come");
       if (event.isCancelled || event.life?.isDead === true) continue;
       this.now = Math.max(this.now, event.at);
       if (event.life !== null && event.life.frozenUntil > this.now) {
@@ -88,7 +104,6 @@ export class Timeline {
       }
       this.turns++;
       event.act();
-      await (this.turns % TURNS_AT_ONCE === 0 ? settle() : drained());
       return;
     }
   }
