@@ -431,7 +431,8 @@ const settleAnswers = (state: ArrayState, work: Pending): void => {
  */
 const refuseWaiting = (state: ArrayState): void => {
   const work = takePending(state);
-  giveUpTurn(state);
+  // Superblocks may be half written: who leaves keeps the turn, so that nobody joins by them.
+  if (state.clusterSync.broken === null) giveUpTurn(state);
   const outcome = brokenOutcome(state);
   for (const id of work.commands) emit(state, { type: "command-done", id, outcome });
   const legReports = work.legReports.map((report) => ({ ...report, isNoted: false }));

@@ -75,6 +75,7 @@ const apply = (d: ChannelDraft, event: ChannelEvent): void => {
       break;
     case "leave":
       d.isLeaving = true;
+      d.keepsRight = event.keepsRight === true;
       break;
   }
 };
@@ -124,7 +125,8 @@ const isInStep = (d: ChannelDraft, { record }: ChannelView): boolean => {
 const leaveWhenIdle = (d: ChannelDraft, view: ChannelView): void => {
   if (d.isLeaving && d.phase === "joined" && !d.isTxnPending && isHolder(d, view))
     giveBack(d, view);
-  const isBusy = d.isTxnPending || d.isProcessing || d.inFlight !== null || isHolder(d, view);
+  const isHolding = isHolder(d, view) && !d.keepsRight;
+  const isBusy = d.isTxnPending || d.isProcessing || d.inFlight !== null || isHolding;
   if (!d.isLeaving || isBusy || d.phase === "over") return;
   d.phase = "over";
   d.requests = [];

@@ -58,6 +58,8 @@ export interface ChannelState {
   readonly prefix: string;
   readonly phase: "outside" | "joined" | "entered" | "over";
   readonly isLeaving: boolean;
+  /** The right to send is not given back: who joins has to wait for somebody else's update. */
+  readonly keepsRight: boolean;
   readonly view: ChannelView | null;
   readonly isTxnPending: boolean;
   /** Views before this are not acted on. */
@@ -92,6 +94,7 @@ export const newChannelState = (me: LockOwner, prefix: string): ChannelState => 
   prefix,
   phase: "outside",
   isLeaving: false,
+  keepsRight: false,
   view: null,
   isTxnPending: false,
   minRevision: me.epoch,

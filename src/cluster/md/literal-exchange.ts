@@ -84,6 +84,7 @@ const apply = (d: LiteralDraft, event: LiteralEvent): void => {
       break;
     case "leave":
       d.isLeaving = true;
+      d.keepsRight = event.keepsRight === true;
       break;
     case "ast":
       onAst(d, event);
@@ -147,6 +148,8 @@ const settle = (d: LiteralDraft): void => {
     if (d.sender === "wait-receiver") takeMutex(d);
     else if (d.isWoken) startReceiver(d);
   }
+  // The token is the lock manager's to pass on: here it goes with the other locks.
+  if (d.keepsRight && (d.sender === "held" || d.sender === "token-held")) leave(d);
   if (d.sender !== "idle") return;
   if (!d.isLeaving && d.requests.length > 0) startSender(d);
   else if (d.isLeaving && d.mutex === "free") leave(d);

@@ -120,6 +120,8 @@ export interface LiteralState {
   /** Calls of `joinCalls` that were made. */
   readonly joinAt: number;
   readonly isLeaving: boolean;
+  /** It leaves in the midst of a hold. */
+  readonly keepsRight: boolean;
   /** Who of this node may use `message` and `ack`: the kernel's recv_mutex. */
   readonly mutex: "free" | "receiver" | "sender";
   /** A BAST on `ack` came: there is a message. One bit, as the kernel's. */
@@ -153,6 +155,7 @@ export const newLiteralState = (me: LockOwner, dialect: Dialect): LiteralState =
   phase: "outside",
   joinAt: 0,
   isLeaving: false,
+  keepsRight: false,
   mutex: "free",
   isWoken: false,
   receiver: "idle",

@@ -42,8 +42,12 @@ export type ExchangeCall =
    * device this node does not see, or a BITMAP_RESIZE for which it has no rest.
    */
   | { readonly type: "processed"; readonly isRefused: boolean }
-  /** Leave as soon as nothing of this node's is in flight; requests that wait are dropped. */
-  | { readonly type: "leave" };
+  /**
+   * Leave as soon as nothing of this node's is in flight; requests that wait are dropped.
+   * `keepsRight`: a hold does not end, for superblocks may be half written; others go on as after
+   * the death of a holder.
+   */
+  | { readonly type: "leave"; readonly keepsRight?: boolean };
 
 /** Why a node is out: it may write no more, and joins anew with another epoch if at all. */
 export type LostReason =

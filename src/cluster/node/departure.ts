@@ -37,7 +37,7 @@ export class Departure {
     this.#id = id;
     this.#isClean = !needsSync;
     ctx.notices.mute();
-    ctx.messages.giveUp();
+    ctx.messages.giveUp(needsSync);
     for (const waiting of [...ctx.calls.keys()])
       if (waiting !== id) refuse(ctx, waiting, "CLUSTER_LEFT", "the node leaves the cluster");
     if (needsSync && isIn) ctx.messages.send({ type: "bitmap-needs-sync" }, () => this.#exchange());
@@ -66,8 +66,10 @@ export class Departure {
     tell(ctx, { type: "left" });
   }
 
+  /** A hold with bits to recover is one that the node cannot finish: its array is broken. */
   #exchange(): void {
-    this.#ctx.emit({ type: "exchange", call: { type: "leave" } });
+    const keepsRight = !this.#isClean && this.#ctx.messages.isHolding;
+    this.#ctx.emit({ type: "exchange", call: { type: "leave", keepsRight } });
   }
 
   #unlock(): void {

@@ -109,13 +109,13 @@ export class MessageDesk {
   }
 
   /**
-   * Forgets what has not begun; it is never answered. The hold, if there is one, ends. Only single
-   * messages are sent from now on.
+   * Forgets what has not begun; it is never answered. The hold, if there is one, ends, unless the
+   * node is to leave with it (`keepsHold`). Only single messages are sent from now on.
    */
-  giveUp(): void {
+  giveUp(keepsHold: boolean): void {
     this.#isGivenUp = true;
     this.#errands.length = 0;
-    if (this.#isHolding && !this.#isEnding()) this.release();
+    if (this.#isHolding && !this.#isEnding() && !keepsHold) this.release();
   }
 
   onGranted(id: number): void {

@@ -103,6 +103,35 @@ for (const protocol of PROTOCOLS) {
   });
 }
 
+for (const protocol of PROTOCOLS)
+  test(`${protocol}: a node that leaves in the midst of an update leaves`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.enter("b");
+    await world.ok(a, START);
+    await world.ok(a, { type: "leave", needsSync: true });
+    await world.until("a is recovered", () => b.notices.includes("recover-slot 0"));
+    await world.ok(b, START);
+    await world.ok(b, FINISH);
+    world.end();
+  });
+
+test("channel: nobody joins by superblocks that a node which has left may have half written", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  await world.ok(a, START);
+  await world.ok(a, { type: "leave", needsSync: true });
+  const c = joining(world, "c");
+  await world.until("a is recovered", () => b.notices.includes("recover-slot 0"));
+  await world.rest(3000);
+  assert.is(c.cluster, null, "b has not told what holds");
+  await world.ok(b, START);
+  await world.ok(b, FINISH);
+  await world.until("c has joined", () => c.cluster !== null);
+  world.end();
+});
+
 test("channel: a node that leaves waits for nobody to declare dead who had the right", async () => {
   const world = ClusterWorld.embedded("channel");
   const a = await world.enter("a");
