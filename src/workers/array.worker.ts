@@ -62,6 +62,7 @@ class ArrayThread {
   readonly #devices: ArrayDevices;
   #attachedLeft = 0;
   #lastProgress = 0;
+  #nextTick: NodeJS.Timeout | undefined;
   /** The nodes as they were told last. */
   #toldPeers = "";
   /** Commands under way. */
@@ -211,7 +212,8 @@ class ArrayThread {
         post({ type: "status", status: this.#status() });
     }
     if (status.arrayState === "clear" && !this.#isChanging) return;
-    setTimeout(() => this.#tick(), this.#driver.restless ? TICK_MS : IDLE_TICK_MS);
+    const pause = this.#driver.restless ? TICK_MS : IDLE_TICK_MS;
+    this.#nextTick = setTimeout(() => this.#tick(), pause);
   }
 
   #host(): ArrayHost {
@@ -232,6 +234,8 @@ class ArrayThread {
       stopped: () => {
         if (this.#isChanging) return;
         this.#ports.close();
+        // It would keep the thread, and whoever waits for its end, for half a second.
+        clearTimeout(this.#nextTick);
         post({ type: "stopped" });
         void this.#cluster?.close();
         this.#endWhenAnswered();
