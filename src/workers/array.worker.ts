@@ -329,8 +329,8 @@ class ArrayThread {
       syncSpeedMax,
       cluster: this.#cluster,
       ...(afterChange === null ? {} : { afterChange }),
+      ...(this.#cluster === null ? {} : { told: this.#driver.told }),
       isChanged: true,
-      told: this.#driver.told,
       now: Date.now(),
     });
     const kept = new Set([...this.#array.members.values()].map(({ device }) => device));

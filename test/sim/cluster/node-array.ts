@@ -195,7 +195,7 @@ export class NodeArray {
       // Meanwhile another change may have started the array anew.
       const now = this.#driver ?? driver;
       const make = (): Promise<CommandOutcome> => changed(now.working(), change, this.#home.now());
-      return this.#rest.change(make, "held");
+      return this.#rest.change(make, () => "held");
     });
   }
 
