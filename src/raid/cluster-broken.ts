@@ -14,7 +14,7 @@
 
 import { type ArrayState, emit, happen, isInCluster } from "./array-state.ts";
 import { askDriver, callCluster } from "./cluster-calls.ts";
-import { GATE_EXPELLED, RUN_BROKEN } from "./shared-state.ts";
+import { GATE_CLOSED, GATE_EXPELLED, RUN_BROKEN } from "./shared-state.ts";
 
 /** `why`: one sentence. */
 export const breakArray = (state: ArrayState, why: string): void => {
@@ -30,10 +30,13 @@ export const breakArray = (state: ArrayState, why: string): void => {
   if (leaves) endInputOutput(state, why);
 };
 
-/** Nothing is read or written from here on; nobody waits for a member. */
+/**
+ * Nothing is read or written from here on; nobody waits for a member. A write that may have reached
+ * some members is answered when the node is out: others balance reads until they know of that.
+ */
 const endInputOutput = (state: ArrayState, reason: string): void => {
   state.clusterSync.broken = { reason, step: "ending" };
-  state.shared.gateUntil = GATE_EXPELLED;
+  state.shared.gateUntil = GATE_CLOSED;
   if (state.sync !== null) state.sync.aborted = true;
   emit(state, { type: "close-gate" });
   for (const { id, leg } of state.members.values()) {
@@ -61,5 +64,6 @@ const goOut = (state: ArrayState): void => {
   const { broken } = state.clusterSync;
   if (broken === null || broken.step === "out") return;
   broken.step = "out";
+  state.shared.gateUntil = GATE_EXPELLED;
   emit(state, { type: "broken-away", reason: broken.reason });
 };

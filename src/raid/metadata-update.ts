@@ -431,8 +431,11 @@ const settleAnswers = (state: ArrayState, work: Pending): void => {
  */
 const refuseWaiting = (state: ArrayState): void => {
   const work = takePending(state);
+  const { broken } = state.clusterSync;
   // Superblocks may be half written: who leaves keeps the turn, so that nobody joins by them.
-  if (state.clusterSync.broken === null) giveUpTurn(state);
+  if (broken === null) giveUpTurn(state);
+  // It is on some members, and others balance reads until the node is out.
+  else if (broken.step !== "out") state.pending.legReports = work.legReports.splice(0);
   const outcome = brokenOutcome(state);
   for (const id of work.commands) emit(state, { type: "command-done", id, outcome });
   const legReports = work.legReports.map((report) => ({ ...report, isNoted: false }));

@@ -72,6 +72,8 @@ const LANE_STALLS = 16;
 const LANE_WORDS = LANE_STALLS + LEGS_MAX;
 /** In the header's cluster word: how many slots resync a range, and this: no read is balanced. */
 const BALANCING_HELD = 1 << 16;
+/** Value of `gateUntil`: closed, for now or until the node is out; it waits. */
+export const GATE_CLOSED = 1;
 /** Value of `gateUntil`: the others go on without this node, it never opens again. */
 export const GATE_EXPELLED = -1;
 /** Milliseconds until which the node may do I/O, then from and to of what each slot resyncs. */

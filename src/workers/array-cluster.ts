@@ -20,7 +20,12 @@ import type { ArrayPeersStatus } from "../raid/array-status.ts";
 import type { ClusterFacts } from "../raid/cluster-facts-driver.ts";
 import type { ClusterAnswer, ClusterCall, ClusterState } from "../raid/cluster-port.ts";
 import { remedyFor } from "../raid/refusal-remedies.ts";
-import { GATE_EXPELLED, RUN_BROKEN, type SharedArrayState } from "../raid/shared-state.ts";
+import {
+  GATE_CLOSED,
+  GATE_EXPELLED,
+  RUN_BROKEN,
+  type SharedArrayState,
+} from "../raid/shared-state.ts";
 import type { ThreadCluster } from "./array-messages.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { ThreadGate } from "./thread-gate.ts";
@@ -72,7 +77,8 @@ export class ArrayCluster implements ClusterHost {
   /** What came before there was anybody to tell. */
   #early: ((host: ArrayClusterHost) => void)[] = [];
   /** As SharedArrayState.gateUntil; closed until the first confirmation. */
-  #until = 1;
+  #until = GATE_CLOSED;
+  #isShut = false;
   /** The thread's own calls, which no array machine makes: their numbers are negative. */
   readonly #asked = new Map<number, (answer: ClusterAnswer) => void>();
   #nextAsk = -1;
@@ -154,8 +160,14 @@ export class ArrayCluster implements ClusterHost {
   }
 
   closeGate(): void {
-    this.#until = GATE_EXPELLED;
-    if (this.#shared !== null) this.#shared.gateUntil = GATE_EXPELLED;
+    this.#shut(GATE_CLOSED);
+  }
+
+  /** The gate does not open again. */
+  #shut(until: number): void {
+    this.#isShut = true;
+    this.#until = until;
+    if (this.#shared !== null) this.#shared.gateUntil = until;
     this.poke();
   }
 
@@ -164,6 +176,7 @@ export class ArrayCluster implements ClusterHost {
   }
 
   brokenAway(reason: string): void {
+    this.#shut(GATE_EXPELLED);
     this.#host?.expelled(reason, true);
   }
 
@@ -252,7 +265,7 @@ export class ArrayCluster implements ClusterHost {
   }
 
   #moveGate(until: number): void {
-    if (this.#until === GATE_EXPELLED) return;
+    if (this.#isShut) return;
     const wasOpen = this.gate.isOpen;
     this.#until = until;
     if (this.#shared !== null) this.#shared.gateUntil = until;
@@ -271,7 +284,7 @@ export class ArrayCluster implements ClusterHost {
   #onState(state: ClusterState): void {
     if (state.type === "expelled") {
       if (this.#shared !== null) this.#shared.run = RUN_BROKEN;
-      this.closeGate();
+      this.#shut(GATE_EXPELLED);
       for (const resolve of this.#asked.values()) resolve(OUT);
       this.#asked.clear();
     }

@@ -18,7 +18,7 @@ import {
 } from "../raid/assemble-driver.ts";
 import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
-import { GATE_EXPELLED, RUN_ACTIVE, RUN_READ_ONLY } from "../raid/shared-state.ts";
+import { GATE_EXPELLED, RUN_ACTIVE, RUN_BROKEN, RUN_READ_ONLY } from "../raid/shared-state.ts";
 import { uuidToKernelText } from "../raid/uuid.ts";
 import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
 import { ArrayDevices } from "./array-devices.ts";
@@ -194,8 +194,9 @@ class ArrayThread {
   }
 
   #entered(): void {
-    if (this.#array.shared.gateUntil === GATE_EXPELLED) return;
-    this.#array.shared.run = RUN_ACTIVE;
+    const { shared } = this.#array;
+    if (shared.gateUntil === GATE_EXPELLED || shared.run === RUN_BROKEN) return;
+    shared.run = RUN_ACTIVE;
     post({ type: "running" });
   }
 

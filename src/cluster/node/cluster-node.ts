@@ -75,6 +75,7 @@ export class ClusterNode {
       ranges: new Map(),
       restsFor: null,
       emit,
+      doubt: (session) => this.recoveries.doubt(session),
       lose: (reason) => this.#lose(reason),
     };
     this.#sync = new SyncCalls(this.ctx);

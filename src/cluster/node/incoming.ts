@@ -44,7 +44,9 @@ const carryOut = (ctx: NodeContext, origin: Envelope["origin"], message: Cluster
       newDisk(ctx, message);
       break;
     case "bitmap-needs-sync":
-      // Its slot will be dead in the store, which is what the recovery goes by.
+      // Its slot will be dead in the store, which is what the recovery goes by. BEFORE it leaves,
+      // and answers writes that failed on some members, nobody balances reads.
+      ctx.doubt(origin);
       done(ctx);
       break;
     case "bitmap-resize": {

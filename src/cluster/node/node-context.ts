@@ -56,6 +56,8 @@ export interface NodeContext {
    */
   restsFor: number | null;
   emit(effect: NodeEffect): void;
+  /** The node leaves with bits to recover: reads are not balanced from now on. */
+  doubt(session: Session): void;
   /** Out: the others go on without this node, or must. */
   lose(reason: string): void;
 }

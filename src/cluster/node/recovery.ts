@@ -55,6 +55,8 @@ export class Recoveries {
   readonly #declared = new Set<string>();
   /** Sessions whose slots this node has freed, and which are still shown. */
   readonly #freed = new Set<string>();
+  /** Sessions that are about to leave with bits to recover. */
+  #doubted: readonly Session[] = [];
   #active: Recovery | null = null;
   #isEndingPass = false;
   #isSuspended: boolean | null = null;
@@ -74,6 +76,12 @@ export class Recoveries {
   /** The DLM slot that is recovered here, or null. */
   get slot(): number | null {
     return this.#active?.slot ?? null;
+  }
+
+  /** The session leaves with bits to recover: copies may differ until its slot says so itself. */
+  doubt(session: Session): void {
+    this.#doubted = [...this.#doubted, session];
+    this.#balance();
   }
 
   /** What the slots ask for now. */
@@ -233,7 +241,9 @@ export class Recoveries {
   #balance(): void {
     const { phase, membership } = this.#ctx;
     const isOut = phase !== "entered" && phase !== "leaving";
+    this.#doubted = this.#doubted.filter((session) => isUnfinished(membership, session));
     const isDoubtful =
+      this.#doubted.length > 0 ||
       membership.passes.length > 0 ||
       membership.slots.some(({ type }) => type !== "free" && type !== "live");
     const isSuspended = isOut || isDoubtful;

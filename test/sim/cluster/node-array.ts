@@ -60,6 +60,7 @@ export interface ArrayHome extends CallerLife {
   carriedOut(notice: number, isRefused: boolean): void;
   /** Nothing is submitted any more: the array is broken. */
   closeGate(): void;
+  brokenAway(): void;
   /** Resolves when nothing of the node has an effect any more. */
   settle(): Promise<boolean>;
   arrayStopped(): void;
@@ -301,8 +302,7 @@ export class NodeArray {
   /** The array is this one from now on. */
   #serve({ machine, shared, members, legs }: AssembledArray): void {
     this.#shared = shared;
-    shared.gateUntil =
-      this.#home.isExpelled || this.#home.isBroken ? GATE_EXPELLED : this.#home.gateUntil;
+    shared.gateUntil = this.#home.gateUntil;
     this.#driver = new ArrayDriver(machine, shared, members, this.#host());
     this.legs.clear();
     for (const { leg, path } of legs) this.legs.set(leg, this.#sim.medium(path));
@@ -362,7 +362,7 @@ export class NodeArray {
       poke: () => this.poke(),
       closeGate: () => this.#home.closeGate(),
       settle: () => this.#home.settle(),
-      brokenAway: () => this.#sim.onBroken(this.#home),
+      brokenAway: () => this.#home.brokenAway(),
       rest: (notice, slot) => {
         this.#isChanging = true;
         void this.#rest.rest(notice, slot);

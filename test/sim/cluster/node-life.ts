@@ -13,7 +13,11 @@ import type { ArrayChange } from "../../../src/raid/array-change.ts";
 import type { ArrayDriver } from "../../../src/raid/array-driver.ts";
 import type { ArrayCommand, ArrayEvent, CommandOutcome } from "../../../src/raid/array-messages.ts";
 import type { ClusterCall, ClusterNotice, ClusterState } from "../../../src/raid/cluster-port.ts";
-import { GATE_EXPELLED, type SharedArrayState } from "../../../src/raid/shared-state.ts";
+import {
+  GATE_CLOSED,
+  GATE_EXPELLED,
+  type SharedArrayState,
+} from "../../../src/raid/shared-state.ts";
 import { type ArrayHome, NodeArray } from "./node-array.ts";
 import { SharedDevice } from "./shared-device.ts";
 import type { SharedMedium } from "./shared-medium.ts";
@@ -222,12 +226,19 @@ export class NodeLife implements ArrayHome {
     this.#notices?.processed(notice, isRefused);
   }
 
-  /** Its workers fail what waits; what it has under way ends, then it leaves. */
+  /** What it has under way ends, then it leaves. */
   closeGate(): void {
     this.isBroken = true;
     this.isUp = false;
+    this.gateUntil = GATE_CLOSED;
+    this.#array.moveGate(GATE_CLOSED, true);
+  }
+
+  /** It has left: what its clients wait for fails. */
+  brokenAway(): void {
     this.gateUntil = GATE_EXPELLED;
     this.#array.moveGate(GATE_EXPELLED, true);
+    this.sim.onBroken(this);
   }
 
   async settle(): Promise<boolean> {

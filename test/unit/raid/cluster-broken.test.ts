@@ -43,6 +43,8 @@ test("it leaves with its bits, tells why, and the others resync what it had unde
   const write = story.write(broken, 5, 0);
   untilHalfWritten(story, 0, 5);
   breakWrites(story, 0);
+  for (let steps = 0; steps < 1000 && left(story).length === 0; steps++) story.step();
+  assert.is(write.state, "held", "the others balance reads, and the copies differ");
   story.settle();
   assert.is(write.state, "failed", "no failure is recorded, so no write is acknowledged");
   assert.equal(left(story), ["0 leave needs sync"]);

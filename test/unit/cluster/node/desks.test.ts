@@ -163,7 +163,7 @@ test("a barrier sends nothing", () => {
 test("a hold that nobody wants any more is given back as soon as it comes", () => {
   const { desk, log, send, acknowledge, said } = messageDesk();
   desk.hold(() => log.push("held"));
-  desk.giveUp();
+  desk.giveUp(false);
   send(1);
   desk.onGranted(1);
   assert.equal(said(), ["request 1 hold", "send 1"]);

@@ -116,6 +116,27 @@ for (const protocol of PROTOCOLS)
     world.end();
   });
 
+for (const protocol of PROTOCOLS)
+  test(`${protocol}: reads are not balanced from BITMAP_NEEDS_SYNC on, before its node is gone`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.enter("b");
+    const c = await world.enter("c");
+    assert.is(b.isSuspended, false);
+    // The exchange is busy with c's array: a cannot leave before that has carried the notice out.
+    c.holds = new Set(["remove"]);
+    const sent = b.ask({ type: "remove-disk", deviceNumber: 1 });
+    await world.until("c is busy", () => c.held !== null);
+    const leaving = a.ask({ type: "leave", needsSync: true });
+    await world.rest(500);
+    assert.is(b.isSuspended, false);
+    c.carryOut();
+    await world.answered(b, sent);
+    await world.answered(a, leaving);
+    assert.equal([b.isSuspended, c.isSuspended], [true, true]);
+    world.end();
+  });
+
 test("channel: nobody joins by superblocks that a node which has left may have half written", async () => {
   const world = ClusterWorld.embedded("channel");
   const a = await world.enter("a");
