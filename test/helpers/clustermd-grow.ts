@@ -51,6 +51,10 @@ export const growAddScenarios = <T>(register: Register<T>): void => {
   );
 };
 
+/** How node 2 is refused to start the array by itself, or `run`: told to. */
+const start = (md: ClusterScenario, run: boolean): Promise<string> =>
+  md.nodes.node(2).codeOf("POST", "/arrays", { assemble: md.name, run });
+
 export const bitmapSwitchScenarios = <T>(register: Register<T>, level: ScriptLevel): void => {
   register(
     "on node 1 alone: clustered, none, internal, none, clustered; then node 2 runs it again",
@@ -58,20 +62,20 @@ export const bitmapSwitchScenarios = <T>(register: Register<T>, level: ScriptLev
       const disks = md.nodes.renewDisks(["blank", "blank"]);
       await md.createClean(disks, shapeOf(level));
       await md.write(2, 0, MIB);
+      const none = { bitmap: { type: "none" } };
+      assert.is(await md.changeRefused(1, none), "CLUSTER_BITMAP_IN_USE");
+      await md.settled();
       await md.stop(2);
-      const kinds = ["none", "internal", "none", "clustered"] as const;
-      for (const [index, kind] of kinds.entries()) {
+      for (const [index, kind] of ["none", "internal", "none", "clustered"].entries()) {
         if (level === "raid1") await md.grow(1, "--bitmap", kind);
         else await md.change(1, { bitmap: { type: kind } });
         const { config, status } = await md.array(1);
-        assert.is(config.bitmap.type, kind);
-        assert.is(status.cluster !== null, kind === "clustered", kind);
+        const isClustered = kind === "clustered";
+        assert.equal([config.bitmap.type, status.cluster !== null], [kind, isClustered]);
         assert.equal([status.health, status.sync], ["optimal", null]);
-        // The array is node 1's alone until it is the cluster's again.
-        const again = { assemble: md.name };
-        if (kind !== "clustered") {
-          assert.is.not(await md.nodes.node(2).codeOf("POST", "/arrays", again), "no error");
-        }
+        if (!isClustered) assert.is(await start(md, false), "CONTROL_ARRAY_LEFT_CLUSTER");
+        // Node 1 has the members for itself.
+        if (kind === "internal") assert.is(await start(md, true), "RAID_NO_MEMBERS");
         await md.write(1, (8 + 8 * index) * MIB, MIB);
         await md.verify();
       }
