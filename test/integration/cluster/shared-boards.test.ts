@@ -257,7 +257,7 @@ etcdTest(
   withTimeout(TEST_MS, async ({ boards }) => {
     await boards.untilWhole();
     await fill(boards, 0, 48 * MIB, 51);
-    for (const device_id of ["disk1", "disk2"])
+    for (const device_id of Object.keys(await boards.members(0)))
       await boards.ask(0, "POST", "/lab/faults", { device_id, kind: "write-error" });
     const client = await boards.attach(0);
     const failed = await client
