@@ -6,20 +6,15 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
-import type { ArrayChange } from "../raid/array-change.ts";
 import { ArrayDriver, type ArrayHost } from "../raid/array-driver.ts";
 import type { CommandOutcome } from "../raid/array-messages.ts";
 import type { AfterChange } from "../raid/array-start.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
-import {
-  type AssembleDevice,
-  type AssembledArray,
-  assembleDevices,
-} from "../raid/assemble-driver.ts";
+import { type AssembledArray, assembleDevices } from "../raid/assemble-driver.ts";
 import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { GATE_EXPELLED, RUN_ACTIVE, RUN_BROKEN, RUN_READ_ONLY } from "../raid/shared-state.ts";
-import { uuidToKernelText } from "../raid/uuid.ts";
+import { ArrayChanges } from "./array-changes.ts";
 import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
 import { ArrayDevices } from "./array-devices.ts";
 import { accessOf, joinCluster, openMembers } from "./array-members.ts";
@@ -29,21 +24,10 @@ import type {
   ArrayToMain,
   LegTicket,
   MainToArray,
-  ThreadCluster,
   WorkerToArray,
 } from "./array-messages.ts";
 import { ArrayRest } from "./array-rest.ts";
 import { clusterHappening, devicePassedOver } from "./cluster-happenings.ts";
-import { afterMs, monotonicMs } from "./monotonic-clock.ts";
-import { askPatiently } from "./patient-ask.ts";
-import {
-  type BitmapChange,
-  type ChangeHost,
-  changeMembers,
-  changeRefusal,
-  directionOf,
-  joinAlone,
-} from "./running-change.ts";
 import { WorkerPorts } from "./worker-ports.ts";
 
 /** Between ticks while something is under way, and while nothing is. Choice: 1/10 of safe mode. */
@@ -60,6 +44,7 @@ class ArrayThread {
   #driver: ArrayDriver;
   readonly #ports = new WorkerPorts();
   readonly #devices: ArrayDevices;
+  readonly #changes: ArrayChanges;
   #attachedLeft = 0;
   #lastProgress = 0;
   #nextTick: NodeJS.Timeout | undefined;
@@ -67,16 +52,7 @@ class ArrayThread {
   #toldPeers = "";
   /** Commands under way. */
   #answering = 0;
-  /** A change of the array: it is stopped and started again in this thread. */
-  #isChanging = false;
   #whenAttached: (() => void) | null = null;
-  /** Members that were opened again for the start that follows; null: the driver's. */
-  #reopened: readonly AssembleDevice[] | null = null;
-  /** The cluster was joined by a change, and the node takes no part in it yet. */
-  #isEntering = false;
-  /** Why the array could not be started after a change. */
-  #lost: string | null = null;
-
   constructor(data: ArrayThreadData, array: AssembledArray, cluster: ArrayCluster | null) {
     this.#data = data;
     this.#cluster = cluster;
@@ -91,6 +67,20 @@ class ArrayThread {
         const happening = devicePassedOver(path, reason, Date.now());
         post({ type: "happening", happening });
       },
+    });
+    this.#changes = new ArrayChanges(data, {
+      rest: this.#rest,
+      driver: () => this.#driver,
+      cluster: () => this.#cluster,
+      goOnIn: (joined) => {
+        this.#cluster = joined;
+      },
+      ticket: (path) => this.#devices.ticket(path),
+      array: () => ({
+        setUuid: this.#array.setUuid,
+        sizeBytes: this.#array.shared.map.sizeBytes,
+      }),
+      commands: () => this.#answering,
     });
     this.#driver = new ArrayDriver(array.machine, array.shared, array.members, this.#host());
     cluster?.serve(this.#clusterHost(), array.shared);
@@ -194,10 +184,15 @@ class ArrayThread {
   }
 
   #entered(): void {
+    if (this.#activate()) post({ type: "running" });
+  }
+
+  /** False when the node is out, or its array broke, before clients could come. */
+  #activate(): boolean {
     const { shared } = this.#array;
-    if (shared.gateUntil === GATE_EXPELLED || shared.run === RUN_BROKEN) return;
+    if (shared.gateUntil === GATE_EXPELLED || shared.run === RUN_BROKEN) return false;
     shared.run = RUN_ACTIVE;
-    post({ type: "running" });
+    return true;
   }
 
   #tick(): void {
@@ -212,7 +207,7 @@ class ArrayThread {
       if (JSON.stringify(this.#cluster.peers()) !== this.#toldPeers)
         post({ type: "status", status: this.#status() });
     }
-    if (status.arrayState === "clear" && !this.#isChanging) return;
+    if (status.arrayState === "clear" && !this.#changes.isUnderWay) return;
     const pause = this.#driver.restless ? TICK_MS : IDLE_TICK_MS;
     this.#nextTick = setTimeout(() => this.#tick(), pause);
   }
@@ -233,7 +228,7 @@ class ArrayThread {
       status: () => post({ type: "status", status: this.#status() }),
       happening: (happening) => post({ type: "happening", happening }),
       stopped: () => {
-        if (this.#isChanging) return;
+        if (this.#changes.isUnderWay) return;
         this.#ports.close();
         // It would keep the thread, and whoever waits for its end, for half a second.
         clearTimeout(this.#nextTick);
@@ -248,7 +243,7 @@ class ArrayThread {
     return {
       dispatch: (event) => this.#rest.tell(event),
       rest: (notice, slot) => {
-        this.#isChanging = true;
+        this.#changes.isUnderWay = true;
         void this.#rest.rest(notice, slot);
       },
       drain: (from, to) => this.#ports.drain(from, to),
@@ -271,7 +266,7 @@ class ArrayThread {
 
   /** The thread ends once the array is stopped and every command is answered. */
   #endWhenAnswered(): void {
-    const isStopped = this.#driver.status.arrayState === "clear" && !this.#isChanging;
+    const isStopped = this.#driver.status.arrayState === "clear" && !this.#changes.isUnderWay;
     if (!isStopped || this.#answering > 0) return;
     parentPort?.close();
   }
@@ -290,18 +285,19 @@ class ArrayThread {
       error = cause;
     }
     post({ type: "reply", id, error: error === null ? null : toPlainError(error) });
-    if (this.#lost !== null) post({ type: "expelled", reason: this.#lost, isBroken: true });
+    const { lost } = this.#changes;
+    if (lost !== null) post({ type: "expelled", reason: lost, isBroken: true });
     this.#answering--;
     this.#endWhenAnswered();
   }
 
   #run(command: ArrayThreadCommand): Promise<CommandOutcome> {
-    if (this.#isChanging) {
+    if (this.#changes.isUnderWay) {
       const message = "the array is being changed";
       return Promise.resolve({ ok: false, code: "RAID_ARRAY_CHANGING", message });
     }
     if (command.type === "add" || command.type === "re-add") return this.#devices.join(command);
-    if (command.type === "change") return this.#change(command.change);
+    if (command.type === "change") return this.#changes.change(command.change);
     if (command.type === "remove") return this.#devices.remove(command);
     if (command.type === "stop") return this.#driver.command({ ...command, keepOpen: false });
     return this.#driver.command(command);
@@ -322,8 +318,7 @@ class ArrayThread {
   /** The array as its open members say it is now. */
   async #startAnew(afterChange: AfterChange | null): Promise<void> {
     const { syncSpeedMin, syncSpeedMax } = this.#driver.status;
-    const devices = this.#openMembers();
-    this.#reopened = null;
+    const devices = this.#changes.takeMembers();
     this.#array = await assembleDevices(devices, {
       ...this.#data,
       syncSpeedMin,
@@ -343,97 +338,8 @@ class ArrayThread {
     this.#driver = new ArrayDriver(machine, shared, members, this.#host());
     this.#cluster?.serve(this.#clusterHost(), shared);
     await this.#renew();
-    this.#isChanging = false;
+    this.#changes.isUnderWay = false;
     post({ type: "status", status: this.#status() });
-  }
-
-  #openMembers(): readonly AssembleDevice[] {
-    return this.#reopened ?? this.#driver.working();
-  }
-
-  readonly #changeHost: ChangeHost = {
-    members: () => this.#openMembers(),
-    reopen: async (cluster) => {
-      const open = this.#openMembers();
-      for (const { device } of open) await device.close();
-      const members = open.map(({ path }) => this.#devices.ticket(path));
-      this.#reopened = await openMembers({ ...this.#data, members }, accessOf(cluster));
-    },
-    goOnIn: (cluster) => {
-      this.#isEntering = cluster !== null && cluster !== this.#cluster;
-      this.#cluster = cluster;
-      if (cluster === null) this.#rest.forget();
-    },
-  };
-
-  /** In a cluster every other node comes to rest first, which may take a while, or is gone. */
-  async #beginChange(isLeaving: boolean): Promise<CommandOutcome> {
-    if (this.#cluster === null) return { ok: true };
-    const ask = async (): Promise<CommandOutcome> => {
-      if (this.#isChanging) return RESTING;
-      const sectors = Math.floor(this.#array.shared.map.sizeBytes / 512);
-      return await this.#driver.command({ type: "begin-change", sectors, isLeaving });
-    };
-    const pause = (ms: number): Promise<void> => new Promise((resolve) => afterMs(ms, resolve));
-    return await askPatiently(ask, { now: monotonicMs, pause });
-  }
-
-  /**
-   * Holds client requests, stops the array, changes its metadata, starts it again and lets the
-   * requests go on. A change that is refused leaves the array as it was.
-   */
-  async #change(change: ArrayChange): Promise<CommandOutcome> {
-    const { readOnly, cluster: board } = this.#data;
-    const refusal = changeRefusal(change, {
-      readOnly,
-      isInCluster: this.#cluster !== null,
-      boardCluster: board?.name ?? null,
-      isBusy: this.#answering > 1,
-    });
-    if (refusal !== null) return refusal;
-    const direction = directionOf(change, this.#cluster !== null);
-    if (change.type === "bitmap" && board !== null && direction === "into-cluster")
-      return await this.#enterCluster(change, board);
-    const outcome = await this.#beginChange(direction === "out-of-cluster");
-    if (!outcome.ok) return outcome;
-    return await this.#changeAtRest(change, null);
-  }
-
-  /** The node joins while clients go on. */
-  async #enterCluster(change: BitmapChange, board: ThreadCluster): Promise<CommandOutcome> {
-    const joined = await joinAlone(board, {
-      uuid: uuidToKernelText(this.#array.setUuid),
-      nodes: change.nodes,
-      clusterName: change.clusterName,
-    });
-    if (this.#answering === 1 && !this.#driver.isStopped)
-      return await this.#changeAtRest(change, joined);
-    await joined.leave();
-    const message = "another command of the array came meanwhile";
-    return { ok: false, code: "RAID_MEMBER_BUSY", message };
-  }
-
-  async #changeAtRest(change: ArrayChange, joined: ArrayCluster | null): Promise<CommandOutcome> {
-    const before = this.#cluster;
-    this.#isChanging = true;
-    try {
-      const problem = await this.#rest.change(
-        () =>
-          changeMembers(this.#changeHost, change, {
-            cluster: joined ?? before,
-            isNew: joined !== null,
-          }),
-        () => (before !== null && this.#cluster === before ? "held" : null),
-      );
-      if (problem !== null) throw problem;
-      return { ok: true };
-    } catch (error) {
-      const isLost = this.#driver.isStopped && (joined ?? before) !== null;
-      if (isLost && error instanceof CodedError) this.#lost = error.message;
-      throw error;
-    } finally {
-      this.#isChanging = false;
-    }
   }
 
   async #renew(): Promise<void> {
@@ -451,19 +357,12 @@ class ArrayThread {
     });
     this.#whenAttached = null;
     // What a cluster that was just joined has to tell first is carried out before clients go on.
-    if (this.#isEntering) await this.#cluster?.start();
-    this.#isEntering = false;
-    if (shared.gateUntil !== GATE_EXPELLED) shared.run = RUN_ACTIVE;
+    if (this.#changes.isEntering) await this.#cluster?.start();
+    this.#changes.isEntering = false;
+    this.#activate();
     this.#ports.tellAll({ type: "go" });
   }
 }
-
-/** Another node changes the array as a whole. */
-const RESTING: CommandOutcome = {
-  ok: false,
-  code: "CLUSTER_NODE_BUSY",
-  message: "another node changes the array just now",
-};
 
 const post = (message: ArrayToMain): void => parentPort?.postMessage(message);
 

@@ -17,7 +17,7 @@ const test = suite("raid/refusal-remedies");
 
 test("every code that a command is refused with has its remedy, without a full stop", () => {
   const names = ["member-commands.ts", "member-join.ts", "member-arrival.ts", "array-machine.ts"];
-  const threads = ["array.worker.ts", "array-devices.ts", "running-change.ts"];
+  const threads = ["array.worker.ts", "array-devices.ts", "running-change.ts", "array-changes.ts"];
   const files = [
     ...names.map((name) => join(RAID, name)),
     ...threads.map((name) => join(WORKERS, name)),

@@ -1,0 +1,161 @@
+/**
+ * Changes of the array as a whole, as its thread makes them: who has to be asked first, the rest in
+ * which the members are changed, and the cluster that the array goes on in afterwards.
+ */
+
+import { CodedError } from "../common/errors.ts";
+import type { ArrayChange } from "../raid/array-change.ts";
+import type { ArrayDriver } from "../raid/array-driver.ts";
+import type { CommandOutcome } from "../raid/array-messages.ts";
+import type { AssembleDevice } from "../raid/assemble-driver.ts";
+import { uuidToKernelText } from "../raid/uuid.ts";
+import type { ArrayCluster } from "./array-cluster.ts";
+import { accessOf, openMembers } from "./array-members.ts";
+import type { ArrayThreadData, ThreadCluster } from "./array-messages.ts";
+import type { ArrayRest } from "./array-rest.ts";
+import { afterMs, monotonicMs } from "./monotonic-clock.ts";
+import type { MemberTicket } from "./open-member.ts";
+import { askPatiently } from "./patient-ask.ts";
+import {
+  type BitmapChange,
+  type ChangeHost,
+  changeMembers,
+  changeRefusal,
+  directionOf,
+  joinAlone,
+} from "./running-change.ts";
+
+/** What the array thread answers for its changes; each may be another after a start. */
+export interface ChangesHost {
+  readonly rest: ArrayRest;
+  driver(): ArrayDriver;
+  cluster(): ArrayCluster | null;
+  /** The array goes on in this cluster, or in none. */
+  goOnIn(cluster: ArrayCluster | null): void;
+  ticket(path: string): MemberTicket;
+  array(): { readonly setUuid: Uint8Array; readonly sizeBytes: number };
+  /** Commands under way, that of the change among them. */
+  commands(): number;
+}
+
+export class ArrayChanges {
+  /** The array is stopped and started again in this thread, by whoever changes it. */
+  isUnderWay = false;
+  /** The cluster was joined by a change, and the node takes no part in it yet. */
+  isEntering = false;
+  readonly #data: ArrayThreadData;
+  readonly #host: ChangesHost;
+  /** Members that were opened again for the start that follows; null: the driver's. */
+  #reopened: readonly AssembleDevice[] | null = null;
+  #lost: string | null = null;
+
+  constructor(data: ArrayThreadData, host: ChangesHost) {
+    this.#data = data;
+    this.#host = host;
+  }
+
+  /** Why the array could not be started after a change; null: it could. */
+  get lost(): string | null {
+    return this.#lost;
+  }
+
+  /** What the array is started from after the rest. */
+  takeMembers(): readonly AssembleDevice[] {
+    const members = this.#members();
+    this.#reopened = null;
+    return members;
+  }
+
+  /**
+   * Holds client requests, stops the array, changes its metadata, starts it again and lets the
+   * requests go on. A change that is refused leaves the array as it was.
+   */
+  async change(change: ArrayChange): Promise<CommandOutcome> {
+    const { readOnly, cluster: board } = this.#data;
+    const isInCluster = this.#host.cluster() !== null;
+    const refusal = changeRefusal(change, {
+      readOnly,
+      isInCluster,
+      boardCluster: board?.name ?? null,
+      isBusy: this.#host.commands() > 1,
+    });
+    if (refusal !== null) return refusal;
+    const direction = directionOf(change, isInCluster);
+    if (change.type === "bitmap" && board !== null && direction === "into-cluster")
+      return await this.#enterCluster(change, board);
+    const outcome = await this.#begin(direction === "out-of-cluster");
+    if (!outcome.ok) return outcome;
+    return await this.#changeAtRest(change, null);
+  }
+
+  #members(): readonly AssembleDevice[] {
+    return this.#reopened ?? this.#host.driver().working();
+  }
+
+  /** In a cluster every other node comes to rest first, which may take a while, or is gone. */
+  async #begin(isLeaving: boolean): Promise<CommandOutcome> {
+    if (this.#host.cluster() === null) return { ok: true };
+    const ask = async (): Promise<CommandOutcome> => {
+      if (this.isUnderWay) return RESTING;
+      const sectors = Math.floor(this.#host.array().sizeBytes / 512);
+      return await this.#host.driver().command({ type: "begin-change", sectors, isLeaving });
+    };
+    const pause = (ms: number): Promise<void> => new Promise((resolve) => afterMs(ms, resolve));
+    return await askPatiently(ask, { now: monotonicMs, pause });
+  }
+
+  /** The node joins while clients go on. */
+  async #enterCluster(change: BitmapChange, board: ThreadCluster): Promise<CommandOutcome> {
+    const { nodes, clusterName } = change;
+    const uuid = uuidToKernelText(this.#host.array().setUuid);
+    const joined = await joinAlone(board, { uuid, nodes, clusterName });
+    if (this.#host.commands() === 1 && !this.#host.driver().isStopped)
+      return await this.#changeAtRest(change, joined);
+    await joined.leave();
+    const message = "another command of the array came meanwhile";
+    return { ok: false, code: "RAID_MEMBER_BUSY", message };
+  }
+
+  /** `joined`: the cluster that the array is to come into, or null. */
+  async #changeAtRest(change: ArrayChange, joined: ArrayCluster | null): Promise<CommandOutcome> {
+    const before = this.#host.cluster();
+    const cluster = joined ?? before;
+    this.isUnderWay = true;
+    try {
+      const problem = await this.#host.rest.change(
+        () => changeMembers(this.#restHost, change, { cluster, isNew: joined !== null }),
+        () => (before !== null && this.#host.cluster() === before ? "held" : null),
+      );
+      if (problem !== null) throw problem;
+      return { ok: true };
+    } catch (error) {
+      const isLost = this.#host.driver().isStopped && cluster !== null;
+      if (isLost && error instanceof CodedError) this.#lost = error.message;
+      throw error;
+    } finally {
+      this.isUnderWay = false;
+    }
+  }
+
+  readonly #restHost: ChangeHost = {
+    members: () => this.#members(),
+    reopen: async (cluster) => {
+      const open = this.#members();
+      for (const { device } of open) await device.close();
+      const members = open.map(({ path }) => this.#host.ticket(path));
+      this.#reopened = await openMembers({ ...this.#data, members }, accessOf(cluster));
+    },
+    goOnIn: (cluster) => {
+      this.isEntering = cluster !== null && cluster !== this.#host.cluster();
+      this.#host.goOnIn(cluster);
+      if (cluster === null) this.#host.rest.forget();
+    },
+  };
+}
+
+/** Another node changes the array as a whole. */
+const RESTING: CommandOutcome = {
+  ok: false,
+  code: "CLUSTER_NODE_BUSY",
+  message: "another node changes the array just now",
+};
