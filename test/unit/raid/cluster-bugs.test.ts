@@ -4,7 +4,6 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { LEG_IN_SYNC, LEG_REBUILDING } from "../../../src/raid/shared-state.ts";
 import { CHUNK_BYTES } from "../../helpers/cluster-bench.ts";
 import { Story } from "../../helpers/cluster-story.ts";
 import type { NodeWrite } from "../../helpers/cluster-write.ts";
@@ -104,7 +103,7 @@ for (const [path, leg] of [
     let inWindow = 0;
     const look = (): void => {
       for (const node of bench.nodes) {
-        if (node.shared.leg(leg) !== LEG_REBUILDING) continue;
+        if (node.memberState(path) !== "rebuilding") continue;
         looked++;
         for (const [chunk, write] of writes) {
           const found = node.reads(chunk * CHUNK_BYTES, write.data.length);
@@ -114,7 +113,7 @@ for (const [path, leg] of [
         }
       }
     };
-    const isWhole = (): boolean => bench.nodes.every((n) => n.shared.leg(leg) === LEG_IN_SYNC);
+    const isWhole = (): boolean => bench.nodes.every((n) => n.memberState(path) === "in_sync");
     until(story, "the member is in sync everywhere", isWhole, look);
     assert.ok(looked > 10 && inWindow > 0, `${looked} looks, ${inWindow} in a window`);
     story.rest();
