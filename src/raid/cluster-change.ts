@@ -46,7 +46,10 @@ export const isChangeBegun = ({ clusterMetadata }: ArrayState): boolean =>
 
 // --- another node changes ---------------------------------------------------------------------
 
-/** Something is under way that only others can end, or that others rely on. */
+/**
+ * Something is under way that only others can end, or that others rely on. Where another node
+ * resyncs, client writes wait for it, and it for the end of the change.
+ */
 const isBusy = (state: ArrayState): boolean => {
   const { clusterSync: sync, pending } = state;
   return (
@@ -54,6 +57,7 @@ const isBusy = (state: ArrayState): boolean => {
     state.driverAsks.size > 0 ||
     state.sync !== null ||
     sync.right !== "none" ||
+    sync.remote.size > 0 ||
     sync.recoveries.length > 0 ||
     isUpdateDue(state) ||
     pending.legReports.length > 0 ||
