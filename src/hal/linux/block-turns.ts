@@ -3,51 +3,51 @@
  * read, so nobody else may write that block meanwhile.
  */
 
-interface Turn {
+/** One write's blocks, `[from, to)` in bytes. */
+export interface BlockTurn {
   readonly from: number;
   readonly to: number;
-  /** Called when it may begin; null once it was. */
+  /** Resolves once no earlier write touches the blocks; null: none does. */
+  readonly comes: Promise<void> | null;
+}
+
+interface Entry extends BlockTurn {
+  comes: Promise<void> | null;
   begin: (() => void) | null;
 }
 
+const touch = (a: BlockTurn, b: BlockTurn): boolean => a.from < b.to && b.from < a.to;
+
 export class BlockTurns {
   /** In order of arrival, under way and waiting. Bounded by the writes that one handle has. */
-  readonly #turns: Turn[] = [];
+  readonly #entries: Entry[] = [];
 
-  /**
-   * Runs `work` once no earlier one touches `[from, to)`, whole blocks; at once if none does.
-   * Its result is what `work` gives.
-   */
-  async run<T>(from: number, to: number, work: () => Promise<T>): Promise<T> {
-    const turn: Turn = { from, to, begin: null };
-    const isFirst = this.#isFirst(turn, this.#turns.length);
-    this.#turns.push(turn);
-    if (!isFirst) {
-      await new Promise<void>((resolve) => {
-        turn.begin = resolve;
-      });
+  /** `leave` gives it back. AFTER `comes` the blocks may be read and written. */
+  enter(from: number, to: number): BlockTurn {
+    const entry: Entry = { from, to, comes: null, begin: null };
+    if (!this.#isFirst(entry, this.#entries.length)) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      entry.comes = promise;
+      entry.begin = resolve;
     }
-    try {
-      return await work();
-    } finally {
-      this.#turns.splice(this.#turns.indexOf(turn), 1);
-      this.#beginWaiting();
+    this.#entries.push(entry);
+    return entry;
+  }
+
+  leave(turn: BlockTurn): void {
+    this.#entries.splice(this.#entries.indexOf(turn as Entry), 1);
+    for (const [index, entry] of this.#entries.entries()) {
+      if (entry.begin === null || !touch(entry, turn) || !this.#isFirst(entry, index)) continue;
+      entry.begin();
+      entry.begin = null;
     }
   }
 
-  #isFirst({ from, to }: Turn, place: number): boolean {
+  #isFirst(entry: Entry, place: number): boolean {
     for (let index = 0; index < place; index++) {
-      const other = this.#turns[index];
-      if (other !== undefined && other.from < to && from < other.to) return false;
+      const other = this.#entries[index];
+      if (other !== undefined && touch(other, entry)) return false;
     }
     return true;
-  }
-
-  #beginWaiting(): void {
-    for (const [index, turn] of this.#turns.entries()) {
-      if (turn.begin === null || !this.#isFirst(turn, index)) continue;
-      turn.begin();
-      turn.begin = null;
-    }
   }
 }

@@ -18,7 +18,7 @@ import { CodedError } from "../../common/errors.ts";
 import { gatherPieces, piecesLength } from "../../common/pieces.ts";
 import type { AllocationRun, BlockDevice } from "../block-device.ts";
 import { ALIGNED_BYTES_MAX } from "./aligned-buffers.ts";
-import { BlockTurns } from "./block-turns.ts";
+import { type BlockTurn, BlockTurns } from "./block-turns.ts";
 import type { FileBlockDevice } from "./file-block-device.ts";
 import { checkCall, errnoOf, ioError, shortError } from "./file-errors.ts";
 import { FileTransfers } from "./file-transfers.ts";
@@ -143,60 +143,75 @@ export class DirectDevice implements BlockDevice {
 
   async read(target: Uint8Array, offset: number): Promise<void> {
     checkCall(this, this.#isOpen, target.length, offset, false);
-    for (const [from, to] of this.#pieces(offset, target.length)) {
-      await this.#readPiece(target.subarray(from - offset, to - offset), from);
+    for (let at = 0; at < target.length; ) {
+      const length = pieceLength(offset + at, target.length - at);
+      const piece = length === target.length ? target : target.subarray(at, at + length);
+      await this.#readPiece(piece, offset + at);
+      at += length;
     }
   }
 
   async #readPiece(target: Uint8Array, offset: number): Promise<void> {
-    const [from, to] = this.#blocks(offset, target.length);
-    const buffer = this.#native.buffers.take(to - from);
+    const from = this.#blockBefore(offset);
+    const buffer = this.#native.buffers.take(this.#blockAfter(offset + target.length) - from);
     try {
       await this.#move("read", buffer, from);
-      target.set(buffer.subarray(offset - from, offset - from + target.length));
+      target.set(
+        buffer.length === target.length
+          ? buffer
+          : buffer.subarray(offset - from, offset - from + target.length),
+      );
     } finally {
       this.#native.buffers.give(buffer);
     }
   }
 
   async write(source: readonly Uint8Array[], offset: number): Promise<void> {
-    const length = piecesLength(source);
-    checkCall(this, this.#isOpen, length, offset, true);
-    for (const [start, end] of this.#pieces(offset, length)) {
-      const [from, to] = this.#blocks(start, end - start);
-      await this.#turns.run(from, to, () => this.#writePiece(source, offset, start, end));
+    const total = piecesLength(source);
+    checkCall(this, this.#isOpen, total, offset, true);
+    for (let at = 0; at < total; ) {
+      const length = pieceLength(offset + at, total - at);
+      const start = offset + at;
+      const turn = this.#turns.enter(this.#blockBefore(start), this.#blockAfter(start + length));
+      try {
+        if (turn.comes !== null) await turn.comes;
+        await this.#writePiece(source, at, { start, end: start + length }, turn);
+      } finally {
+        this.#turns.leave(turn);
+      }
+      at += length;
     }
   }
 
-  /** Writes bytes `[start, end)` of the device, of a write that began at `offset`. */
+  /** Writes bytes of the device, the source's from its byte `skip` on, in these blocks. */
   async #writePiece(
     source: readonly Uint8Array[],
-    offset: number,
-    start: number,
-    end: number,
+    skip: number,
+    { start, end }: { readonly start: number; readonly end: number },
+    { from, to }: BlockTurn,
   ): Promise<void> {
-    const [from, to] = this.#blocks(start, end - start);
     const last = to - this.#blockBytes;
     const buffer = this.#native.buffers.take(to - from);
     try {
       if (from < start) await this.#move("read", buffer.subarray(0, this.#blockBytes), from);
       const hasLast = from < start && last === from;
       if (end < to && !hasLast) await this.#move("read", buffer.subarray(last - from), last);
-      gatherPieces(source, start - offset, buffer.subarray(start - from, end - from));
+      const isAligned = from === start && to === end;
+      gatherPieces(source, skip, isAligned ? buffer : buffer.subarray(start - from, end - from));
       await this.#move("write", buffer, from);
     } finally {
       this.#native.buffers.give(buffer);
     }
   }
 
-  async #move(call: "read" | "write", buffer: Uint8Array, offset: number): Promise<void> {
-    let isWhole: boolean;
-    try {
-      isWhole = await this.#transfers.run(call, buffer, offset);
-    } catch (error) {
-      throw ioError(call, this.name, error);
-    }
-    if (!isWhole) throw shortError(this.name);
+  #move(call: "read" | "write", buffer: Uint8Array, offset: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#transfers.start(call, buffer, offset, (error, isWhole) => {
+        if (error !== null) reject(ioError(call, this.name, error));
+        else if (isWhole) resolve();
+        else reject(shortError(this.name));
+      });
+    });
   }
 
   /** The file zeroes whole pages; what is left of a page at either end is written. */
@@ -231,19 +246,15 @@ export class DirectDevice implements BlockDevice {
     await this.#file.close();
   }
 
-  /** The blocks that hold `[offset, offset + length)`. */
-  #blocks(offset: number, length: number): readonly [from: number, to: number] {
-    const bytes = this.#blockBytes;
-    return [Math.floor(offset / bytes) * bytes, Math.ceil((offset + length) / bytes) * bytes];
+  #blockBefore(offset: number): number {
+    return offset - (offset % this.#blockBytes);
   }
 
-  /** Cut where buffers end: at multiples of their largest size. */
-  *#pieces(offset: number, length: number): Generator<readonly [from: number, to: number]> {
-    const end = offset + length;
-    for (let at = offset; at < end; ) {
-      const next = Math.min((Math.floor(at / ALIGNED_BYTES_MAX) + 1) * ALIGNED_BYTES_MAX, end);
-      yield [at, next];
-      at = next;
-    }
+  #blockAfter(offset: number): number {
+    return Math.ceil(offset / this.#blockBytes) * this.#blockBytes;
   }
 }
+
+/** Up to where buffers end: at multiples of their largest size. */
+const pieceLength = (offset: number, length: number): number =>
+  Math.min(ALIGNED_BYTES_MAX - (offset % ALIGNED_BYTES_MAX), length);

@@ -4,9 +4,9 @@
  */
 
 import * as fs from "node:fs";
-import { type IoRing, NOT_TAKEN, type RingCall } from "./io-ring.ts";
+import type { RingCall } from "./io-ring.ts";
 import type { NativeIo } from "./native-io.ts";
-import { Turnstile } from "./turnstile.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** Calls of one handle in the ring at once. Choice: leaves room for a second drive that is slow. */
 const RING_CALLS_MAX = 128;
@@ -21,11 +21,14 @@ type PoolCall = (
 
 const POOL_CALLS: Readonly<Record<RingCall, PoolCall>> = { read: fs.read, write: fs.write };
 
+/** Gets Node's error, or null and whether all was moved: the file may end before. */
+export type TransferDone = (error: Error | null, isWhole: boolean) => void;
+
 export class FileTransfers {
   readonly #fd: number;
   readonly #native: NativeIo | null;
   readonly #turnstile: Turnstile;
-  readonly #ringTurnstile = new Turnstile(RING_CALLS_MAX);
+  #inRing = 0;
 
   /** `turnstile`: bounds the handle's calls on the threads of Node's pool. */
   constructor(fd: number, native: NativeIo | null, turnstile: Turnstile) {
@@ -35,31 +38,35 @@ export class FileTransfers {
   }
 
   /** Moves all of `buffer`; false when the file ends before. Rejects with Node's errors. */
-  async run(call: RingCall, buffer: Uint8Array, offset: number): Promise<boolean> {
-    const ring = this.#native?.ring ?? null;
-    if (ring === null) return this.#turnstile.run(() => this.#byPool(call, buffer, offset));
-    return this.#ringTurnstile.run(() => this.#byRing(ring, call, buffer, offset));
+  run(call: RingCall, buffer: Uint8Array, offset: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.start(call, buffer, offset, (error, isWhole) =>
+        error === null ? resolve(isWhole) : reject(error),
+      );
+    });
   }
 
-  async #byRing(
-    ring: IoRing,
-    call: RingCall,
-    buffer: Uint8Array,
-    offset: number,
-  ): Promise<boolean> {
-    let at = 0;
-    while (at < buffer.length) {
-      const rest = at === 0 ? buffer : buffer.subarray(at);
-      const from = offset + at;
-      const moved = await new Promise<number>((resolve) => {
-        if (!ring.start(call, this.#fd, rest, from, resolve)) resolve(NOT_TAKEN);
-      });
-      if (moved === 0) return false;
-      // No room, or an error: the pool has the room, or tells the error.
-      if (moved < 0) return this.#turnstile.run(() => this.#byPool(call, rest, from));
-      at += moved;
-    }
-    return true;
+  /** As `run`, without a promise. `done` is never called before this returns. */
+  start(call: RingCall, buffer: Uint8Array, offset: number, done: TransferDone): void {
+    const ring = this.#inRing < RING_CALLS_MAX ? (this.#native?.ring ?? null) : null;
+    const isTaken = ring?.start(call, this.#fd, buffer, offset, (moved) => {
+      this.#inRing -= 1;
+      if (moved === buffer.length || moved === 0) done(null, moved === buffer.length);
+      else if (moved > 0) this.start(call, buffer.subarray(moved), offset + moved, done);
+      else this.#startInPool(call, buffer, offset, done);
+    });
+    if (isTaken === true) this.#inRing += 1;
+    else this.#startInPool(call, buffer, offset, done);
+  }
+
+  /** What the ring has no room for; and what failed there: Node tells the error. */
+  #startInPool(call: RingCall, buffer: Uint8Array, offset: number, done: TransferDone): void {
+    this.#turnstile
+      .run(() => this.#byPool(call, buffer, offset))
+      .then(
+        (isWhole) => done(null, isWhole),
+        (error: Error) => done(error, false),
+      );
   }
 
   async #byPool(call: RingCall, buffer: Uint8Array, offset: number): Promise<boolean> {
