@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { SATSUMA_MAIN } from "./satsuma-command.ts";
 
 /** As `bin/satsuma` starts it. */
-const V8_FLAGS = ["--max-semi-space-size=2"];
+const V8_FLAGS = ["--max-semi-space-size=1"];
 const ENVIRONMENT = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: String(1024 * 1024) };
 
 interface Ready {
