@@ -9,20 +9,19 @@ import type { ArrayDriver } from "../raid/array-driver.ts";
 import type { CommandOutcome } from "../raid/array-messages.ts";
 import type { AssembleDevice } from "../raid/assemble-driver.ts";
 import { uuidToKernelText } from "../raid/uuid.ts";
-import type { ArrayCluster } from "./array-cluster.ts";
+import { ArrayCluster } from "./array-cluster.ts";
 import { accessOf, openMembers } from "./array-members.ts";
 import type { ArrayThreadData, ThreadCluster } from "./array-messages.ts";
 import type { ArrayRest } from "./array-rest.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import type { MemberTicket } from "./open-member.ts";
-import { askPatiently } from "./patient-ask.ts";
+import { askPatiently, type PatientClock } from "./patient-ask.ts";
 import {
   type BitmapChange,
   type ChangeHost,
   changeMembers,
   changeRefusal,
   directionOf,
-  joinAlone,
 } from "./running-change.ts";
 
 /** What the array thread answers for its changes; each may be another after a start. */
@@ -100,15 +99,21 @@ export class ArrayChanges {
       const sectors = Math.floor(this.#host.array().sizeBytes / 512);
       return await this.#host.driver().command({ type: "begin-change", sectors, isLeaving });
     };
-    const pause = (ms: number): Promise<void> => new Promise((resolve) => afterMs(ms, resolve));
-    return await askPatiently(ask, { now: monotonicMs, pause });
+    return await askPatiently(ask, CLOCK);
   }
 
   /** The node joins while clients go on. */
   async #enterCluster(change: BitmapChange, board: ThreadCluster): Promise<CommandOutcome> {
     const { nodes, clusterName } = change;
     const uuid = uuidToKernelText(this.#host.array().setUuid);
-    const joined = await joinAlone(board, { uuid, nodes, clusterName });
+    const joined = await ArrayCluster.join(board, { uuid, nodes, clusterName });
+    // Nodes of an earlier life of the array may have died: the one that joins sees to their end.
+    const code = "CLUSTER_BITMAP_IN_USE";
+    const locked = await askPatiently(() => joined.lockBitmaps(), CLOCK, code);
+    if (!locked.ok) {
+      await joined.leave();
+      return locked;
+    }
     if (this.#host.commands() === 1 && !this.#host.driver().isStopped)
       return await this.#changeAtRest(change, joined);
     await joined.leave();
@@ -152,6 +157,11 @@ export class ArrayChanges {
     },
   };
 }
+
+const CLOCK: PatientClock = {
+  now: monotonicMs,
+  pause: (ms) => new Promise((resolve) => afterMs(ms, resolve)),
+};
 
 /** Another node changes the array as a whole. */
 const RESTING: CommandOutcome = {

@@ -11,7 +11,6 @@ import type { ClusterHappening, ClusterView } from "../cluster/node/cluster-view
 import type { ClusterStore } from "../cluster/store/cluster-store.ts";
 import { openEtcd } from "../cluster/store/etcd-start-client.ts";
 import { assert } from "../common/assert.ts";
-import { CodedError } from "../common/errors.ts";
 import type { SeenStore } from "../control/engine.ts";
 import type { DeviceGate } from "../hal/layers/gated-device.ts";
 import type { ClusterHost } from "../raid/array-driver.ts";
@@ -19,7 +18,6 @@ import type { ArrayEvent, Newcomer } from "../raid/array-messages.ts";
 import type { ArrayPeersStatus } from "../raid/array-status.ts";
 import type { ClusterFacts } from "../raid/cluster-facts-driver.ts";
 import type { ClusterAnswer, ClusterCall, ClusterState } from "../raid/cluster-port.ts";
-import { remedyFor } from "../raid/refusal-remedies.ts";
 import {
   GATE_CLOSED,
   GATE_EXPELLED,
@@ -197,12 +195,10 @@ export class ArrayCluster implements ClusterHost {
 
   /**
    * Nobody else may run the array, or begin to, until `unlockBitmaps`: it is about to become
-   * clustered. Errors: CLUSTER_BITMAP_IN_USE, CLUSTER_EXPELLED.
+   * clustered. Refused with CLUSTER_BITMAP_IN_USE, CLUSTER_EXPELLED.
    */
-  async lockBitmaps(): Promise<void> {
-    const answer = await this.#ask({ type: "lock-all-bitmaps", isNew: true });
-    if (answer.ok) return;
-    throw new CodedError(answer.code, answer.message, { remedy: remedyFor(answer.code) });
+  lockBitmaps(): Promise<ClusterAnswer> {
+    return this.#ask({ type: "lock-all-bitmaps", isNew: true });
   }
 
   /** AFTER the last superblock says what the array is. */

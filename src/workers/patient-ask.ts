@@ -17,15 +17,16 @@ export interface PatientClock {
   pause(ms: number): Promise<void>;
 }
 
-/** The outcome of the first attempt that is not refused with CLUSTER_NODE_BUSY, or of the last. */
+/** The outcome of the first attempt that is not refused with `code`, or of the last. */
 export const askPatiently = async (
   ask: () => Promise<CommandOutcome>,
   clock: PatientClock,
+  code = "CLUSTER_NODE_BUSY",
 ): Promise<CommandOutcome> => {
   const began = clock.now();
   for (let pause = PAUSE_MS_MIN; ; pause = Math.min(2 * pause, PAUSE_MS_MAX)) {
     const outcome = await ask();
-    if (outcome.ok || outcome.code !== "CLUSTER_NODE_BUSY") return outcome;
+    if (outcome.ok || outcome.code !== code) return outcome;
     const waited = clock.now() - began;
     if (waited + pause > PATIENCE_MS) {
       const message = `${outcome.message} (waited ${Math.round(waited / 1000)} s)`;

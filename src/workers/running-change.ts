@@ -16,9 +16,8 @@ import type { ArrayChange } from "../raid/array-change.ts";
 import type { CommandOutcome } from "../raid/array-messages.ts";
 import type { AssembleDevice } from "../raid/assemble-driver.ts";
 import { changeArray } from "../raid/change-array-driver.ts";
-import { type ClusterFacts, readClusterFacts } from "../raid/cluster-facts-driver.ts";
-import { ArrayCluster } from "./array-cluster.ts";
-import type { ThreadCluster } from "./array-messages.ts";
+import { readClusterFacts } from "../raid/cluster-facts-driver.ts";
+import type { ArrayCluster } from "./array-cluster.ts";
 
 /** What makes sense in a cluster only, and is not changed while the array runs in one. */
 const CLUSTER_CHANGES = new Set<ArrayChange["type"]>(["nodes", "home-cluster"]);
@@ -83,24 +82,6 @@ const changeProblem = async (
     return null;
   } catch (error) {
     if (error instanceof CodedError) return error;
-    throw error;
-  }
-};
-
-/**
- * Joins the cluster of an array that is about to belong to it, as its only node. Errors: CLUSTER_*;
- * the node is in no cluster then.
- */
-export const joinAlone = async (
-  board: ThreadCluster,
-  facts: ClusterFacts,
-): Promise<ArrayCluster> => {
-  const cluster = await ArrayCluster.join(board, facts);
-  try {
-    await cluster.lockBitmaps();
-    return cluster;
-  } catch (error) {
-    await cluster.leave();
     throw error;
   }
 };

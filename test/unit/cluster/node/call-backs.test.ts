@@ -283,6 +283,17 @@ for (const protocol of ["channel", "literal"] as const) {
     });
   }
 
+  test(`${protocol}: who joins an array that is not clustered yet sees to the end of dead nodes`, async () => {
+    const { world, a, b } = await two();
+    for (const host of [a, b]) host.die();
+    const c = await world.join("c");
+    const call = { type: "lock-all-bitmaps", isNew: true } as const;
+    assert.is(codeOf(await world.ask(c, call)), "CLUSTER_BITMAP_IN_USE");
+    await world.rest(30_000);
+    await world.ok(c, call);
+    world.end();
+  });
+
   test(`${protocol}: a dead slot keeps the bitmaps from going, not from being new`, async () => {
     const { world, a, b } = await two();
     await world.ok(a, { type: "leave", needsSync: false });
