@@ -42,7 +42,7 @@ export const clusterView = (change: Partial<ClusterView> = {}): ClusterView => (
   ranges: [{ slot: 0, lo: 0, hi: 65_536 }],
   isBalancingSuspended: true,
   waits: ["waiting for node 1 (a) to process RESYNCING, 0.4 s"],
-  calls: [{ id: 3, call: "resync-info-update", sinceMs: 4600 }],
+  calls: [{ id: 3, call: "resync-info-update", waitedMs: 400 }],
   trace: [{ at: 4000, what: "message", text: "RESYNCING 7 of node 2" }],
   at: 5000,
   ...change,

@@ -84,7 +84,7 @@ const arrayDlm = ({ array, view, holds }: ClusterReport, now: number): ArrayDlmR
     balancing_suspended: view.isBalancingSuspended,
     awaited: view.waits[0] ?? null,
     waits: [...view.waits],
-    calls: view.calls.map(({ call, sinceMs }) => ({ call, seconds: seconds(view.at - sinceMs) })),
+    calls: view.calls.map(({ call, waitedMs }) => ({ call, seconds: seconds(waitedMs) })),
     held_writes: heldWrites(holds),
     trace: view.trace.map(({ at, what, text }) => ({
       at: timeText(now - (view.at - at)),

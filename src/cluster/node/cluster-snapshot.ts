@@ -57,7 +57,7 @@ export const snapshot = (input: SnapshotInput): ClusterView => {
     calls: [...ctx.calls].map(([id, { call, since }]) => ({
       id,
       call: call.type,
-      sinceMs: now - since,
+      waitedMs: now - since,
     })),
     trace: trace.entries,
     at: now,

@@ -79,7 +79,8 @@ export interface MessageView {
 export interface CallView {
   readonly id: number;
   readonly call: string;
-  readonly sinceMs: number;
+  /** How long it has waited, milliseconds. */
+  readonly waitedMs: number;
 }
 
 export interface TraceEntry {
