@@ -166,8 +166,7 @@ export class ClusterSim implements SimWorld {
   }
 
   trace(life: CallerLife | null, text: TraceText): void {
-    const who = life === null ? "" : `node ${life.node}/${life.slot}: `;
-    this.#log.add(this.timeline.now, who, text);
+    this.#log.add(this.timeline.now, life, text);
   }
 
   medium(path: string): SharedMedium {
@@ -242,12 +241,14 @@ export class ClusterSim implements SimWorld {
     this.trace(life, "dies");
     life.die();
     board.life = null;
+    this.storeChecks.forgetRest();
     for (const tell of this.onDeath) tell(life);
   }
 
   /** The others have gone on without it: the board joins again by itself. */
   onExpelled(life: CallerLife): void {
     this.count("expelled");
+    this.storeChecks.forgetRest();
     const board = this.boards[life.node];
     if (board !== undefined) this.#again(board, life);
   }
@@ -306,7 +307,10 @@ export class ClusterSim implements SimWorld {
 
   #endLeases(): void {
     this.timeline.after(LEASE_LOOK_MS, null, () => {
-      this.etcd.passTime(this.timeline.now - this.etcd.now);
+      const { now } = this.timeline;
+      const { nextEnd } = this.etcd.memory;
+      if (nextEnd !== null && nextEnd <= now) this.etcd.passTime(now - this.etcd.now);
+      else this.etcd.now = now;
       this.#endLeases();
     });
   }

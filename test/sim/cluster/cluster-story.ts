@@ -264,5 +264,7 @@ export const runClusterStory = async (
     const message = `seed ${seed}: ${text}\n${last}\n${shape.name}, ${nodes} nodes: ${moves}`;
     throw new StoryFailure(message, story.moves.length, { cause: error });
   }
+  // What is left of it does nothing any more; a story that failed may do anything.
+  for (const medium of story.sim.media) medium.discard();
   return story.sim.counts;
 };

@@ -80,6 +80,12 @@ export interface MediumFault {
   left: number;
 }
 
+/** Buffers of media that are gone, by size: giving memory back costs more than a story does. */
+const spare = new Map<number, Uint8Array[]>();
+
+const blankBuffer = (sizeBytes: number): Uint8Array =>
+  spare.get(sizeBytes)?.pop()?.fill(0) ?? new Uint8Array(sizeBytes);
+
 export class SharedMedium {
   readonly path: string;
   /** What a power cut leaves for sure. */
@@ -95,8 +101,15 @@ export class SharedMedium {
 
   constructor(path: string, sizeBytes: number) {
     this.path = path;
-    this.durable = new Uint8Array(sizeBytes);
-    this.current = new Uint8Array(sizeBytes);
+    this.durable = blankBuffer(sizeBytes);
+    this.current = blankBuffer(sizeBytes);
+  }
+
+  /** Nobody uses it any more. */
+  discard(): void {
+    const known = spare.get(this.durable.length) ?? [];
+    known.push(this.durable, this.current);
+    spare.set(this.durable.length, known);
   }
 
   /** Content put there before the simulation starts; durable at once. */

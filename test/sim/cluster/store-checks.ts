@@ -45,6 +45,8 @@ export class StoreChecks {
   readonly #holders = new Map<number, string>();
   readonly #passes = new Set<number>();
   #channel: ChannelRecord = EMPTY_CHANNEL;
+  /** Null: to be found out. */
+  #isResting: boolean | null = null;
   /** When the message in flight was published: who was a member. */
   #receivers = new Map<number, number>();
 
@@ -66,6 +68,16 @@ export class StoreChecks {
 
   /** Every slot is free or a member's that lives, and no pass is owed. */
   get isResting(): boolean {
+    this.#isResting ??= this.#doesRest();
+    return this.#isResting;
+  }
+
+  /** A node is gone, or out. */
+  forgetRest(): void {
+    this.#isResting = null;
+  }
+
+  #doesRest(): boolean {
     if (this.#passes.size > 0) return false;
     for (const [slot, state] of this.#slots) {
       if (state.type === "free") continue;
@@ -84,6 +96,7 @@ export class StoreChecks {
   see(changes: readonly KeyChange[]): void {
     const { keys } = this.#sim;
     const before = new Map(this.#slots);
+    this.#isResting = null;
     for (const change of changes) {
       const key = keyOf(change);
       const value = change.type === "put" ? change.now.value : null;

@@ -3,12 +3,20 @@
 /** A text, or how to make it from values that do not change. */
 export type TraceText = string | (() => string);
 
+/** Whose it is, when it happens. */
+interface Who {
+  readonly node: number;
+  readonly slot: number;
+}
+
 interface Entry {
   readonly at: number;
-  /** Whose it is; empty: nobody's. */
-  readonly who: string;
+  readonly node: number;
+  readonly slot: number;
   readonly text: TraceText;
 }
+
+const NOBODY: Who = { node: -1, slot: -1 };
 
 export class TraceLog {
   readonly #kept: Entry[] = [];
@@ -20,8 +28,10 @@ export class TraceLog {
     this.#most = most;
   }
 
-  add(at: number, who: string, text: TraceText): void {
-    const entry = { at, who, text };
+  /** `who`: null is nobody. */
+  add(at: number, who: Who | null, text: TraceText): void {
+    const { node, slot } = who ?? NOBODY;
+    const entry = { at, node, slot, text };
     this.#kept[this.#next] = entry;
     this.#next = (this.#next + 1) % this.#most;
     this.onLine?.(lineOf(entry));
@@ -33,5 +43,7 @@ export class TraceLog {
   }
 }
 
-const lineOf = ({ at, who, text }: Entry): string =>
-  `${at.toFixed(2).padStart(10)} ${who}${typeof text === "string" ? text : text()}`;
+const lineOf = ({ at, node, slot, text }: Entry): string => {
+  const who = node < 0 ? "" : `node ${node}/${slot}: `;
+  return `${at.toFixed(2).padStart(10)} ${who}${typeof text === "string" ? text : text()}`;
+};
