@@ -86,7 +86,8 @@ export class ArrayRest {
         this.#changer = null;
         void this.#end(null).then(() => this.#host.processed(id));
         return;
-      } else if (notice.type === "recover-slot" && notice.slot === this.#changer) {
+      } else if (notice.type === "recover-slot") {
+        // Of that node, or of one that was to end the rest in its place.
         this.#changer = null;
         void this.#end("interrupted");
         return;

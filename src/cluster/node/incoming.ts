@@ -51,7 +51,7 @@ const carryOut = (ctx: NodeContext, origin: Envelope["origin"], message: Cluster
       break;
     case "bitmap-resize": {
       const notice = { ...message, slot: toBitmapSlot(origin.slot) };
-      ctx.restsFor = origin.slot;
+      ctx.restsFor = origin;
       ctx.notices.tell(notice, (isDone) => {
         if (!isDone) ctx.restsFor = null;
         done(ctx, !isDone);

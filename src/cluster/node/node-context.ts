@@ -51,10 +51,10 @@ export interface NodeContext {
   /** What other nodes resync, by DLM slot, as the array was told, and which session does. */
   readonly ranges: Map<number, ResyncRange & { readonly epoch: number }>;
   /**
-   * DLM slot of the node for whose change of the array as a whole this one rests: until the update
-   * that ends it, or the end of that node, its array can do nothing else. Null: it does not rest.
+   * For whose change of the array as a whole this node rests: until the update that ends it, or the
+   * end of that node, its array can do nothing else. Null: it does not rest.
    */
-  restsFor: number | null;
+  restsFor: Session | null;
   emit(effect: NodeEffect): void;
   /** The node leaves with bits to recover: reads are not balanced from now on. */
   doubt(session: Session): void;

@@ -178,10 +178,18 @@ export class Recoveries {
     return isSameOwner(seen.by, me) || !isUnfinished(membership, seen.by);
   }
 
-  /** An array at rest can merge no bitmap: the end of the node that changes it comes first. */
+  /**
+   * An array at rest can merge no bitmap: the end of the node that changes it comes before any other,
+   * and lets this one start anew. Whoever has recovered that node ends the rest of all, or is gone.
+   */
   #canTakeOver(slot: number): boolean {
-    const { restsFor } = this.#ctx;
-    return restsFor === null || restsFor === slot;
+    const { restsFor, membership } = this.#ctx;
+    if (restsFor === null || restsFor.slot === slot) return true;
+    const seen = seenAt(membership, restsFor.slot);
+    if (seen === undefined || seen.type === "damaged") return false;
+    if (seen.type === "free") return true;
+    const { epoch } = seen.type === "live" ? seen.member : seen;
+    return epoch !== restsFor.epoch;
   }
 
   /** The first member goes on at once, others when it has not. */
@@ -211,7 +219,7 @@ export class Recoveries {
           this.#active = null;
           return;
         }
-        if (ctx.restsFor === slot) ctx.restsFor = null;
+        ctx.restsFor = null;
         ctx.notices.tell({ type: "recover-slot", slot: toBitmapSlot(slot) }, () => {
           if (isOurs()) this.#taken(active, lock);
         });

@@ -53,10 +53,10 @@ test("what the cluster tells meanwhile waits for the new start, in order", async
   const { rest, log } = resting();
   await rest.rest(5, 2);
   rest.tell({ type: "cluster-state", state: { type: "read-balancing", isSuspended: true } });
-  rest.tell(notice(6, { type: "recover-slot", slot: 1 }));
+  rest.tell(notice(6, { type: "resyncing", slot: 1, lo: 0, hi: 0 }));
   rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0 }));
   await turn();
-  const told = ["told cluster-state", "told recover-slot"];
+  const told = ["told cluster-state", "told resyncing"];
   assert.equal(log, ["pause", "processed 5", "start plain", ...told, "processed 7"]);
 });
 
@@ -64,6 +64,14 @@ test("the changing node is gone: whoever recovers its slot starts, and tells the
   const { rest, log } = resting();
   await rest.rest(5, 2);
   rest.tell(notice(6, { type: "recover-slot", slot: 2 }));
+  await turn();
+  assert.equal(log, ["pause", "processed 5", "start interrupted", "told recover-slot"]);
+});
+
+test("so does who recovers the node that was to end the rest in its place", async () => {
+  const { rest, log } = resting();
+  await rest.rest(5, 2);
+  rest.tell(notice(6, { type: "recover-slot", slot: 1 }));
   await turn();
   assert.equal(log, ["pause", "processed 5", "start interrupted", "told recover-slot"]);
 });
