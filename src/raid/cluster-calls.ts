@@ -8,12 +8,16 @@ import type { ArrayEffect, ClusterAsk, DriverAnswer } from "./array-messages.ts"
 import { type ArrayState, type DeferredCall, emit, nextToken } from "./array-state.ts";
 import type { ClusterAnswer, ClusterCall, ClusterPort } from "./cluster-port.ts";
 
-/** Calls of a node for which others rest: they end the rest, or nobody is told anything. */
+/**
+ * Calls of a node for which others rest: they end the rest, or nobody is told anything; who leaves is
+ * recovered, which ends it too.
+ */
 const WITHIN_REST = new Set<ClusterCall["type"]>([
   "change-capacity",
   "metadata-update-finish",
   "metadata-update-cancel",
   "resync-start",
+  "leave",
 ]);
 
 /**

@@ -152,4 +152,16 @@ test("nodes break and die in any order under load: who is left has all that was 
   });
 });
 
+test("who breaks while the others rest for its change leaves all the same", () => {
+  const story = started(2);
+  const [broken] = story.bench.nodes;
+  assert.ok(broken !== undefined);
+  broken.command({ type: "begin-change", sectors: 1 });
+  story.bench.settle();
+  breakWrites(story, 0);
+  broken.pause(() => broken.startAnew("held"));
+  story.bench.settle();
+  assert.is(left(story).length, 1);
+});
+
 test.run();
