@@ -9,8 +9,8 @@ import { type ArrayState, type DeferredCall, emit, nextToken } from "./array-sta
 import type { ClusterAnswer, ClusterCall, ClusterPort } from "./cluster-port.ts";
 
 /**
- * Calls of a node for which others rest: they end the rest, or nobody is told anything; who leaves is
- * recovered, which ends it too.
+ * Calls of a node for which others rest: they end the rest, or nobody is told anything; who leaves
+ * is recovered, which ends it too.
  */
 const WITHIN_REST = new Set<ClusterCall["type"]>([
   "change-capacity",
