@@ -180,7 +180,8 @@ export class Recoveries {
 
   /**
    * An array at rest can merge no bitmap: the end of the node that changes it comes before any
-   * other, and lets this one start anew. Whoever has recovered that node ends the rest of all, or is gone.
+   * other, and lets this one start anew. Whoever has recovered that node ends the rest of all, or
+   * is gone.
    */
   #canTakeOver(slot: number): boolean {
     const { restsFor, membership } = this.#ctx;
