@@ -185,8 +185,13 @@ let shared: Promise<TwoNodes> | null = null;
 /** The nodes of this process, started when they are asked for first. */
 export const twoNodes = (): Promise<TwoNodes> => {
   if (shared === null) {
-    shared = TwoNodes.start();
+    const started = TwoNodes.start();
+    shared = started;
     afterAllFiles(discardNodes);
+    // The next test tries again.
+    started.catch(() => {
+      if (shared === started) shared = null;
+    });
   }
   return shared;
 };
