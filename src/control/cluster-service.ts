@@ -133,7 +133,7 @@ export class ClusterService {
         }
       : {
           code: "CLUSTER_EXPELLED",
-          message: `the cluster goes on without this board: ${reason}`,
+          message: `this board is out of the cluster for now: ${reason}; it joins again by itself`,
           remedy: "nothing: the board joins again by itself",
         };
     arrays.ended(uuid, { ...problem, members: [] });

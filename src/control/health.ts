@@ -86,11 +86,16 @@ const FIXES: Readonly<Record<HealthReason["code"], string | null>> = {
 const isGone = (view: ArrayView): boolean =>
   view.reasons.some(({ code }) => code === "last-member-gone");
 
-/** Waiting for members is no failure. */
+/** Why an array does not run where nothing failed to start. */
+const NO_FAILED_START: ReadonlyMap<string, string> = new Map([
+  ["CONTROL_ARRAY_INCOMPLETE", "is not started"],
+  ["CLUSTER_EXPELLED", "does not run here"],
+  ["RAID_ARRAY_BROKEN", "does not run here"],
+]);
+
 const notStarted = ({ startProblem }: ArrayView): string => {
   const message = startProblem?.message ?? "it is not started yet";
-  const isWaiting = startProblem?.code === "CONTROL_ARRAY_INCOMPLETE";
-  return `${isWaiting ? "is not started" : "could not start"}: ${message}`;
+  return `${NO_FAILED_START.get(startProblem?.code ?? "") ?? "could not start"}: ${message}`;
 };
 
 /** Of a degraded array: whether its rebuild waits, or is another board's. */
