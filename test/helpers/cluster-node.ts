@@ -9,6 +9,7 @@ import type {
   ArrayEffect,
   ArrayEvent,
   CommandOutcome,
+  MemberOp,
   Newcomer,
 } from "../../src/raid/array-messages.ts";
 import type { AfterChange } from "../../src/raid/array-start.ts";
@@ -66,6 +67,8 @@ export class ClusterNode {
   /** Open members: handle number to path. */
   readonly #handles = new Map<number, string>();
   readonly #revoked = new Set<number>();
+  /** Newcomers that no other node was told of yet. */
+  readonly #unoffered = new Set<number>();
   readonly #legs = new Map<number, { readonly disk: SharedDisk; readonly dataOffset: number }>();
   readonly #copies = new Set<SharedCopy>();
   #nextHandle: number;
@@ -93,6 +96,7 @@ export class ClusterNode {
     this.shared = shared;
     this.#handles.clear();
     this.#revoked.clear();
+    this.#unoffered.clear();
     this.#legs.clear();
     for (const [id, path] of handles) this.#handles.set(id, path);
     for (const { leg, path, dataOffset } of legs)
@@ -184,6 +188,7 @@ export class ClusterNode {
   newcomer(path: string, over: Partial<Newcomer> = {}): Newcomer {
     const member = this.#nextHandle++;
     this.#handles.set(member, path);
+    this.#unoffered.add(member);
     const disk = this.#disk(path);
     const superblock = superblockOn(disk, this.slot);
     return {
@@ -238,8 +243,9 @@ export class ClusterNode {
 
   /** Its thread ends; the others miss it if it has not left. */
   #end(): void {
-    if (this.#around.cluster.nodes.includes(this.slot)) this.die();
+    if (this.#around.cluster.nodes.includes(this.slot)) return this.die();
     this.isDead = true;
+    this.jobs.length = 0;
   }
 
   #isSynced(offset: number): boolean {
@@ -287,6 +293,7 @@ export class ClusterNode {
       case "member-io": {
         const { member, ops, token } = effect;
         return this.#job(`io ${member}`, () => {
+          this.#checkWriter(member, ops);
           const disk = this.#open(member);
           const error = disk === null ? "the member is closed" : disk.run(this.slot, ops);
           this.send({ type: "member-io-done", token, error });
@@ -321,6 +328,7 @@ export class ClusterNode {
         for (const write of this.writes) write.onIntentReady();
         return;
       case "cluster-call":
+        if (effect.call.type === "add-new-disk-start") this.#unoffered.clear();
         return this.#around.cluster.call(this.slot, effect.id, effect.call);
       case "cluster-processed":
         return this.#around.cluster.processed(this.slot, effect.id, effect.isRefused === true);
@@ -377,6 +385,15 @@ export class ClusterNode {
       },
       isFree,
     );
+  }
+
+  /** §6.5: only the node that has access to the metadata writes superblocks of members. */
+  #checkWriter(member: number, ops: readonly MemberOp[]): void {
+    if (this.#unoffered.has(member)) return;
+    const { holder } = this.#around.cluster;
+    const at = SUPER_SECTOR * SECTOR;
+    const writes = ops.some((op) => op.type === "write" && op.offset === at);
+    assert(!writes || holder === this.slot, `node ${this.slot} writes superblocks, not ${holder}`);
   }
 
   /** §6.3: whatever is copied lies where all others hold their writes. */

@@ -14,20 +14,16 @@ import { withSeeds } from "../../helpers/seed.ts";
 const test = suite("raid/cluster-failures");
 
 const STEP = 65536;
-const SUPER_AT = 4096;
 
 class Load {
   readonly bench: ClusterBench;
   readonly #prng: Prng;
   readonly #last = new Map<number, { write: NodeWrite; fill: number; node: ClusterNode }>();
-  /** Writes of each disk that were looked at. */
-  readonly #seen = new Map<string, number>();
   #fill = 1;
 
   constructor(bench: ClusterBench, prng: Prng) {
     this.bench = bench;
     this.#prng = prng;
-    for (const { path, writes } of bench.disks.values()) this.#seen.set(path, writes.length);
   }
 
   /** Writes a place, on any node unless one is named, if nothing is under way there. */
@@ -48,19 +44,8 @@ class Load {
       if (node.isDead && !isOver(write)) this.#last.delete(place);
   }
 
-  /** §6.5: only the node that has access to the metadata writes superblocks. */
-  #checkWriters(): void {
-    for (const disk of this.bench.disks.values()) {
-      const from = this.#seen.get(disk.path) ?? 0;
-      for (const { node, offset } of disk.writes.slice(from))
-        if (offset === SUPER_AT) assert.is(this.bench.cluster.holder, node, disk.path);
-      this.#seen.set(disk.path, disk.writes.length);
-    }
-  }
-
   /** What was acknowledged and not written since is what every node reads. */
   check(): void {
-    this.#checkWriters();
     for (const [place, { write, fill }] of this.#last) {
       if (write.state !== "acknowledged") continue;
       for (const node of this.bench.nodes) {
