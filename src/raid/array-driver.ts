@@ -346,6 +346,7 @@ export class ArrayDriver {
       member: (id: number) => this.#copyMember(id),
       isBad: (id: number, position: number, length: number) =>
         this.#machine.isBad(id, position, length),
+      hasGivenUp: () => this.#machine.hasGivenUp,
       waitForRegion: this.#host.waitForRegion,
       buffers: this.#buffers,
     };

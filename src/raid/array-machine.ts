@@ -99,6 +99,11 @@ export class ArrayMachine {
     );
   }
 
+  /** The array is broken and its node leaves the cluster: all members were given up. */
+  get hasGivenUp(): boolean {
+    return this.#state.clusterSync.broken !== null;
+  }
+
   /**
    * True when bad blocks of the member are noted in `[position, position + length)` of its data.
    */

@@ -8,6 +8,9 @@
  *   broken: gate closed, members given up ─► nothing is under way ─► every late answer has come:
  *   it leaves ─► out; or one is still owed: out, without a word
  *
+ * A write that may be on some members only keeps its regions until the node is out: no copy waits
+ * for regions any more (copy-driver.ts), for the node goes out after its copies have ended.
+ *
  * Who leaves is not fenced, so none of its writes may still be on its way then. A node that cannot
  * know that ends without a word: the others wait until it is fenced.
  */

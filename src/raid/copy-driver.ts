@@ -39,6 +39,11 @@ export interface CopyContext {
    * regions held, for a write that had them before may have noted some AFTER the plan was made.
    */
   isBad(id: number, position: number, length: number): boolean;
+  /**
+   * Every member was given up, and this node leaves its cluster: no region is waited for. Writes
+   * that hold one are answered when the node is out, and it goes out AFTER its copies have ended.
+   */
+  hasGivenUp(): boolean;
   readonly locks: RegionLocks;
   readonly waitForRegion: WaitForRegion;
   readonly buffers: CopyBuffers;
@@ -113,6 +118,11 @@ class Copy {
       const isRead = length > PIECE_BYTES && (await this.#whole(piece));
       if (!isRead) this.#unreadable.push({ offset: offset + at, length: piece.length });
     }
+  }
+
+  /** Nothing of it is read or written. */
+  passOver({ offset, length }: CopyExtent): void {
+    this.#unreadable.push({ offset, length });
   }
 
   /** False when no source could be read. */
@@ -364,6 +374,21 @@ const spans = (extents: readonly CopyExtent[]): CopyExtent[][] => {
   return groups;
 };
 
+/** False when somebody else has one of them, and nothing is to be copied any more. */
+const takeRegions = async (
+  context: CopyContext,
+  from: number,
+  length: number,
+): Promise<boolean> => {
+  const { locks } = context;
+  for (;;) {
+    const contended = locks.tryAcquire(from, length);
+    if (contended < 0) return true;
+    if (context.hasGivenUp()) return false;
+    await context.waitForRegion(locks.words, contended);
+  }
+};
+
 /** Runs the plan. Never rejects for a member's I/O error: that is in the result. */
 export const runCopy = async (plan: CopyPlan, context: CopyContext): Promise<CopyResult> => {
   const { locks } = context;
@@ -371,10 +396,9 @@ export const runCopy = async (plan: CopyPlan, context: CopyContext): Promise<Cop
   for (const group of spans(plan.extents)) {
     const from = group[0]?.offset ?? 0;
     const end = Math.max(...group.map(({ offset, length }) => offset + length));
-    for (;;) {
-      const contended = locks.tryAcquire(from, end - from);
-      if (contended < 0) break;
-      await context.waitForRegion(locks.words, contended);
+    if (!(await takeRegions(context, from, end - from))) {
+      for (const extent of group) copy.passOver(extent);
+      continue;
     }
     try {
       await Promise.all(group.map((extent) => copy.extent(extent)));

@@ -370,7 +370,8 @@ export class ClusterNode {
       const disk = this.machine.isUsable(id) ? this.#open(id) : null;
       return disk === null ? null : { disk, dataOffset: this.machine.dataOffset(id) };
     });
-    const isFree = (): boolean => !this.writes.some((write) => write.isUnderWay(copy));
+    const isFree = (): boolean =>
+      this.machine.hasGivenUp || !this.writes.some((write) => write.isUnderWay(copy));
     this.#job(
       `copy ${plan.mode} ${plan.from}`,
       () => {

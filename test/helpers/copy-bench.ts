@@ -23,6 +23,7 @@ export class CopyBench {
   readonly bad = new Map<number, readonly BadRange[]>();
   /** Members that have left. */
   readonly gone = new Set<number>();
+  hasGivenUp = false;
   readonly words = new Int32Array(new SharedArrayBuffer(REGION_SLOTS * 4));
   /** Locks as another thread holds them. */
   readonly others = new RegionLocks(this.words, 0, true);
@@ -71,6 +72,7 @@ export class CopyBench {
         locks: this.#locks,
         waitForRegion,
         buffers: this.#buffers,
+        hasGivenUp: () => this.hasGivenUp,
         member: (id) =>
           this.gone.has(id) ? null : { device: this.member(id).device, dataOffset: DATA_AT },
         isBad: (id, position, length) =>

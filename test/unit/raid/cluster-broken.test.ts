@@ -121,6 +121,20 @@ for (let steps = 0; steps < 30; steps++) {
   });
 }
 
+for (let steps = 10; steps < 30; steps++) {
+  test(`a write that its breaking holds up lies where it resyncs, ${steps} steps on: it leaves`, () => {
+    const story = started(2);
+    const { bench } = story;
+    story.dieInWrite(1, 5);
+    for (let at = 0; at < steps; at++) if (!story.step()) bench.tick(20);
+    breakWrites(story, 0);
+    const write = story.write(bench.node(0), 5, 0);
+    story.rest();
+    assert.equal(left(story), ["0 leave needs sync"]);
+    assert.is(write.state, "failed");
+  });
+}
+
 test("who recovers a slot tells the superblocks again: its node may have left them half done", () => {
   const story = started(3);
   const { bench } = story;

@@ -2,9 +2,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CopyBench, DATA_AT } from "../../helpers/copy-bench.ts";
+import { withTimeout } from "../../helpers/timeout.ts";
 
 const SIZE = 256 * 1024;
 const KIB64 = 64 * 1024;
+const WAIT_MS = 60_000;
 
 const setUp = (members: number): CopyBench => new CopyBench(members, SIZE);
 
@@ -144,6 +146,25 @@ test("a copy waits for a write's regions, reads after it, and two copies wait fo
   await Promise.all(copies);
   assert.equal(bench.values(), [9, 9]);
 });
+
+test(
+  "when all members were given up, a copy waits for no write's regions any more",
+  withTimeout(WAIT_MS, async () => {
+    const bench = setUp(2);
+    assert.is(bench.others.tryAcquire(0, 1), -1);
+    const copies = [bench.run("copy", [0], [1]), bench.run("sync")];
+    await new Promise(setImmediate);
+    bench.hasGivenUp = true;
+    for (const { unreadable, writtenBytes } of await Promise.all(copies))
+      assert.equal([unreadable, writtenBytes], [[{ offset: 0, length: SIZE }], 0]);
+    assert.equal(bench.values(), [1, 2]);
+    bench.others.release(0, 1);
+    assert.ok(
+      bench.words.every((word) => word === 0),
+      "it holds none",
+    );
+  }),
+);
 
 test("two overlapping copies in opposite directions leave the legs equal", async () => {
   const bench = setUp(2);
