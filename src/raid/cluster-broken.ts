@@ -23,8 +23,7 @@ import { GATE_CLOSED, GATE_EXPELLED, RUN_BROKEN } from "./shared-state.ts";
 export const breakArray = (state: ArrayState, why: string): void => {
   if (state.shared.run === RUN_BROKEN) return;
   state.shared.run = RUN_BROKEN;
-  // Who rests for a change is started anew, and finds out then.
-  const leaves = isInCluster(state) && !state.keepsOpen;
+  const leaves = isInCluster(state);
   const what = leaves
     ? "This node leaves the cluster: the others go on."
     : "The array stays readable.";
@@ -39,6 +38,9 @@ export const breakArray = (state: ArrayState, why: string): void => {
  */
 const endInputOutput = (state: ArrayState, reason: string): void => {
   state.clusterSync.broken = { reason, step: "ending" };
+  // A stop for a new start is not answered: there is none, the thread ends when the node has left.
+  if (state.keepsOpen) state.stopping = null;
+  state.keepsOpen = false;
   state.shared.gateUntil = GATE_CLOSED;
   if (state.sync !== null) state.sync.aborted = true;
   emit(state, { type: "close-gate" });

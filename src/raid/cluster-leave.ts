@@ -25,12 +25,13 @@ export const isClusterBusy = (state: ArrayState): boolean => {
 const isOwed = (state: ArrayState): boolean =>
   state.clusterSync.owesPass || (state.bitmap?.neededChunks ?? 0) > 0;
 
-/** Asks to leave; true once it has, or there is nothing to leave. */
+/** Asks to leave; true once it has, or there is nothing to leave and nothing to be answered. */
 export const hasLeft = (state: ArrayState): boolean => {
   const { clusterSync: sync } = state;
-  // The node stays when the array is only started anew.
-  if (!isInCluster(state) || state.keepsOpen || sync.expelled !== null) return true;
+  if (!isInCluster(state) || sync.expelled !== null) return true;
   if (sync.broken !== null) return sync.broken.step === "out";
+  // The node stays when the array is only started anew, which knows nothing of what was asked here.
+  if (state.keepsOpen) return state.clusterCalls.size === 0;
   if (sync.leaving === "no") {
     sync.leaving = "asked";
     callCluster(state, { type: "leave", needsSync: isOwed(state) }, (now) => {

@@ -348,6 +348,9 @@ export class ClusterNode {
         );
       case "broken-away":
         this.told.push(effect);
+        // What was held for a change finds the array broken.
+        this.isPaused = false;
+        for (const write of this.writes) write.look();
         return this.#end();
       case "read-superblocks":
         return this.#readSuperblocks(effect.token);

@@ -178,4 +178,26 @@ test("who breaks while the others rest for its change leaves all the same", () =
   assert.is(left(story).length, 1);
 });
 
+for (let steps = 0; steps < 30; steps++) {
+  test(`who breaks ${steps} steps into another node's change leaves, and does not start anew`, () => {
+    const story = started(3);
+    const { bench } = story;
+    const broken = bench.node(1);
+    story.write(broken, 5, 1);
+    const change = bench.node(0).command({ type: "begin-change", sectors: 1 });
+    for (let at = 0; at < steps; at++) story.step();
+    breakWrites(story, 1);
+    const write = story.write(broken, 6, 1);
+    story.settle();
+    if (bench.node(0).outcome(change) === "ok")
+      bench.node(0).pause(() => bench.node(0).startAnew("held"));
+    story.rest();
+    assert.equal(left(story), ["1 leave needs sync"]);
+    assert.is(write.state, "failed");
+    const told = broken.happenings().filter(({ type }) => type === "array.broken");
+    assert.is(told.length, 1, "superblocks may be half written: its turn is not given back");
+    assert.is(bench.cluster.holder, null);
+  });
+}
+
 test.run();

@@ -130,6 +130,23 @@ test("the node that changes the array dies: the others start from what they find
   for (const slot of [1, 2]) assert.is(bench.node(slot).isPaused, false);
 });
 
+test("what a resting node had asked is answered before it starts anew", async () => {
+  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3 }, prng);
+    bench.finishSync();
+    const writes = bench.nodes.map((node) => node.write(node.slot * CHUNK_BYTES, page(7)));
+    const id = bench.node(0).command({ type: "begin-change", sectors: 1 });
+    for (let steps = prng.below(30); steps > 0; steps--) bench.step();
+    for (const slot of [0, 1, 2]) bench.disk("/m1").failsWrites.add(slot);
+    bench.settle();
+    const [changer] = bench.nodes;
+    if (changer?.outcome(id) === "ok") changer.pause(() => changer.startAnew("held"));
+    bench.finishSync();
+    assert.ok(writes.every(({ state }) => state === "acknowledged"));
+    for (const node of bench.nodes) assert.is(node.isPaused, false);
+  });
+});
+
 const leave = { type: "begin-change", sectors: 1, isLeaving: true } as const;
 
 test('§6.10 "no other nodes are using the raid": an array that another node runs leaves no cluster', () => {
