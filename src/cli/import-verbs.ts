@@ -44,7 +44,11 @@ const importArray = async (devices: readonly string[], flags: ImportFlags): Prom
 
 /** Registers the verbs. */
 export function registerImportVerbs(program: Command): void {
-  withAccess(program.command("import").description("take over an array that is there already: Linux's, or this cluster's"))
+  withAccess(
+    program
+      .command("import")
+      .description("take over an array that is there already: Linux's, or this cluster's"),
+  )
     .argument("[member...]", "ids or paths of its members; none: list what is found")
     .option("--read-only", "start it read-only")
     .option("--run", "start it though a working member is not given, as mdadm --run")
