@@ -65,6 +65,28 @@ export class ArrayChanges {
     return members;
   }
 
+  /** Ok when nothing changes the array; RAID_ARRAY_CHANGING when that takes long. */
+  awaitEnd(): Promise<CommandOutcome> {
+    return askPatiently(async () => (this.isUnderWay ? CHANGING : OK), CLOCK, CHANGING.code);
+  }
+
+  /**
+   * AFTER the I/O workers have closed the array, so it is not refused: a change that came in
+   * between ends first, here or on the node that makes it.
+   */
+  async stop(): Promise<CommandOutcome> {
+    for (;;) {
+      const ask = (): Promise<CommandOutcome> =>
+        this.#host.driver().command({ type: "stop", keepOpen: false });
+      const outcome = await askPatiently(
+        async () => (this.isUnderWay ? CHANGING : await ask()),
+        CLOCK,
+        CHANGING.code,
+      );
+      if (outcome.ok || outcome.code !== CHANGING.code) return outcome;
+    }
+  }
+
   /**
    * Holds client requests, stops the array, changes its metadata, starts it again and lets the
    * requests go on. A change that is refused leaves the array as it was.
@@ -162,6 +184,15 @@ const CLOCK: PatientClock = {
   now: monotonicMs,
   pause: (ms) => new Promise((resolve) => afterMs(ms, resolve)),
 };
+
+const OK: CommandOutcome = { ok: true };
+
+/** What a command is answered meanwhile. */
+export const CHANGING = {
+  ok: false,
+  code: "RAID_ARRAY_CHANGING",
+  message: "the array is being changed",
+} as const satisfies CommandOutcome;
 
 /** Another node changes the array as a whole. */
 const RESTING: CommandOutcome = {

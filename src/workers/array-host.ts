@@ -155,8 +155,10 @@ export class ArrayHostThread implements RunningArray {
     return this.#shared.holds.figures();
   }
 
+  /** Errors: RAID_ARRAY_CHANGING when the change under way takes long; it runs on then. */
   async stop(): Promise<void> {
     const { uuid } = this;
+    await this.#command({ type: "await-change" });
     this.#link.expectEnd();
     await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
     await this.#command({ type: "stop", keepOpen: false });

@@ -48,6 +48,8 @@ export type ArrayThreadCommand =
     }
   | { readonly type: "re-add"; readonly member: MemberTicket }
   | { readonly type: "change"; readonly change: ArrayChange }
+  /** Answered when nothing changes the array; refused when that takes long. */
+  | { readonly type: "await-change" }
   | Extract<
       ArrayCommand,
       { readonly type: "replace" | "member-flags" | "sync-action" | "sync-speed" | "stop" }

@@ -14,7 +14,7 @@ import { type AssembledArray, assembleDevices } from "../raid/assemble-driver.ts
 import { remedyFor } from "../raid/refusal-remedies.ts";
 import { waitForRegion } from "../raid/region-wait-driver.ts";
 import { GATE_EXPELLED, RUN_ACTIVE, RUN_BROKEN, RUN_READ_ONLY } from "../raid/shared-state.ts";
-import { ArrayChanges } from "./array-changes.ts";
+import { ArrayChanges, CHANGING } from "./array-changes.ts";
 import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
 import { ArrayDevices } from "./array-devices.ts";
 import { accessOf, joinCluster, openMembers } from "./array-members.ts";
@@ -292,14 +292,12 @@ class ArrayThread {
   }
 
   #run(command: ArrayThreadCommand): Promise<CommandOutcome> {
-    if (this.#changes.isUnderWay) {
-      const message = "the array is being changed";
-      return Promise.resolve({ ok: false, code: "RAID_ARRAY_CHANGING", message });
-    }
+    if (command.type === "await-change") return this.#changes.awaitEnd();
+    if (command.type === "stop") return this.#changes.stop();
+    if (this.#changes.isUnderWay) return Promise.resolve(CHANGING);
     if (command.type === "add" || command.type === "re-add") return this.#devices.join(command);
     if (command.type === "change") return this.#changes.change(command.change);
     if (command.type === "remove") return this.#devices.remove(command);
-    if (command.type === "stop") return this.#driver.command({ ...command, keepOpen: false });
     return this.#driver.command(command);
   }
 

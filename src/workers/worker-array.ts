@@ -101,17 +101,29 @@ export class WorkerArray {
     return new ArrayExport(this, { readOnly: readOnly || this.#options.readOnly });
   }
 
+  /**
+   * AFTER the exports are closed: nothing is under way here when it resolves. The array thread is
+   * answered until it closes its port: others may wait for what it asks.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#release();
     await this.#io.close();
-    this.#options.port.close();
   }
 
   async #hold(): Promise<void> {
-    this.#held = [];
+    if (!this.#isClosed) this.#held = [];
     await this.#io.close();
     this.#post({ type: "held" });
+  }
+
+  /** The array was started anew. */
+  #renew({ shape, legs, hasBitmap, isGated }: Extract<ArrayToWorker, { type: "renew" }>): void {
+    if (this.#isClosed) return this.#post({ type: "attached", errors: [] });
+    this.#io = this.#makeIo(shape);
+    this.#hasBitmap = hasBitmap;
+    this.#isGated = isGated;
+    void this.start(legs);
   }
 
   #release(): void {
@@ -124,7 +136,9 @@ export class WorkerArray {
     this.#options.port.postMessage(message);
   }
 
+  /** Null, or why it could not be opened; who is closed needs no leg any more. */
   async #openLeg(ticket: LegTicket): Promise<string | null> {
+    if (this.#isClosed) return null;
     const { leg, member, dataOffset } = ticket;
     const io = this.#io;
     try {
@@ -137,12 +151,12 @@ export class WorkerArray {
       const device = await openMember(member, readOnly ? "read" : "write", { gate, direct });
       if (this.#isClosed || io !== this.#io) {
         await device.close();
-        return "the array is being stopped";
+        return this.#isClosed ? null : "the array is being stopped";
       }
       io.openLeg(leg, device, dataOffset);
       return null;
     } catch (error) {
-      return messageOf(error);
+      return this.#isClosed ? null : messageOf(error);
     }
   }
 
@@ -171,10 +185,7 @@ export class WorkerArray {
       case "hold":
         return void this.#hold();
       case "renew":
-        this.#io = this.#makeIo(message.shape);
-        this.#hasBitmap = message.hasBitmap;
-        this.#isGated = message.isGated;
-        return void this.start(message.legs);
+        return this.#renew(message);
       case "go":
         return this.#release();
       default:

@@ -297,6 +297,24 @@ test(
   }),
 );
 
+test(
+  "a stop that comes while the array is changed waits for its end, and neither is lost",
+  onEngine(async (bench) => {
+    const paths = bench.files(2, 16);
+    for (let round = 0; round < 2; round++) {
+      const array =
+        round === 0
+          ? await bench.create(paths, { assumeClean: true })
+          : await bench.engine.assemble(paths, { readOnly: false });
+      const change = array.change({ type: "name", name: `round${round}` });
+      await array.stop();
+      await change;
+      const { name } = (await bench.engine.examine(paths)).array ?? {};
+      assert.is(name, `round${round}`);
+    }
+  }),
+);
+
 /** One member goes wrong under load, and comes back; all that was acknowledged stays. */
 const failAndReturn = async (
   bench: EngineBench,
