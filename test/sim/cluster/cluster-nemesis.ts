@@ -283,19 +283,13 @@ export class ClusterNemesis {
     this.#command(life, type, medium.path, () => life.join(type, medium));
   }
 
-  /** Not while the array is being changed: its engine would refuse. */
+  /** Not while the array is being changed: its engine would wait. A change may follow, though. */
   stop(life: NodeLife): void {
     if (life.isChanging) return;
     life.isUp = false;
     const board = this.#sim.boards[life.node];
     if (board !== undefined) board.isWanted = false;
-    this.#command(life, "stop", "", async () => {
-      const outcome = await life.stop();
-      // A change by another node came in between: the administrator ends it otherwise.
-      if (!outcome.ok && outcome.code === "RAID_ARRAY_CHANGING" && board !== undefined)
-        this.#sim.kill(board);
-      return outcome;
-    });
+    this.#command(life, "stop", "", () => life.stop());
   }
 
   /** Half of the changes meet a board that starts, or dies, meanwhile. */

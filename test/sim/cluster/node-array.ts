@@ -42,6 +42,8 @@ import type { SimWorld } from "./sim-world.ts";
 /** Between ticks while something is under way, and while nothing is, as the array thread has it. */
 const TICK_MS = 20;
 const IDLE_TICK_MS = 500;
+/** A stop that met a change asks again after this. */
+const STOP_PAUSE_MS = 250;
 /** A small part of the array: a sync action moves its window several times. */
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -169,10 +171,18 @@ export class NodeArray {
     return this.#answer((driver) => driver.command(command));
   }
 
-  /** Its exports are closed first: what clients have under way ends. */
+  /**
+   * Its exports are closed first: what clients have under way ends. A change that comes in between
+   * is waited for.
+   */
   async stop(): Promise<CommandOutcome> {
     await Promise.all(this.#workers.map((worker) => worker.close()));
-    return this.command({ type: "stop" });
+    for (;;) {
+      const outcome = await this.command({ type: "stop" });
+      if (outcome.ok || outcome.code !== "RAID_ARRAY_CHANGING") return outcome;
+      this.#sim.count("stop waits for a change");
+      await this.#pause(STOP_PAUSE_MS);
+    }
   }
 
   /** What the array thread does for `add` and `re-add`: opens and reads the newcomer first. */
@@ -202,16 +212,18 @@ export class NodeArray {
 
   /** All other nodes come to rest first, which may take a while. */
   #beginChange(): Promise<CommandOutcome> {
-    const { clock } = this.#home;
+    const clock = { now: () => this.#home.clock.now(), pause: (ms: number) => this.#pause(ms) };
     const ask = async (): Promise<CommandOutcome> => {
       if (this.#isChanging || this.#driver === null)
         return refusal("CLUSTER_NODE_BUSY", "another node changes the array just now");
       const sectors = Math.floor((this.#shared?.map.sizeBytes ?? 0) / 512);
       return this.#driver.command({ type: "begin-change", sectors });
     };
-    const pause = (ms: number): Promise<void> =>
-      new Promise((resolve) => void clock.after(ms, resolve));
-    return askPatiently(ask, { now: () => clock.now(), pause });
+    return askPatiently(ask, clock);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#home.clock.after(ms, resolve));
   }
 
   /** While the array is being changed nothing else is done to it. */
