@@ -159,6 +159,8 @@ export interface OwnChange {
   readonly isLeaving: boolean;
   /** This node keeps the right to write superblocks. */
   isHeld: boolean;
+  /** False while the others are asked: they may still write. */
+  isAnswered: boolean;
 }
 
 /** What only an array that several nodes run keeps of its metadata. */

@@ -33,7 +33,7 @@ export const beginChange = (
     const message = "this node cannot come to rest just now";
     return { ok: false, code: "CLUSTER_NODE_BUSY", message };
   }
-  own.change = { command, sectors, isLeaving, isHeld: false };
+  own.change = { command, sectors, isLeaving, isHeld: false, isAnswered: true };
   return null;
 };
 

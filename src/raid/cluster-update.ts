@@ -11,7 +11,14 @@
  */
 
 import type { CommandOutcome } from "./array-messages.ts";
-import { type ArrayState, emit, inSyncMembers, isInCluster, type Pending } from "./array-state.ts";
+import {
+  type ArrayState,
+  emit,
+  inSyncMembers,
+  isInCluster,
+  type OwnChange,
+  type Pending,
+} from "./array-state.ts";
 import { callCluster, endRest } from "./cluster-calls.ts";
 
 /** `update`: now; `settle`: no update is needed, answer who waits; `wait`: neither yet. */
@@ -31,7 +38,8 @@ export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => 
       now.clusterMetadata.stage = answer.ok ? "granted" : "asked";
     });
   }
-  if (own.stage !== "granted") return "wait";
+  // The others may still write and read: an update that nobody is told of would be too early.
+  if (own.stage !== "granted" || own.change?.isAnswered === false) return "wait";
   if (isNeeded) return "update";
   if (own.change !== null) {
     holdForChange(state);
@@ -47,8 +55,10 @@ const holdForChange = (state: ArrayState): void => {
   const { change } = state.clusterMetadata;
   if (change === null || change.isHeld) return;
   change.isHeld = true;
-  if (change.isLeaving) return lockForChange(state, change.command);
+  change.isAnswered = false;
+  if (change.isLeaving) return lockForChange(state, change);
   callCluster(state, { type: "bitmap-resize", sectors: change.sectors }, (now, outcome) => {
+    change.isAnswered = true;
     if (outcome.ok) return emit(now, { type: "command-done", id: change.command, outcome });
     // The update that follows ends the rest of those that came to it.
     now.clusterMetadata.change = null;
@@ -60,10 +70,11 @@ const holdForChange = (state: ArrayState): void => {
 };
 
 /** Nobody else may run the array, or begin to; nobody rests for it, so a refusal ends the turn. */
-const lockForChange = (state: ArrayState, id: number): void =>
+const lockForChange = (state: ArrayState, change: OwnChange): void =>
   callCluster(state, { type: "lock-all-bitmaps" }, (now, outcome) => {
+    change.isAnswered = true;
     if (!outcome.ok) now.clusterMetadata.change = null;
-    emit(now, { type: "command-done", id, outcome });
+    emit(now, { type: "command-done", id: change.command, outcome });
   });
 
 /** What this node needs now only its turn can give, which comes after the other node's change. */

@@ -147,6 +147,20 @@ test("what a resting node had asked is answered before it starts anew", async ()
   });
 });
 
+for (let before = 0; before < 12; before++) {
+  test(`a failure ${before} steps after the question is recorded when the others rest, or with them`, () => {
+    const bench = started();
+    const node = bench.node(0);
+    node.command({ type: "begin-change", sectors: 1 });
+    for (let at = 0; at < before; at++) bench.step();
+    bench.disk("/m1").failsWrites.add(0);
+    const write = node.write(CHUNK_BYTES, page(3));
+    const knows = (slot: number): boolean =>
+      bench.node(slot).machine.stopped || bench.node(slot).memberState("/m1") === "faulty";
+    while (bench.step()) if (write.state === "acknowledged") assert.ok(knows(1) && knows(2));
+  });
+}
+
 const leave = { type: "begin-change", sectors: 1, isLeaving: true } as const;
 
 test('§6.10 "no other nodes are using the raid": an array that another node runs leaves no cluster', () => {
