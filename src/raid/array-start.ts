@@ -332,6 +332,7 @@ export const startArray = (input: StartInput): StartedArray => {
     events: input.freshest.events,
     // A member now missing may hold one more update than these do.
     mustOutrun: dropsMembers,
+    seenEvents: 0,
     isUneven: input.members.some(
       ({ placement, superblock }) =>
         placement.type === "in_sync" && superblock.events < input.freshest.events,

@@ -254,8 +254,10 @@ export interface ArrayState {
   /** Largest logical block of the members, bytes: what clients may count on. */
   readonly logicalBlockBytes: number;
   events: number;
-  /** The next update must end two above these events: somebody may be one ahead. */
+  /** The next update must end two above these and `seenEvents`: somebody may be one ahead. */
   mustOutrun: boolean;
+  /** The most that a member was found to hold by this node's turn; 0: none was looked at. */
+  seenEvents: number;
   /** An in-sync member may have one update less: the next one brings all level, then goes up. */
   isUneven: boolean;
   /** Bytes known in sync, or "none" when there is nothing to resync. */

@@ -10,6 +10,7 @@
  * Source: MD Cluster, chapter 6; drivers/md/md.c md_update_sb, does_sb_need_changing.
  */
 
+import { equalBytes } from "../common/bytes.ts";
 import type { CommandOutcome } from "./array-messages.ts";
 import {
   type ArrayState,
@@ -19,7 +20,13 @@ import {
   type OwnChange,
   type Pending,
 } from "./array-state.ts";
-import { callCluster, endRest } from "./cluster-calls.ts";
+import { askDriver, callCluster, endRest } from "./cluster-calls.ts";
+
+/**
+ * Updates that nodes may have written one after the other without telling of them. Choice: more
+ * than there can be nodes, each of which meets failures of its own.
+ */
+const AHEAD_MAX = 256;
 
 /** `update`: now; `settle`: no update is needed, answer who waits; `wait`: neither yet. */
 export type UpdateTurn = "update" | "settle" | "wait";
@@ -35,6 +42,7 @@ export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => 
   if (own.stage === "idle") {
     own.stage = "asked";
     callCluster(state, { type: "metadata-update-start" }, (now, answer) => {
+      if (answer.ok && now.mustOutrun && isInCluster(now)) return lookAhead(now);
       now.clusterMetadata.stage = answer.ok ? "granted" : "asked";
     });
   }
@@ -48,6 +56,28 @@ export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => 
   own.stage = "idle";
   callCluster(state, { type: "metadata-update-cancel" }, () => undefined);
   return "settle";
+};
+
+/**
+ * What a node wrote and died before it told of may be ahead by any number: it may have had to
+ * outrun another one, or a member failed on the way. A member that fails here may hold it, too, and
+ * is read.
+ */
+const lookAhead = (state: ArrayState): void => {
+  for (const member of state.pending.failing.keys())
+    emit(state, { type: "take-back-member", member });
+  askDriver(state, { type: "read-superblocks" }, (now, { found }) => {
+    for (const [member, reason] of now.pending.failing)
+      emit(now, { type: "give-up-member", member, reason });
+    if (now.clusterSync.expelled !== null) return;
+    for (const { member, superblock } of found) {
+      if (superblock === null || now.members.get(member)?.state !== "in_sync") continue;
+      if (!equalBytes(superblock.setUuid, now.template.setUuid)) continue;
+      const events = Math.min(superblock.events, now.events + AHEAD_MAX);
+      now.seenEvents = Math.max(now.seenEvents, events);
+    }
+    now.clusterMetadata.stage = "granted";
+  });
 };
 
 /** It is this node's turn, and nothing of its own is left to write: the others come to rest. */

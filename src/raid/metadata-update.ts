@@ -162,6 +162,7 @@ const startUpdate = (state: ArrayState): void => {
   const work = takePending(state);
   for (const [id, reason] of work.failing) markFaulty(state, id, reason, work);
   for (const id of work.promoted) promote(state, id, work);
+  const goal = state.mustOutrun ? Math.max(state.events, state.seenEvents) + 2 : 0;
   bumpEvents(state, work);
   if (work.activate) state.clean = false;
   if (work.goClean) state.clean = true;
@@ -178,12 +179,14 @@ const startUpdate = (state: ArrayState): void => {
   // A bitmap with fewer events than the superblocks counts as stale: it never has them, not even
   // between two steps.
   const steps = work.steppedBack ? [...supers, bitmapPhase] : [bitmapPhase, ...supers];
-  const raise = [raisePhase, bitmapPhase, ...supers];
-  const level = state.isUneven ? raise : [];
-  const outrun = state.mustOutrun ? raise : [];
+  const count = Math.max(state.isUneven ? 1 : 0, goal - state.events);
+  const raises = Array.from({ length: count }, (_, at) => {
+    const raise = (now: ArrayState): Phase => raisePhase(now, at === count - 1);
+    return [raise, bitmapPhase, ...supers];
+  });
   // Who leaves is named by the last step only: before it, members that tie must agree.
-  state.heldRoles = level.length + outrun.length > 0 ? state.durableRoles : null;
-  begin(state, "update", work, [...flush, ...steps, ...level, ...outrun]);
+  state.heldRoles = count > 0 ? state.durableRoles : null;
+  begin(state, "update", work, [...flush, ...steps, ...raises.flat()]);
 };
 
 /**
@@ -191,10 +194,12 @@ const startUpdate = (state: ArrayState): void => {
  * takes no part may hold that count. Never by two at a time: whoever is two behind when the power
  * goes counts as stale, and may be needed.
  */
-const raisePhase = (state: ArrayState): Phase => {
-  if (state.isUneven) state.isUneven = false;
-  else state.mustOutrun = false;
-  if (!state.mustOutrun) state.heldRoles = null;
+const raisePhase = (state: ArrayState, isLast: boolean): Phase => {
+  state.isUneven = false;
+  if (isLast) {
+    state.mustOutrun = false;
+    state.heldRoles = null;
+  }
   state.events++;
   state.bitmap?.setHeader(state.events, state.bitmap.superblock.eventsCleared);
   return { ios: [] };

@@ -176,4 +176,40 @@ test("a spare that got a raid slot is written by every node before its rebuild b
   assert.ok(bench.isEqual("/m0", "/m2"));
 });
 
+const FLAGS = { type: "member-flags", path: "/m1", writeMostly: null, failfast: true } as const;
+
+/** The node that is left fails `/m0`, which the dead ones had written last; `others` must win. */
+const assertOutrun = (bench: ClusterBench, slot: number, ...others: string[]): void => {
+  assert.is(bench.run(slot, { type: "fail", path: "/m0", reason: "by hand" }), "ok");
+  const { events } = bench.superblock("/m0");
+  for (const path of others) {
+    const { events: newer, devRoles } = bench.superblock(path);
+    assert.is(devRoles[0], 0xfffe, path);
+    assert.ok(newer > events, `${path} has ${newer} events, the failed member ${events}`);
+  }
+};
+
+test("two nodes die one after the other with an update not told: the next one outruns both", () => {
+  const bench = started(3);
+  const { events } = bench.superblock("/m0");
+  for (const [slot, ahead] of [1, 2].entries()) {
+    bench.node(slot).command(FLAGS);
+    until(bench, () => bench.superblock("/m0").events === events + ahead);
+    bench.node(slot).die();
+  }
+  assert.is(bench.superblock("/m1").events, events + 1);
+  assertOutrun(bench, 2, "/m1");
+});
+
+test("a node dies while a member fails under its update: the next one outruns all its steps", () => {
+  const bench = started(2, 3);
+  const { events } = bench.superblock("/m0");
+  bench.disk("/m2").failsWrites.add(0);
+  bench.node(0).command(FLAGS);
+  until(bench, () => bench.superblock("/m0").events === events + 2);
+  bench.node(0).die();
+  assert.is(bench.superblock("/m1").events, events + 1);
+  assertOutrun(bench, 1, "/m1", "/m2");
+});
+
 test.run();
