@@ -238,8 +238,10 @@ test(
 test(
   "a member that is being replaced is busy; the last in-sync member is never failed",
   withTimeout(LIMIT_MS, async () => {
-    await ask("PATCH", MD0, { sync_speed_min: 0, sync_speed_max: 1024 });
     await ask("POST", `${MD0}/members`, { device_id: "free3" });
+    // Its copies come slowly: they are under way however late the questions are.
+    const slow = { device_id: "free3", kind: "stall", stall_ms: 1000 };
+    assert.is((await ask("POST", "/lab/faults", slow)).status, 201);
     const replacing = await ask("POST", `${MD0}/members/disk2/actions/replace`, {});
     assert.is(replacing.status, 200);
     const again = await ask("POST", `${MD0}/members/disk2/actions/replace`, {});
