@@ -27,6 +27,19 @@ const enter = async (world: ClusterWorld, host: ClusterHost): Promise<void> => {
   await world.finish(`${host.name} enters`, host.cluster?.start() ?? Promise.resolve());
 };
 
+/** The joiner waits until the recoverer has told what the superblocks say. */
+const joinsOnceTold = async (
+  world: ClusterWorld,
+  recoverer: ClusterHost,
+  joiner: ClusterHost,
+): Promise<void> => {
+  await world.rest(3000);
+  assert.is(joiner.cluster, null, `${recoverer.name} has not told what holds`);
+  await world.ok(recoverer, START);
+  await world.ok(recoverer, FINISH);
+  await world.until(`${joiner.name} has joined`, () => joiner.cluster !== null);
+};
+
 for (const protocol of PROTOCOLS) {
   test(`${protocol}: who has joined and does not take part yet is waited for`, async () => {
     const world = ClusterWorld.embedded(protocol);
@@ -145,11 +158,7 @@ test("channel: nobody joins by superblocks that a node which has left may have h
   await world.ok(a, { type: "leave", needsSync: true });
   const c = joining(world, "c");
   await world.until("a is recovered", () => b.notices.includes("recover-slot 0"));
-  await world.rest(3000);
-  assert.is(c.cluster, null, "b has not told what holds");
-  await world.ok(b, START);
-  await world.ok(b, FINISH);
-  await world.until("c has joined", () => c.cluster !== null);
+  await joinsOnceTold(world, b, c);
   world.end();
 });
 
@@ -172,11 +181,7 @@ test("channel: who had the right dies: nobody joins before the superblocks are t
   const c = joining(world, "c");
   await world.until("a is recovered", () => b.notices.includes("recover-slot 0"));
   await world.until("its slot is free", () => b.view.slots[0]?.condition !== "recovering");
-  await world.rest(3000);
-  assert.is(c.cluster, null, "b has not told what holds");
-  await world.ok(b, START);
-  await world.ok(b, FINISH);
-  await world.until("c has joined", () => c.cluster !== null);
+  await joinsOnceTold(world, b, c);
   world.end();
 });
 
