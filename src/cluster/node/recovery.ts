@@ -53,6 +53,8 @@ export class Recoveries {
   readonly #since = new Map<string, number>();
   /** Sessions that are being declared dead and purged, or were, as they stand. */
   readonly #declared = new Set<string>();
+  /** Slots whose end this node is the first to say, as far as it knows. */
+  readonly #fencing = new Set<number>();
   /** Sessions whose slots this node has freed, and which are still shown. */
   readonly #freed = new Set<string>();
   /** Sessions that are about to leave with bits to recover. */
@@ -110,7 +112,8 @@ export class Recoveries {
   }
 
   onDeclared(slot: number): void {
-    tell(this.#ctx, { type: "node-fenced", slot: toBitmapSlot(slot) });
+    if (this.#fencing.delete(slot))
+      tell(this.#ctx, { type: "node-fenced", slot: toBitmapSlot(slot) });
   }
 
   onBegun(slot: number, isMine: boolean): void {
@@ -147,16 +150,15 @@ export class Recoveries {
       if (now >= this.#dueAt(seen)) this.#declare(seen);
       return;
     }
-    if (this.#active !== null || this.#isHeld() || !this.#mayBegin(seen)) return;
-    if (!this.#canTakeOver(seen.slot)) return;
-    if (this.#ctx.phase !== "entered") {
-      // It has no array to take bits over, but may wait for what the dead has: its locks (whoever
-      // declared it dead may have died before it had purged them), or its right to send.
-      if (now >= this.#dueAt(seen)) this.#declare(seen);
+    // What is shown may be older than this node's own last step.
+    const isMine = this.#active?.slot === seen.slot || this.#freed.has(sessionOf(seen));
+    if (isMine || !this.#mayBegin(seen) || now < this.#dueAt(seen)) return;
+    if (this.#mustWait(seen.slot)) {
+      // What this node waits for may be what the dead one has: its locks (whoever declared it dead
+      // may have died before it had purged them), or its right to send.
+      this.#declare(seen);
       return;
     }
-    // What is shown may be older than this node's own last step.
-    if (now < this.#dueAt(seen) || this.#freed.has(sessionOf(seen))) return;
     const { slot, epoch } = seen;
     this.#active = { slot, epoch, isBegun: false, isTaken: false };
     this.#ctx.emit({ type: "begin-recovery", slot, epoch });
@@ -167,6 +169,7 @@ export class Recoveries {
     if (this.#declared.has(key)) return;
     this.#declared.add(key);
     const { slot, epoch } = seen;
+    if (seen.type === "gone") this.#fencing.add(slot);
     note(this.#ctx, "member", `node ${slot} can write no more`);
     this.#ctx.emit({ type: "declare-dead", slot, epoch });
   }
@@ -176,6 +179,12 @@ export class Recoveries {
     if (seen.type !== "recovering") return seen.type === "dead";
     const { me, membership } = this.#ctx;
     return isSameOwner(seen.by, me) || !isUnfinished(membership, seen.by);
+  }
+
+  /** Another slot is first, or there is no array to take bits over, or none that can. */
+  #mustWait(slot: number): boolean {
+    const isReady = this.#ctx.phase === "entered" && !this.#isHeld();
+    return this.#active !== null || !isReady || !this.#canTakeOver(slot);
   }
 
   /**

@@ -239,6 +239,40 @@ for (const protocol of PROTOCOLS)
   });
 
 for (const protocol of PROTOCOLS)
+  test(`${protocol}: who recovers one slot and waits for what another dead one holds gets it`, async () => {
+    let deaths = 0;
+    for (let at = 0; ; at += 1) {
+      const world = ClusterWorld.embedded(protocol);
+      world.timing = QUICK;
+      const { host: a, store } = await world.enterMortal("a");
+      const b = await world.enter("b");
+      const c = await world.enter("c");
+      const d = await world.enter("d");
+      store.isMade = at % 2 === 0;
+      store.left = at >> 1;
+      const key = world.keys.slot(3);
+      store.counts = ({ success }) => success.some((op) => op.type === "put" && op.key === key);
+      // c dies with the right to send, and a with c's slot; d has begun with b's by then.
+      await world.ok(c, { type: "metadata-update-start" });
+      c.die();
+      await world.rest(QUICK.confirmMs);
+      b.die();
+      const isFree = (slot: number): boolean => condition(d, slot) === "free";
+      await world.until("c's slot is free, or a dies", () => a.isDead || isFree(2));
+      if (!a.isDead) {
+        world.end();
+        break;
+      }
+      deaths += 1;
+      await world.until(`${at}: all slots are free`, () => [0, 1, 2].every(isFree));
+      await world.pass(d);
+      await world.until(`${at}: reads are balanced`, () => !d.isSuspended);
+      world.end();
+    }
+    assert.ok(deaths >= 8, `${deaths} deaths`);
+  });
+
+for (const protocol of PROTOCOLS)
   test(`${protocol}: a node that dies at any step of its join harms nobody (B5)`, async () => {
     for (let at = 0; ; at += 1) {
       const world = ClusterWorld.embedded(protocol);
