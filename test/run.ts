@@ -6,8 +6,9 @@
  * Exit code 0 only when something passed and nothing failed.
  *
  * A FILTER is a part of a path (`unit/raid`, `tidy`). Options: `--list` prints the plan, `--jobs N`
- * processes at a time, `--seed N` replays one seed (SATSUMA_SEED), `--limit S` seconds per process,
- * `--canary` runs the files of test/canary, which must fail.
+ * processes at a time, `--seed N` replays one seed (SATSUMA_SEED), `--fresh N` draws N seeds anew
+ * for each seeded test instead of one (SATSUMA_FRESH), `--limit S` seconds per process, `--canary`
+ * runs the files of test/canary, which must fail.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,6 +30,7 @@ const { values: options, positionals: filters } = parseArgs({
     jobs: { type: "string", default: String(PROCESSES_AT_ONCE) },
     limit: { type: "string" },
     seed: { type: "string" },
+    fresh: { type: "string" },
   },
 });
 
@@ -111,6 +113,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (options.seed !== undefined) process.env["SATSUMA_SEED"] = options.seed;
+  if (options.fresh !== undefined) process.env["SATSUMA_FRESH"] = options.fresh;
   if (files.some((file) => TOOL_USE.test(readFileSync(join(ROOT, file), "utf8")))) {
     const missing = installMissingTools(print);
     if (missing.length > 0) print(`test tools not available: ${missing.join(" ")}`);

@@ -137,7 +137,7 @@ export const addSpace = (on: On): void => {
   });
 
   on("does as an array of bytes does, whatever the order of calls", async ({ device }) => {
-    await withSeeds({ fixed: [1], fresh: 1 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 1 }, async (prng) => {
       const bytes = new Uint8Array(256 * KIB);
       await device.zero(0, bytes.length, true);
       for (let round = 0; round < 120; round++) await step(device, bytes, prng);

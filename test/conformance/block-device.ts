@@ -61,7 +61,7 @@ const addContent = (on: On): void => {
   });
 
   on("agrees between its synchronous and asynchronous calls", async ({ device }) => {
-    await withSeeds({ fixed: [1], fresh: 1 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 1 }, async (prng) => {
       const bytes = new Uint8Array(64 * KIB);
       await device.write([bytes], 0);
       const paths = pathsOf(device);

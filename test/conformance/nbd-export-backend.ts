@@ -98,7 +98,7 @@ function registerDataTests(on: Register): void {
   });
 
   on("reads what was written in pieces, to its very end", async (backend) => {
-    await withSeeds({ fixed: [1, 2], fresh: 3 }, async (prng) => {
+    await withSeeds({ fixed: [1, 2], more: 3 }, async (prng) => {
       for (let turn = 0; turn < 20; turn += 1) {
         const pieces = [prng.bytes(512), prng.bytes(1 + prng.below(9000)), prng.bytes(7)];
         const payload = concat(...pieces);
@@ -145,7 +145,7 @@ function registerDataTests(on: Register): void {
   });
 
   on("trims, zeroes and writes of one place leave what one of them made", async (backend) => {
-    await withSeeds({ fixed: [1], fresh: 1 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 1 }, async (prng) => {
       for (let round = 1; round < 9; round += 1) {
         const at = prng.below(20_000);
         const fill = new Uint8Array(30_000).fill(round);

@@ -62,7 +62,7 @@ const drawStory = (prng: Prng, members: number, joiners: number): readonly Story
 
 test("told step by step: every member processes the same in both protocols", async () => {
   let processed = 0;
-  await withSeeds({ fixed: [1, 2, 3], fresh: 1 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 1 }, (prng) => {
     for (let round = 0; round < 15; round += 1) {
       const members = prng.between(2, 5);
       const steps = drawStory(prng, members, 2);
@@ -93,7 +93,7 @@ const drawOptions = (prng: Prng): WorldOptions => ({
 
 test("told all at once, over a hostile network: both keep I5, I6 and I7", async () => {
   const counts = { literal: 0, channel: 0, moves: 0 };
-  await withSeeds({ fixed: [11, 12, 13], fresh: 1 }, (prng) => {
+  await withSeeds({ fixed: [11, 12, 13], more: 1 }, (prng) => {
     for (let round = 0; round < 60; round += 1) {
       const options = drawOptions(prng);
       const literal = new LiteralWorld(options, "satsuma");

@@ -24,7 +24,7 @@ const test = suite("fuzz: dlm");
 
 test("600 sequences of 400 operations keep every rule", async () => {
   const counts = new Map<string, number>();
-  await withSeeds({ fixed: [1, 17, 239], fresh: 1 }, (prng) => {
+  await withSeeds({ fixed: [1, 17, 239], more: 1 }, (prng) => {
     for (let sequence = 0; sequence < 150; sequence++) {
       const own = runLockSequence(PRODUCT_DLM, prng.fork(), SEQUENCE_STEPS);
       for (const [what, times] of own) counts.set(what, (counts.get(what) ?? 0) + times);
@@ -221,7 +221,7 @@ function busyText(): string {
 
 test("a damaged text is refused with a code, or is a resource that the rules could have made", async () => {
   const text = busyText();
-  await withSeeds({ fixed: [1], fresh: 1 }, (prng) => {
+  await withSeeds({ fixed: [1], more: 1 }, (prng) => {
     for (let round = 0; round < 4000; round++) {
       const damaged = damage(prng, text);
       try {

@@ -83,7 +83,7 @@ function runHandshake(talk: Uint8Array, surroundings: HandshakeSurroundings): nu
 test("the handshake machine takes any talk, and its answers stay in proportion", async () => {
   const entry = exportEntry(new MemoryBackend({ sizeBytes: 4096 }));
   const secret = exportEntry(entry.backend, { name: "secret", tlsRequired: true });
-  await withSeeds({ fixed: [1, 2, 3], fresh: 5 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 5 }, (prng) => {
     for (let talk = 0; talk < 400; talk += 1) {
       const options = Array.from({ length: prng.below(80) }, () => randomOption(prng));
       const parts = [u(4, prng.below(5)), ...options].map((part) => damage(prng, part));
@@ -98,7 +98,7 @@ test("the handshake machine takes any talk, and its answers stay in proportion",
 });
 
 test("the decoders of options take any bytes", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 5 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 5 }, (prng) => {
     for (let turn = 0; turn < 3000; turn += 1) {
       const good = prng.chance(1, 2)
         ? exportRequestBytes("md0", [0, 3])
@@ -165,7 +165,7 @@ async function fuzzTransmission(prng: Prng, fixture: NbdFixture): Promise<void> 
 test(
   "the server answers any stream of requests with well-formed replies, or closes",
   withNbdServer({ server: { limits: { stallMs: 500 } } }, async (fixture) => {
-    await withSeeds({ fixed: [1, 2, 3], fresh: 6 }, async (prng) => {
+    await withSeeds({ fixed: [1, 2, 3], more: 6 }, async (prng) => {
       fixture.backend.setPace(prng.pick(["at-once", "soon"]));
       for (let peer = 0; peer < 12; peer += 1) await fuzzTransmission(prng, fixture);
       const client = await fixture.attach();
@@ -179,7 +179,7 @@ test(
 test(
   "the server survives garbage at any byte of the handshake, many peers at a time",
   withNbdServer({ server: { limits: { handshakeMs: 1_000 } } }, async (fixture) => {
-    await withSeeds({ fixed: [1], fresh: 2 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 2 }, async (prng) => {
       const peers = Array.from({ length: 40 }, async () => {
         const client = await RawNbdClient.connect({ path: fixture.path });
         const talk = [u(4, 3), ...Array.from({ length: prng.below(8) }, () => randomOption(prng))];

@@ -7,15 +7,31 @@ const U32_RANGE = 2 ** 32;
 export interface SeedPlan {
   /** Seeds that are always run: cases that once failed, and a first one. */
   readonly fixed: readonly number[];
-  /** How many fresh seeds to add; each run draws others. */
-  readonly fresh: number;
+  /** How many to add: all but one are the same in every run, and one is drawn anew. */
+  readonly more: number;
 }
 
-/** The seeds of this run: SATSUMA_SEED alone when it is set, else the plan's. */
-export function seedsOf(plan: SeedPlan): number[] {
+/** SATSUMA_SEED, or null. A test of what many seeds give together has nothing to judge then. */
+export function replayedSeed(): number | null {
   const given = process.env["SATSUMA_SEED"];
-  if (given !== undefined && given !== "") return [parseSeed(given)];
-  return [...plan.fixed, ...Array.from({ length: plan.fresh }, () => randomInt(U32_RANGE))];
+  return given === undefined || given === "" ? null : parseSeed(given);
+}
+
+/**
+ * The seeds of this run: SATSUMA_SEED alone when it is set, else the plan's. SATSUMA_FRESH is how
+ * many of them are drawn anew, by plans that draw any: 1 when it is not set.
+ */
+export function seedsOf({ fixed, more }: SeedPlan): number[] {
+  const replayed = replayedSeed();
+  if (replayed !== null) return [replayed];
+  if (more === 0) return [...fixed];
+  const usual = new Prng(more);
+  const fresh = Number(process.env["SATSUMA_FRESH"] ?? 1);
+  return [
+    ...fixed,
+    ...Array.from({ length: more - 1 }, () => usual.u32()),
+    ...Array.from({ length: fresh }, () => randomInt(U32_RANGE)),
+  ];
 }
 
 /**

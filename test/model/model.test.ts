@@ -52,7 +52,7 @@ for (const layout of [null, ...LAYOUTS.keys()]) {
     `the array holds what the model says: ${layout ?? "any layout"}`,
     withTimeout(LIMIT_MS, async () => {
       const count = layout === null ? FRESH_OF_ANY : FRESH;
-      const [first = 0] = seedsOf({ fixed: [], fresh: 1 });
+      const [first = 0] = seedsOf({ fixed: [], more: 1 });
       // The last seeds would not be integers of 32 bits.
       const from = Math.min(first, 2 ** 32 - count);
       process.stdout.write(

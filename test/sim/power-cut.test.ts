@@ -25,27 +25,27 @@ const LIMIT_MS = 240_000;
 const PLANS: readonly {
   readonly name: StoryName;
   readonly fixed: readonly number[];
-  readonly fresh: number;
+  readonly more: number;
 }[] = [
-  { name: "power-cut", fixed: [12, 139], fresh: 50 },
-  { name: "busy", fixed: [1], fresh: 25 },
+  { name: "power-cut", fixed: [12, 139], more: 50 },
+  { name: "busy", fixed: [1], more: 25 },
   {
     name: "members",
     fixed: [4, 6, 14, 30, 33, 37, 41, 46, 88, 91, 96, 293, 297, 879, 12773],
-    fresh: 35,
+    more: 35,
   },
-  { name: "raid10", fixed: [1, 5, 40, 97, 188, 255, 60018, 81384, 81467], fresh: 20 },
-  { name: "replace", fixed: [20250, 21045, 21071, 40022, 50377, 50607], fresh: 20 },
-  { name: "scrub", fixed: [149, 317, 473, 10585, 11093, 11135, 11511], fresh: 30 },
+  { name: "raid10", fixed: [1, 5, 40, 97, 188, 255, 60018, 81384, 81467], more: 20 },
+  { name: "replace", fixed: [20250, 21045, 21071, 40022, 50377, 50607], more: 20 },
+  { name: "scrub", fixed: [149, 317, 473, 10585, 11093, 11135, 11511], more: 30 },
 ];
 
 const test = suite("sim/power-cut");
 
-for (const { name, fixed, fresh } of PLANS) {
+for (const { name, fixed, more } of PLANS) {
   test(
     `no seed of the story "${name}" loses or shows what it must not`,
     withTimeout(LIMIT_MS, async () => {
-      await withSeeds({ fixed, fresh }, async (_, seed) => {
+      await withSeeds({ fixed, more }, async (_, seed) => {
         await runStory(name, seed);
       });
     }),
@@ -88,7 +88,7 @@ skipUnless("mdadm", test)(
       const stops: Uint8Array[][] = [];
       const onStop = (media: readonly SimMedium[]) =>
         void stops.push(media.map(({ durable }) => durable.slice()));
-      await withSeeds({ fixed: [3, 5], fresh: 1 }, async (_, seed) => {
+      await withSeeds({ fixed: [3, 5], more: 1 }, async (_, seed) => {
         await runStory("members", seed, { onStop });
       });
       let asked = 0;

@@ -131,7 +131,7 @@ const overlap = (requests: number, isDirect: boolean) =>
   withTimeout(
     LIMIT_MS,
     inFolder(async (folder) => {
-      await withSeeds({ fixed: [], fresh: 1 }, async (_prng, seed) => {
+      await withSeeds({ fixed: [], more: 1 }, async (_prng, seed) => {
         const bench = await EngineBench.start(folder, { ioWorkers: WORKERS, isDirect });
         const writers = new Writers();
         try {

@@ -41,7 +41,7 @@ kernelTest("Linux takes over what power cuts leave", async () => {
   const given: GivenArray[] = [];
   const ours = new Map<string, string>();
   for (const story of STORIES) {
-    await withSeeds({ fixed: [], fresh: FRESH }, async (prng, seed) => {
+    await withSeeds({ fixed: [], more: FRESH }, async (prng, seed) => {
       const stops: (readonly SimMedium[])[] = [];
       await runStory(story, seed, {
         onStop: (media) => {

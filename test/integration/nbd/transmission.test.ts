@@ -185,7 +185,7 @@ test(
 
 test("random writes and reads over several connections give back what was written", async () => {
   const body = withNbdServer({ backend: { pace: "soon" } }, async ({ attach, backend, path }) => {
-    await withSeeds({ fixed: [1], fresh: 2 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 2 }, async (prng) => {
       const mirror = backend.content.slice();
       const tcp = await RawNbdClient.attach({ path }, "md0");
       const clients = [await attach(), await attach(), tcp];

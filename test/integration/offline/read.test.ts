@@ -298,7 +298,7 @@ test(
     const { members } = await makeMirror(folder);
     const path = join(folder, "flipped");
     const good = readFileSync(members[0]);
-    await withSeeds({ fixed: [1], fresh: 1 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 1 }, async (prng) => {
       for (let round = 0; round < 20; round += 1) {
         writeFileSync(path, good);
         const at = prng.pick([4096 + prng.below(512), 8192 + prng.below(256)]);

@@ -37,7 +37,7 @@ const openFiles = (path: string): number =>
   }).length;
 
 test("a device is added, failed and removed by three callers at once", async (context) => {
-  await withSeeds({ fixed: [1], fresh: 1 }, async (prng) => {
+  await withSeeds({ fixed: [1], more: 1 }, async (prng) => {
     const story = onScenario(async (md) => {
       const [dev0 = "", dev1 = "", dev2 = ""] = md.disks(3, 4);
       const array = await md.create([dev0, dev1], { bitmapChunkBytes: 64 * KIB });

@@ -65,7 +65,7 @@ const heal = async (md: MdScenario, array: RunningArray, paths: readonly string[
 
 for (const layout of ["n2", "f2", "o2"]) {
   test(`${layout}: I/O, failing members, fail and add, frozen and idle`, async (context) => {
-    await withSeeds({ fixed: [1], fresh: 1 }, async (prng, seed) => {
+    await withSeeds({ fixed: [1], more: 1 }, async (prng, seed) => {
       const story = onScenario(async (md) => {
         const paths = md.disks(4, 5);
         const over = { level: "raid10", layout, chunkBytes: 64 * KIB } as const;

@@ -30,7 +30,7 @@ test(
   "no seed loses, shows or does what it must not",
   withTimeout(LIMIT_MS, async () => {
     await withSeeds(
-      { fixed: [1, 25, 44, 1002, 5027, 5028, 5093, 5390, 5453], fresh: 12 },
+      { fixed: [1, 25, 44, 1002, 5027, 5028, 5093, 5390, 5453], more: 12 },
       async (_, seed) => {
         await runClusterStory(seed);
       },

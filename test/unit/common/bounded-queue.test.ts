@@ -38,7 +38,7 @@ test("a queue without room is refused", () => {
 });
 
 test("behaves like a list under random pushes and shifts", () =>
-  withSeeds({ fixed: [1, 2], fresh: 1 }, (prng) => {
+  withSeeds({ fixed: [1, 2], more: 1 }, (prng) => {
     const capacity = prng.between(1, 6);
     const queue = new BoundedQueue<number>(capacity);
     const model: number[] = [];

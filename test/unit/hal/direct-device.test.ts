@@ -36,7 +36,7 @@ const onDirect = (body: (direct: DirectDevice, file: FileBlockDevice) => Promise
 directTest(
   "writes of parts of one block, all under way at once, keep each other's bytes",
   onDirect(async (direct) => {
-    await withSeeds({ fixed: [1], fresh: 1 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 1 }, async (prng) => {
       const bytes = new Uint8Array(64 * 1024);
       await direct.write([bytes], 0);
       for (let round = 0; round < 10; round++) {
@@ -58,7 +58,7 @@ directTest(
 directTest(
   "what either way has written is what both ways read, and what lies in the file",
   onDirect(async (direct, file) => {
-    await withSeeds({ fixed: [2], fresh: 1 }, async (prng) => {
+    await withSeeds({ fixed: [2], more: 1 }, async (prng) => {
       const bytes = new Uint8Array(readFileSync(file.name));
       for (let round = 0; round < 60; round++) {
         // Whole pages through the cache, as copies of whole regions are; directly any bytes.

@@ -47,7 +47,7 @@ const ringTest = skipWhen(hasRing ? undefined : "this kernel gives no io_uring",
 test(
   "cold or warm, at once or not, every read gets what the file has there",
   inFolder(async (folder) => {
-    await withSeeds({ fixed: [1], fresh: 2 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 2 }, async (prng) => {
       const { path, content } = await makeCold(folder, 7);
       const device = await FileBlockDevice.open(path, { mode: "write" });
       for (let count = 0; count < 300; count++) {

@@ -65,7 +65,7 @@ test("keeps a block until its chunk is consumed and its pieces are released", ()
 });
 
 test("agrees with a flat array over random chunks and takes", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 20 }, (prng) => {
     const queue = new ReceiveQueue();
     let flat = bytes();
     let next = 0;

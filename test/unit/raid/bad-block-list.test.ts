@@ -60,7 +60,7 @@ test("what is healed leaves what lies before and behind", () => {
 });
 
 test("a list behaves as a set of sectors would", async () => {
-  await withSeeds({ fixed: [1], fresh: 10 }, (prng) => {
+  await withSeeds({ fixed: [1], more: 10 }, (prng) => {
     const model = new Set<number>();
     let ranges: BadRange[] = [];
     for (let step = 0; step < 60; step++) {

@@ -60,7 +60,7 @@ test("a range touches a run from both sides", () => {
 });
 
 test("random pages never throw", async () => {
-  await withSeeds({ fixed: [1], fresh: 1 }, (prng) => {
+  await withSeeds({ fixed: [1], more: 1 }, (prng) => {
     for (let round = 0; round < 200; round += 1) {
       decodeBadBlocks(prng.bytes(prng.below(4100)), prng.below(256));
     }

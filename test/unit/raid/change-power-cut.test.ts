@@ -246,7 +246,7 @@ for (const [shapeName, shape] of Object.entries(SHAPES)) {
   test(`power goes in every change of ${shapeName}`, async () => {
     let calls = 0;
     for (const [changeName, change] of Object.entries(CHANGES)) {
-      await withSeeds({ fixed: [], fresh: 1 }, async (prng) => {
+      await withSeeds({ fixed: [], more: 1 }, async (prng) => {
         try {
           calls += await cutEverywhere(shape(prng), change, prng);
         } catch (error) {

@@ -147,7 +147,7 @@ test("who recovers a slot tells the superblocks again: its node may have left th
 });
 
 test("nodes break and die in any order under load: who is left has all that was acknowledged", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 20 }, (prng) => {
     const story = new Story(new ClusterBench({ nodes: 4 }, prng));
     story.rest();
     story.storm(prng, 10, 8);

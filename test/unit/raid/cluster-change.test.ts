@@ -53,7 +53,7 @@ test("nothing is written by the others between the rest and the update that ends
 });
 
 test("a resync that a change makes due is told of only when the others run again", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 20 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3 }, prng);
     bench.finishSync();
     const id = bench.node(0).command({ type: "begin-change", sectors: 1 });
@@ -131,7 +131,7 @@ test("the node that changes the array dies: the others start from what they find
 });
 
 test("what a resting node had asked is answered before it starts anew", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 20 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3 }, prng);
     bench.finishSync();
     const writes = bench.nodes.map((node) => node.write(node.slot * CHUNK_BYTES, page(7)));
@@ -206,7 +206,7 @@ test("a node with a sync action refuses to leave", () => {
 });
 
 test("writes of every node go on around a change, in any order of what is under way", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 40 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 40 }, (prng) => {
     const options = { nodes: 3, disks: 3, raidDisks: 2, spares: 1 };
     const bench = new ClusterBench(options, prng);
     bench.finishSync();

@@ -88,7 +88,7 @@ test("what is added has the bitmap of every slot, also of nodes that are absent"
 });
 
 test("two nodes that add a device at once give them different numbers", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 40 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 40 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3, disks: 2, blank: 2 }, prng);
     bench.finishSync();
     const ids = [0, 1].map((slot) => {
@@ -107,7 +107,7 @@ test("two nodes that add a device at once give them different numbers", async ()
 });
 
 test("a spare of all nodes takes the place of a failed member, with what every node wrote", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 30 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 30 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3, disks: 3, raidDisks: 2, spares: 1 }, prng);
     bench.finishSync();
     bench.node(0).command({ type: "fail", path: "/m1", reason: "by hand" });
@@ -148,7 +148,7 @@ test("§3.1.4, §6.8 a spare is removed on every node; a member in use is not", 
 });
 
 test("§3.1.5, §6.9, B1: who is re-added has what every node wrote meanwhile", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 40 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 40 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3, disks: 2 }, prng);
     bench.finishSync();
     fail(bench, "/m1");

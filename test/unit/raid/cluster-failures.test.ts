@@ -92,7 +92,7 @@ const inSync = (bench: ClusterBench, slot: number): string[] =>
     );
 
 test("two nodes fail different members at once: both are faulty everywhere", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 20 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3, disks: 4 }, prng);
     bench.finishSync();
     run(bench, prng, [
@@ -109,7 +109,7 @@ test("two nodes fail different members at once: both are faulty everywhere", asy
 });
 
 test("two nodes fail the last two members at once: one is kept, and it has what was written", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 20 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3, disks: 2 }, prng);
     bench.finishSync();
     run(bench, prng, [
@@ -128,7 +128,7 @@ test("two nodes fail the last two members at once: one is kept, and it has what 
 });
 
 test("a member fails for all nodes at once: the first to have its turn records it", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 20 }, (prng) => {
     const bench = new ClusterBench({ nodes: 4, disks: 3 }, prng);
     bench.finishSync();
     const events = bench.superblock("/m1").events;
@@ -145,7 +145,7 @@ test("a member fails for all nodes at once: the first to have its turn records i
 
 // Both nodes would wait for each other: one for the update that records it, one for its window.
 test("FUA writes whose flush fails beside another node's resync: acknowledged when all know, and kept", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 30 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 30 }, (prng) => {
     const chunks = Array.from({ length: 32 }, (_, chunk) => chunk);
     const bench = new ClusterBench({ nodes: 0, bits: { 0: chunks } }, prng);
     // The copies differ where nobody writes.
@@ -184,7 +184,7 @@ test("FUA writes whose flush fails beside another node's resync: acknowledged wh
 });
 
 test("a node dies while members fail: what was acknowledged is there, copies are equal", async () => {
-  await withSeeds({ fixed: [1, 2, 2933791597], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1, 2, 2933791597], more: 20 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3, disks: 4, raidDisks: 3, spares: 1 }, prng);
     bench.finishSync();
     const victim = prng.below(3);

@@ -72,7 +72,7 @@ const checkWhole = (story: Story, members: readonly string[]): void => {
 
 for (const [name, layout, disks] of LAYOUTS) {
   test(`${name}: a spare is rebuilt window by window while every node writes`, async () => {
-    await withSeeds({ fixed: [1, 2], fresh: 3 }, (prng) => {
+    await withSeeds({ fixed: [1, 2], more: 3 }, (prng) => {
       const story = started(prng, layout, disks);
       const { bench } = story;
       lose(story, prng, "/m1");
@@ -89,7 +89,7 @@ for (const [name, layout, disks] of LAYOUTS) {
   });
 
   test(`${name}: a member returns by everybody's bits, and a node dies meanwhile`, async () => {
-    await withSeeds({ fixed: [1, 2], fresh: 3 }, (prng) => {
+    await withSeeds({ fixed: [1, 2], more: 3 }, (prng) => {
       const story = started(prng, layout, disks);
       const { bench } = story;
       story.idle(30);
@@ -106,7 +106,7 @@ for (const [name, layout, disks] of LAYOUTS) {
   });
 
   test(`${name}: a dead node's bits are resynced, and nothing else`, async () => {
-    await withSeeds({ fixed: [1], fresh: 3 }, (prng) => {
+    await withSeeds({ fixed: [1], more: 3 }, (prng) => {
       const story = started(prng, layout, disks);
       const { bench } = story;
       story.idle(30);

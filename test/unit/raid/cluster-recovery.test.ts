@@ -200,7 +200,7 @@ test("B1: what another node wrote while a member was away is on it when it is in
 });
 
 test("B1: nodes that write all the while lose nothing", () =>
-  withSeeds({ fixed: [1, 2, 3], fresh: 3 }, (prng) => {
+  withSeeds({ fixed: [1, 2, 3], more: 3 }, (prng) => {
     const story = degraded(prng);
     const { bench } = story;
     story.storm(prng, 20, 32);
@@ -243,7 +243,7 @@ test("the node that rebuilds dies: another one goes on, with the dead one's bits
 });
 
 test("a spare is rebuilt by one node, and what others write meanwhile is on it", () =>
-  withSeeds({ fixed: [1, 2], fresh: 2 }, (prng) => {
+  withSeeds({ fixed: [1, 2], more: 2 }, (prng) => {
     const story = Story.rested({ disks: 3, spares: 1 }, prng);
     const { bench } = story;
     story.storm(prng, 20, 32);
@@ -255,7 +255,7 @@ test("a spare is rebuilt by one node, and what others write meanwhile is on it",
   }));
 
 test("nodes write, die and join in any order", () =>
-  withSeeds({ fixed: [1, 2, 3, 4], fresh: 6 }, (prng) => {
+  withSeeds({ fixed: [1, 2, 3, 4], more: 6 }, (prng) => {
     const story = Story.rested({ nodes: 3 }, prng);
     const { bench } = story;
     for (let round = 0; round < 6; round++) {

@@ -65,7 +65,7 @@ for (const [layout, legs] of [
 ] as const) {
   const name = layout === undefined ? "raid1" : `raid10 ${layout} of ${legs}`;
   test(`overlapping zeroes and writes end alike on every copy of a ${name}`, async () => {
-    await withSeeds({ fixed: [1, 2], fresh: 2 }, async (prng, seed) => {
+    await withSeeds({ fixed: [1, 2], more: 2 }, async (prng, seed) => {
       const layoutPart = layout === undefined ? {} : { layout };
       const running = await startMemoryArray({ legs, ...layoutPart, seed, quickness: 3 });
       for (let round = 0; round < 4; round++) {

@@ -72,7 +72,7 @@ for (const [layout, legs] of [
   ["n3", 5],
 ] as const) {
   test(`every page of a raid10 ${layout} of ${legs} is told as it is, also without a leg`, async () => {
-    await withSeeds({ fixed: [1], fresh: 4 }, async (prng) => {
+    await withSeeds({ fixed: [1], more: 4 }, async (prng) => {
       const bench = new IoBench({ layout, legs, chunks: 2, stripeBytes: 64 * KIB });
       const lost = prng.below(legs + 1);
       if (lost < legs) bench.state.setLeg(lost, LEG_NONE);

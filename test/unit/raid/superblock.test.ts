@@ -184,7 +184,7 @@ test("every shortened superblock is told as cut off or not at all", () => {
 });
 
 test("random bytes never throw", async () => {
-  await withSeeds({ fixed: [1], fresh: 1 }, (prng) => {
+  await withSeeds({ fixed: [1], more: 1 }, (prng) => {
     for (let round = 0; round < 500; round += 1) {
       const bytes = prng.bytes(prng.below(4200));
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -199,7 +199,7 @@ test("random bytes never throw", async () => {
 });
 
 test("a flipped bit is noticed, or lies where nothing is stored", async () => {
-  await withSeeds({ fixed: [1], fresh: 2 }, (prng) => {
+  await withSeeds({ fixed: [1], more: 2 }, (prng) => {
     for (let round = 0; round < 500; round += 1) {
       const bytes = encodeSuperblock(sampleSuperblock());
       const at = prng.below(bytes.length);
@@ -211,7 +211,7 @@ test("a flipped bit is noticed, or lies where nothing is stored", async () => {
 });
 
 test("whatever decodes with a right checksum encodes to the same bytes", async () => {
-  await withSeeds({ fixed: [1], fresh: 2 }, (prng) => {
+  await withSeeds({ fixed: [1], more: 2 }, (prng) => {
     let decodedCount = 0;
     for (let round = 0; round < 500; round += 1) {
       const bytes = edited((_, all) => {

@@ -84,7 +84,7 @@ test("frames are the same however the text is cut", async () => {
   const text = "id: 1\r\nevent: a\rdata: ä\n\n: c\r\n\r\ndata: b\ndata: c\r\n\r\nid\ndata:\n\n\n";
   const whole = parse(text, "\n");
   assert.is(whole.length, 3);
-  await withSeeds({ fixed: [1], fresh: 20 }, (prng) => {
+  await withSeeds({ fixed: [1], more: 20 }, (prng) => {
     const pieces: string[] = [];
     for (let at = 0; at < text.length; ) {
       const length = 1 + prng.below(4);

@@ -85,7 +85,7 @@ test("a node twice is a broken membership", () => {
 });
 
 test("random memberships: no slot twice, none changes, none is reused before its recovery", async () => {
-  await withSeeds({ fixed: [1], fresh: 2 }, (prng) => {
+  await withSeeds({ fixed: [1], more: 2 }, (prng) => {
     let table = EMPTY_SLOTS;
     let epoch = 0;
     const nodes = new Map<string, number>();

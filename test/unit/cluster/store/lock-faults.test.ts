@@ -18,7 +18,7 @@ const UNRELIABLE = {
 };
 
 test("one at a time is in, every turn counts once, whatever answers are lost", async () => {
-  await withSeeds({ fixed: [1, 2, 3], fresh: 12 }, async (prng) => {
+  await withSeeds({ fixed: [1, 2, 3], more: 12 }, async (prng) => {
     const story = new LockStory(prng, { members: 3, rounds: 6, faults: UNRELIABLE });
     assert.is(await story.run(), 18);
     assert.is(story.completed, 18);
@@ -26,7 +26,7 @@ test("one at a time is in, every turn counts once, whatever answers are lost", a
 });
 
 test("nobody is let in beside a member whose lease ended until its end is proven", async () => {
-  await withSeeds({ fixed: [1, 2, 3, 757574733], fresh: 12 }, async (prng) => {
+  await withSeeds({ fixed: [1, 2, 3, 757574733], more: 12 }, async (prng) => {
     const faults = { ...UNRELIABLE, endedLease: 60 };
     const story = new LockStory(prng, { members: 3, rounds: 6, faults });
     await story.run();
