@@ -125,7 +125,13 @@ function startChild(group: Group, options: GroupOptions): ChildProcess {
   const entry = join(options.root, "test", "runner", "child.ts");
   return spawn(process.execPath, [entry, ...group.files], {
     cwd: options.root,
-    env: { ...process.env, PATH: toolPath(), TMPDIR: options.scratch },
+    env: {
+      // As bin/satsuma does for boards.
+      NODE_COMPILE_CACHE: join(options.root, "node_modules", ".cache", "satsuma-code"),
+      ...process.env,
+      PATH: toolPath(),
+      TMPDIR: options.scratch,
+    },
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     detached: true,
   });
