@@ -4,13 +4,18 @@ import type { ArrayResource } from "../src/api/schemas/array.ts";
 import type { DeviceResource } from "../src/api/schemas/device.ts";
 import type { EventResource } from "../src/api/schemas/event.ts";
 import { ServeProcess } from "../test/helpers/serve-process.ts";
-import { eventually } from "../test/helpers/timeout.ts";
+import { waitUntil } from "./wait.ts";
 
-const SYNC_LIMIT_MS = 600_000;
+/** A sync of a small array takes a third of a second: its end is to be seen soon. */
+const SYNC_LIMIT = { limitMs: 600_000, pauseMs: 20 };
+/** From a sync action that was asked for, or is due, until it begins. */
+const BEGIN_LIMIT_MS = 30_000;
 /** Room for md metadata before the data of each member. */
 export const METADATA_BYTES = 256 * 2 ** 20;
 /** Above what any disk gives: a sync that nothing holds back. Bytes per second. */
 const NO_SPEED_LIMIT = 2 ** 40;
+/** The least that the daemon takes: after its first MiB or two a sync all but stands. */
+const LEAST_SPEED = 1024;
 
 /** What array to make; `sizeBytes` is its own size, at least. */
 export interface ArrayShape {
@@ -44,6 +49,8 @@ export interface BoardOptions {
   readonly isLab?: boolean;
   /** Members are used past the page cache. The folder of `dataDir` must be there. */
   readonly isDirect?: boolean;
+  /** Sync actions all but stand until `liftSyncLimits`. */
+  readonly isSyncHeld?: boolean;
   /** The program, else the sources. */
   readonly main?: string | undefined;
 }
@@ -51,14 +58,19 @@ export interface BoardOptions {
 export class BenchBoard {
   readonly serve: ServeProcess;
 
-  constructor(dataDir: string, { isLab = false, isDirect = false, main }: BoardOptions = {}) {
-    const settings = isDirect ? `${dataDir}.toml` : null;
-    if (settings !== null) writeFileSync(settings, "[devices]\ndirect = true\n");
-    const args = [
-      ...(isLab ? ["--lab"] : []),
-      ...(settings === null ? [] : ["--config", settings]),
+  /** Writes the settings of the options to `dataDir`.toml. */
+  constructor(dataDir: string, options: BoardOptions = {}) {
+    const settings = [
+      ...(options.isDirect === true ? ["[devices]", "direct = true"] : []),
+      ...(options.isSyncHeld === true ? ["[sync]", `speed_max = ${LEAST_SPEED}`] : []),
     ];
-    this.serve = new ServeProcess(dataDir, args, main);
+    const file = `${dataDir}.toml`;
+    if (settings.length > 0) writeFileSync(file, `${settings.join("\n")}\n`);
+    const args = [
+      ...(options.isLab === true ? ["--lab"] : []),
+      ...(settings.length === 0 ? [] : ["--config", file]),
+    ];
+    this.serve = new ServeProcess(dataDir, args, options.main);
   }
 
   async start(): Promise<void> {
@@ -126,19 +138,39 @@ export class BenchBoard {
 
   /** Waits until the array is whole and no sync action runs. */
   async untilSynced(name: string): Promise<void> {
-    await eventually(`${name} is in sync`, SYNC_LIMIT_MS, async () => {
+    await waitUntil(`${name} is in sync`, SYNC_LIMIT, async () => {
       const { status } = await this.array(name);
-      return status.sync === null && status.health === "optimal";
+      return (status.sync === null && status.health === "optimal") || syncText(status);
     });
   }
 
-  /** Waits until a sync action has ended since `before`, the result of `lastSyncEnd`. */
+  /** Waits until a sync action runs. Errors: when none begins, as where it is over already. */
+  async untilSyncRuns(name: string): Promise<void> {
+    await waitUntil(`a sync action of ${name} runs`, { limitMs: BEGIN_LIMIT_MS }, async () => {
+      const { status } = await this.array(name);
+      return status.sync !== null || syncText(status);
+    });
+  }
+
+  /**
+   * Waits until a sync action has ended since `before`, the result of `lastSyncEnd`. Errors: when
+   * it ends before it is through, and when none runs.
+   */
   async untilSyncEnds(name: string, before: number): Promise<void> {
-    await eventually(`the sync action of ${name} ends`, SYNC_LIMIT_MS, async () => {
+    let ranAt = performance.now();
+    await waitUntil(`the sync action of ${name} ends`, SYNC_LIMIT, async () => {
+      const { status } = await this.array(name);
+      if (status.sync !== null) {
+        ranAt = performance.now();
+        return syncText(status);
+      }
       const end = await this.#lastSync();
-      if (end.id <= before) return false;
-      if (end.outcome !== "done") throw new Error(`the sync action ended as ${end.outcome}`);
-      return true;
+      if (end.id > before) {
+        if (end.outcome === "done") return true;
+        throw new Error(`the sync action of ${name} ended as ${end.outcome}`);
+      }
+      if (performance.now() - ranAt <= BEGIN_LIMIT_MS) return syncText(status);
+      throw new Error(`no sync action of ${name} runs, and none has ended`);
     });
   }
 
@@ -163,6 +195,12 @@ export class BenchBoard {
   async liftSyncLimits(name: string): Promise<void> {
     await this.setSync(name, { sync_speed_min: NO_SPEED_LIMIT, sync_speed_max: NO_SPEED_LIMIT });
   }
+}
+
+/** How far an array's sync action is, in a few words. */
+function syncText({ health, sync }: ArrayResource["status"]): string {
+  if (sync === null) return `no sync action runs, the array is ${health}`;
+  return `${sync.action} at ${sync.percent.toFixed(1)} %`;
 }
 
 /** Names of the array's disks, which are their ids too. */

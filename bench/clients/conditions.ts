@@ -1,8 +1,8 @@
 /** Makes what goes on beside a job, and ends it again. Only Satsuma is put under conditions. */
 import { runCommand } from "../../test/helpers/command.ts";
-import { eventually } from "../../test/helpers/timeout.ts";
 import type { BenchBoard } from "../bench-board.ts";
 import type { Target } from "../target.ts";
+import { waitUntil } from "../wait.ts";
 import { BENCH_ARRAY } from "./satsuma.ts";
 import type { Workload } from "./workloads.ts";
 
@@ -41,9 +41,9 @@ export async function underCondition<T>(
 }
 
 async function untilBitsClear(board: BenchBoard): Promise<void> {
-  await eventually("the bitmap is clear", CLEAR_LIMIT_MS, async () => {
-    const { status } = await board.array(BENCH_ARRAY);
-    return status.bitmap?.dirty === 0;
+  await waitUntil("the bitmap is clear", { limitMs: CLEAR_LIMIT_MS }, async () => {
+    const { bitmap } = (await board.array(BENCH_ARRAY)).status;
+    return bitmap?.dirty === 0 || `${bitmap?.dirty ?? "no"} bits of ${bitmap?.total ?? 0} are set`;
   });
 }
 

@@ -74,6 +74,7 @@ async function runSync(context: BenchContext): Promise<BenchOutcome> {
   const busy = await measureBusy(busyRows, context);
   const tables = [
     {
+      id: "sync",
       title: "Until durable, median (min-max): `copy` is `dd` over a file in place.",
       markdown: formatTable(
         syncs,
@@ -83,6 +84,7 @@ async function runSync(context: BenchContext): Promise<BenchOutcome> {
       ),
     },
     {
+      id: "sync-busy",
       title: "p99 of a client, alone and beside a repair at the default limits:",
       markdown: formatTable(busy, busyRows, [OURS], []),
     },
@@ -98,6 +100,11 @@ export const SYNC_BENCH: Bench = {
   summary: "resync, recovery and check beside cp and cmp; p99 of a client beside them",
   workloads: [...SYNC_ROWS, ...BUSY_ROWS],
   targets: [],
+  tables: ["sync", "sync-busy"],
+  tools: ({ workloads }) => [
+    "nbdcopy",
+    ...(BUSY_ROWS.some(({ name }) => workloads.includes(name)) ? ["fio"] : []),
+  ],
   defaults: { seconds: 5, rounds: 3, sizeMib: 1024, workloads: ["all"], targets: [] },
   run: runSync,
 };

@@ -26,7 +26,7 @@ export class SyncSubject {
   #legs: readonly string[] = [];
 
   constructor(folder: string, sizeBytes: number) {
-    this.#board = new BenchBoard(join(folder, "data"));
+    this.#board = new BenchBoard(join(folder, "data"), { isSyncHeld: true });
     this.#sizeBytes = sizeBytes;
     mkdirSync(join(folder, "plain"));
     this.#plain = [join(folder, "plain", "0"), join(folder, "plain", "1")];
@@ -54,11 +54,11 @@ export class SyncSubject {
   /** MiB/s of one whole sync action. */
   async measureSync({ work, cache }: SyncRow): Promise<number> {
     await this.#prepare(work);
-    await this.#board.liftSyncLimits(ARRAY);
     await setPageCache(this.#legs, cache);
     const before = await this.#board.lastSyncEnd();
     const seconds = await timeDurable(this.#legs, async () => {
-      await this.#board.setSync(ARRAY, { action: work === "check" ? "check" : "idle" });
+      await this.#board.liftSyncLimits(ARRAY);
+      if (work === "check") await this.#board.setSync(ARRAY, { action: "check" });
       await this.#board.untilSyncEnds(ARRAY, before);
     });
     await this.#board.untilSynced(ARRAY);
@@ -79,13 +79,14 @@ export class SyncSubject {
   /** Compares the copies. Errors: when they differ, so that what was measured was no sync. */
   async verify(): Promise<void> {
     const before = await this.#board.lastSyncEnd();
+    await this.#board.liftSyncLimits(ARRAY);
     await this.#board.setSync(ARRAY, { action: "check" });
     await this.#board.untilSyncEnds(ARRAY, before);
     const { status } = await this.#board.array(ARRAY);
     if (status.mismatch_count > 0) throw new Error("the copies differ after the sync actions");
   }
 
-  /** An array with the work ahead of it, held back until the clock runs. */
+  /** An array with the work ahead of it, held back after a MiB or two until the clock runs. */
   async #prepare(work: SyncWork): Promise<void> {
     if (work === "check") return;
     const [, second = ""] = this.#legs;
@@ -93,10 +94,11 @@ export class SyncSubject {
     if (work !== "resync-equal") await overwrite(this.#other, second);
     const isRecovery = work === "recover";
     await this.#make({ isClean: isRecovery, isLastMissing: isRecovery });
-    await this.#board.setSync(ARRAY, { action: "frozen" });
-    if (!isRecovery) return;
-    const member = { device_id: `${ARRAY}-1`, force: true };
-    await this.#board.serve.request("POST", `/arrays/${ARRAY}/members`, member);
+    if (isRecovery) {
+      const member = { device_id: `${ARRAY}-1`, force: true };
+      await this.#board.serve.request("POST", `/arrays/${ARRAY}/members`, member);
+    }
+    await this.#board.untilSyncRuns(ARRAY);
   }
 
   async #make(order: { readonly isClean: boolean; readonly isLastMissing?: boolean }) {
