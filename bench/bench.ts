@@ -14,6 +14,8 @@ export interface BenchSettings {
   readonly seconds: number;
   /** Medians are over them. */
   readonly rounds: number;
+  /** How often all rounds are made, each time on servers started anew; a bench may know but one. */
+  readonly runs: number;
   /** Bytes of each array or file that are used. */
   readonly sizeBytes: number;
   /** Names, in the order of the bench's own list. */
@@ -43,6 +45,12 @@ export interface Bench {
   readonly summary: string;
   readonly workloads: readonly WorkloadName[];
   readonly targets: readonly string[];
+  /** The ids of its tables: each has a place in docs/performance.md. */
+  readonly tables: readonly string[];
+  /** True when it makes `runs` runs. */
+  readonly hasRuns?: boolean;
+  /** Programs that the settings cannot do without. */
+  readonly tools: (settings: BenchSettings) => readonly string[];
   readonly defaults: {
     readonly seconds: number;
     readonly rounds: number;

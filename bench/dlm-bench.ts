@@ -152,7 +152,7 @@ const runDlm = async ({ settings, say }: BenchContext): Promise<BenchOutcome> =>
   }
   const title = "The DLM's pure core, in memory; median (min-max):";
   return {
-    tables: [{ title, markdown: formatTable(figures, rows, [OURS], []) }],
+    tables: [{ id: "dlm", title, markdown: formatTable(figures, rows, [OURS], []) }],
     results: figures,
   };
 };
@@ -162,6 +162,8 @@ export const DLM_BENCH: Bench = {
   summary: "the lock manager's pure core: operations per second",
   workloads: ROWS,
   targets: [],
+  tables: ["dlm"],
+  tools: () => [],
   defaults: { seconds: 1, rounds: 5, sizeMib: 1, workloads: ["all"], targets: [] },
   run: runDlm,
 };

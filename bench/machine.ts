@@ -1,12 +1,14 @@
 /** What the numbers were measured on. */
 import { cpus, loadavg, release, totalmem } from "node:os";
+import { hasTool } from "../scripts/test-tools.ts";
 import { runCommand } from "../test/helpers/command.ts";
 
 /** The load average of the last minute; other work beside the bench makes its numbers worthless. */
 export function describeLoad(): string {
   const [load = 0] = loadavg();
-  const verdict = load > cpus().length / 2 ? "; NOT a quiet machine: measure again" : "";
-  return `load average before the first job ${load.toFixed(1)}${verdict}`;
+  const isBusy = load > cpus().length / 2;
+  const verdict = isBusy ? ", NOT a quiet machine: measure again" : "";
+  return `load average before ${load.toFixed(1)}${verdict}`;
 }
 
 /** Hardware, kernel, file system under `folder` and versions, one line each. */
@@ -15,11 +17,8 @@ export async function describeMachine(folder: string): Promise<readonly string[]
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
   const { stdout } = await runCommand("df", ["--output=fstype", folder], 10_000);
   const type = stdout.trim().split("\n").at(-1) ?? "";
-  const versions = await Promise.all([
-    firstLine("fio", ["--version"]),
-    firstLine("qemu-storage-daemon", ["--version"]),
-    firstLine("nbdkit", ["--version"]),
-  ]);
+  const tools = ["fio", "qemu-storage-daemon", "nbdkit"].filter((tool) => hasTool(tool));
+  const versions = await Promise.all(tools.map((tool) => firstLine(tool, ["--version"])));
   return [
     `${cpus().length} x ${cpu?.model.trim() ?? "unknown CPU"}, ${memory}`,
     `Linux ${release()}, legs on ${type}`,

@@ -9,7 +9,7 @@ import { assert } from "../src/common/assert.ts";
 import { ChannelBench } from "../test/helpers/channel-bench.ts";
 import { LiteralBench } from "../test/helpers/literal-bench.ts";
 import type { Bench, BenchContext, BenchOutcome } from "./bench.ts";
-import { EARLIER, formatStores, RECEIVERS, runStores, STORE_ROWS } from "./cluster/store-rows.ts";
+import { formatStores, RECEIVERS, runStores, STORE_ROWS } from "./cluster/store-rows.ts";
 import { measureRate } from "./core-rate.ts";
 import { type Figure, formatTable, OURS, type ReportTable, type Row } from "./report.ts";
 
@@ -83,13 +83,15 @@ const runMessages = async (context: BenchContext): Promise<BenchOutcome> => {
   }
   const tables: ReportTable[] = [];
   const title = "The protocols alone, in memory; median (min-max):";
-  if (rows.length > 0) tables.push({ title, markdown: formatTable(figures, rows, [OURS], []) });
+  if (rows.length > 0)
+    tables.push({ id: "messages", title, markdown: formatTable(figures, rows, [OURS], []) });
   const stores = await runStores(context);
   if (stores.length > 0)
-    tables.push(
-      { title: "Whole nodes over a store; medians of the rounds:", markdown: formatStores(stores) },
-      { title: "What the channel was chosen by, on another day:", markdown: EARLIER },
-    );
+    tables.push({
+      id: "messages-stores",
+      title: "Whole nodes over a store; medians of the rounds:",
+      markdown: formatStores(stores),
+    });
   return { tables, results: { figures, stores } };
 };
 
@@ -98,6 +100,11 @@ export const MESSAGE_BENCH: Bench = {
   summary: "md-cluster's messages: literal choreography and channel, in memory and over stores",
   workloads: [...ROWS, ...STORE_ROWS],
   targets: [],
+  tables: ["messages", "messages-stores"],
+  tools: ({ workloads }) =>
+    STORE_ROWS.some(({ name, store }) => store !== "embedded" && workloads.includes(name))
+      ? ["etcd"]
+      : [],
   defaults: { seconds: 2, rounds: 3, sizeMib: 1, workloads: ["all"], targets: [] },
   run: runMessages,
 };

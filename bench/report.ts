@@ -26,11 +26,15 @@ export interface Figure {
   /** What was measured: the column of the table. */
   readonly subject: string;
   readonly round: number;
+  /** Where there are several runs: ratios are of one run each. */
+  readonly run?: number;
   /** In the row's unit. */
   readonly value: number;
 }
 
 export interface ReportTable {
+  /** Its place in docs/performance.md. */
+  readonly id: string;
   readonly title: string;
   readonly markdown: string;
 }
@@ -129,20 +133,39 @@ function formatCell(cell: Cell | undefined): string {
 }
 
 function formatRatio(figures: readonly Figure[], row: Row, peer: Peer): string {
-  const ours = summarize(figures, row.name, peer.ours);
-  const theirs = summarize(figures, row.name, peer.name);
-  if (ours === undefined || theirs === undefined) return "-";
-  const ratio = ours.median / theirs.median;
-  return `${ratio.toFixed(2)}x${formatVerdict(row, ratio, row.bar?.[peer.name])}`;
+  const ours = { row: row.name, subject: peer.ours };
+  const ratios = ratiosOf(figures, ours, { row: row.name, subject: peer.name });
+  return formatRatios(ratios, formatVerdict(row, ratios, row.bar?.[peer.name]));
 }
 
 function formatThan(figures: readonly Figure[], row: Row): string {
   if (row.than === undefined) return "-";
-  const own = summarize(figures, row.name, OURS);
-  const other = summarize(figures, row.than.row, OURS);
-  if (own === undefined || other === undefined) return "-";
-  const ratio = own.median / other.median;
-  return `${ratio.toFixed(2)}x of ${row.than.row}${formatVerdict(row, ratio, row.than.bar)}`;
+  const ours = { row: row.name, subject: OURS };
+  const other = { row: row.than.row, subject: OURS };
+  const ratios = ratiosOf(figures, ours, other);
+  const median = summarize(figures, other.row, OURS)?.median ?? Number.NaN;
+  const text = ` of ${row.than.row} (${formatNumber(median)})`;
+  return formatRatios(ratios, text + formatVerdict(row, ratios, row.than.bar));
+}
+
+/** A median over another one, of each run that has both. */
+function ratiosOf(
+  figures: readonly Figure[],
+  above: Pick<Figure, "row" | "subject">,
+  below: Pick<Figure, "row" | "subject">,
+): number[] {
+  const runs = [...Map.groupBy(figures, ({ run = 0 }) => run).values()];
+  return runs.flatMap((own) => {
+    const top = summarize(own, above.row, above.subject);
+    const bottom = summarize(own, below.row, below.subject);
+    return top === undefined || bottom === undefined ? [] : [top.median / bottom.median];
+  });
+}
+
+/** `2.50x`, or the ratio of each run: `2.50, 2.43, 2.61x`. */
+function formatRatios(ratios: readonly number[], more: string): string {
+  if (ratios.length === 0) return "-";
+  return `${ratios.map((ratio) => ratio.toFixed(2)).join(", ")}x${more}`;
 }
 
 function formatLimit(figures: readonly Figure[], row: Row): string {
@@ -152,8 +175,12 @@ function formatLimit(figures: readonly Figure[], row: Row): string {
   return `${sign} ${formatNumber(row.limit)}: ${isGood(row, ours.median, row.limit)}`;
 }
 
-function formatVerdict(row: Row, ratio: number, bar: number | undefined): string {
-  return bar === undefined ? "" : ` (bar ${bar}: ${isGood(row, ratio, bar)})`;
+function formatVerdict(row: Row, ratios: readonly number[], bar: number | undefined): string {
+  if (bar === undefined) return "";
+  const met = ratios.filter((ratio) => isGood(row, ratio, bar) === "met").length;
+  const isSplit = met > 0 && met < ratios.length;
+  const verdict = isSplit ? `met in ${met} of ${ratios.length}` : met > 0 ? "met" : "missed";
+  return ` (bar ${bar}: ${verdict})`;
 }
 
 function isGood(row: Row, value: number, bar: number): "met" | "missed" {

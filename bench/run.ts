@@ -2,13 +2,16 @@
  * `npm run bench -- [BENCH]`: runs one bench and prints its tables. Numbers compare within one run
  * only: the machine changes between runs.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CodedError } from "../src/common/errors.ts";
 import type { BenchOutcome } from "./bench.ts";
 import { BENCHES } from "./benches.ts";
+import { fillDocument } from "./document.ts";
 import { describeLoad, describeMachine } from "./machine.ts";
 import { type BenchOptions, parseOptions, usageOf } from "./options.ts";
+import { requireTools } from "./tools.ts";
 
 const SIGNAL_EXIT_CODE = 130;
 
@@ -16,29 +19,74 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-function writeReport(options: BenchOptions, machine: readonly string[], outcome: BenchOutcome) {
-  const { rounds, seconds, sizeBytes } = options.settings;
+/** What the numbers were measured on, and how. */
+interface Conditions {
+  readonly machine: readonly string[];
+  readonly load: string;
+  readonly command: string;
+}
+
+function writeReport(options: BenchOptions, conditions: Conditions, outcome: BenchOutcome): void {
+  const { rounds, runs, seconds, sizeBytes } = options.settings;
+  const machine = [...conditions.machine, conditions.load];
+  const times = `${runs === 1 ? "" : `${runs} runs of `}${rounds} rounds`;
   const report = [
     `## ${options.bench.name}: ${options.bench.summary}`,
     "",
     ...machine.map((line) => `- ${line}`),
-    `- ${rounds} rounds, ${seconds} s per timed job, on ${sizeBytes / 2 ** 20} MiB`,
+    `- ${times}, ${seconds} s per timed job, on ${sizeBytes / 2 ** 20} MiB`,
     "",
     ...outcome.tables.flatMap(({ title, markdown }) => [title, "", markdown, ""]),
   ].join("\n");
   process.stdout.write(report);
   if (options.markdown !== undefined) writeFileSync(options.markdown, report);
   if (options.json !== undefined) {
-    const settings = { rounds, seconds, size_bytes: sizeBytes };
+    const settings = { rounds, runs, seconds, size_bytes: sizeBytes };
     const content = { bench: options.bench.name, machine, settings, results: outcome.results };
     writeFileSync(options.json, `${JSON.stringify(content, null, 2)}\n`);
   }
+  if (options.document !== undefined) writeTables(options.document, conditions, outcome);
 }
 
-async function runBench(options: BenchOptions): Promise<void> {
-  const base = options.dir ?? tmpdir();
-  mkdirSync(base, { recursive: true });
-  const folder = mkdtempSync(join(base, "sb-"));
+/** Puts the tables, and what they were measured on, in their places in a document. */
+function writeTables(file: string, conditions: Conditions, { tables }: BenchOutcome): void {
+  const { machine, load, command } = conditions;
+  const day = new Date().toISOString().slice(0, 10);
+  const { document, homeless } = fillDocument(readFileSync(file, "utf8"), [
+    { id: "machine", content: machine.map((line) => `- ${line}`).join("\n") },
+    ...tables.map(({ id, title, markdown }) => ({
+      id,
+      content: `${title}\n\n${markdown}\n\n\`${command}\`, ${day}, ${load}.`,
+    })),
+  ]);
+  writeFileSync(file, document);
+  for (const id of homeless) say(`${file} has no place for ${id}`);
+}
+
+/** The command that measures the same again: without the options that name files of this run. */
+function commandOf(args: readonly string[]): string {
+  const words = args.filter((word, index) => {
+    const option = /^--(dir|json|markdown|document)(=|$)/;
+    return !option.test(word) && !/^--(dir|json|markdown|document)$/.test(args[index - 1] ?? "");
+  });
+  return ["npm run bench", ...(words.length === 0 ? [] : ["--", ...words])].join(" ");
+}
+
+/** Errors: BENCH_FOLDER_MISSING, when a folder or file of the command line is not there. */
+function checkPlaces({ dir, document }: BenchOptions): void {
+  if (dir !== undefined && statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new CodedError("BENCH_FOLDER_MISSING", `--dir ${dir}: there is no such folder`, {
+      remedy: "name a folder on the disk that is to be measured, or make it first",
+    });
+  }
+  if (document !== undefined) readFileSync(document);
+}
+
+async function runBench(options: BenchOptions, command: string): Promise<void> {
+  const { bench, settings } = options;
+  checkPlaces(options);
+  requireTools(bench.tools(settings));
+  const folder = mkdtempSync(join(options.dir ?? tmpdir(), "sb-"));
   const ends: (() => Promise<void>)[] = [];
   const endAll = async (): Promise<void> => {
     await Promise.allSettled(ends.splice(0).map((end) => end()));
@@ -48,13 +96,18 @@ async function runBench(options: BenchOptions): Promise<void> {
     process.once(signal, () => void endAll().finally(() => process.exit(SIGNAL_EXIT_CODE)));
   }
   try {
-    const machine = [...(await describeMachine(folder)), describeLoad()];
+    const conditions = { machine: await describeMachine(folder), load: describeLoad(), command };
     const onEnd = (end: () => Promise<void>) => void ends.push(end);
-    const { bench, settings } = options;
-    writeReport(options, machine, await bench.run({ settings, folder, say, onEnd }));
+    writeReport(options, conditions, await bench.run({ settings, folder, say, onEnd }));
   } finally {
     await endAll();
   }
+}
+
+/** `bench: CODE: what happened; what to do`. */
+function fail(error: unknown): void {
+  if (error instanceof CodedError) say(`bench: ${error.code}: ${error.advice}`);
+  else say(`bench: BENCH_FAILED: ${(error as Error).message}`);
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -62,7 +115,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     options = parseOptions(args, BENCHES);
   } catch (error) {
-    say(`bench: ${(error as Error).message}\nsee: npm run bench -- --help`);
+    fail(error);
     return 2;
   }
   if (options.wantsHelp) {
@@ -70,10 +123,10 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   try {
-    await runBench(options);
+    await runBench(options, commandOf(args));
     return 0;
   } catch (error) {
-    say(`bench: ${(error as Error).message}`);
+    fail(error);
     return 1;
   }
 }

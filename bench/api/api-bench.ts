@@ -154,10 +154,15 @@ async function runApi(context: BenchContext): Promise<BenchOutcome> {
   return {
     tables: [
       {
+        id: "api",
         title: "Latency of API requests as a client sees it, median (min-max) of the rounds:",
         markdown: formatTable(figuresOf(timings), rows, [OURS], []),
       },
-      { title: "Each request by itself, milliseconds:", markdown: formatRequests(timings, loads) },
+      {
+        id: "api-requests",
+        title: "Each request by itself, milliseconds:",
+        markdown: formatRequests(timings, loads),
+      },
     ],
     results: timings,
   };
@@ -168,6 +173,8 @@ export const API_BENCH: Bench = {
   summary: "latency of API requests while the data path is saturated",
   workloads: LOADS.map(({ name, text }) => ({ name, group: "loads", description: text })),
   targets: [],
+  tables: ["api", "api-requests"],
+  tools: () => ["fio", "nbdcopy"],
   defaults: { seconds: 10, rounds: 3, sizeMib: 1024, workloads: ["all"], targets: [] },
   run: runApi,
 };

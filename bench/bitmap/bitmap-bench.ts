@@ -97,7 +97,7 @@ async function runBitmap(context: BenchContext): Promise<BenchOutcome> {
   const tib = context.settings.sizeBytes / 2 ** 40;
   const title = `The bitmap of an array of ${tib} TiB, 64 MiB chunks; median (min-max):`;
   return {
-    tables: [{ title, markdown: formatTable(figures, rows, [OURS], []) }],
+    tables: [{ id: "bitmap", title, markdown: formatTable(figures, rows, [OURS], []) }],
     results: figures,
   };
 }
@@ -110,6 +110,8 @@ export const BITMAP_BENCH: Bench = {
     ...LARGE_ARRAYS.map(({ name, group, text }) => ({ name, group, description: text })),
   ],
   targets: [],
+  tables: ["bitmap"],
+  tools: () => [],
   defaults: { seconds: 1, rounds: 3, sizeMib: 16 * 2 ** 20, workloads: ["all"], targets: [] },
   run: runBitmap,
 };

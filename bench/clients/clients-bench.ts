@@ -1,17 +1,13 @@
 /** `npm run bench`: what NBD clients get from Satsuma and from its peers, given the same jobs. */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { hasTool } from "../../scripts/test-tools.ts";
 import type { Bench, BenchContext, BenchOutcome } from "../bench.ts";
 import { makePattern, verifyTarget } from "../pattern.ts";
-import {
-  type Figure,
-  formatMarkdown,
-  formatNumber,
-  formatTable,
-  medianOf,
-  type ReportTable,
-} from "../report.ts";
+import { OURS } from "../report.ts";
 import type { Target } from "../target.ts";
+import { missingText } from "../tools.ts";
+import { CLIENT_TABLES, measuredBy, reportClients } from "./client-tables.ts";
 import { CONTENDERS, type Contender, type Seat } from "./contenders.ts";
 import { type JobResult, runJob } from "./fio-job.ts";
 import { WORKLOADS, type Workload } from "./workloads.ts";
@@ -46,9 +42,16 @@ export function seatsOf(
   return new Map(seats.map((seat) => [seat.key, seat]));
 }
 
+/** The workloads that chosen ones are compared with and that are not chosen themselves. */
+export function comparedWith(chosen: readonly Workload[]): Workload[] {
+  const names = new Set(chosen.flatMap(({ than }) => than?.row ?? []));
+  return WORKLOADS.filter((workload) => names.has(workload.name) && !chosen.includes(workload));
+}
+
 async function startAll(
   seats: ReadonlyMap<string, Seat>,
-  { settings, folder, say, onEnd }: BenchContext,
+  folder: string,
+  { settings, say, onEnd }: BenchContext,
 ): Promise<Map<string, Target>> {
   const { sizeBytes } = settings;
   const pattern = join(folder, "pattern");
@@ -68,89 +71,57 @@ async function startAll(
   return targets;
 }
 
-async function runRounds(
-  targets: ReadonlyMap<string, Target>,
-  workloads: readonly Workload[],
-  contenders: readonly Contender[],
-  { settings, say }: BenchContext,
-): Promise<JobResult[]> {
+/** What a run measures: rows for everybody, and rows of ours that they are compared with. */
+interface Plan {
+  readonly chosen: readonly Workload[];
+  readonly compared: readonly Workload[];
+  readonly contenders: readonly Contender[];
+  readonly ours: readonly Contender[];
+}
+
+/** All rounds on servers started anew. */
+async function runOnce(plan: Plan, run: number, context: BenchContext): Promise<JobResult[]> {
+  const { settings, say } = context;
+  const { chosen, compared, contenders, ours } = plan;
+  const folder = join(context.folder, String(run));
+  mkdirSync(folder);
+  const seats = new Map([...seatsOf(chosen, contenders), ...seatsOf(compared, ours)]);
+  const targets = await startAll(seats, folder, context);
   const results: JobResult[] = [];
   for (let round = 0; round < settings.rounds; round++) {
-    for (const { workload, key } of planRound(workloads, contenders, round)) {
+    const jobs = [...planRound(compared, ours, round), ...planRound(chosen, contenders, round)];
+    for (const { workload, key } of jobs) {
       const target = targets.get(key);
       if (target === undefined) throw new Error(`${key} has not been started`);
-      const result = await runJob(target, workload, settings, round);
+      const result = { run, ...(await runJob(target, workload, settings, round)) };
       results.push(result);
       const value = measuredBy(workload, result).toFixed(0);
       const line = `${workload.name.padEnd(12)} ${target.label.padEnd(12)} ${value}`;
-      say(`round ${round + 1}/${settings.rounds} ${line} ${workload.unit}`);
+      const when = settings.runs > 1 ? `run ${run + 1}/${settings.runs}, ` : "";
+      say(`${when}round ${round + 1}/${settings.rounds} ${line} ${workload.unit}`);
     }
   }
+  for (const target of targets.values()) await target.stop();
+  rmSync(folder, { recursive: true, maxRetries: 5 });
   return results;
 }
 
-function measuredBy(workload: Workload, result: JobResult): number {
-  return workload.unit === "IOPS" ? result.iops : result.mibPerSecond;
-}
-
-/** The servers' CPU time and the clients' latency: medians, a row per workload. */
-function formatCosts(
-  results: readonly JobResult[],
-  workloads: readonly Workload[],
-  subjects: readonly string[],
-): string {
-  const header = ["workload", ...subjects.map((subject) => `${subject}: CPU / p50 / p99`)];
-  const lines = workloads.map((workload) => [
-    workload.description,
-    ...subjects.map((subject) => {
-      const own = results.filter((r) => r.workload === workload.name && r.target === subject);
-      if (own.length === 0) return "-";
-      const cpu = own.flatMap(({ cpuUsPerRequest }) => cpuUsPerRequest ?? []);
-      const parts = [cpu, own.map(({ p50Us }) => p50Us), own.map(({ p99Us }) => p99Us)];
-      return parts.map((of) => (of.length === 0 ? "-" : formatNumber(medianOf(of)))).join(" / ");
-    }),
-  ]);
-  return formatMarkdown(header, lines);
-}
-
-/** The tables of some results. */
-export function reportClients(
-  results: readonly JobResult[],
-  workloads: readonly Workload[],
-  contenders: readonly Contender[],
-): ReportTable[] {
-  const byName = new Map(workloads.map((workload) => [workload.name, workload]));
-  const figures = results.flatMap((result): Figure[] => {
-    const workload = byName.get(result.workload);
-    if (workload === undefined) return [];
-    const { target: subject, round } = result;
-    return [{ row: workload.name, subject, round, value: measuredBy(workload, result) }];
-  });
-  const subjects = contenders.map(({ name }) => name);
-  const peers = contenders.flatMap(({ name, rival }) =>
-    rival === null ? [] : [{ name, ours: rival }],
-  );
-  return [
-    {
-      title: "Median (min-max) of the rounds.",
-      markdown: formatTable(figures, workloads, subjects, peers),
-    },
-    {
-      title:
-        "Median of the server's CPU time per request and of the client's latency (of the fsync " +
-        "where each write has one), microseconds:",
-      markdown: formatCosts(results, workloads, subjects),
-    },
-  ];
-}
-
 async function runClients(context: BenchContext): Promise<BenchOutcome> {
-  const { settings } = context;
-  const workloads = WORKLOADS.filter(({ name }) => settings.workloads.includes(name));
-  const contenders = CONTENDERS.filter(({ name }) => settings.targets.includes(name));
-  const targets = await startAll(seatsOf(workloads, contenders), context);
-  const results = await runRounds(targets, workloads, contenders, context);
-  return { tables: reportClients(results, workloads, contenders), results };
+  const { settings, say } = context;
+  const chosen = WORKLOADS.filter(({ name }) => settings.workloads.includes(name));
+  const asked = CONTENDERS.filter(({ name }) => settings.targets.includes(name));
+  const contenders = asked.filter(({ tool }) => tool === null || hasTool(tool));
+  const notes = asked.flatMap(({ name, tool }) =>
+    tool === null || hasTool(tool) ? [] : [`No column ${name}: ${missingText(tool)}.`],
+  );
+  for (const note of notes) say(note);
+  const ours = contenders.filter(({ name }) => name === OURS);
+  const plan = { chosen, compared: comparedWith(chosen), contenders, ours };
+  const results: JobResult[] = [];
+  for (let run = 0; run < settings.runs; run++) {
+    results.push(...(await runOnce(plan, run, context)));
+  }
+  return { tables: reportClients(results, chosen, contenders, notes), results };
 }
 
 export const CLIENTS_BENCH: Bench = {
@@ -158,6 +129,10 @@ export const CLIENTS_BENCH: Bench = {
   summary: "requests and bandwidth of NBD clients, beside peers",
   workloads: WORKLOADS,
   targets: CONTENDERS.map(({ name }) => name),
+  tables: CLIENT_TABLES,
+  hasRuns: true,
+  // A peer that is not installed is left out; without these there is nothing.
+  tools: () => ["fio", "nbdcopy"],
   defaults: {
     seconds: 3,
     rounds: 3,

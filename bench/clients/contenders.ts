@@ -16,6 +16,8 @@ export interface Contender {
   readonly name: string;
   /** The column of ours whose ratio to it is given; null: it is ours. */
   readonly rival: string | null;
+  /** The program that serves; null: it needs none that may be missing. */
+  readonly tool: string | null;
   /** The server for a workload; undefined when it has nothing like that. */
   seat(workload: Workload): Seat | undefined;
 }
@@ -31,6 +33,7 @@ function quorum(name: string, direct: boolean): Contender {
   return {
     name,
     rival: direct ? OURS_DIRECT : OURS,
+    tool: "qemu-storage-daemon",
     seat: (workload) => {
       const legs = quorumLegs(workload);
       if (legs === undefined) return undefined;
@@ -48,6 +51,7 @@ function satsuma(name: string, isDirect: boolean): Contender {
   return {
     name,
     rival: null,
+    tool: null,
     seat: ({ array, transport, condition }) => {
       // Past the page cache it is there for its peer: jobs under conditions are not its own.
       if (isDirect && condition !== "quiet") return undefined;
@@ -64,6 +68,7 @@ function satsuma(name: string, isDirect: boolean): Contender {
 const NBDKIT: Contender = {
   name: "nbdkit",
   rival: OURS,
+  tool: "nbdkit",
   seat: ({ transport, condition }) =>
     condition === "quiet"
       ? {
@@ -76,6 +81,7 @@ const NBDKIT: Contender = {
 const RAW: Contender = {
   name: "raw",
   rival: OURS,
+  tool: null,
   seat: ({ transport, condition }) =>
     condition === "quiet" && transport === "unix"
       ? {

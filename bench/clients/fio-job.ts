@@ -11,6 +11,8 @@ const GRACE_MS = 60_000;
 const CLOCK_TICKS_PER_SECOND = 100; // USER_HZ: fixed by Linux's ABI.
 
 export interface JobResult {
+  /** From 0. */
+  readonly run: number;
   readonly target: string;
   readonly workload: string;
   readonly round: number;
@@ -104,7 +106,7 @@ export async function runJob(
   workload: Workload,
   settings: JobSettings,
   round: number,
-): Promise<JobResult> {
+): Promise<Omit<JobResult, "run">> {
   return await underCondition(target, workload, settings, async () => {
     await setPageCache(target.legs, workload.cache);
     const cpuBefore = cpuSeconds(target.pid);

@@ -239,24 +239,3 @@ export const formatStores = (results: readonly StoreResult[]): string => {
   ];
   return formatMarkdown(header, lines);
 };
-
-/** What the protocol was chosen by: prototypes, 3 members of etcd 3.4.23 on ext4. */
-export const EARLIER = formatMarkdown(
-  ["prototype, 3 members", "2 receivers", "4", "8", "bytes each, 8 receivers"],
-  [
-    [
-      "literal, p50 / p99 ms, until free",
-      "36 / 107, 52",
-      "82 / 185, 104",
-      "188 / 357, 219",
-      "514 000",
-    ],
-    [
-      "channel, p50 / p99 ms, until free",
-      "4.4 / 11, 6.3",
-      "5.6 / 22, 7.6",
-      "7.9 / 45, 10.3",
-      "1 200",
-    ],
-  ],
-);

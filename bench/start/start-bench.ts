@@ -201,7 +201,8 @@ async function runStart(context: BenchContext): Promise<BenchOutcome> {
     "`satsuma` is the build that boards run, `sources` a clone without one; each array a raid1 " +
     "of two files; median (min-max):";
   const names = programs.map(({ name }) => name);
-  return { tables: [{ title, markdown: formatTable(figures, rows, names, []) }], results: figures };
+  const table = { id: "start", title, markdown: formatTable(figures, rows, names, []) };
+  return { tables: [table], results: figures };
 }
 
 export const START_BENCH: Bench = {
@@ -209,6 +210,8 @@ export const START_BENCH: Bench = {
   summary: "time to start and to assemble, memory idle and busy",
   workloads: START_ROWS,
   targets: PROGRAMS.map(({ name }) => name),
+  tables: ["start"],
+  tools: ({ workloads }) => (workloads.includes("busy.1") ? ["fio"] : []),
   defaults: {
     seconds: 3,
     rounds: 3,

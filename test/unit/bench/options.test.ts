@@ -15,6 +15,9 @@ const FIRST: Bench = {
     { name: "read.slow", group: "slow", description: "slow reads" },
   ],
   targets: ["ours", "peer", "other"],
+  tables: [],
+  tools: () => [],
+  hasRuns: true,
   defaults: { seconds: 3, rounds: 5, sizeMib: 64, workloads: ["core"], targets: ["ours", "peer"] },
   run: async () => ({ tables: [], results: [] }),
 };
@@ -22,18 +25,20 @@ const SECOND: Bench = {
   ...FIRST,
   name: "second",
   targets: [],
+  hasRuns: false,
   defaults: { ...FIRST.defaults, targets: [] },
 };
 const parse = (...args: string[]) => parseOptions(args, [FIRST, SECOND]);
 
 test("without words it is the first bench with its defaults", () => {
-  const { bench, settings, wantsHelp, dir, json, markdown } = parse();
+  const { bench, settings, wantsHelp, dir, json, markdown, document } = parse();
   assert.is(bench, FIRST);
   assert.not(wantsHelp);
-  assert.equal([dir, json, markdown], [undefined, undefined, undefined]);
+  assert.equal([dir, json, markdown, document], Array(4).fill(undefined));
   assert.equal(settings, {
     seconds: 3,
     rounds: 5,
+    runs: 1,
     sizeBytes: 64 * 2 ** 20,
     workloads: ["read", "write"],
     targets: ["ours", "peer"],
@@ -62,8 +67,9 @@ test("targets are chosen by name, in the bench's order", () => {
   assert.equal(parse("--targets", "other,ours").settings.targets, ["ours", "other"]);
   assert.throws(() => parse("--targets", "nobody"), "--targets nobody: takes ours, peer, other");
   assert.throws(() => parse("--targets", ""), "--targets");
+  assert.throws(() => parse("--targets"), "--targets: give its value");
   assert.equal(parse("second").settings.targets, []);
-  assert.throws(() => parse("second", "--targets", "ours"), "--targets ours: takes nothing");
+  assert.throws(() => parse("second", "--targets", "ours"), "second measures Satsuma alone");
 });
 
 test("counts are whole numbers within limits", () => {
@@ -71,7 +77,10 @@ test("counts are whole numbers within limits", () => {
   for (const bad of ["0", "-1", "1.5", "x", "", "1e9"]) {
     assert.throws(() => parse(`--rounds=${bad}`), `--rounds ${bad}: takes a whole number from 1`);
   }
+  assert.is(parse("--runs", "3").settings.runs, 3);
+  assert.throws(() => parse("second", "--runs", "3"), "--runs 3: takes a whole number from 1 to 1");
   assert.throws(() => parse("--hurry"), "--hurry");
+  assert.throws(() => parse("--rounds", "--seconds", "3"), "--rounds");
 });
 
 test("the help names every bench, option and workload", () => {

@@ -85,9 +85,26 @@ test("a row may be compared with another of our own", () => {
   const slow: Row = { ...READS, name: "rr1.slow", bar: {}, than: { row: "rr1", bar: 0.8 } };
   const figures = [figure("satsuma", 100), figure("satsuma", 90, "rr1.slow")];
   const [, second] = rowsOf(formatTable(figures, [READS, slow], ["satsuma"], []));
-  assert.match(second ?? "", "0.90x of rr1 (bar 0.8: met)");
+  assert.match(second ?? "", "0.90x of rr1 (100) (bar 0.8: met)");
   const [alone] = rowsOf(formatTable(figures.slice(1), [slow], ["satsuma"], []));
   assert.match(alone ?? "", /\| - \|$/);
+});
+
+test("with several runs each ratio is of one run, and the bar says how many met it", () => {
+  const of = (run: number, ours: number) => [
+    { ...figure("satsuma", ours), run },
+    { ...figure("peer", 100), run },
+  ];
+  const table = (...runs: number[]) =>
+    formatTable(
+      runs.flatMap((ours, run) => of(run, ours)),
+      [READS],
+      ["satsuma", "peer"],
+      [PEER],
+    );
+  assert.match(table(250, 190, 210), "2.50, 1.90, 2.10x (bar 2: met in 2 of 3)");
+  assert.match(table(250, 200, 210), "2.50, 2.00, 2.10x (bar 2: met)");
+  assert.match(table(150, 190, 110), "(bar 2: missed)");
 });
 
 test("peers without a figure, and ratios without ours, are left out", () => {

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { planRound, reportClients, seatsOf } from "../../../../bench/clients/clients-bench.ts";
+import { reportClients } from "../../../../bench/clients/client-tables.ts";
+import { comparedWith, planRound, seatsOf } from "../../../../bench/clients/clients-bench.ts";
 import { CONTENDERS } from "../../../../bench/clients/contenders.ts";
 import { fioArguments, type JobResult, parseFio } from "../../../../bench/clients/fio-job.ts";
 import { fineChunkBytes, WORKLOADS, type Workload } from "../../../../bench/clients/workloads.ts";
@@ -148,25 +149,58 @@ test("a failed job, and one without a request, are errors", () => {
   assert.throws(() => parseFio(JSON.stringify({ jobs: [{ error: 0, read: NONE, write: NONE }] })));
 });
 
-test("the report has bandwidth where the row says so, and compares like with like", () => {
-  const result = (target: string, name: string, iops: number, mibPerSecond: number): JobResult => {
-    const cost = { p50Us: 1, p99Us: 2, cpuUsPerRequest: target === "raw" ? null : 3 };
-    return { target, workload: name, round: 0, iops, mibPerSecond, ...cost };
-  };
-  const results = ["satsuma", "qemu-direct", "raw"].flatMap((target) => [
-    result(target, "rr1", 111, 1),
-    result(target, "sr1m", 1, 222),
-  ]);
-  const direct = [result("satsuma-direct", "rr1", 222, 2)];
-  const rows = [workload("rr1"), workload("sr1m")];
-  const [table, costs] = reportClients(results, rows, CONTENDERS);
+const result = (target: string, name: string, iops: number, mibPerSecond: number): JobResult => {
+  const cost = { p50Us: 1, p99Us: 2, cpuUsPerRequest: target === "raw" ? null : 3 };
+  return { run: 0, target, workload: name, round: 0, iops, mibPerSecond, ...cost };
+};
+const rowsOf = (targets: readonly string[]) =>
+  targets.flatMap((target) => [result(target, "rr1", 111, 1), result(target, "sr1m", 1, 222)]);
+const TWO = [workload("rr1"), workload("sr1m")];
+
+test("the report has bandwidth where the row says so, and what the row costs", () => {
+  const [table] = reportClients(rowsOf(["satsuma", "qemu-quorum"]), TWO, CONTENDERS);
+  assert.is(table?.id, "clients-core");
   assert.match(table?.markdown ?? "", "| 1M read, depth 8 | MiB/s | 222 (222-222) |");
   assert.match(table?.markdown ?? "", "| 4k random read, depth 1 | IOPS | 111 (111-111) |");
-  assert.not.match(table?.markdown ?? "", "vs qemu-direct");
-  assert.match(costs?.markdown ?? "", "- / 1.0 / 2.0");
-  const [beside] = reportClients([...results, ...direct], rows, CONTENDERS);
-  assert.match(beside?.markdown ?? "", "satsuma-direct vs qemu-direct");
-  assert.match(beside?.markdown ?? "", "2.00x (bar 1.2: met)");
+  assert.match(table?.markdown ?? "", "1.00x (bar 2: missed)");
+  assert.match(table?.markdown ?? "", "3.0 / 1.0 / 2.0");
+});
+
+test("each family has a table of its own, and none is made of ours alone beside it", () => {
+  const direct = [result("satsuma-direct", "rr1", 222, 2), result("qemu-direct", "rr1", 111, 2)];
+  const idsOf = (results: readonly JobResult[]) =>
+    reportClients(results, TWO, CONTENDERS).map(({ id }) => id);
+  assert.equal(idsOf(rowsOf(["satsuma"])), ["clients-core"]);
+  assert.equal(idsOf(direct), ["clients-direct"]);
+  const [table] = reportClients(direct, TWO, CONTENDERS);
+  assert.match(table?.markdown ?? "", "satsuma-direct vs qemu-direct");
+  assert.match(table?.markdown ?? "", "2.00x (bar 1.2: met)");
+  assert.not.match(table?.markdown ?? "", "1M read");
+  assert.equal(idsOf(rowsOf(["satsuma", "raw"])), ["clients-raw"]);
+  const all = rowsOf(["satsuma", "nbdkit", "raw"]);
+  assert.equal(idsOf([...all, ...direct]), ["clients-core", "clients-direct", "clients-raw"]);
+  const [core, , raw] = reportClients([...all, ...direct], TWO, CONTENDERS);
+  assert.not.match(core?.markdown ?? "", "raw");
+  assert.match(raw?.markdown ?? "", "- / 1.0 / 2.0");
+});
+
+test("each group has a table, compared with rows of ours that it does not show", () => {
+  const chosen = [workload("rr1.tcp"), workload("rr1.slow")];
+  assert.equal(
+    comparedWith(chosen).map(({ name }) => name),
+    ["rr1"],
+  );
+  assert.equal(comparedWith([...chosen, workload("rr1")]), []);
+  const results = ["rr1", "rr1.tcp", "rr1.slow"].map((name, index) =>
+    result("satsuma", name, 100 * (index + 1), 1),
+  );
+  const tables = reportClients(results, chosen, CONTENDERS, ["No column x."]);
+  assert.equal(
+    tables.map(({ id }) => id),
+    ["clients-tcp", "clients-slow"],
+  );
+  assert.match(tables[0]?.markdown ?? "", "2.00x of rr1 (100)");
+  assert.match(tables[0]?.title ?? "", "No column x.");
 });
 
 test.run();
