@@ -83,7 +83,7 @@ function commitStep(arrayBytes: number, bits: number): CoreStep {
 /** What a worker does for each write whose bit is durable. */
 function touchStep(arrayBytes: number): CoreStep {
   const { bitmap, shared, area, nextChunk } = makeCore(arrayBytes);
-  bitmap.load([area(0xff)], true);
+  bitmap.load([area(0xff)]);
   const take = () => {
     const chunk = nextChunk();
     shared.beginWrite(0, chunk, chunk);
@@ -95,7 +95,7 @@ function touchStep(arrayBytes: number): CoreStep {
 
 function sweepStep(arrayBytes: number, byte: number): CoreStep {
   const { chunks, bitmap, area } = makeCore(arrayBytes);
-  bitmap.load([area(byte)], true);
+  bitmap.load([area(byte)]);
   // Twice: bits that nobody writes to are due by then, at each sweep.
   bitmap.sweep();
   return { units: chunks, take: () => void bitmap.sweep() };
@@ -104,7 +104,7 @@ function sweepStep(arrayBytes: number, byte: number): CoreStep {
 function loadStep(arrayBytes: number, byte: number): CoreStep {
   const { chunks, bitmap, area } = makeCore(arrayBytes);
   const areas = [area(byte), area(byte)];
-  return { units: chunks, take: () => bitmap.load(areas, true) };
+  return { units: chunks, take: () => bitmap.load(areas) };
 }
 
 function mergeStep(arrayBytes: number): CoreStep {

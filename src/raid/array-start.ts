@@ -205,11 +205,10 @@ const loadBitmap = (input: StartInput, shared: SharedArrayState): WriteIntentBit
     return null;
   }
   const bitmap = new WriteIntentBitmap(ownHeader(input, input.bitmap), shared);
-  const legs = input.members.filter(({ placement }) => placement.type !== "spare");
-  const areas = legs.flatMap(({ bitmapArea: area }) =>
-    area !== null && bitmap.fits(area) ? [area] : [],
+  const areas = input.members.flatMap(({ placement, bitmapArea: area }) =>
+    placement.type !== "spare" && area !== null && bitmap.fits(area) ? [area] : [],
   );
-  bitmap.load(areas, areas.length === legs.length);
+  bitmap.load(areas);
   if (input.bitmapStale || areas.length === 0) bitmap.fill();
   return bitmap;
 };

@@ -52,6 +52,8 @@ export const LEG_NOTES_BAD_BLOCKS = 8;
 /** Bitmap chunk states: the bit is on every leg's bitmap, or it is not. */
 export const BIT_CLEAN = 0;
 export const BIT_DURABLE = 1;
+/** It was found set at the start: a power cut could still take it away. Not to be written by. */
+export const BIT_FOUND = 2;
 
 /** `syncedMib` when no resync is pending: reads may use any in-sync leg. */
 export const SYNCED_ALL = 0x7fffffff;

@@ -18,7 +18,7 @@ import {
   decodeBitmapSuperblock,
   encodeBitmapSuperblock,
 } from "./bitmap-superblock.ts";
-import { BIT_CLEAN, BIT_DURABLE, type SharedArrayState } from "./shared-state.ts";
+import { BIT_CLEAN, BIT_DURABLE, BIT_FOUND, type SharedArrayState } from "./shared-state.ts";
 
 /** Unit in which the bitmap is written. Source: md writes 4 KiB pages. */
 export const BITMAP_PAGE_BYTES = 4096;
@@ -100,19 +100,18 @@ export class WriteIntentBitmap {
   }
 
   /**
-   * Takes over the bits read from the legs (whole areas that fit): set where any leg has it.
-   * Writes go on at once only where every leg has it; `isComplete`: areas of all legs.
+   * Takes over the bits read from the legs (whole areas that fit): set where any leg has it. No
+   * write goes on by them before they are written again: who wrote them may have died before it had
+   * flushed them, and what a drive's cache answers a power cut takes away.
    */
-  load(areas: readonly Uint8Array[], isComplete: boolean): void {
+  load(areas: readonly Uint8Array[]): void {
     for (const area of areas) assert(area.length >= this.#image.length, "bitmap area is short");
     // The legs' headers may differ too: the first update brings them in line.
     this.#dirtyPages.add(0);
     for (let chunk = 0; chunk < this.chunks; chunk++) {
-      let legs = 0;
-      for (const area of areas) if (isSetIn(area, chunk)) legs++;
-      if (legs > 0) this.#setImage(chunk);
-      const isDurable = isComplete && legs > 0 && legs === areas.length;
-      this.#shared.setBit(chunk, isDurable ? BIT_DURABLE : BIT_CLEAN);
+      const isFound = areas.some((area) => isSetIn(area, chunk));
+      if (isFound) this.#setImage(chunk);
+      this.#shared.setBit(chunk, isFound ? BIT_FOUND : BIT_CLEAN);
     }
   }
 

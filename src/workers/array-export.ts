@@ -10,7 +10,7 @@ import {
   NBD_ENOTSUP,
 } from "../nbd/export-backend.ts";
 import type { ArrayIo } from "../raid/io-driver.ts";
-import { BIT_DURABLE } from "../raid/shared-state.ts";
+import { BIT_CLEAN } from "../raid/shared-state.ts";
 
 /** Ranges are prefetched in pieces of this size. */
 const PIECE_BYTES = 1024 * 1024;
@@ -170,7 +170,7 @@ export class ArrayExport implements ExportBackend {
     for (let at = offset; at < end; ) {
       const chunk = Math.floor(at / chunkBytes);
       const next = Math.min((chunk + 1) * chunkBytes, end);
-      const flags = state.bit(chunk) === BIT_DURABLE ? SATSUMA_STATE_DIRTY : 0;
+      const flags = state.bit(chunk) === BIT_CLEAN ? 0 : SATSUMA_STATE_DIRTY;
       if (!extents.add(next - at, flags)) break;
       at = next;
     }

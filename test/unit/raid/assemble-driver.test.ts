@@ -11,7 +11,7 @@ import {
   type BitmapSuperblock,
   encodeBitmapSuperblock,
 } from "../../../src/raid/bitmap-superblock.ts";
-import { BIT_CLEAN, BIT_DURABLE, LEG_IN_SYNC, LEG_NONE } from "../../../src/raid/shared-state.ts";
+import { BIT_CLEAN, BIT_FOUND, LEG_IN_SYNC, LEG_NONE } from "../../../src/raid/shared-state.ts";
 import { encodeSuperblock } from "../../../src/raid/superblock.ts";
 import type { Superblock } from "../../../src/raid/superblock-fields.ts";
 import { roles, sampleBitmap, sampleSuperblock } from "../../helpers/md-samples.ts";
@@ -80,7 +80,7 @@ test("a clean array starts with its legs, its bits and nothing written", async (
   );
   assert.equal(
     [0, 1, 2].map((chunk) => array.shared.bit(chunk)),
-    [BIT_CLEAN, BIT_DURABLE, BIT_CLEAN],
+    [BIT_CLEAN, BIT_FOUND, BIT_CLEAN],
   );
   assert.equal([array.hasBitmap, array.leftOut], [true, []]);
   assert.is(array.machine.status.health, "optimal");
@@ -112,7 +112,7 @@ test("a bitmap of another chunk size counts for nothing; no bit is durable then"
     );
     const { shared, machine } = await assembleDevices(members, OPTIONS);
     assert.is(machine.status.bitmap.dirtyChunks, 1);
-    assert.is(shared.bit(2), BIT_CLEAN);
+    assert.is(shared.bit(2), BIT_FOUND);
   }
 });
 

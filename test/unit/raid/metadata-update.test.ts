@@ -56,6 +56,21 @@ test("an intent for bits that are durable already is answered at once", () => {
   assert.equal(bench.toldOf("intent-ready").length, 2);
 });
 
+test("bits that the start has found are written and flushed before a write goes on by them", () => {
+  const bench = new MachineBench({ resyncOffset: 0, dirty: [3, 5] });
+  const before = bench.shared.bit(3);
+  assert.is(before === BIT_DURABLE, false, "who wrote it may have died before its flush");
+  bench.takeLog();
+  bench.send(intent(0, 3));
+  const bits = "bitmap e20 c20 bits 3,5";
+  assert.equal(bench.takeLog(), [`0 ${bits}`, "0 flush", `1 ${bits}`, "1 flush"]);
+  assert.equal(bench.toldOf("intent-ready"), []);
+  finishPhase(bench);
+  assert.equal(bench.toldOf("intent-ready"), [{ type: "intent-ready", worker: 0 }]);
+  bench.send(intent(1, 5));
+  assert.equal(bench.takeLog(), [], "all of them are");
+});
+
 test("intents that arrive during an update share the next one", () => {
   const bench = new MachineBench();
   bench.send(intent(0, 1));
