@@ -1,57 +1,107 @@
 /**
  * `npm run soak -- --minutes 10`: full load on a real daemon, then what it keeps. Exit code 1 when
- * its memory grows faster than the limit, or when it holds more descriptors, threads, timers or
- * sockets afterwards than before.
+ * a thread holds more after a full collection than before, when resident memory grows faster than
+ * the limit, or when more descriptors, threads, timers or sockets are held afterwards.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Holdings, soak } from "../test/helpers/soak-run.ts";
+import { fillDocument } from "../bench/document.ts";
+import { formatMarkdown } from "../bench/report.ts";
+import {
+  detectableMibPerHour,
+  growthOf,
+  type MemorySeries,
+  retainedMib,
+  slopeOf,
+} from "../test/helpers/soak-memory.ts";
+import { type Holdings, type SoakResult, soak } from "../test/helpers/soak-run.ts";
 
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "10" },
-    /** MiB per hour; the noise of ten minutes is some tens. */
+    /** MiB per hour. */
     limit: { type: "string", default: "60" },
     seed: { type: "string", default: "1" },
+    /** Where to write every sample. */
+    json: { type: "string" },
+    /** Whose place `soak` gets the tables. */
+    document: { type: "string" },
   },
 });
-const runMs = Number(values.minutes) * 60_000;
+const minutes = Number(values.minutes);
 const limit = Number(values.limit);
+const runMs = minutes * 60_000;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-const tell = (when: string, { files, threads, resources, rssMib, heapMib }: Holdings): void => {
+const heldLine = (when: string, { files, threads, resources, rssMib }: Holdings): string => {
   const held = Object.entries(resources).map(([type, count]) => `${type} ${count}`);
-  print(
-    `${when}: ${files} files, ${threads} threads, ${held.join(", ")}; RSS ${rssMib.toFixed(1)} MiB, heap ${heapMib.toFixed(1)} MiB`,
+  return `${when} ${files} files, ${threads} threads, ${held.join(", ")}, ${rssMib.toFixed(1)} MiB resident`;
+};
+
+const retainedTable = ({ begin, end }: SoakResult): string =>
+  formatMarkdown(
+    ["thread, after a full collection", "before", "after", "of it buffers", "MiB more"],
+    end.memory.map((after) => {
+      const before = begin.memory.find(({ thread }) => thread === after.thread);
+      const held = before === undefined ? 0 : retainedMib(before);
+      const now = retainedMib(after);
+      const figures = [held, now, after.arrayBuffersMib, now - held];
+      return [after.thread, ...figures.map((figure) => figure.toFixed(2))];
+    }),
   );
+
+const busyTable = (series: readonly MemorySeries[]): string =>
+  formatMarkdown(
+    ["while busy, MiB", "least", "most", "last quarter over the second", "slope per hour"],
+    series.map((each) => {
+      const all = each.points.map(({ mib }) => mib);
+      const figures = [Math.min(...all), Math.max(...all), growthOf(each).mib, slopeOf(each)];
+      return [each.name, ...figures.map((figure) => figure.toFixed(1))];
+    }),
+  );
+
+const report = (result: SoakResult): string => {
+  const [resident = { name: "resident", points: [] }] = result.series;
+  const counts = Object.entries(result.counts).map(([what, count]) => `${what} ${count}`);
+  const least = detectableMibPerHour(resident, limit).toFixed(0);
+  const kept = result.leaks.length === 0 ? ["Nothing is kept."] : result.leaks;
+  return [
+    `${minutes} minutes: ${counts.join(", ")}.`,
+    [heldLine("Before", result.begin), heldLine("after", result.end)].join("; "),
+    retainedTable(result),
+    busyTable(result.series),
+    `A run of this length shows what leaks outside JavaScript from ${least} MiB per hour on.`,
+    kept.map((line) => (result.leaks.length === 0 ? line : `- KEPT: ${line}`)).join("\n"),
+  ].join("\n\n");
 };
 
 const folder = mkdtempSync(join(tmpdir(), "soak-"));
 try {
-  const { counts, begin, end, slope, rssMaxMib, leaks } = await soak({
+  const result = await soak({
     folder,
     warmUpMs: Math.min(60_000, runMs / 5),
     runMs,
     sampleMs: Math.max(1000, runMs / 200),
     seed: Number(values.seed),
-    onSample: (at, rss, { requests }) =>
-      print(`${(at / 1000).toFixed(0).padStart(5)} s ${rss.toFixed(1)} MiB ${requests} requests`),
+    limit,
+    onSample: ({ atMs, rssMib }, { requests }) =>
+      print(
+        `${(atMs / 1000).toFixed(0).padStart(5)} s ${rssMib.toFixed(1)} MiB ${requests} requests`,
+      ),
   });
-  print(
-    Object.entries(counts)
-      .map(([what, count]) => `${what} ${count}`)
-      .join(", "),
-  );
-  tell("begin", begin);
-  tell("end", end);
-  print(
-    `RSS slope ${slope.toFixed(1)} MiB per hour (limit ${limit}), at most ${rssMaxMib.toFixed(1)} MiB`,
-  );
-  for (const leak of leaks) print(`kept: ${leak}`);
-  if (leaks.length > 0 || slope > limit) process.exitCode = 1;
+  const text = report(result);
+  print(`\n${text}`);
+  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(result, null, 2));
+  if (values.document !== undefined) {
+    const page = readFileSync(values.document, "utf8");
+    const command = `\`npm run soak -- --minutes ${minutes}\``;
+    const blocks = [{ id: "soak", content: `${text}\n\n${command}` }];
+    writeFileSync(values.document, fillDocument(page, blocks).document);
+  }
+  if (result.leaks.length > 0) process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -51,6 +51,7 @@ export class ArrayHostThread implements RunningArray {
   private constructor(options: ArrayHostOptions) {
     this.#options = options;
     const worker = new Worker(workerUrl("array", import.meta.url), {
+      name: "array",
       workerData: options.data,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });

@@ -100,6 +100,7 @@ const DIRECT_YOUNG_GENERATION_MB = 24;
 
 const startWorker = (data: IoThreadData, onNotDirect: NotDirectListener): PoolWorker => {
   const thread = new Worker(workerUrl("io", import.meta.url), {
+    name: "io",
     workerData: data,
     resourceLimits: {
       maxYoungGenerationSizeMb: data.isDirect ? DIRECT_YOUNG_GENERATION_MB : YOUNG_GENERATION_MB,

@@ -17,21 +17,34 @@ interface Ready {
   readonly tokenPath: string;
 }
 
+/** Further arguments of Node and variables of the daemon's environment. */
+export interface NodeOptions {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
 export class ServeProcess {
   readonly dataDir: string;
   readonly socket: string;
   readonly #args: readonly string[];
   readonly #main: string;
+  readonly #node: NodeOptions;
   #child: ChildProcess | undefined;
   #url = "";
   #token = "";
   #nbdAddress = "";
 
   /** `args`: further arguments of `satsuma serve`; `main`: the program, else the sources. */
-  constructor(dataDir: string, args: readonly string[] = [], main = SATSUMA_MAIN) {
+  constructor(
+    dataDir: string,
+    args: readonly string[] = [],
+    main = SATSUMA_MAIN,
+    node: NodeOptions = { args: [], env: {} },
+  ) {
     this.dataDir = dataDir;
     this.#args = args;
     this.#main = main;
+    this.#node = node;
     this.socket = join(dataDir, "nbd.sock");
   }
 
@@ -60,8 +73,8 @@ export class ServeProcess {
     args.push("--nbd", "127.0.0.1:0", "--nbd-socket", this.socket, ...this.#args);
     const child = fork(this.#main, args, {
       stdio: ["ignore", "ignore", "ignore", "ipc"],
-      execArgv: [...process.execArgv, ...V8_FLAGS],
-      env: { ...ENVIRONMENT, ...process.env },
+      execArgv: [...process.execArgv, ...V8_FLAGS, ...this.#node.args],
+      env: { ...ENVIRONMENT, ...process.env, ...this.#node.env },
     });
     this.#child = child;
     const [message] = (await once(child, "message")) as [Ready];

@@ -2,12 +2,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { ServeProcess } from "./serve-process.ts";
+import { MemoryReports, type ThreadMemory } from "./memory-reports.ts";
+import { type NodeOptions, ServeProcess } from "./serve-process.ts";
 import { metricsOf, SOAK_DEVICE_BYTES, type SoakCounts, SoakLoad } from "./soak-load.ts";
+import { type MemorySample, type MemorySeries, memoryLeaks, seriesOf } from "./soak-memory.ts";
 import { eventually } from "./timeout.ts";
 
-const MIB = 1024 * 1024;
-const MS_PER_HOUR = 3_600_000;
 /** Idle connections of the API's clients must have been closed within this. */
 const SETTLE_MS = 60_000;
 
@@ -18,16 +18,16 @@ export interface Holdings {
   /** Timers, sockets and ports of the control thread, by type. */
   readonly resources: Readonly<Record<string, number>>;
   readonly rssMib: number;
-  readonly heapMib: number;
+  /** Of each thread, after a full collection. */
+  readonly memory: readonly ThreadMemory[];
 }
 
 export interface SoakResult {
   readonly counts: SoakCounts;
   readonly begin: Holdings;
   readonly end: Holdings;
-  /** MiB per hour, a line through the samples after the first fifth. */
-  readonly slope: number;
-  readonly rssMaxMib: number;
+  /** Memory while it was busy. */
+  readonly series: readonly MemorySeries[];
   /** What is held at the end and was not at the beginning; empty when nothing leaks. */
   readonly leaks: readonly string[];
 }
@@ -39,36 +39,45 @@ export interface SoakPlan {
   readonly runMs: number;
   readonly sampleMs: number;
   readonly seed: number;
-  readonly onSample?: (elapsedMs: number, rssMib: number, counts: SoakCounts) => void;
-}
-
-interface Sample {
-  readonly atMs: number;
-  readonly rssMib: number;
+  /** MiB per hour by which resident memory may grow, steps apart. */
+  readonly limit: number;
+  /** Modules that are loaded into every thread. */
+  readonly preload?: readonly string[];
+  readonly onSample?: (sample: MemorySample, counts: SoakCounts) => void;
 }
 
 /** Runs the soak. Errors: rejects when the daemon refuses work or ends. */
 export async function soak(plan: SoakPlan): Promise<SoakResult> {
-  const serve = new ServeProcess(join(plan.folder, "data"));
+  const reports = new MemoryReports(join(plan.folder, "memory"));
+  const serve = new ServeProcess(join(plan.folder, "data"), [], undefined, nodeOf(plan, reports));
   await serve.start();
+  const subject = { serve, reports };
   try {
     await prepare(serve);
     await load(serve, plan.seed, plan.warmUpMs);
-    const begin = await settled(serve, null);
-    const samples: Sample[] = [];
+    const begin = await settled(subject, null);
+    const samples: MemorySample[] = [];
     const started = Date.now();
-    const counts = await load(serve, plan.seed + 100, plan.runMs, plan.sampleMs, (so) => {
-      const sample = { atMs: Date.now() - started, rssMib: rssMibOf(serve.pid) };
+    const counts = await load(serve, plan.seed + 100, plan.runMs, plan.sampleMs, async (so) => {
+      const threads = await reports.ask(serve.pid, false);
+      const sample = { atMs: Date.now() - started, rssMib: rssMibOf(serve.pid), threads };
       samples.push(sample);
-      plan.onSample?.(sample.atMs, sample.rssMib, so);
+      plan.onSample?.(sample, so);
     });
-    const end = await settled(serve, begin);
-    const rssMaxMib = Math.max(...samples.map(({ rssMib }) => rssMib));
-    return { counts, begin, end, slope: slopeOf(samples), rssMaxMib, leaks: leaksOf(begin, end) };
+    const end = await settled(subject, begin);
+    const series = seriesOf(samples);
+    const [resident = { name: "resident", points: [] }] = series;
+    const grown = memoryLeaks(begin.memory, end.memory, resident, plan.limit);
+    return { counts, begin, end, series, leaks: [...leaksOf(begin, end), ...grown] };
   } finally {
     await serve.shutDown();
   }
 }
+
+const nodeOf = ({ preload = [] }: SoakPlan, reports: MemoryReports): NodeOptions => {
+  const { args, env } = reports.nodeOptions;
+  return { args: [...args, ...preload.map((module) => `--import=${module}`)], env };
+};
 
 const prepare = async (serve: ServeProcess): Promise<void> => {
   for (const name of ["a", "b"])
@@ -87,13 +96,13 @@ const load = async (
   seed: number,
   forMs: number,
   everyMs = forMs,
-  look: (counts: SoakCounts) => void = () => undefined,
+  look: (counts: SoakCounts) => Promise<void> = async () => undefined,
 ): Promise<SoakCounts> => {
   const running = new SoakLoad({ serve, array: "md0", device: "b" }, seed);
   const ended = running.run();
   for (let at = 0; at < forMs; at += everyMs) {
     await Promise.race([pause(everyMs), ended]);
-    look(running.counts);
+    await look(running.counts);
   }
   running.end();
   await ended;
@@ -108,8 +117,15 @@ const rssMibOf = (pid: number): number => {
   return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? 0) / MAP_MIB;
 };
 
-const holdings = async (serve: ServeProcess): Promise<Holdings> => {
+/** What is looked at. */
+interface Subject {
+  readonly serve: ServeProcess;
+  readonly reports: MemoryReports;
+}
+
+const holdings = async ({ serve, reports }: Subject): Promise<Holdings> => {
   const { pid } = serve;
+  const memory = await reports.ask(pid, true);
   const metrics = await metricsOf(serve);
   const resources = [...metrics].flatMap(([name, value]) => {
     const type = /^nodejs_active_resources\{type="(\w+)"\}$/.exec(name)?.[1];
@@ -120,15 +136,15 @@ const holdings = async (serve: ServeProcess): Promise<Holdings> => {
     threads: readdirSync(`/proc/${pid}/task`).length,
     resources: Object.fromEntries(resources),
     rssMib: rssMibOf(pid),
-    heapMib: (metrics.get("nodejs_heap_size_used_bytes") ?? 0) / MIB,
+    memory,
   };
 };
 
 /** What is held once clients that left are forgotten: no more than `before`, or as it stays. */
-const settled = async (serve: ServeProcess, before: Holdings | null): Promise<Holdings> => {
-  let last = await holdings(serve);
+const settled = async (subject: Subject, before: Holdings | null): Promise<Holdings> => {
+  let last = await holdings(subject);
   const isSettled = async (): Promise<boolean> => {
-    const now = await holdings(serve);
+    const now = await holdings(subject);
     const isSteady = JSON.stringify(countsOf(now)) === JSON.stringify(countsOf(last));
     last = now;
     return before === null ? isSteady : leaksOf(before, now).length === 0;
@@ -136,7 +152,7 @@ const settled = async (serve: ServeProcess, before: Holdings | null): Promise<Ho
   // The API's clients keep a connection for some seconds, and questions without a pause keep all
   // that there are: let those of the load go.
   await pause(KEEP_ALIVE_MS);
-  last = await holdings(serve);
+  last = await holdings(subject);
   await eventually("what is held is settled", SETTLE_MS, isSettled).catch(() => undefined);
   return last;
 };
@@ -155,18 +171,4 @@ const leaksOf = (begin: Holdings, end: Holdings): string[] => {
   return Object.entries(countsOf(end)).flatMap(([what, count]) =>
     count > (before[what] ?? 0) ? [`${what}: ${before[what] ?? 0} before, ${count} after`] : [],
   );
-};
-
-/** Least squares, in MiB per hour. */
-export const slopeOf = (samples: readonly Sample[]): number => {
-  const late = samples.slice(Math.floor(samples.length / 5));
-  const meanAt = late.reduce((sum, { atMs }) => sum + atMs, 0) / late.length;
-  const meanRss = late.reduce((sum, { rssMib }) => sum + rssMib, 0) / late.length;
-  let above = 0;
-  let below = 0;
-  for (const { atMs, rssMib } of late) {
-    above += (atMs - meanAt) * (rssMib - meanRss);
-    below += (atMs - meanAt) ** 2;
-  }
-  return below === 0 ? 0 : (above / below) * MS_PER_HOUR;
 };

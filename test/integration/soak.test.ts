@@ -1,35 +1,113 @@
 // wall-limit: 300 s
 /** A short soak: what the daemon holds after a busy time is what it held before. */
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { slopeOf, soak } from "../helpers/soak-run.ts";
+import type { ThreadMemory } from "../helpers/memory-reports.ts";
+import {
+  detectableMibPerHour,
+  growthOf,
+  type MemorySeries,
+  memoryLeaks,
+  slopeOf,
+} from "../helpers/soak-memory.ts";
+import { soak } from "../helpers/soak-run.ts";
 import { inFolder } from "../helpers/temporary-folder.ts";
 import { withTimeout } from "../helpers/timeout.ts";
 
 const test = suite("soak");
 
+const LIMIT = 60;
+
+/** Keeps 2.5 MiB a second in each array's thread. */
+const LEAK = `data:text/javascript,${encodeURIComponent(`
+  import { threadName } from "node:worker_threads";
+  const kept = [];
+  const keep = () => kept.push(Float64Array.from({ length: 16384 }, Math.random));
+  if (threadName === "array") setInterval(keep, 50).unref();
+`)}`;
+
 test(
-  "no descriptor, thread, timer or socket is kept",
+  "no memory, descriptor, thread, timer or socket is kept, and a planted leak is told",
   withTimeout(
     240_000,
     inFolder(async (folder) => {
-      const plan = { warmUpMs: 5000, runMs: 15_000, sampleMs: 1000, seed: 1 };
-      const { counts, leaks } = await soak({ folder, ...plan });
+      const plan = { sampleMs: 1000, limit: LIMIT, seed: 1 };
+      const [clean, leaking] = await Promise.all([
+        soak({ ...plan, folder: join(folder, "clean"), warmUpMs: 4000, runMs: 8000 }),
+        soak({
+          ...plan,
+          folder: join(folder, "leaking"),
+          warmUpMs: 1000,
+          runMs: 4000,
+          preload: [LEAK],
+        }),
+      ]);
       assert.ok(
-        Object.values(counts).every((count) => count > 0),
-        JSON.stringify(counts),
+        Object.values(clean.counts).every((count) => count > 0),
+        JSON.stringify(clean.counts),
       );
-      assert.equal(leaks, []);
+      assert.equal(clean.leaks, []);
+      const [told = "", ...others] = leaking.leaks.filter((leak) => !leak.startsWith("resident"));
+      assert.match(told, /^array \d+: \d+\.\d MiB more after a full collection$/);
+      assert.equal(others, []);
     }),
   ),
 );
 
-test("the slope is that of a line through the samples after the first fifth", () => {
-  const rising = Array.from({ length: 10 }, (_, index) => ({
-    atMs: index * 60_000,
-    rssMib: index < 2 ? 1000 : 100 + index,
-  }));
+/** A look every 3 s for so many minutes. */
+const seriesOf = (minutes: number, mib: (hours: number) => number): MemorySeries => ({
+  name: "resident",
+  points: Array.from({ length: minutes * 20 }, (_, index) => ({
+    atMs: index * 3000,
+    mib: mib(index / 1200),
+  })),
+});
+const threadOf = (thread: string, heapUsedMib: number): ThreadMemory => ({
+  thread,
+  heapUsedMib,
+  heapTotalMib: 60,
+  externalMib: 5,
+  arrayBuffersMib: 1,
+});
+const told = (series: MemorySeries): string[] => memoryLeaks([], [], series, LIMIT);
+
+test("the slope is that of a line through what follows the first quarter", () => {
+  const rising = seriesOf(10, (hours) => (hours < 2.4 / 60 ? 1000 : 100 + 60 * hours));
   assert.is(Math.round(slopeOf(rising)), 60);
+});
+
+test("resident memory that steps up once is no leak, in short runs and long ones", () => {
+  for (const minutes of [10, 20, 120]) {
+    const total = minutes / 60;
+    for (const at of [0.1, 0.3, 0.5, 0.7, 0.9]) {
+      const step = seriesOf(minutes, (hours) => (hours < at * total ? 200 : 207));
+      assert.equal(told(step), [], `${minutes} minutes, a step at ${at}`);
+    }
+  }
+});
+
+test("resident memory that rises on and on is one from the rate that the report names", () => {
+  for (const minutes of [10, 60]) {
+    const least = detectableMibPerHour(
+      seriesOf(minutes, () => 200),
+      LIMIT,
+    );
+    const rising = (rate: number) => seriesOf(minutes, (hours) => 200 + rate * hours);
+    assert.equal(told(rising(least * 0.95)), []);
+    const [line = ""] = told(rising(least * 1.05));
+    assert.match(line, /^resident: \d+\.\d MiB more, \d+\.\d allowed$/);
+    assert.ok(Math.abs(growthOf(rising(100)).mib - 50 * (minutes / 60)) < 1);
+  }
+});
+
+test("a thread that holds more after a full collection is named, whatever is resident", () => {
+  const flat = seriesOf(10, () => 200);
+  const begin = [threadOf("control", 40), threadOf("io 1", 20)];
+  const grown = (control: number, io: number) =>
+    memoryLeaks(begin, [threadOf("control", control), threadOf("io 1", io)], flat, LIMIT);
+  assert.equal(grown(41.9, 15), []);
+  assert.equal(grown(40, 22.5), ["io 1: 2.5 MiB more after a full collection"]);
 });
 
 test.run();
