@@ -3,6 +3,7 @@
  * with a slow and faulty way between nodes and store. Views lag as far as they like.
  */
 
+import type { LockOwner } from "../../src/cluster/dlm/lock-resource.ts";
 import { decodeLvb } from "../../src/cluster/dlm/lvb-text.ts";
 import { stepChannel } from "../../src/cluster/md/channel-exchange.ts";
 import {
@@ -29,7 +30,7 @@ import {
 import { decodeMessage } from "../../src/cluster/md/message-codec.ts";
 import type { ExchangeCall } from "../../src/cluster/md/message-exchange.ts";
 import { checkFinished, MessageViolation, newHistory, notePublished } from "./message-history.ts";
-import { MessageWorld, numberOf, type WorldOptions } from "./message-world.ts";
+import { MessageWorld, numberOf, UPDATE, type WorldOptions } from "./message-world.ts";
 
 const PREFIX = "a/";
 const NOBODYS = encodeChannel(EMPTY_CHANNEL);
@@ -242,15 +243,22 @@ export class ChannelWorld extends MessageWorld<
     this.feed(index, { type: "view", view });
   }
 
-  /** Who recovers a node that died with the right to send takes it once: others may join then. */
+  /** Who recovers a node that died with the right to send makes an update: others may join then. */
   #tellAnew(): void {
-    const { holder } = decodeChannel(this.#find(channelKey(PREFIX))?.value ?? NOBODYS);
-    if (holder === null || this.isMember(holder.slot - 1)) return;
+    const record = decodeChannel(this.#find(channelKey(PREFIX))?.value ?? NOBODYS);
+    const { holder, origin, isDone } = record;
+    const isGone = (owner: LockOwner | null): boolean =>
+      owner !== null && !this.isMember(owner.slot - 1);
+    if (!isGone(holder) && (isDone || !isGone(origin))) return;
     const heir = this.state.nodes.findIndex(
       ({ isRunning, isOut, isEntering }, index) =>
-        isRunning && !isOut && !isEntering && this.state.history.countsFrom[index] !== null,
+        this.isMember(index) &&
+        isRunning &&
+        !isOut &&
+        !isEntering &&
+        this.state.history.countsFrom[index] !== null,
     );
-    if (heir >= 0) this.want(heir, "hold, withdraw");
+    if (heir >= 0) this.want(heir, "update");
   }
 
   #remove(index: number): void {
@@ -296,7 +304,9 @@ export class ChannelWorld extends MessageWorld<
         throw new MessageViolation(`message ${now.seq} follows message ${before?.seq}`);
       if (before?.isDone === false)
         throw new MessageViolation(`message ${now.seq} is written over the unfinished one`);
-      this.set({ history: notePublished(this.state.history, number) });
+      if (number !== UPDATE) this.set({ history: notePublished(this.state.history, number) });
+    } else if (number === UPDATE) {
+      return;
     } else if (before !== null && !before.isDone && now.isDone) {
       checkFinished(this.state.history, number, this.canWrite());
     }

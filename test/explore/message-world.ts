@@ -19,8 +19,11 @@ import {
   noteReleased,
 } from "./message-history.ts";
 
-/** What a node wants to send, one after the other; `hold`: two messages with one right to send. */
-export type Wish = "message" | "hold" | "withdraw" | "hold, withdraw";
+/**
+ * What a node wants to send, one after the other; `hold`: two messages with one right to send;
+ * `update`: the METADATA_UPDATED that follows a recovery, which no history lists.
+ */
+export type Wish = "message" | "hold" | "withdraw" | "hold, withdraw" | "update";
 
 export interface WorldOptions {
   /** By node: members from the beginning. */
@@ -67,8 +70,14 @@ export const messageOf = (message: number): ClusterMessage => ({
   deviceNumber: message,
 });
 
+/** The number of a message that histories list. */
 export const numberOf = ({ message }: Envelope): number =>
-  message.type === "remove" ? message.deviceNumber : -1;
+  message.type === "remove" ? message.deviceNumber : UPDATE;
+
+/** Of all updates. */
+export const UPDATE = -1;
+
+const isHold = (wish: Wish): boolean => wish.startsWith("hold") || wish === "update";
 
 /** `state` may be read and set at any time: that is how runs are forked. */
 export abstract class MessageWorld<
@@ -148,7 +157,8 @@ export abstract class MessageWorld<
     const node = this.node(at);
     if (verb === "process") {
       assert.ok(node.task !== null);
-      this.set({ history: noteProcessed(history, at, node.task ?? -1) });
+      const isListed = node.task !== UPDATE;
+      if (isListed) this.set({ history: noteProcessed(history, at, node.task ?? UPDATE) });
       this.setNode(at, { task: null });
       this.feed(at, this.fromAbove({ type: "processed", isRefused: false }));
     } else if (verb === "crash") {
@@ -236,7 +246,7 @@ export abstract class MessageWorld<
     const { wishes } = this.node(index);
     const [wish = "message"] = wishes;
     const { history } = this.state;
-    if (wish.startsWith("hold")) this.set({ history: noteHeld(history, index, this.canWrite()) });
+    if (isHold(wish)) this.set({ history: noteHeld(history, index, this.canWrite()) });
     if (!wish.endsWith("withdraw")) return this.#send(index);
     this.setNode(index, { wishes: wishes.slice(1) });
     this.set({ history: noteReleased(this.state.history, index) });
@@ -245,12 +255,19 @@ export abstract class MessageWorld<
 
   #send(index: number): ExchangeCall {
     const { wishes, sent, sentNow } = this.node(index);
+    if (wishes[0] === "update")
+      return { type: "send", message: { type: "metadata-updated", deviceNumber: 0 }, isLast: true };
     const isLast = wishes[0] === "message" || sentNow === 1;
     return { type: "send", message: messageOf(100 * index + sent), isLast };
   }
 
   #onAcknowledged(index: number): ExchangeCall | null {
     const { wishes, sent, sentNow } = this.node(index);
+    if (wishes[0] === "update") {
+      this.setNode(index, { wishes: wishes.slice(1) });
+      this.set({ history: noteReleased(this.state.history, index) });
+      return null;
+    }
     const message = 100 * index + sent;
     checkFinished(this.state.history, message, this.canWrite());
     this.set({ history: noteAcknowledged(this.state.history, message) });
@@ -267,7 +284,7 @@ export abstract class MessageWorld<
   want(index: number, wish: Wish): void {
     const { wishes, sent } = this.node(index);
     this.setNode(index, { wishes: [...wishes, wish] });
-    const request = { id: 100 * sent + wishes.length, isHold: wish.startsWith("hold") };
+    const request = { id: 100 * sent + wishes.length, isHold: isHold(wish) };
     this.feed(index, this.fromAbove({ type: "request", request }));
   }
 

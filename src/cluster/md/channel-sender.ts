@@ -27,8 +27,12 @@ export const finish = (d: ChannelDraft, view: ChannelView): void => {
   if (awaited(view).length > 0) return;
   const isOwn = d.inFlight?.seq === record.seq;
   if (isOwn) tellAcknowledged(d, view);
+  if (isOwn && readPayload(d, record)?.message.type === "metadata-updated") d.orphan = null;
   const keeps = isOwn && d.inFlight?.isLast === false;
-  writeRecord(d, view, { ...record, isDone: true, holder: keeps ? d.me : null });
+  // A dead sender may have been in the midst of an update or a change: the end of its message is
+  // not the end of that.
+  const next = isOwn ? d.orphan : record.origin;
+  writeRecord(d, view, { ...record, isDone: true, holder: keeps ? d.me : next });
 };
 
 /** The message is published, whatever became of the transaction's answer. */
@@ -93,6 +97,7 @@ export const send = (d: ChannelDraft, view: ChannelView): void => {
   }
   const isTooLate = d.isLeaving && d.grantedAt === null;
   if (!isHolder && (isTooLate || !isFree(view))) return;
+  if (!isHolder) d.orphan = record.holder;
   if (request.isHold && !isHolder) writeRecord(d, view, { ...record, holder: d.me });
   else if (d.grantedAt === null) {
     d.grantedAt = view.modRevision;
@@ -121,5 +126,5 @@ const obey = (d: ChannelDraft, view: ChannelView): void => {
  */
 export const giveBack = (d: ChannelDraft, view: ChannelView): void => {
   d.isReleasing = true;
-  writeRecord(d, view, { ...view.record, holder: null });
+  writeRecord(d, view, { ...view.record, holder: d.orphan });
 };

@@ -76,6 +76,12 @@ export interface ChannelState {
   readonly grantedAt: number | null;
   /** What the caller answered to `granted`. */
   readonly said: Extract<ExchangeCall, { type: "send" | "release" }> | null;
+  /**
+   * The dead node from which this one has the right to send, until it has told of an update. Null:
+   * it has not, or had it from nobody. What that node left half done is still to be ended: the
+   * right goes back to it.
+   */
+  readonly orphan: LockOwner | null;
   /** This node's message in flight, or null. */
   readonly inFlight: OwnMessage | null;
   /** The right to send was given back; whether it has gone, a view will tell. */
@@ -104,6 +110,7 @@ export const newChannelState = (me: LockOwner, prefix: string): ChannelState => 
   requests: [],
   grantedAt: null,
   said: null,
+  orphan: null,
   inFlight: null,
   isReleasing: false,
   takenOver: 0,

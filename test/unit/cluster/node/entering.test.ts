@@ -185,6 +185,39 @@ test("channel: who had the right dies: nobody joins before the superblocks are t
   world.end();
 });
 
+test("channel: nor when the end of its message is another node's", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  b.holds = new Set(["resyncing"]);
+  await world.ok(a, { type: "resync-start" });
+  await world.ok(a, START);
+  a.ask({ type: "resync-info-update", lo: 0, hi: 64 });
+  await world.until("it is in flight", () => b.held !== null);
+  a.die();
+  const c = joining(world, "c");
+  b.holds = new Set();
+  b.carryOut();
+  await world.until("a is recovered", () => b.notices.includes("recover-slot 0"));
+  await joinsOnceTold(world, b, c);
+  world.end();
+});
+
+test("channel: nor because another node sends something, or looks whether an update is due", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  await world.ok(a, START);
+  a.die();
+  const c = joining(world, "c");
+  await world.ok(b, { type: "remove-disk", deviceNumber: 3 });
+  await world.ok(b, START);
+  await world.ok(b, { type: "remove-disk", deviceNumber: 4 });
+  await world.ok(b, { type: "metadata-update-cancel" });
+  await joinsOnceTold(world, b, c);
+  world.end();
+});
+
 test("a recovery that its node cannot finish goes to another one when it leaves", async () => {
   for (const protocol of PROTOCOLS) {
     const world = ClusterWorld.embedded(protocol);
