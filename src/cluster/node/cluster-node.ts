@@ -201,7 +201,11 @@ export class ClusterNode {
       case "gather-bitmaps":
         return ctx.messages.send({ type: "re-add", deviceNumber: call.deviceNumber }, ok);
       case "bitmap-resize":
+        // Who rests is not asked to rest: an update ends that change first, whoever makes it.
+        if (ctx.messages.areOthersAtRest)
+          return refuse(ctx, id, "CLUSTER_NODE_BUSY", "an interrupted change is not ended yet");
         return ctx.messages.send(call, (ack) => {
+          ctx.messages.othersRest();
           if (!ack.isRefused) return ok();
           const who = nodeNames(ctx.membership, ack.refusedBy);
           refuse(ctx, id, "CLUSTER_NODE_BUSY", `${who} cannot come to rest just now`);

@@ -203,6 +203,8 @@ const ownWaits = ({ node, channel, now }: SnapshotInput): readonly string[] => {
     waits.push(
       `waiting for this array to carry out ${notice.type}, ${seconds(now - notice.since)}`,
     );
+  for (const name of messages.keptBack)
+    waits.push(`waiting for the metadata update that ends the rest of others, to send ${name}`);
   const { pending } = messages;
   if (pending !== null && !pending.isGranted) {
     const what = pending.name === "" ? "" : ` ${pending.name}`;

@@ -55,6 +55,7 @@ export class HoldCalls {
     this.#isUpdating = false;
     this.#ctx.messages.sendLast({ type: "metadata-updated", deviceNumber }, () => {
       this.#over();
+      this.#ctx.messages.restIsOver();
       answer(this.#ctx, id, OK);
       this.#serve();
     });

@@ -34,6 +34,7 @@ const carryOut = (ctx: NodeContext, origin: Envelope["origin"], message: Cluster
         ctx.notices.tell(message, () => {
           ctx.restsFor = null;
           done(ctx);
+          ctx.messages.restIsOver();
         }),
       );
       break;
@@ -52,6 +53,7 @@ const carryOut = (ctx: NodeContext, origin: Envelope["origin"], message: Cluster
     case "bitmap-resize": {
       const notice = { ...message, slot: toBitmapSlot(origin.slot) };
       ctx.restsFor = origin;
+      ctx.messages.othersRest();
       ctx.notices.tell(notice, (isDone) => {
         if (!isDone) ctx.restsFor = null;
         done(ctx, !isDone);

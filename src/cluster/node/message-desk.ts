@@ -21,6 +21,11 @@ interface Letter {
   readonly isLast: boolean;
 }
 
+/** What a node that rests for a change of the array cannot carry out. */
+const NOT_AT_REST = new Set<ClusterMessage["type"]>(["resyncing", "remove", "re-add"]);
+
+const isForArray = ({ message }: Letter): boolean => NOT_AT_REST.has(message.type);
+
 type Errand =
   | { readonly type: "letter"; readonly letter: Letter }
   | { readonly type: "hold"; readonly then: () => void }
@@ -52,6 +57,9 @@ export class MessageDesk {
   #isReleasing = false;
   /** Nobody wants a hold any more. */
   #isGivenUp = false;
+  /** Others rest for a change of the array; what waits for their end of it. */
+  #areOthersAtRest = false;
+  #keptBack: Letter[] = [];
   #id = 0;
   #since = 0;
 
@@ -82,7 +90,8 @@ export class MessageDesk {
   /** Tells all nodes; `then` when every one has processed it. */
   send(message: ClusterMessage, then: (ack: Acknowledgement) => void): void {
     const letter = { message, then, isLast: false };
-    if (this.#isHolding && !this.#isEnding()) this.#post(letter);
+    if (this.#areOthersAtRest && isForArray(letter)) this.#keepBack(letter);
+    else if (this.#isHolding && !this.#isEnding()) this.#post(letter);
     else this.#add({ type: "letter", letter });
   }
 
@@ -115,7 +124,38 @@ export class MessageDesk {
   giveUp(keepsHold: boolean): void {
     this.#isGivenUp = true;
     this.#errands.length = 0;
+    this.#keptBack.length = 0;
     if (this.#isHolding && !this.#isEnding() && !keepsHold) this.release();
+  }
+
+  get areOthersAtRest(): boolean {
+    return this.#areOthersAtRest;
+  }
+
+  /** Names of the messages that wait for the end of others' rest. */
+  get keptBack(): readonly string[] {
+    return this.#keptBack.map(({ message }) => messageName(message.type));
+  }
+
+  /**
+   * A BITMAP_RESIZE was told: who came to rest for it carries nothing out before the next
+   * METADATA_UPDATED, whoever sends that, for who sent the first may be dead. What only a running
+   * array can do is kept back until then: in flight, it would keep the update from being told.
+   */
+  othersRest(): void {
+    this.#areOthersAtRest = true;
+    for (const letter of this.#letters.splice(this.#isSending ? 1 : 0))
+      if (isForArray(letter)) this.#keepBack(letter);
+      else this.#letters.push(letter);
+    for (const errand of this.#errands.splice(0))
+      if (errand.type === "letter" && isForArray(errand.letter)) this.#keepBack(errand.letter);
+      else this.#errands.push(errand);
+  }
+
+  /** A METADATA_UPDATED was processed by all, or is about to be: whoever rested runs the array. */
+  restIsOver(): void {
+    this.#areOthersAtRest = false;
+    for (const { message, then } of this.#keptBack.splice(0)) this.send(message, then);
   }
 
   onGranted(id: number): void {
@@ -125,7 +165,11 @@ export class MessageDesk {
     const { errand } = asked;
     switch (errand.type) {
       case "letter":
-        this.#call({ type: "send", message: errand.letter.message, isLast: true });
+        if (this.#areOthersAtRest && isForArray(errand.letter)) {
+          this.#keptBack.unshift(errand.letter);
+          this.#call({ type: "release" });
+          this.#end(() => {});
+        } else this.#call({ type: "send", message: errand.letter.message, isLast: true });
         break;
       case "barrier":
         this.#call({ type: "release" });
@@ -158,6 +202,11 @@ export class MessageDesk {
 
   #isEnding(): boolean {
     return this.#isReleasing || this.#letters.some(({ isLast }) => isLast);
+  }
+
+  #keepBack(letter: Letter): void {
+    assert(this.#keptBack.length < REQUESTS_MAX, "too many messages of this node wait");
+    this.#keptBack.push(letter);
   }
 
   #add(errand: Errand): void {

@@ -171,6 +171,43 @@ test("a hold that nobody wants any more is given back as soon as it comes", () =
   assert.equal([log, said()], [["sent 1"], ["release"]]);
 });
 
+test("while others rest, what they cannot do then waits for an update, of whoever sends it", () => {
+  const { desk, log, send, acknowledge, said } = messageDesk();
+  send(1);
+  send(2);
+  desk.onGranted(1);
+  assert.equal(said(), ["request 1", "send 1 last"]);
+  desk.othersRest();
+  desk.onGranted(1);
+  assert.equal(said(), ["release"], "who was faster asked them to rest");
+  desk.send({ type: "bitmap-needs-sync" }, () => log.push("needs sync"));
+  desk.hold(() => log.push("held"));
+  send(3);
+  desk.onGranted(2);
+  acknowledge(2);
+  assert.equal(said(), ["request 2", "send bitmap-needs-sync last", "request 3 hold"]);
+  desk.onGranted(3);
+  send(4);
+  desk.sendLast({ type: "metadata-updated", deviceNumber: 0 }, () => desk.restIsOver());
+  assert.equal(said(), ["send 0 last"]);
+  acknowledge(3);
+  assert.equal(said(), ["request 4"]);
+  for (const id of [4, 5, 6, 7]) {
+    desk.onGranted(id);
+    acknowledge(id);
+  }
+  assert.equal(log, ["needs sync", "held", "sent 1", "sent 2", "sent 3", "sent 4"]);
+});
+
+test("what waits for the end of a rest is forgotten by who leaves", () => {
+  const { desk, log, send, said } = messageDesk();
+  desk.othersRest();
+  send(1);
+  desk.giveUp(false);
+  desk.restIsOver();
+  assert.equal([log, said()], [[], []]);
+});
+
 // --- notices -------------------------------------------------------------------------------------
 
 const noticeDesk = () => {

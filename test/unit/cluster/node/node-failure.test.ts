@@ -79,6 +79,42 @@ for (const protocol of PROTOCOLS) {
     world.end();
   });
 
+  test(`${protocol}: who changed the array dies: nothing that a node at rest cannot do is told before an update`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.enter("b");
+    const c = await world.enter("c");
+    await world.ok(b, { type: "resync-start" });
+    b.refuses = new Set(["bitmap-resize"]);
+    await world.ok(a, { type: "metadata-update-start" });
+    const answer = await world.ask(a, { type: "bitmap-resize", sectors: 8 });
+    assert.is(answer.ok, false);
+    a.die();
+    c.log.length = 0;
+    c.holds = new Set(["resyncing", "remove"]);
+    const waiting = [
+      b.ask({ type: "resync-info-update", lo: 0, hi: 64 }),
+      b.ask({ type: "remove-disk", deviceNumber: 3 }),
+    ];
+    await world.until("a is recovered", () => condition(c, 0) === "free");
+    assert.equal([b.held, c.held], [null, null], "c rests, and would keep the update from coming");
+    assert.match(b.view.waits.join("\n"), /update that ends the rest of others, to send RESYNCING/);
+    await world.ok(b, { type: "metadata-update-start" });
+    const another = await world.ask(b, { type: "bitmap-resize", sectors: 8 });
+    assert.is(another.ok ? "" : another.code, "CLUSTER_NODE_BUSY", "an update comes first");
+    c.holds = new Set();
+    await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.until("all is told", () => waiting.every((id) => b.answers.has(id)));
+    const told = c.notices.filter((one) => !one.startsWith("recover-slot"));
+    assert.is(told[0], "metadata-updated 1");
+    assert.equal(told.slice(1).sort(), ["remove 3", "resyncing 1 0 64"]);
+    await world.ok(b, { type: "resync-finish" });
+    await world.ok(b, { type: "metadata-update-start" });
+    b.refuses = new Set();
+    await world.ok(b, { type: "bitmap-resize", sectors: 8 });
+    world.end();
+  });
+
   test(`${protocol}: a recoverer that dies in the middle is followed by another one, for both slots`, async () => {
     const world = ClusterWorld.embedded(protocol);
     const a = await world.enter("a");
