@@ -32,6 +32,8 @@ const { values } = parseArgs({
 });
 const minutes = Number(values.minutes);
 const limit = Number(values.limit);
+/** MiB that a thread may hold more. Choice: twice the most seen after ten minutes. */
+const RETAINED_LIMIT_MIB = 2;
 const runMs = minutes * 60_000;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -86,7 +88,7 @@ try {
     runMs,
     sampleMs: Math.max(1000, runMs / 200),
     seed: Number(values.seed),
-    limit,
+    limits: { retainedMib: RETAINED_LIMIT_MIB, residentMibPerHour: limit },
     onSample: ({ atMs, rssMib }, { requests }) =>
       print(
         `${(atMs / 1000).toFixed(0).padStart(5)} s ${rssMib.toFixed(1)} MiB ${requests} requests`,

@@ -10,10 +10,16 @@ import type { ThreadMemory } from "./memory-reports.ts";
 
 const MS_PER_HOUR = 3_600_000;
 
-/** MiB that a thread may hold more after the run. Choice: code and histories that fill up. */
-export const RETAINED_LIMIT_MIB = 2;
 /** MiB by which resident memory may step up and be no leak. Choice: twice the steps seen. */
 export const STEP_MIB = 8;
+
+/** How much more may be held before it is a leak. */
+export interface MemoryLimits {
+  /** MiB of JavaScript in each thread: code, and histories that fill up. */
+  readonly retainedMib: number;
+  /** MiB per hour of resident memory, a step apart. */
+  readonly residentMibPerHour: number;
+}
 
 /** One look at a busy daemon. */
 export interface MemorySample {
@@ -110,20 +116,20 @@ export const retainedGrowth = (
 export const detectableMibPerHour = (resident: MemorySeries, limit: number): number =>
   limit + STEP_MIB / growthOf(resident).hours;
 
-/** What grew, one line each; empty when nothing did. `limit`: MiB per hour of resident memory. */
+/** What grew, one line each; empty when nothing did. */
 export const memoryLeaks = (
   begin: readonly ThreadMemory[],
   end: readonly ThreadMemory[],
   resident: MemorySeries,
-  limit: number,
+  limits: MemoryLimits,
 ): string[] => {
   const retained = retainedGrowth(begin, end).flatMap(({ thread, mib }) =>
-    mib > RETAINED_LIMIT_MIB
+    mib > limits.retainedMib
       ? [`${thread}: ${mib.toFixed(1)} MiB more after a full collection`]
       : [],
   );
   const { mib, hours } = growthOf(resident);
-  const allowed = STEP_MIB + limit * hours;
+  const allowed = STEP_MIB + limits.residentMibPerHour * hours;
   return mib > allowed
     ? [...retained, `resident: ${mib.toFixed(1)} MiB more, ${allowed.toFixed(1)} allowed`]
     : retained;

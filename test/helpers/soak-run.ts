@@ -5,7 +5,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import { MemoryReports, type ThreadMemory } from "./memory-reports.ts";
 import { type NodeOptions, ServeProcess } from "./serve-process.ts";
 import { metricsOf, SOAK_DEVICE_BYTES, type SoakCounts, SoakLoad } from "./soak-load.ts";
-import { type MemorySample, type MemorySeries, memoryLeaks, seriesOf } from "./soak-memory.ts";
+import {
+  type MemoryLimits,
+  type MemorySample,
+  type MemorySeries,
+  memoryLeaks,
+  seriesOf,
+} from "./soak-memory.ts";
 import { eventually } from "./timeout.ts";
 
 /** Idle connections of the API's clients must have been closed within this. */
@@ -39,8 +45,7 @@ export interface SoakPlan {
   readonly runMs: number;
   readonly sampleMs: number;
   readonly seed: number;
-  /** MiB per hour by which resident memory may grow, steps apart. */
-  readonly limit: number;
+  readonly limits: MemoryLimits;
   /** Modules that are loaded into every thread. */
   readonly preload?: readonly string[];
   readonly onSample?: (sample: MemorySample, counts: SoakCounts) => void;
@@ -67,7 +72,7 @@ export async function soak(plan: SoakPlan): Promise<SoakResult> {
     const end = await settled(subject, begin);
     const series = seriesOf(samples);
     const [resident = { name: "resident", points: [] }] = series;
-    const grown = memoryLeaks(begin.memory, end.memory, resident, plan.limit);
+    const grown = memoryLeaks(begin.memory, end.memory, resident, plan.limits);
     return { counts, begin, end, series, leaks: [...leaksOf(begin, end), ...grown] };
   } finally {
     await serve.shutDown();
