@@ -67,8 +67,6 @@ export class ClusterNode {
   /** Open members: handle number to path. */
   readonly #handles = new Map<number, string>();
   readonly #revoked = new Set<number>();
-  /** Newcomers that no other node was told of yet. */
-  readonly #unoffered = new Set<number>();
   readonly #legs = new Map<number, { readonly disk: SharedDisk; readonly dataOffset: number }>();
   readonly #copies = new Set<SharedCopy>();
   #nextHandle: number;
@@ -96,7 +94,6 @@ export class ClusterNode {
     this.shared = shared;
     this.#handles.clear();
     this.#revoked.clear();
-    this.#unoffered.clear();
     this.#legs.clear();
     for (const [id, path] of handles) this.#handles.set(id, path);
     for (const { leg, path, dataOffset } of legs)
@@ -188,7 +185,6 @@ export class ClusterNode {
   newcomer(path: string, over: Partial<Newcomer> = {}): Newcomer {
     const member = this.#nextHandle++;
     this.#handles.set(member, path);
-    this.#unoffered.add(member);
     const disk = this.#disk(path);
     const superblock = superblockOn(disk, this.slot);
     return {
@@ -293,7 +289,7 @@ export class ClusterNode {
       case "member-io": {
         const { member, ops, token } = effect;
         return this.#job(`io ${member}`, () => {
-          this.#checkWriter(member, ops);
+          this.#checkWriter(ops);
           const disk = this.#open(member);
           const error = disk === null ? "the member is closed" : disk.run(this.slot, ops);
           this.send({ type: "member-io-done", token, error });
@@ -328,7 +324,6 @@ export class ClusterNode {
         for (const write of this.writes) write.onIntentReady();
         return;
       case "cluster-call":
-        if (effect.call.type === "add-new-disk-start") this.#unoffered.clear();
         return this.#around.cluster.call(this.slot, effect.id, effect.call);
       case "cluster-processed":
         return this.#around.cluster.processed(this.slot, effect.id, effect.isRefused === true);
@@ -391,12 +386,18 @@ export class ClusterNode {
     );
   }
 
-  /** §6.5: only the node that has access to the metadata writes superblocks of members. */
-  #checkWriter(member: number, ops: readonly MemberOp[]): void {
-    if (this.#unoffered.has(member)) return;
+  /**
+   * §6.5: only the node that has access to the metadata writes superblocks of members. The one of a
+   * newcomer that no update names yet has no events.
+   */
+  #checkWriter(ops: readonly MemberOp[]): void {
     const { holder } = this.#around.cluster;
     const at = SUPER_SECTOR * SECTOR;
-    const writes = ops.some((op) => op.type === "write" && op.offset === at);
+    const writes = ops.some((op) => {
+      if (op.type !== "write" || op.offset !== at) return false;
+      const decoded = decodeSuperblock(op.data, SUPER_SECTOR);
+      return decoded.ok && decoded.value.events > 0;
+    });
     assert(!writes || holder === this.slot, `node ${this.slot} writes superblocks, not ${holder}`);
   }
 
