@@ -5,8 +5,8 @@
  */
 
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
-import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
+import { goneError, isGoneError } from "../raid/gone-status.ts";
 import type { WriteHoldFigures } from "../raid/hold-status.ts";
 import type { ArrayCommands } from "./array-commands.ts";
 import type { ArrayService } from "./array-service.ts";
@@ -36,9 +36,6 @@ export interface ClusterReport {
 /** Pauses between attempts to join again, milliseconds. */
 const PAUSE_MIN_MS = 1000;
 const PAUSE_MAX_MS = 30_000;
-
-/** What an array that ended unasked answers. */
-const GONE: ReadonlySet<string> = new Set(["CLUSTER_EXPELLED", "RAID_ARRAY_BROKEN"]);
 
 interface Attempt {
   pauseMs: number;
@@ -94,7 +91,7 @@ export class ClusterService {
         if (view !== null) reports.push({ array, view, holds: running.writeHolds });
       } catch (error) {
         // Its cluster has just gone on without this board.
-        if (!(error instanceof CodedError) || !GONE.has(error.code)) throw error;
+        if (!isGoneError(error)) throw error;
       }
     }
     return reports;
@@ -125,19 +122,9 @@ export class ClusterService {
   /** A broken array is not joined again: the next update would break it anew. */
   async #expelled(uuid: string, reason: string, isBroken: boolean): Promise<void> {
     const { arrays, exports } = this.#options;
-    const problem = isBroken
-      ? {
-          code: "RAID_ARRAY_BROKEN",
-          message: `the array is broken on this board, the cluster goes on without it: ${reason}`,
-          remedy: "see to the board's way to the members, then start the array here",
-        }
-      : {
-          code: "CLUSTER_EXPELLED",
-          message: `this board is out of the cluster for now: ${reason}; it joins again by itself`,
-          remedy: "nothing: the board joins again by itself",
-        };
-    arrays.ended(uuid, { ...problem, members: [] });
-    await exports.closeAll(uuid, problem.message);
+    const { code, message, remedy } = goneError(reason, isBroken);
+    arrays.ended(uuid, { code, message, remedy, members: [] });
+    await exports.closeAll(uuid, message);
   }
 
   /** Devices that no running array has, read anew. */

@@ -8,6 +8,7 @@ import { workerUrl } from "../common/worker-url.ts";
 import type { AddOptions, RunningArray, SeenStore, SyncSpeed } from "../control/engine.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
+import { goneError } from "../raid/gone-status.ts";
 import type { WriteHoldFigures } from "../raid/hold-status.ts";
 import { SharedArrayState } from "../raid/shared-state.ts";
 import type {
@@ -206,13 +207,7 @@ export class ArrayHostThread implements RunningArray {
   async #expelled(reason: string, isBroken: boolean): Promise<void> {
     const { uuid } = this;
     this.#link.expectEnd();
-    const error = isBroken
-      ? new CodedError("RAID_ARRAY_BROKEN", `it is broken on this board: ${reason}`, {
-          remedy: "see to the board's way to the members, then start the array here",
-        })
-      : new CodedError("CLUSTER_EXPELLED", `the cluster goes on without it: ${reason}`, {
-          remedy: "nothing: the board joins again by itself",
-        });
+    const error = goneError(reason, isBroken);
     this.#running.reject(error);
     this.#link.abandon(error);
     await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
