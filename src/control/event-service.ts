@@ -1,6 +1,6 @@
 /**
- * Events of the board: stamps them, keeps the history, tells subscribers at once. Also carries
- * change notices ("this resource looks different now"), which are not history.
+ * Events of the board: stamps them, in the order of time, keeps the history, tells subscribers at
+ * once. Also carries change notices ("this resource looks different now"), which are not history.
  *
  * Listeners run synchronously and must not throw; they queue, bounded, what they cannot do at once.
  */
@@ -10,7 +10,10 @@ import type { EventLog, EventQuery, EventRecord, Severity } from "../store/event
 import { mdadmEventName } from "./mdadm-event.ts";
 import type { ResourceKind } from "./subject.ts";
 
-/** An event to be recorded; `subject` is a resource's path, `time` defaults to now. */
+/**
+ * An event to be recorded; `subject` is a resource's path, `time` when it happened, if it was not
+ * just now.
+ */
 export interface NewEvent {
   readonly type: string;
   readonly severity: Severity;
@@ -44,6 +47,8 @@ export class EventService {
   readonly #recordListeners = new Set<(event: EventRecord) => void>();
   readonly #changeListeners = new Set<(change: ResourceChange) => void>();
   #isWriting = true;
+  /** Of the event recorded last. */
+  #lastTime = 0;
 
   constructor(options: EventServiceOptions) {
     this.#log = options.log;
@@ -65,7 +70,7 @@ export class EventService {
   record(event: NewEvent): EventRecord {
     const writesFailed = this.#log.failures.writes;
     const record = this.#log.append({
-      time: event.time ?? this.#now(),
+      time: this.#timeOf(event),
       type: event.type,
       severity: event.severity,
       subject: event.subject,
@@ -101,6 +106,18 @@ export class EventService {
   onChange(listener: (change: ResourceChange) => void): () => void {
     this.#changeListeners.add(listener);
     return () => this.#changeListeners.delete(listener);
+  }
+
+  /**
+   * The time to record. What another thread tells arrives a little after it happened, perhaps
+   * behind an event of this thread: times go up as ids do, unless the clock has been set back.
+   */
+  #timeOf(event: NewEvent): number {
+    const now = this.#now();
+    const happened = Math.min(event.time ?? now, now);
+    const isSetBack = this.#lastTime > now;
+    this.#lastTime = isSetBack ? happened : Math.max(happened, this.#lastTime);
+    return this.#lastTime;
   }
 
   /** Logs once when event writes begin to fail, and once when they work again. */
