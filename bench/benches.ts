@@ -3,6 +3,7 @@ import { API_BENCH } from "./api/api-bench.ts";
 import type { Bench } from "./bench.ts";
 import { BITMAP_BENCH } from "./bitmap/bitmap-bench.ts";
 import { CLIENTS_BENCH } from "./clients/clients-bench.ts";
+import { HOLD_BENCH } from "./cluster/hold-bench.ts";
 import { DLM_BENCH } from "./dlm-bench.ts";
 import { MESSAGE_BENCH } from "./message-bench.ts";
 import { START_BENCH } from "./start/start-bench.ts";
@@ -16,4 +17,5 @@ export const BENCHES: readonly Bench[] = [
   API_BENCH,
   DLM_BENCH,
   MESSAGE_BENCH,
+  HOLD_BENCH,
 ];

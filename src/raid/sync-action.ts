@@ -36,6 +36,7 @@ import {
   windowEnd,
 } from "./sync-right.ts";
 import type { SyncRun } from "./sync-run.ts";
+import { noteCopied, noteIssued } from "./sync-window.ts";
 
 const MIB = 1024 * 1024;
 /** A client request within this time makes sync actions yield. Choice: five ticks. */
@@ -129,6 +130,7 @@ const issuePieces = (state: ArrayState, run: SyncRun): void => {
     run.budget -= end - from;
     if (plan.extents.length === 0) continue;
     const token = nextToken(state);
+    noteIssued(state, run);
     run.inFlight.set(token, plan);
     emit(state, { type: "copy", token, plan });
   }
@@ -172,6 +174,7 @@ export const onSyncPiece = (state: ArrayState, token: number, result: CopyResult
     markUnsettled(state, run, plan);
   }
   estimateSpeed(state, run, plan.end - plan.from);
+  noteCopied(state, run, plan.end - plan.from);
   settle(state, run);
   checkpoint(state, run);
   return true;

@@ -1,10 +1,9 @@
 /**
  * The part of a sync action that other nodes see: the right to run one, which one node of an array
  * has at a time, and the windows in which it copies. No piece is issued beyond the window that
- * every other node has acknowledged: there they hold their writes, and none is under way. The next
- * window is asked for while this one is being copied. A single board is answered at once.
- * Source: drivers/md/md-cluster.c resync_start, resync_info_update, resync_finish; one window
- * ahead, and how long it is: choice.
+ * every other node has acknowledged: there they hold their writes, and none is under way. How long
+ * they are: sync-window.ts. A single board is answered at once.
+ * Source: drivers/md/md-cluster.c resync_start, resync_info_update, resync_finish.
  */
 
 import { type ArrayState, emit, isInCluster, SECTOR } from "./array-state.ts";
@@ -12,14 +11,9 @@ import { callCluster } from "./cluster-calls.ts";
 import type { ClusterAnswer, SectorRange } from "./cluster-port.ts";
 import { isWantedAt, runTargets } from "./sync-cursor.ts";
 import type { SyncRun } from "./sync-run.ts";
+import { isAskedAhead, noteMessage, windowBytes } from "./sync-window.ts";
 
 const MIB = 1024 * 1024;
-/** Source: drivers/md/raid1.c CLUSTER_RESYNC_WINDOW. */
-const WINDOW_BYTES_MIN = 32 * MIB;
-/** Choice: what a slow writer may have to wait for. */
-const WINDOW_BYTES_MAX = 512 * MIB;
-/** A window lasts so many times as long as its announcement. Choice: messages vary by as much. */
-const MESSAGES_PER_WINDOW = 4;
 /** Milliseconds until a refused right is asked for again. Choice. */
 const ASK_AGAIN_MS = 1000;
 
@@ -84,8 +78,11 @@ export const resetWindow = (state: ArrayState, from: number): void => {
 /** Position of the run up to which pieces may be issued; asks for the next window in time. */
 export const windowEnd = (state: ArrayState, run: SyncRun): number => {
   const { clusterSync: sync } = state;
-  if (run.cursor >= sync.windowEnd) openWindow(state, run, run.cursor);
-  else if (
+  if (run.cursor >= sync.windowEnd) {
+    // Without one ahead: what is still being copied would be held for another window.
+    const isThrough = run.inFlight.size === 0 || sync.windowMiddle < sync.windowEnd;
+    if (isThrough) openWindow(state, run, run.cursor);
+  } else if (
     run.budget > 0 &&
     run.cursor >= sync.windowMiddle &&
     sync.windowEnd < run.total &&
@@ -108,13 +105,6 @@ export const isAnnouncing = (state: ArrayState): boolean => state.clusterSync.an
 /** The run has to wait at the end of its window: nobody holds writes for it meanwhile. */
 export const pauseHolding = (state: ArrayState, run: SyncRun): void => {
   if (run.inFlight.size === 0) holdNoRange(state);
-};
-
-const windowBytes = (state: ArrayState, run: SyncRun): number => {
-  const wanted = (run.speed * state.clusterSync.messageMs * MESSAGES_PER_WINDOW) / 1000;
-  const least = state.options.windowBytes ?? WINDOW_BYTES_MIN;
-  const bytes = Math.min(Math.max(wanted, least), WINDOW_BYTES_MAX);
-  return Math.ceil(bytes / MIB) * MIB;
 };
 
 /** Announces what is not settled and the window that begins at `from`. */
@@ -146,7 +136,7 @@ const onAcknowledged = (state: ArrayState, answer: ClusterAnswer): void => {
   const { announced } = sync;
   sync.announced = null;
   if (announced === null) return;
-  sync.messageMs = state.now - announced.at;
+  noteMessage(state, state.now - announced.at);
   if (!answer.ok) {
     sync.right = "none";
     sync.askAgainAt = state.now + ASK_AGAIN_MS;
@@ -154,7 +144,8 @@ const onAcknowledged = (state: ArrayState, answer: ClusterAnswer): void => {
     return;
   }
   if (announced.run === null || announced.run !== state.sync) return;
-  sync.windowMiddle = (Math.max(announced.run.cursor, sync.windowEnd) + announced.upTo) / 2;
+  const middle = (Math.max(announced.run.cursor, sync.windowEnd) + announced.upTo) / 2;
+  sync.windowMiddle = isAskedAhead(state, announced.run) ? middle : announced.upTo;
   sync.windowEnd = announced.upTo;
 };
 

@@ -37,6 +37,12 @@ export interface SyncRun {
   budgetAt: number;
   /** Bytes of the guaranteed speed that passed while others were asked to hold their writes. */
   awaited: number;
+  /** Bytes per second while something is being copied; 0: not known yet. */
+  rate: number;
+  /** What it is measured by: up to when, for how long, how much. */
+  copyingAt: number;
+  copyingMs: number;
+  copyingBytes: number;
   speed: number;
   speedAt: number;
   speedBytes: number;

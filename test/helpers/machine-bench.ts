@@ -71,6 +71,8 @@ export interface BenchOptions {
   readonly resyncOffset?: number | "none";
   readonly readOnly?: boolean;
   readonly syncSpeed?: number;
+  /** Windows as a board has them; else of 32 MiB at least. */
+  readonly hasOwnWindows?: boolean;
   readonly superblock?: Partial<Superblock>;
 }
 
@@ -180,7 +182,11 @@ export class MachineBench {
       now: this.now,
       syncSpeedMin: options.syncSpeed ?? 2 ** 40,
       syncSpeedMax: options.syncSpeed ?? 2 ** 40,
-      options: { safeModeMs: SAFE_MODE_MS, answerLimitMs: ANSWER_LIMIT_MS },
+      options: {
+        safeModeMs: SAFE_MODE_MS,
+        answerLimitMs: ANSWER_LIMIT_MS,
+        windowBytes: options.hasOwnWindows === true ? undefined : 32 * MIB,
+      },
     });
     this.machine = started.machine;
     this.shared = started.shared;

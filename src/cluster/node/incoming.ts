@@ -13,7 +13,8 @@ import { mustConvert, type NodeContext, note, tell } from "./node-context.ts";
 export const process = (ctx: NodeContext, { origin, message, seq }: Envelope): void => {
   if (message.type === "unknown") return;
   const name = messageName(message.type);
-  note(ctx, "message", `${name} ${seq} of node ${origin.slot}`);
+  const range = message.type === "resyncing" ? `: sectors ${message.lo}-${message.hi}` : "";
+  note(ctx, "message", `${name} ${seq} of node ${origin.slot}${range}`);
   if (origin.slot > ctx.nodes) {
     // Whoever sends knows another array: what it asks can be neither done nor acknowledged.
     const slot = toBitmapSlot(origin.slot);

@@ -91,7 +91,7 @@ test("the end of a resync is told before any status without it: its job ends by 
 
 test('§6.3 "The starting point is updated as the resync progresses": the next window in time', () => {
   const bench = resyncing(100);
-  bench.tick(20);
+  bench.tick(5);
   bench.answer("resync-info-update");
   while (bench.calls.length === 0) {
     bench.tick(20);
@@ -104,26 +104,6 @@ test('§6.3 "The starting point is updated as the resync progresses": the next w
   assert.ok(lo >= 8 && lo <= 20, `asked in the middle of the window: ${call}`);
   assert.is(hi, 64, "one window ahead");
   assert.ok(bench.copies.length > 0, "copying goes on in the window that is granted");
-});
-
-test("a window is as long as its messages need: 4 times what they take, at most 512 MiB", () => {
-  const bench = resyncing(2000);
-  const sizes: number[] = [];
-  for (let rounds = 0; rounds < 3000 && sizes.length < 8; rounds++) {
-    bench.tick(50);
-    const [call] = bench.calls;
-    if (call !== undefined) {
-      const [, , hi = 0] = /(\d+)-(\d+)$/.exec(call)?.map(Number) ?? [];
-      sizes.push(hi);
-      bench.now += 2000;
-      bench.answer("resync-info-update");
-    }
-    bench.settle();
-  }
-  const steps = sizes.map((hi, at) => hi - (sizes[at - 1] ?? 0));
-  assert.is(steps[0], 32);
-  assert.ok(Math.max(...steps) > 64, `they grow: ${steps.join()}`);
-  assert.ok(Math.max(...steps) <= 512, `they have an end: ${steps.join()}`);
 });
 
 test("beside clients a window is copied without a pause, and nobody holds writes between two", () => {
