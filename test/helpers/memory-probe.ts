@@ -42,7 +42,7 @@ const answer = async ({ id, isCollected }: ProbeRequest): Promise<void> => {
 
 note("threads", { thread, isAlive: true });
 process.on("exit", () => note("threads", { thread, isAlive: false }));
-channel.onmessage = (event) => void answer((event as MessageEvent<ProbeRequest>).data);
+channel.onmessage = (event) => void answer((event as MessageEvent).data as ProbeRequest);
 channel.unref();
 if (isMainThread) {
   process.on("SIGUSR2", () => {
