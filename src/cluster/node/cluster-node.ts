@@ -74,6 +74,7 @@ export class ClusterNode {
       calls: new Map(),
       ranges: new Map(),
       restsFor: null,
+      takesAbsent: false,
       emit,
       doubt: (session) => this.recoveries.doubt(session),
       lose: (reason) => this.#lose(reason),
@@ -288,11 +289,13 @@ export class ClusterNode {
     readRanges(ctx, () => {
       if (ctx.phase !== "probing") return;
       ctx.phase = "entered";
+      ctx.takesAbsent = true;
       ctx.emit({ type: "exchange", call: { type: "enter" } });
       takeAbsent(
         ctx,
         () => this.#sync.oweAnother(),
         () => {
+          ctx.takesAbsent = false;
           ctx.emit({ type: "entered" });
           tell(ctx, { type: "entered" });
         },

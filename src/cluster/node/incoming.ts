@@ -52,9 +52,14 @@ const carryOut = (ctx: NodeContext, origin: Envelope["origin"], message: Cluster
       done(ctx);
       break;
     case "bitmap-resize": {
+      ctx.messages.othersRest();
+      // At rest a slot to recover means that the changing node is gone: the array would start anew.
+      if (ctx.takesAbsent) {
+        done(ctx, true);
+        break;
+      }
       const notice = { ...message, slot: toBitmapSlot(origin.slot) };
       ctx.restsFor = origin;
-      ctx.messages.othersRest();
       ctx.notices.tell(notice, (isDone) => {
         if (!isDone) ctx.restsFor = null;
         done(ctx, !isDone);

@@ -55,6 +55,8 @@ export interface NodeContext {
    * end of that node, its array can do nothing else. Null: it does not rest.
    */
   restsFor: Session | null;
+  /** It takes over the bitmaps that nobody has, and cannot rest before that is done. */
+  takesAbsent: boolean;
   emit(effect: NodeEffect): void;
   /** The node leaves with bits to recover: reads are not balanced from now on. */
   doubt(session: Session): void;

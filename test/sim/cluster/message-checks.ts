@@ -159,8 +159,10 @@ export class MessageChecks {
     if (seq < ack.seq) this.#bad(life, `acknowledges ${ack.seq} without ${seq}`);
     const isNothing = message.type === "unknown" || message.type === "bitmap-needs-sync";
     const isOver = message.type === "resyncing" && !this.#sessions.isMember(origin.epoch);
-    const isLate = message.type === "newdisk" && ack.isRefused;
-    if (isNothing || isOver || isLate || life.isLeaving) return;
+    // A device was not found in time, or the node has no rest: nothing is carried out.
+    const isRefusable = message.type === "newdisk" || message.type === "bitmap-resize";
+    const isRefused = isRefusable && ack.isRefused;
+    if (isNothing || isOver || isRefused || life.isLeaving) return;
     const { last, probed } = this.#receptionOf(life);
     const isProbed =
       message.type === "resyncing" && probed.has(rangeText({ ...message, slot: origin.slot - 1 }));

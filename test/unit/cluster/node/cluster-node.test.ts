@@ -16,6 +16,31 @@ for (const protocol of ["channel", "literal"] as const) {
     world.end();
   });
 
+  test(`${protocol}: a node that still takes over bitmaps nobody has cannot rest for a change`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.join("b");
+    b.holds = new Set(["recover-slot"]);
+    const entered = b.cluster?.start();
+    await world.until("b takes over a slot", () => b.held !== null);
+    await world.ok(a, { type: "metadata-update-start" });
+    const answer = await world.ask(a, { type: "bitmap-resize", sectors: 8 });
+    assert.is(answer.ok ? "" : answer.code, "CLUSTER_NODE_BUSY");
+    await world.ok(a, { type: "metadata-update-cancel" });
+    b.holds = new Set();
+    b.carryOut();
+    await world.finish("b takes part", entered ?? Promise.resolve());
+    await world.ok(a, { type: "metadata-update-start" });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(a, { type: "metadata-update-start" });
+    await world.ok(a, { type: "bitmap-resize", sectors: 8 });
+    await world.rest(2000);
+    const told = b.notices.filter((one) => !one.startsWith("recover-slot"));
+    assert.equal(told, ["metadata-updated 1", "bitmap-resize 8 0"]);
+    assert.is(b.notices.at(-1), "bitmap-resize 8 0", "nothing that would start its array anew");
+    world.end();
+  });
+
   test(`${protocol}: a node that dies is recovered by the other one, after its lease`, async () => {
     const world = ClusterWorld.embedded(protocol);
     const a = await world.enter("a");
