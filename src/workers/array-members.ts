@@ -9,11 +9,16 @@ import type { ArrayCluster } from "./array-cluster.ts";
 import type { ArrayThreadData } from "./array-messages.ts";
 import { type OpenMemberOptions, openMember } from "./open-member.ts";
 
-/** How this thread claims members and asks before its I/O: alone, or as a node of a cluster. */
+/**
+ * How this thread claims members, asks before its I/O, alone or as a node of a cluster, and reads
+ * them: sync actions read each byte once.
+ */
 export const accessOf = (
   cluster: ArrayCluster | null,
 ): { readonly claim: MemberClaim } & OpenMemberOptions =>
-  cluster === null ? { claim: "alone" } : { claim: "cluster", gate: cluster.gate };
+  cluster === null
+    ? { claim: "alone", isUncached: true }
+    : { claim: "cluster", isUncached: true, gate: cluster.gate };
 
 /** Opens every member it can; the others get their reason from assembly's refusal or stay out. */
 export const openMembers = async (

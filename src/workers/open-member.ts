@@ -72,6 +72,8 @@ export interface OpenMemberOptions {
   readonly claim?: MemberClaim | null;
   /** Of a node of a cluster: when it may do I/O. */
   readonly gate?: DeviceGate | null;
+  /** Of the array's thread, which reads each byte once: nothing is left in the page cache. */
+  readonly isUncached?: boolean;
   readonly direct?: DirectUse | null;
 }
 
@@ -87,11 +89,11 @@ export interface DirectUse {
 export const openMember = async (
   ticket: MemberTicket,
   mode: "read" | "write",
-  { claim = null, gate = null, direct = null }: OpenMemberOptions,
+  { claim = null, gate = null, isUncached = false, direct = null }: OpenMemberOptions,
 ): Promise<RevocableDevice> => {
   const key = storeOf(ticket.path);
   await awaitOwing(ticket.path);
-  const options = { mode, ...(claim === null ? {} : { claim }) };
+  const options = { mode, isUncached, ...(claim === null ? {} : { claim }) };
   const file = await FileBlockDevice.open(ticket.path, options);
   const store = direct === null ? file : await pastPageCache(file, direct);
   const adaptive = new AdaptiveDevice(store, () => performance.now());

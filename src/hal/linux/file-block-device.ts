@@ -5,6 +5,7 @@
  */
 
 import * as fs from "node:fs";
+import { release } from "node:os";
 import { CodedError } from "../../common/errors.ts";
 import { piecesLength } from "../../common/pieces.ts";
 import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
@@ -17,6 +18,7 @@ import { claimFile, claimFlags, type MemberClaim } from "./member-claim.ts";
 import { loadNativeCalls, type NativeCalls } from "./native-calls.ts";
 import { loadNativeIo, type NativeIo } from "./native-io.ts";
 import { POOL_CALLS_MAX, Turnstile } from "./turnstile.ts";
+import { UncachedReads } from "./uncached-reads.ts";
 
 /** What zeroes are written from where the store cannot zero by itself. */
 const ZEROES = new Uint8Array(1024 * 1024);
@@ -30,6 +32,8 @@ export interface OpenFileOptions {
   readonly mode: "read" | "write";
   /** Who may use it besides, refused while others do; none: it is not claimed. */
   readonly claim?: MemberClaim;
+  /** Asynchronous reads leave nothing behind in the page cache, where the kernel has such reads. */
+  readonly isUncached?: boolean;
   /** Where the native calls come from; `loadNativeCalls` unless told otherwise. */
   readonly nativeCalls?: () => Promise<NativeCalls | null>;
   /** Likewise the native reads; `loadNativeIo` unless told otherwise. */
@@ -60,7 +64,9 @@ export class FileBlockDevice implements BlockDevice {
     this.name = path;
     this.#fd = fd;
     this.#native = native?.use() ?? null;
-    this.#reads = new FileReads(fd, native, new FileTransfers(fd, native, this.#turnstile));
+    const uncached = options.isUncached === true ? new UncachedReads(release()) : null;
+    const transfers = new FileTransfers(fd, native, this.#turnstile, uncached);
+    this.#reads = new FileReads(fd, native, transfers);
     this.#queue = stat.isBlockDevice() ? readBlockQueue(stat.rdev) : null;
     this.#sizeBytes = this.#queue?.sizeBytes ?? stat.size;
     this.logicalBlockSize = this.#queue?.logicalBlockSize ?? 512;

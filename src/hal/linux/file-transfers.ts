@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import type { RingCall } from "./io-ring.ts";
 import type { NativeIo } from "./native-io.ts";
 import type { Turnstile } from "./turnstile.ts";
+import type { UncachedReads } from "./uncached-reads.ts";
 
 /** Calls of one handle in the ring at once. Choice: leaves room for a second drive that is slow. */
 const RING_CALLS_MAX = 128;
@@ -28,13 +29,23 @@ export class FileTransfers {
   readonly #fd: number;
   readonly #native: NativeIo | null;
   readonly #turnstile: Turnstile;
+  readonly #uncached: UncachedReads | null;
   #inRing = 0;
 
-  /** `turnstile`: bounds the handle's calls on the threads of Node's pool. */
-  constructor(fd: number, native: NativeIo | null, turnstile: Turnstile) {
+  /**
+   * `turnstile`: bounds the handle's calls on the threads of Node's pool. `uncached`: how reads
+   * leave nothing behind in the page cache, where they can.
+   */
+  constructor(
+    fd: number,
+    native: NativeIo | null,
+    turnstile: Turnstile,
+    uncached: UncachedReads | null = null,
+  ) {
     this.#fd = fd;
     this.#native = native;
     this.#turnstile = turnstile;
+    this.#uncached = uncached;
   }
 
   /** Moves all of `buffer`; false when the file ends before. Rejects with Node's errors. */
@@ -49,12 +60,16 @@ export class FileTransfers {
   /** As `run`, without a promise. `done` is never called before this returns. */
   start(call: RingCall, buffer: Uint8Array, offset: number, done: TransferDone): void {
     const ring = this.#inRing < RING_CALLS_MAX ? (this.#native?.ring ?? null) : null;
-    const isTaken = ring?.start(call, this.#fd, buffer, offset, (moved) => {
+    const ended = (moved: number): void => {
       this.#inRing -= 1;
-      if (moved === buffer.length || moved === 0) done(null, moved === buffer.length);
-      else if (moved > 0) this.start(call, buffer.subarray(moved), offset + moved, done);
-      else this.#startInPool(call, buffer, offset, done);
-    });
+      if (moved === buffer.length || moved === 0) return done(null, moved === buffer.length);
+      if (moved > 0) return this.start(call, buffer.subarray(moved), offset + moved, done);
+      if (flags !== 0 && this.#uncached?.isRefusal(moved) === true)
+        return this.start(call, buffer, offset, done);
+      this.#startInPool(call, buffer, offset, done);
+    };
+    const flags = call === "read" ? (this.#uncached?.flags ?? 0) : 0;
+    const isTaken = ring?.start(call, this.#fd, buffer, offset, ended, flags);
     if (isTaken === true) this.#inRing += 1;
     else this.#startInPool(call, buffer, offset, done);
   }

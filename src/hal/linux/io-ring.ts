@@ -92,9 +92,16 @@ export class IoRing {
 
   /**
    * Starts a call on `buffer`, which is the ring's until `done` is called, never before this
-   * returns. False when there is no room: nothing was started.
+   * returns. `flags`: RWF_*. False when there is no room: nothing was started.
    */
-  start(call: RingCall, fd: number, buffer: Uint8Array, offset: number, done: RingDone): boolean {
+  start(
+    call: RingCall,
+    fd: number,
+    buffer: Uint8Array,
+    offset: number,
+    done: RingDone,
+    flags = 0,
+  ): boolean {
     if (this.#isBroken || this.#isClosed) return false;
     const slot = this.#free.pop();
     if (slot === undefined) return false;
@@ -115,6 +122,7 @@ export class IoRing {
     entries[at + 4] = address % WORD;
     entries[at + 5] = Math.floor(address / WORD);
     entries[at + 6] = buffer.length;
+    entries[at + 7] = flags;
     entries[at + 8] = slot;
     words[submissionArray + index] = index;
     Atomics.store(words, submissionTail, (tail + 1) | 0);
