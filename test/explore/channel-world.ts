@@ -249,7 +249,9 @@ export class ChannelWorld extends MessageWorld<
     const { holder, origin, isDone } = record;
     const isGone = (owner: LockOwner | null): boolean =>
       owner !== null && !this.isMember(owner.slot - 1);
-    if (!isGone(holder) && (isDone || !isGone(origin))) return;
+    // The right may be with somebody who gives it back to the dead node that it came from.
+    const isLent = this.state.nodes.some(({ machine }) => machine.orphan !== null);
+    if (!isGone(holder) && !isLent && (isDone || !isGone(origin))) return;
     const heir = this.state.nodes.findIndex(
       ({ isRunning, isOut, isEntering }, index) =>
         this.isMember(index) &&

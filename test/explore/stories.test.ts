@@ -7,7 +7,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Prng } from "../../src/common/prng.ts";
-import { withSeeds } from "../helpers/seed.ts";
+import { replayedSeed, withSeeds } from "../helpers/seed.ts";
 import { ChannelWorld } from "./channel-world.ts";
 import { LiteralWorld } from "./literal-world.ts";
 import type { Wish, WorldOptions } from "./message-world.ts";
@@ -78,7 +78,7 @@ test("told step by step: every member processes the same in both protocols", asy
       processed += literal.state.history.processed.flat().length;
     }
   });
-  assert.ok(processed > 1000, `${processed} messages processed`);
+  if (replayedSeed() === null) assert.ok(processed > 1000, `${processed} messages processed`);
 });
 
 const drawOptions = (prng: Prng): WorldOptions => ({
@@ -106,7 +106,7 @@ test("told all at once, over a hostile network: both keep I5, I6 and I7", async 
   });
   const { literal, channel, moves } = counts;
   process.stdout.write(`    ${moves} moves, ${literal} and ${channel} messages processed\n`);
-  assert.ok(literal > 1000 && channel > 1000);
+  if (replayedSeed() === null) assert.ok(literal > 1000 && channel > 1000);
 });
 
 test.run();
