@@ -251,6 +251,11 @@ export interface StorageEngine {
    */
   examine(paths: readonly string[]): Promise<AssemblyReport>;
   /**
+   * Bytes that the bitmap on the device marks: where it may be unlike other members. Null when
+   * there is none that can be read. Reads only.
+   */
+  markedBytes(path: string): Promise<number | null>;
+  /**
    * Writes fresh metadata, then assembles. Nothing is written when it refuses. `uuid` becomes the
    * array's, in the kernel's text form; a fresh one without it.
    */

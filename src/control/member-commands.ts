@@ -182,11 +182,15 @@ export class MemberCommands {
     const here = status.members.flatMap(({ path: of, states }) =>
       of !== null && states.includes("in_sync") ? [of] : [],
     );
-    const report = await this.#options.engine.examine([...here, path]);
-    const problem = ranApartProblem(status, report, path);
+    const { engine } = this.#options;
+    const [report, marked] = [
+      await engine.examine([...here, path]),
+      await engine.markedBytes(path),
+    ];
+    const problem = ranApartProblem(status, report, path, marked);
     if (problem === null) return;
     const { code, message, remedy, members } = problem;
-    throw fromPlainError({ code, message, remedy, details: { members } });
+    throw fromPlainError({ code, message, remedy, details: { members, marked_bytes: marked } });
   }
 
   #member(uuid: string, deviceKey: string): DeviceView {

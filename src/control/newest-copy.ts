@@ -10,6 +10,8 @@ import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
 import { parseUuid, uuidToHex } from "../raid/uuid.ts";
 import type { StartProblem } from "./array-view.ts";
 
+const MIB = 2 ** 20;
+
 /** Other nodes may have gone on with the member that is missing here, and recorded nothing else. */
 const otherNodesKnow = ({ array, members }: AssemblyReport): StartProblem => ({
   code: "CONTROL_ARRAY_INCOMPLETE",
@@ -77,16 +79,28 @@ export function newestCopyProblem(
   };
 }
 
+/** Bitmaps mark whole chunks; a part of a MiB counts as one. */
+const sizeText = (bytes: number): string =>
+  bytes < MIB ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.ceil(bytes / MIB)} MiB`;
+
+const lossText = (markedBytes: number | null): string => {
+  if (markedBytes === null) return "no bitmap tells how much";
+  if (markedBytes === 0) return "its bitmap marks none of it now";
+  return `its bitmap marks ${sizeText(markedBytes)}`;
+};
+
 /**
  * Why a device of the array must not be made a copy of it unless the user insists: the array went
  * on there without the members that run now, so it holds what they do not. Null: nothing speaks
  * against it. A member that was failed does not know, and was written no more. `status`: of the
- * array that runs; `report`: on its members in sync and the device.
+ * array that runs; `report`: on its members in sync and the device; `markedBytes`: what the device's
+ * own bitmap marks, null when it cannot tell. An array that was made whole elsewhere has cleared it.
  */
 export function ranApartProblem(
   status: ArrayStatus,
   report: AssemblyReport,
   path: string,
+  markedBytes: number | null,
 ): StartProblem | null {
   const device = report.members.find((member) => member.path === path);
   const superblock = device?.superblock ?? null;
@@ -97,7 +111,7 @@ export function ranApartProblem(
   const at = new Date(superblock.updatedAt).toISOString().slice(0, 19);
   return {
     code: "CONTROL_MEMBER_RAN_APART",
-    message: `array ${status.name} went on with ${path} apart from the members that run now, until ${at}Z at least: what was written there meanwhile is on no other member, and would be overwritten`,
+    message: `array ${status.name} went on with ${path} apart from the members that run now, until ${at}Z at least: what was written there meanwhile (${lossText(markedBytes)}) is on no other member, and would be overwritten`,
     remedy: `copy it off first (satsuma read ${path}); then ask with force (--force)`,
     members: report.members.map(({ path: of, reason }) => ({ path: of, reason })),
   };

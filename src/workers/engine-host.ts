@@ -32,7 +32,7 @@ import { parseUuid } from "../raid/uuid.ts";
 import { type ArrayHostOptions, ArrayHostThread } from "./array-host.ts";
 import type { ThreadCluster } from "./array-messages.ts";
 import { probePath } from "./device-probe.ts";
-import { examinePaths } from "./examine-paths.ts";
+import { examinePaths, markedBytesOf } from "./examine-paths.ts";
 import { FaultBoard } from "./fault-board.ts";
 import { IoPool } from "./io-pool.ts";
 import { openMember } from "./open-member.ts";
@@ -80,6 +80,10 @@ class EngineHost implements StorageEngine {
 
   examine(paths: readonly string[]): Promise<AssemblyReport> {
     return examinePaths(paths, this.cluster);
+  }
+
+  markedBytes(path: string): Promise<number | null> {
+    return markedBytesOf(path);
   }
 
   async create(request: CreateArrayRequest, uuid?: string): Promise<RunningArray> {

@@ -1,4 +1,4 @@
-/** What starting an array from some paths would come to. Reads, never writes. */
+/** What starting an array from some paths would come to, and how much a member's bitmap marks. */
 
 import { CodedError } from "../common/errors.ts";
 import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
@@ -6,6 +6,7 @@ import { assemblyReport } from "../raid/assembly-report.ts";
 import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
 import type { AssemblyCandidate } from "../raid/assembly-types.ts";
 import { readCandidate } from "../raid/candidate-driver.ts";
+import { readMarkedBytes } from "../raid/marked-bytes-driver.ts";
 
 const unreadable = (path: string, error: CodedError): FoundMember => ({
   path,
@@ -43,4 +44,19 @@ export const examinePaths = async (
   const judged = new Map(report.members.map((member) => [member.path, member]));
   const members = paths.flatMap((path) => judged.get(path) ?? unopened.get(path) ?? []);
   return { ...report, members };
+};
+
+/** Bytes that the bitmap on the device marks; null when it cannot tell. Never rejects for that. */
+export const markedBytesOf = async (path: string): Promise<number | null> => {
+  try {
+    const device = await FileBlockDevice.open(path, { mode: "read" });
+    try {
+      return await readMarkedBytes(device);
+    } finally {
+      await device.close();
+    }
+  } catch (error) {
+    if (error instanceof CodedError) return null;
+    throw error;
+  }
 };

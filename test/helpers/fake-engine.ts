@@ -109,6 +109,10 @@ export class FakeEngine implements StorageEngine {
     return fakeReport(this, paths);
   }
 
+  async markedBytes(): Promise<number | null> {
+    return null;
+  }
+
   async create(request: CreateArrayRequest, given?: string): Promise<RunningArray> {
     this.failIfAsked("create");
     const { plan, layout } = this.#plan(request);

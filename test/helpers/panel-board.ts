@@ -1,7 +1,14 @@
 /** The demo's board between two tests of the panel. */
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import type { ArrayResource } from "../../src/api/schemas/array.ts";
+import { assert } from "../../src/common/assert.ts";
+import { decodeSuperblock, encodeSuperblock } from "../../src/raid/superblock.ts";
 import { type Board, waitForSync } from "./board.ts";
 
+/** Where metadata 1.2 has its superblock. */
+const SUPERBLOCK_AT = 4096;
+/** dev_roles of a member that failed. Source: md_p.h MD_DISK_ROLE_FAULTY. */
+const ROLE_FAULTY = 0xfffe;
 const UNLIMITED = { sync_speed_max: 2 ** 40 };
 
 /** An array by name. */
@@ -25,4 +32,21 @@ export async function restoreBoard(board: Board): Promise<void> {
     }
   }
   await waitForSync(board);
+}
+
+/** Makes a member that is out of the array one that went on alone: it says that all others failed. */
+export function ranElsewhere(path: string): void {
+  const file = openSync(path, "r+");
+  try {
+    const bytes = new Uint8Array(4096);
+    readSync(file, bytes, 0, bytes.length, SUPERBLOCK_AT);
+    const decoded = decodeSuperblock(bytes, SUPERBLOCK_AT / 512);
+    assert(decoded.ok, "it is a member");
+    const { devNumber, devRoles } = decoded.value;
+    const roles = devRoles.map((role, number) => (number === devNumber ? role : ROLE_FAULTY));
+    const superblock = { ...decoded.value, devRoles: roles };
+    writeSync(file, encodeSuperblock(superblock), 0, null, SUPERBLOCK_AT);
+  } finally {
+    closeSync(file);
+  }
 }

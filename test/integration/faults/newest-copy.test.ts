@@ -154,6 +154,9 @@ test(
     ] as const) {
       const refused = await refusal(board.serve.request("POST", path, body));
       assert.match(refused, "CONTROL_MEMBER_RAN_APART");
+      // One block was written there; what a bit covers counts whole.
+      assert.match(refused, /its bitmap marks \d+ [KM]iB/);
+      assert.match(refused, /"marked_bytes":[1-9]/);
     }
     assert.ok(readFileSync(board.disks[1]).equals(before));
     await board.serve.request("POST", members, { device_id: "m2", force: true });

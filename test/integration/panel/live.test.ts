@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { type Board, startBoard } from "../../helpers/board.ts";
 import { CutProxy } from "../../helpers/cut-proxy.ts";
 import { NbdClient } from "../../helpers/nbd-client.ts";
-import { readArray, restoreBoard } from "../../helpers/panel-board.ts";
+import { ranElsewhere, readArray, restoreBoard } from "../../helpers/panel-board.ts";
 import { PanelTab, startBrowser } from "../../helpers/panel-browser.ts";
 import { skipUnless } from "../../helpers/skip.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
@@ -94,6 +94,30 @@ panelTest(
     await tab.waitForVerdict("Optimal");
     await bar.waitFor({ state: "detached" });
     assert.ok(await tab.isSameDocument());
+    await tab.close();
+  }),
+);
+
+panelTest(
+  "what a member alone holds is overwritten by a re-add only when its name is typed",
+  withTimeout(120_000, async () => {
+    await board.request("POST", "/arrays/md0/members/disk2/actions/fail");
+    await board.request("DELETE", "/arrays/md0/members/disk2");
+    ranElsewhere(board.disks[1] ?? "");
+    const tab = await open("/arrays/md0");
+    const { page } = tab;
+    await page.getByRole("button", { name: "Re-add disk2" }).click();
+    const dialog = page.getByRole("dialog");
+    const submit = dialog.getByRole("button", { name: "Re-add disk2" });
+    await submit.click();
+    await dialog.locator(".warn", { hasText: "its bitmap marks" }).waitFor();
+    assert.ok(await submit.isDisabled());
+    await dialog.getByLabel("Type disk2 to confirm").fill("disk2");
+    assert.ok(await submit.isDisabled());
+    await dialog.getByLabel("Take it although its content will be lost").check();
+    await submit.click();
+    await dialog.waitFor({ state: "detached" });
+    await tab.waitForVerdict("Optimal");
     await tab.close();
   }),
 );

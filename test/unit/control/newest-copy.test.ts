@@ -107,15 +107,21 @@ test("a clustered array waits for every working member: other nodes may have gon
 });
 
 /** Array md0 runs on /m0 at event 10; /m1 is to join. */
-const apart = (first: FoundMember, second: FoundMember, events = 10): string => {
+const apart = (
+  first: FoundMember,
+  second: FoundMember,
+  events = 10,
+  marked: number | null = null,
+) => {
   const running = arrayStatus({
     uuid: uuidOf(9),
     events,
     members: [fakeMember("/m0", 0, ["in_sync"])],
   });
-  const problem = ranApartProblem(running, report({ events, members: [first, second] }), "/m1");
-  return problem?.code ?? "none";
+  const found = report({ events, members: [first, second] });
+  return ranApartProblem(running, found, "/m1", marked);
 };
+const apartCode = (...given: Parameters<typeof apart>): string => apart(...given)?.code ?? "none";
 
 const withEvents = (digit: number, events: number, role = `Active device ${digit}`) => {
   const { superblock } = found(digit);
@@ -125,18 +131,27 @@ const withEvents = (digit: number, events: number, role = `Active device ${digit
 test("a device that the array went on with elsewhere holds what the array never had", () => {
   const split = { placement: "kicked", reason: "split-brain" } as const;
   const code = "CONTROL_MEMBER_RAN_APART";
-  assert.is(apart(found(0), found(1, split)), code, "it says that the others failed");
-  assert.is(apart(found(0, split), withEvents(1, 12)), code, "they say that it failed");
-  assert.is(apart(found(0), withEvents(1, 11)), code, "it has updates that the array lacks");
+  assert.is(apartCode(found(0), found(1, split)), code, "it says that the others failed");
+  assert.is(apartCode(found(0, split), withEvents(1, 12)), code, "they say that it failed");
+  assert.is(apartCode(found(0), withEvents(1, 11)), code, "it has updates that the array lacks");
+});
+
+test("the refusal says how much may be lost, as the device's bitmap marks it", () => {
+  const split = { placement: "kicked", reason: "split-brain" } as const;
+  const text = (marked: number | null) => apart(found(0), found(1, split), 10, marked)?.message;
+  assert.match(text(128 * 2 ** 20) ?? "", "(its bitmap marks 128 MiB)");
+  assert.match(text(4096) ?? "", "(its bitmap marks 4 KiB)");
+  assert.match(text(0) ?? "", "(its bitmap marks none of it now)");
+  assert.match(text(null) ?? "", "(no bitmap tells how much)");
 });
 
 test("a member that was failed, a spare and a device of another array hold nothing of their own", () => {
-  assert.is(apart(found(0), found(1, { placement: "kicked", reason: "non-fresh" })), "none");
-  assert.is(apart(found(0), withEvents(1, 12, "spare")), "none");
-  assert.is(apart(found(0), found(1, { superblock: null })), "none");
+  assert.is(apartCode(found(0), found(1, { placement: "kicked", reason: "non-fresh" })), "none");
+  assert.is(apartCode(found(0), withEvents(1, 12, "spare")), "none");
+  assert.is(apartCode(found(0), found(1, { superblock: null })), "none");
   const { superblock } = withEvents(1, 12);
   const other = superblock === null ? null : { ...superblock, arrayUuid: uuidOf(8) };
-  assert.is(apart(found(0), found(1, { superblock: other })), "none");
+  assert.is(apartCode(found(0), found(1, { superblock: other })), "none");
 });
 
 test("an array that left its cluster elsewhere may run there: it is not started by itself here", () => {

@@ -60,9 +60,10 @@ export const requests = {
     method: "DELETE",
     path: memberPath(array, device),
   }),
-  reAddMember: (array: string, device: string): ApiRequest => ({
+  reAddMember: (array: string, device: string, force: boolean): ApiRequest => ({
     method: "POST",
     path: `${memberPath(array, device)}/actions/re-add`,
+    ...(force ? { body: { force: true } } : {}),
     wait: 10,
   }),
   setSync: (

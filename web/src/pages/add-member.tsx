@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { ArrayResource } from "../../../src/api/schemas/array.ts";
+import type { ProblemDocument } from "../../../src/api/schemas/common.ts";
 import type { DeviceResource } from "../../../src/api/schemas/device.ts";
 import { requests } from "../api/api-request.ts";
 import { addableDevices } from "../board/array-facts.ts";
@@ -17,32 +18,71 @@ const optionOf = (device: DeviceResource) => {
   return { value: device.id, label: t(key, { device: device.name, size }) };
 };
 
+const RAN_APART = "CONTROL_MEMBER_RAN_APART";
+
+/** What a device alone holds, as the board tells when it refuses to overwrite it; null: nothing. */
+function useApart() {
+  const [apart, setApart] = useState<string | null>(null);
+  const [isForced, setForced] = useState(false);
+  const reset = (): void => {
+    setApart(null);
+    setForced(false);
+  };
+  const onProblem = ({ code, detail }: ProblemDocument): void => {
+    if (code === RAN_APART) setApart(detail);
+  };
+  return { apart, isForced, setForced, reset, onProblem };
+}
+
+interface LossProperties {
+  readonly isForced: boolean;
+  readonly onForced: (isForced: boolean) => void;
+  readonly children: string;
+}
+
+/** What will be lost, and the box without which nothing is done. */
+function LossWarning({ isForced, onForced, children }: LossProperties) {
+  return (
+    <>
+      <p class="warn">{children}</p>
+      <CheckField isChecked={isForced} onChecked={onForced}>
+        {t("confirm.force")}
+      </CheckField>
+    </>
+  );
+}
+
+const foreignText = ({ name, status }: DeviceResource): string =>
+  t("add.foreign", { device: name, why: status.reasons.map(({ message }) => message).join("; ") });
+
 /** Adds a device: into an empty raid slot, else as a spare. */
 export function AddMember({ array, board }: { array: ArrayResource; board: Board }) {
   const [chosen, setChosen] = useState("");
-  const [isForced, setForced] = useState(false);
+  const { apart, isForced, setForced, reset, onProblem } = useApart();
   const devices = addableDevices(board.devices.values());
   const device = devices.find(({ id }) => id === chosen) ?? devices[0];
   const isForeign = device?.status.state === "foreign";
+  const isLost = isForeign || apart !== null;
   const isEmptySlot = array.status.members.some(({ device_id }) => device_id === null);
   const choose = (id: string): void => {
     setChosen(id);
-    setForced(false);
+    reset();
   };
   return (
     <ActionDialog
       label={t("action.add")}
       title={t("add.title", { array: array.name })}
       submit={t("action.add")}
-      isDangerous={isForeign}
-      confirm={isForeign ? (device?.id ?? null) : null}
+      isDangerous={isLost}
+      confirm={isLost ? (device?.id ?? null) : null}
       request={
-        device === undefined || (isForeign && !isForced)
+        device === undefined || (isLost && !isForced)
           ? null
-          : requests.addMember(array.id, device.id, isForeign)
+          : requests.addMember(array.id, device.id, isLost)
       }
       done={() => t("done.add", { device: device?.name ?? "", array: array.name })}
       onOpen={() => choose("")}
+      onProblem={onProblem}
     >
       {device === undefined ? (
         <p>{t("add.none")}</p>
@@ -55,11 +95,10 @@ export function AddMember({ array, board }: { array: ArrayResource; board: Board
             options={devices.map(optionOf)}
           />
           <p>{isEmptySlot ? t("add.rebuild") : t("add.spare")}</p>
-          {isForeign && <ForeignWarning device={device} />}
-          {isForeign && (
-            <CheckField isChecked={isForced} onChecked={setForced}>
-              {t("confirm.force")}
-            </CheckField>
+          {isLost && (
+            <LossWarning isForced={isForced} onForced={setForced}>
+              {apart ?? foreignText(device)}
+            </LossWarning>
           )}
         </>
       )}
@@ -67,23 +106,29 @@ export function AddMember({ array, board }: { array: ArrayResource; board: Board
   );
 }
 
-function ForeignWarning({ device }: { device: DeviceResource }) {
-  const why = device.status.reasons.map(({ message }) => message).join("; ");
-  return <p class="warn">{t("add.foreign", { device: device.name, why })}</p>;
-}
-
-/** Takes back a former member by the bitmap. */
+/** Takes back a former member by the bitmap; what it alone holds only when that is confirmed. */
 export function ReAddMember({ array, device }: { array: ArrayResource; device: string }) {
+  const { apart, isForced, setForced, reset, onProblem } = useApart();
+  const isLost = apart !== null;
   return (
     <ActionDialog
       label={t("action.re-add")}
       name={t("action.re-add-of", { device })}
       title={t("re-add.title", { device, array: array.name })}
       submit={t("action.re-add-of", { device })}
-      request={requests.reAddMember(array.id, device)}
+      isDangerous={isLost}
+      confirm={isLost ? device : null}
+      request={isLost && !isForced ? null : requests.reAddMember(array.id, device, isLost)}
       done={() => t("done.re-add", { device, array: array.name })}
+      onOpen={reset}
+      onProblem={onProblem}
     >
       <p>{t("re-add.what")}</p>
+      {isLost && (
+        <LossWarning isForced={isForced} onForced={setForced}>
+          {apart}
+        </LossWarning>
+      )}
     </ActionDialog>
   );
 }

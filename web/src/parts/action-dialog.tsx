@@ -5,6 +5,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
+import type { ProblemDocument } from "../../../src/api/schemas/common.ts";
 import type { ApiRequest } from "../api/api-request.ts";
 import { t } from "../messages/translate.ts";
 import { notify } from "../shell/notices.ts";
@@ -29,6 +30,8 @@ interface ActionDialogProperties {
   /** What is said, and done, with the reply. */
   readonly done: (reply: unknown) => string;
   readonly onOpen?: () => void;
+  /** The request was refused: the form may ask for more then. */
+  readonly onProblem?: (problem: ProblemDocument) => void;
   readonly children: ComponentChildren;
 }
 
@@ -59,12 +62,13 @@ function OpenDialog({
   confirm = null,
   request,
   done,
+  onProblem,
   onClose,
   children,
 }: OpenProperties) {
   const titleId = useId();
   const [typed, setTyped] = useState("");
-  const { isBusy, problem, run } = usePerformance();
+  const { isBusy, problem, run } = usePerformance(onProblem);
   const isReady = request !== null && !isBusy && (confirm === null || typed === confirm);
   const act = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();

@@ -40,8 +40,8 @@ export interface Performance {
   readonly reset: () => void;
 }
 
-/** The state of one action at a time. */
-export function usePerformance(): Performance {
+/** The state of one action at a time; `onProblem` is told of each problem. */
+export function usePerformance(onProblem?: (problem: ProblemDocument) => void): Performance {
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ProblemDocument | null>(null);
   const run = async (work: () => Promise<void>): Promise<boolean> => {
@@ -51,7 +51,9 @@ export function usePerformance(): Performance {
       await work();
       return true;
     } catch (error) {
-      setProblem(problemOf(error));
+      const met = problemOf(error);
+      setProblem(met);
+      onProblem?.(met);
       return false;
     } finally {
       setBusy(false);
