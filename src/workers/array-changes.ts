@@ -8,6 +8,7 @@ import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayDriver } from "../raid/array-driver.ts";
 import type { CommandOutcome } from "../raid/array-messages.ts";
 import type { AssembleDevice } from "../raid/assemble-driver.ts";
+import { foreseeRefusal } from "../raid/change-array-driver.ts";
 import { uuidToKernelText } from "../raid/uuid.ts";
 import { ArrayCluster } from "./array-cluster.ts";
 import { accessOf, openMembers } from "./array-members.ts";
@@ -104,6 +105,9 @@ export class ArrayChanges {
     const direction = directionOf(change, isInCluster);
     if (change.type === "bitmap" && board !== null && direction === "into-cluster")
       return await this.#enterCluster(change, board);
+    // The others do not come to rest for what is refused anyway.
+    const foreseen = isInCluster ? await foreseeRefusal(this.#members(), change, Date.now()) : null;
+    if (foreseen !== null) throw foreseen;
     const outcome = await this.#begin(direction === "out-of-cluster");
     if (!outcome.ok) return outcome;
     return await this.#changeAtRest(change, null);

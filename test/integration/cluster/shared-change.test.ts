@@ -129,6 +129,27 @@ etcdTest(
   }),
 );
 
+/** Board 2 is stopped and started over and over while board 1 changes the size in steps. */
+const stopDuringChanges = async (boards: SharedBoards): Promise<void> => {
+  let isOver = false;
+  const change = async (): Promise<void> => {
+    try {
+      for (const size of ["66M", "68M"]) await grow(boards, 0, "--size", size);
+    } finally {
+      isOver = true;
+    }
+  };
+  const stop = async (): Promise<void> => {
+    while (!isOver) {
+      await boards.ask(1, "DELETE", "/arrays/md0", { confirm: "md0", force: true });
+      await boards.ask(1, "POST", "/arrays", { assemble: "md0" });
+      await boards.untilRunning(1);
+    }
+  };
+  await Promise.all([change(), stop()]);
+  await boards.untilWhole();
+};
+
 etcdTest(
   "the size grows on every board, while both boards' clients write",
   withTimeout(TEST_MS, async ({ boards }) => {
@@ -141,6 +162,7 @@ etcdTest(
     for (const name of ["disk1", "disk2", "spare1"]) truncateSync(boards.disk(name), 96 * MIB);
     await boards.start();
     await boards.untilWhole();
+    await stopDuringChanges(boards);
     const before = (await boards.array(0)).config.size;
     await underWrites(boards, () => grow(boards, 0, "--size", "max"));
     await boards.untilWhole();
@@ -154,6 +176,21 @@ etcdTest(
     const other = await boards.attach(0);
     assert.is((await other.read(first - BLOCK, BLOCK))[0], 77);
     other.close();
+  }),
+);
+
+etcdTest(
+  "a smaller size is refused before any other board is asked to rest",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const asked = async (): Promise<string[]> =>
+      (await boards.dlm(1)).trace.flatMap(({ what, text }) =>
+        what === "message" && text.startsWith("BITMAP_RESIZE") ? [text] : [],
+      );
+    const before = (await asked()).at(-1);
+    const smaller = await refusal(boards, 0, "grow", "md0", "--size", "16M");
+    assert.match(smaller, "RAID_SHRINK_REFUSED");
+    assert.is((await asked()).at(-1), before);
   }),
 );
 
