@@ -192,6 +192,7 @@ class ClusterDriver implements JoinedCluster {
       channel,
       messageSince: this.#inFlight.since,
       fencedAt: (slot) => fences.dueAt(slot),
+      heardAt: (slot) => fences.heardAt(slot),
       now: this.#options.clock.now(),
       trace: this.#trace,
     });

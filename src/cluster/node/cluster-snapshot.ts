@@ -31,6 +31,8 @@ export interface SnapshotInput {
   /** When its message was first seen. */
   readonly messageSince: number;
   readonly fencedAt: (slot: number) => number;
+  /** When a node was seen to confirm last. */
+  readonly heardAt: (slot: number) => number;
   readonly now: number;
   readonly trace: Trace;
 }
@@ -144,13 +146,20 @@ const waitsOf = (input: SnapshotInput, locks: readonly LockView[]): readonly str
   ...ownWaits(input),
 ];
 
-/** "waiting for node 3 to process RESYNCING, 0.4 s" */
-const messageWaits = ({ node, channel, messageSince, now, fencedAt }: SnapshotInput) => {
+/** "node 3 (board-c), which last confirmed 0.8 s ago,"; of this node its name alone. */
+const whoConfirmed = ({ node, now, heardAt }: SnapshotInput, slot: number): string => {
+  const name = nodeName(node.ctx.membership, slot);
+  if (slot === node.ctx.me.slot) return name;
+  return `${name}, which last confirmed ${seconds(now - heardAt(slot))} ago,`;
+};
+
+/** "waiting for node 3, which last confirmed 0.8 s ago, to process RESYNCING, 0.4 s" */
+const messageWaits = (input: SnapshotInput) => {
+  const { channel, messageSince, now, fencedAt } = input;
   const message = channel === null ? null : messageOf(channel);
   if (message === null || message.isDone) return [];
-  const { membership } = node.ctx;
   return message.awaited.map(({ slot, what }) => {
-    const name = nodeName(membership, slot + 1);
+    const name = whoConfirmed(input, slot + 1);
     if (what === "process")
       return `waiting for ${name} to process ${message.name}, ${seconds(now - messageSince)}`;
     return `waiting for ${name} to be fenced before ${message.name} is finished, ${seconds(fencedAt(slot + 1) - now)} left`;
@@ -158,11 +167,13 @@ const messageWaits = ({ node, channel, messageSince, now, fencedAt }: SnapshotIn
 };
 
 /**
- * "waiting for node 2 (board-b) to end its sync action (it has the lock resync in EX), 3.1 s"; of
- * other locks their names: "waiting for the lock token in EX, which node 2 has in EX, 0.1 s"
+ * "waiting for node 2 (board-b), which last confirmed 0.8 s ago, to end its sync action (it has the
+ * lock resync in EX), 3.1 s"; of other locks their names: "waiting for the lock token in EX, which
+ * node 2 has in EX, 0.1 s"
  */
-const lockWaits = ({ node, now }: SnapshotInput, locks: readonly LockView[]) =>
-  node.ctx.locks.pending.map(({ resource, mode, since }) => {
+const lockWaits = (input: SnapshotInput, locks: readonly LockView[]) => {
+  const { node, now } = input;
+  return node.ctx.locks.pending.map(({ resource, mode, since }) => {
     const state = locks.find((lock) => lock.resource === resource);
     const holders = [...(state?.granted ?? []), ...(state?.converting ?? [])].filter(
       ({ slot, granted }) => granted !== "NL" && slot !== toBitmapSlot(node.ctx.me.slot),
@@ -172,27 +183,32 @@ const lockWaits = ({ node, now }: SnapshotInput, locks: readonly LockView[]) =>
     );
     const [first] = holders;
     if (resource === "resync" && first !== undefined) {
-      const who = nodeName(node.ctx.membership, first.slot + 1);
+      const who = whoConfirmed(input, first.slot + 1);
       const has = `it has the lock ${resource} in ${first.granted}`;
       return `waiting for ${who} to end its sync action (${has}), ${seconds(now - since)}`;
     }
     const which = names.length === 0 ? "" : `, which ${names.join(" and ")}`;
     return `waiting for the lock ${resource} in ${mode}${which}, ${seconds(now - since)}`;
   });
+};
 
-/** "waiting for node 2 to be fenced, 4.2 s left" */
-const memberWaits = ({ node, now, fencedAt }: SnapshotInput): readonly string[] =>
-  node.ctx.membership.slots.flatMap((seen) => {
+/** "waiting for node 2, which last confirmed 2.9 s ago, to be fenced, 4.2 s left" */
+const memberWaits = (input: SnapshotInput): readonly string[] => {
+  const { node, now, fencedAt } = input;
+  return node.ctx.membership.slots.flatMap((seen) => {
     const { slot, type } = seen;
     const name = `node ${slot}`;
-    if (type === "gone")
-      return [`waiting for ${name} to be fenced, ${seconds(fencedAt(slot) - now)} left`];
+    if (type === "gone") {
+      const left = seconds(fencedAt(slot) - now);
+      return [`waiting for ${whoConfirmed(input, slot)} to be fenced, ${left} left`];
+    }
     if (type === "dead") return [`waiting for somebody to recover the bitmap of ${name}`];
     if (type === "damaged") return [`the key of slot ${slot} is damaged: nobody can recover it`];
     if (seen.type !== "recovering") return [];
     const by = nodeName(node.ctx.membership, seen.by.slot);
     return [`waiting for ${by} to recover the bitmap of ${name}`];
   });
+};
 
 /** "waiting for the right to send, which node 2 (board-b) has, 0.4 s" */
 const ownWaits = ({ node, channel, now }: SnapshotInput): readonly string[] => {

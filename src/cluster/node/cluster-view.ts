@@ -105,7 +105,7 @@ export interface ClusterView {
   /** What other nodes resync, by bitmap slot. */
   readonly ranges: readonly { readonly slot: number; readonly lo: number; readonly hi: number }[];
   readonly isBalancingSuspended: boolean;
-  /** Sentences: "waiting for node 3 to process RESYNCING, 0.4 s". */
+  /** "waiting for node 3, which last confirmed 0.8 s ago, to process RESYNCING, 0.4 s". */
   readonly waits: readonly string[];
   readonly calls: readonly CallView[];
   /** The newest last; of the last few hundred events. */

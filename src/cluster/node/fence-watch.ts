@@ -44,6 +44,11 @@ export class FenceWatch {
 
   /** Milliseconds of our clock, for the last session of the DLM slot. */
   dueAt(slot: number): number {
-    return (this.#heard.get(slot) ?? this.#floor) + this.#waitMs;
+    return this.heardAt(slot) + this.#waitMs;
+  }
+
+  /** When it was seen to confirm last, or later: when changes may have been missed. */
+  heardAt(slot: number): number {
+    return this.#heard.get(slot) ?? this.#floor;
   }
 }
