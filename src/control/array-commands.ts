@@ -128,7 +128,7 @@ export class ArrayCommands {
       try {
         const running = await this.#make(plan.request, paths);
         for (const path of paths) devices.trustContent(path);
-        await arrays.adopt(running, { readOnly: false });
+        arrays.adopt(running, { readOnly: false });
         await exports.openAll(running.uuid);
         events.record({
           type: "array.created",
@@ -175,8 +175,9 @@ export class ArrayCommands {
       try {
         const from = paths ?? (await this.#pathsFor(uuid));
         if (!order.run) await this.#refuseOldCopy(uuid, from);
-        const running = await engine.assemble(from, { readOnly });
-        const view = await arrays.adopt(running, { readOnly });
+        const syncSpeed = arrays.ownSyncSpeed(uuid);
+        const running = await engine.assemble(from, { readOnly, syncSpeed });
+        const view = arrays.adopt(running, { readOnly });
         await exports.openAll(uuid);
         events.record({
           type: "array.started",

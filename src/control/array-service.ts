@@ -240,7 +240,7 @@ export class ArrayService {
    * does not keep an array from its clients: the failure is logged, and the next change of the
    * array stores it.
    */
-  async adopt(running: RunningArray, options: { readonly readOnly: boolean }): Promise<ArrayView> {
+  adopt(running: RunningArray, options: { readonly readOnly: boolean }): ArrayView {
     const status = running.status;
     const known = this.#entries.get(running.uuid);
     const now = this.#now();
@@ -263,9 +263,6 @@ export class ArrayService {
     entry.storedKey = this.#put(record) ? storedKey(status) : "";
     this.#onStatus(running.uuid, status);
     this.#onMembersChanged(record.memberPaths);
-    if (record.syncSpeedMin !== null && record.syncSpeedMax !== null) {
-      await running.setSyncSpeed({ min: record.syncSpeedMin, max: record.syncSpeedMax });
-    }
     return entry.view;
   }
 
@@ -333,6 +330,12 @@ export class ArrayService {
       this.#events.changed("system", "system");
       this.#onMembersChanged(entry.record.memberPaths);
     }
+  }
+
+  /** The speed limits that the array was given; null: it has none of its own. */
+  ownSyncSpeed(uuid: string): SyncSpeed | null {
+    const { syncSpeedMin: min = null, syncSpeedMax: max = null } = this.get(uuid)?.record ?? {};
+    return min === null || max === null ? null : { min, max };
   }
 
   /**

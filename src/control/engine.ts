@@ -78,6 +78,12 @@ export interface SyncSpeed {
   readonly max: number;
 }
 
+/** How an array is started; `syncSpeed`: its own limits, from its first sync action on. */
+export interface AssembleOrder {
+  readonly readOnly: boolean;
+  readonly syncSpeed?: SyncSpeed | null;
+}
+
 /** One running array. */
 export interface RunningArray {
   readonly uuid: string;
@@ -264,10 +270,7 @@ export interface StorageEngine {
    * Starts the array from these members; freshest wins. A refusal is a CodedError with
    * `details.members: { path, reason }[]`, one per path given.
    */
-  assemble(
-    paths: readonly string[],
-    options: { readonly readOnly: boolean },
-  ): Promise<RunningArray>;
+  assemble(paths: readonly string[], options: AssembleOrder): Promise<RunningArray>;
   onStatus(listener: (uuid: string, status: ArrayStatus) => void): void;
   /**
    * `sync.finished` carries `details.action` and `details.outcome` (`done`, `cancelled`, `failed`

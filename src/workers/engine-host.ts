@@ -9,6 +9,7 @@ import { statSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { CodedError, type PlainError } from "../common/errors.ts";
 import type {
+  AssembleOrder,
   CreateArrayRequest,
   DeviceProbe,
   EngineOptions,
@@ -107,18 +108,19 @@ class EngineHost implements StorageEngine {
 
   async assemble(
     paths: readonly string[],
-    options: { readonly readOnly: boolean },
+    { readOnly, syncSpeed }: AssembleOrder,
   ): Promise<RunningArray> {
+    const speed = syncSpeed ?? this.#options.syncSpeed;
     let uuid = "";
     const early: (() => void)[] = [];
     const whenKnown = (act: () => void) => (uuid === "" ? early.push(act) : act());
     const start: ArrayHostOptions = {
       data: {
         members: paths.map((path) => this.#faults.ticket(path)),
-        readOnly: options.readOnly,
+        readOnly,
         workers: this.#pool.size,
-        syncSpeedMin: this.#options.syncSpeed.min,
-        syncSpeedMax: this.#options.syncSpeed.max,
+        syncSpeedMin: speed.min,
+        syncSpeedMax: speed.max,
         answerLimitMs: this.#options.answerLimitMs,
         cluster: this.#threadCluster(),
       },

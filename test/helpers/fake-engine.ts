@@ -6,6 +6,7 @@
 import { statSync } from "node:fs";
 import { CodedError } from "../../src/common/errors.ts";
 import type {
+  AssembleOrder,
   CreateArrayRequest,
   DeviceProbe,
   ExportClient,
@@ -168,7 +169,7 @@ export class FakeEngine implements StorageEngine {
     return this.#run(started);
   }
 
-  async assemble(paths: readonly string[]): Promise<RunningArray> {
+  async assemble(paths: readonly string[], order: AssembleOrder): Promise<RunningArray> {
     this.failIfAsked("assemble");
     const uuid = this.contents.get(paths[0] ?? "")?.md?.arrayUuid;
     const known = this.lastStatuses.get(uuid ?? "");
@@ -182,7 +183,10 @@ export class FakeEngine implements StorageEngine {
       ...fakeMember(path, index, ["in_sync"]),
       deviceUuid: this.contents.get(path)?.md?.deviceUuid ?? null,
     }));
-    return this.#run({ ...known, ...judged(known, members), sync: null });
+    const { syncSpeed = null } = order;
+    const limits =
+      syncSpeed === null ? {} : { syncSpeedMin: syncSpeed.min, syncSpeedMax: syncSpeed.max };
+    return this.#run({ ...known, ...judged(known, members), sync: null, ...limits });
   }
 
   /** Statuses of arrays that ran, by uuid: what their superblocks would tell. */

@@ -83,7 +83,10 @@ skipUnless(["nbdcopy", "mdadm"], test)(
       const { stdout } = await runCommand("mdadm", ["--examine", path]);
       assert.match(stdout, /State : clean/);
     }
-    const again = await bench.engine.assemble(paths, { readOnly: false });
+    // Its own limits count from the first sync action that its start brings.
+    const syncSpeed = { min: 4096, max: 2 ** 30 };
+    const again = await bench.engine.assemble(paths, { readOnly: false, syncSpeed });
+    assert.equal([again.status.syncSpeedMin, again.status.syncSpeedMax], [4096, 2 ** 30]);
     assert.is(again.status.health, "optimal");
     assert.is(again.status.bitmap.dirtyChunks, 0);
     await bench.export(again);

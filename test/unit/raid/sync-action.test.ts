@@ -355,6 +355,25 @@ test("beside clients it falls to the lower limit, and comes back when they rest"
   assert.ok(second(false) >= 18);
 });
 
+test("a limit that is set while an action runs holds at once, lower or higher", () => {
+  const bench = new MachineBench({ chunks: 400, resyncOffset: 0, hasBitmap: false });
+  const second = (max: number): number => {
+    bench.command({ type: "sync-speed", min: MIB / 4, max: max * MIB });
+    let copied = 0;
+    for (let ms = 0; ms < 1000; ms += 20) {
+      bench.tick(20);
+      while (bench.copies.length > 0) {
+        copied += lengthOf(bench.finishCopy());
+        while (bench.io.length > 0) bench.finishIo();
+      }
+    }
+    return copied / MIB;
+  };
+  assert.ok(second(50) >= 45);
+  assert.ok(second(2) <= 8, "what it may save up, and the pieces under way");
+  assert.ok(second(50) >= 45);
+});
+
 test("a client that came since the last tick is noticed before the next piece", () => {
   const bench = new MachineBench({ chunks: 64 });
   bench.command({ type: "sync-speed", min: MIB, max: 2 ** 40 });
