@@ -93,8 +93,9 @@ const lossText = (markedBytes: number | null): string => {
  * Why a device of the array must not be made a copy of it unless the user insists: the array went
  * on there without the members that run now, so it holds what they do not. Null: nothing speaks
  * against it. A member that was failed does not know, and was written no more. `status`: of the
- * array that runs; `report`: on its members in sync and the device; `markedBytes`: what the device's
- * own bitmap marks, null when it cannot tell. An array that was made whole elsewhere has cleared it.
+ * array that runs; `report`: on its members in sync and the device; `markedBytes`: what the
+ * device's own bitmap marks, null when it cannot tell. An array that was made whole elsewhere has
+ * cleared it.
  */
 export function ranApartProblem(
   status: ArrayStatus,

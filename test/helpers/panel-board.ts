@@ -34,7 +34,7 @@ export async function restoreBoard(board: Board): Promise<void> {
   await waitForSync(board);
 }
 
-/** Makes a member that is out of the array one that went on alone: it says that all others failed. */
+/** Makes a member that is out of its array one that went on alone: it calls all others failed. */
 export function ranElsewhere(path: string): void {
   const file = openSync(path, "r+");
   try {

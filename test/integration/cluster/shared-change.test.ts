@@ -162,8 +162,8 @@ etcdTest(
     for (const name of ["disk1", "disk2", "spare1"]) truncateSync(boards.disk(name), 96 * MIB);
     await boards.start();
     await boards.untilWhole();
-    await stopDuringChanges(boards);
     const before = (await boards.array(0)).config.size;
+    await stopDuringChanges(boards);
     await underWrites(boards, () => grow(boards, 0, "--size", "max"));
     await boards.untilWhole();
     const sizes = await Promise.all(boards.numbers.map((at) => boards.array(at)));

@@ -165,7 +165,8 @@ test(
     assert.is(control.health().sentence, "No array runs. 1 array stopped by request.");
     const start = await control.arrayCommands.assemble("md0", ASSEMBLE, "test");
     assert.is((await control.jobs.waitFor(start.id, deadline())).state, "succeeded");
-    assert.ok(second.engine.array("md0").calls.includes("speed 7000 8000"));
+    const { syncSpeedMin, syncSpeedMax } = second.engine.array("md0").status;
+    assert.equal([syncSpeedMin, syncSpeedMax], [7000, 8000]);
     assert.is(control.exports.find("md0").isOpen, true);
   }),
 );
