@@ -27,7 +27,10 @@ export class ArrayRest {
   /** Who changes the array, while this node rests for it; null: this node, or nobody. */
   #changer: number | null = null;
   #isUnderWay = false;
+  #isChanging = false;
   #isDeaf = false;
+  /** The array is coming to rest. */
+  #pausing: Promise<void> | null = null;
 
   constructor(host: RestHost) {
     this.#host = host;
@@ -40,7 +43,10 @@ export class ArrayRest {
   /** Node `slot` changes the array. */
   async rest(notice: number, slot: number): Promise<void> {
     this.#isUnderWay = true;
-    await this.#host.pause();
+    await this.#pause();
+    // It was refused while the array came to rest, and this node has a change of its own by now:
+    // the start that follows is that one's.
+    if (this.#isChanging) return;
     if (!this.#host.mayRest()) return await this.#end(null);
     this.#changer = slot;
     this.#host.processed(notice);
@@ -50,10 +56,12 @@ export class ArrayRest {
   /** This node changes the array; the start that follows is the host's. */
   async change<T>(make: () => Promise<T>, afterChange: () => AfterChange | null): Promise<T> {
     this.#isUnderWay = true;
-    await this.#host.pause();
+    this.#isChanging = true;
+    await this.#pause();
     try {
       return await make();
     } finally {
+      this.#isChanging = false;
       await this.#end(afterChange());
     }
   }
@@ -93,6 +101,14 @@ export class ArrayRest {
         return;
       }
     }
+  }
+
+  /** One at a time: who waits for clients' I/O may wait long. */
+  #pause(): Promise<void> {
+    this.#pausing ??= this.#host.pause().finally(() => {
+      this.#pausing = null;
+    });
+    return this.#pausing;
   }
 
   async #end(afterChange: AfterChange | null): Promise<void> {

@@ -8,12 +8,13 @@ import { ArrayRest } from "../../../src/workers/array-rest.ts";
 const test = suite("workers/array-rest");
 
 /** A rest whose host notes what it was asked for. */
-const resting = ({ mayRest = true } = {}) => {
+const resting = ({ mayRest = true, paused = Promise.resolve() } = {}) => {
   const log: string[] = [];
   let isStopped = false;
   const rest = new ArrayRest({
     pause: async () => {
       log.push("pause");
+      await paused;
       isStopped = true;
     },
     startAnew: async (afterChange) => {
@@ -80,6 +81,20 @@ test("a node that cannot rest after all starts anew by itself", async () => {
   const { rest, log } = resting({ mayRest: false });
   await rest.rest(5, 2);
   assert.equal(log, ["pause", "start plain"]);
+});
+
+test("one that has refused while its array came to rest, and changes it itself by then, starts once", async () => {
+  const { promise: paused, resolve } = Promise.withResolvers<undefined>();
+  const { rest, log } = resting({ mayRest: false, paused });
+  const rested = rest.rest(5, 2);
+  const changed = rest.change(
+    async () => log.push("changed"),
+    () => "held",
+  );
+  resolve(undefined);
+  await Promise.all([rested, changed]);
+  assert.equal(log, ["pause", "changed", "start held"]);
+  assert.is(rest.isUnderWay, false);
 });
 
 test("the node that changes starts with the right to write superblocks, whatever came of it", async () => {
