@@ -329,8 +329,8 @@ export const startArray = (input: StartInput): StartedArray => {
     map: shared.map,
     logicalBlockBytes: input.logicalBlockBytes,
     events: input.freshest.events,
-    // A member now missing may hold one more update than these do.
-    mustOutrun: dropsMembers,
+    // A member now missing, or a node that is gone, may hold or have written one more update.
+    mustOutrun: dropsMembers || input.told?.isBalancingSuspended === true,
     seenEvents: 0,
     isUneven: input.members.some(
       ({ placement, superblock }) =>

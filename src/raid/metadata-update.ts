@@ -197,7 +197,8 @@ const startUpdate = (state: ArrayState): void => {
 const raisePhase = (state: ArrayState, isLast: boolean): Phase => {
   state.isUneven = false;
   if (isLast) {
-    state.mustOutrun = false;
+    // As long as a node is being recovered, the end of another one is not told apart.
+    state.mustOutrun = state.clusterSync.isBalancingSuspended;
     state.heldRoles = null;
   }
   state.events++;

@@ -212,4 +212,20 @@ test("a node dies while a member fails under its update: the next one outruns al
   assertOutrun(bench, 1, "/m1", "/m2");
 });
 
+test("a node dies untold while another one is being recovered: the next one outruns it, too", () => {
+  const bench = started(3, 3);
+  assert.is(bench.run(1, { type: "sync-action", action: "frozen" }), "ok");
+  bench.node(0).write(0, page(1));
+  bench.settle();
+  bench.node(0).die();
+  bench.settle();
+  assert.is(bench.run(2, { ...FLAGS, path: "/m2" }), "ok");
+  assert.is(bench.node(2).shared.balances, false, "the recovery is not over");
+  const { events } = bench.superblock("/m0");
+  bench.node(1).command(FLAGS);
+  until(bench, () => bench.superblock("/m0").events > events);
+  bench.node(1).die();
+  assertOutrun(bench, 2, "/m1", "/m2");
+});
+
 test.run();
