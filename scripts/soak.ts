@@ -1,5 +1,6 @@
 /**
- * `npm run soak -- --minutes 10`: full load on a real daemon, then what it keeps. Exit code 1 when
+ * `npm run soak -- [--minutes 10] [--limit MIB_PER_HOUR] [--seed N] [--json FILE]
+ * [--document FILE]`: full load on a real daemon, then what it keeps. Exit code 1 when
  * a thread holds more after a full collection than before, when resident memory grows faster than
  * the limit, or when more descriptors, threads, timers or sockets are held afterwards.
  */
@@ -30,9 +31,17 @@ const { values } = parseArgs({
     document: { type: "string" },
   },
 });
-const minutes = Number(values.minutes);
-const limit = Number(values.limit);
-/** MiB that a thread may hold more. Choice: twice the most seen after ten minutes. */
+/** The number that an option is given, or the end. */
+const positive = (name: "minutes" | "limit" | "seed"): number => {
+  const number = Number(values[name]);
+  if (Number.isFinite(number) && number > 0) return number;
+  process.stderr.write(`soak: --${name} ${values[name]} is no number above 0\n`);
+  process.exit(2);
+};
+const minutes = positive("minutes");
+const limit = positive("limit");
+const seed = positive("seed");
+/** MiB that a thread may hold more. Choice. */
 const RETAINED_LIMIT_MIB = 2;
 const runMs = minutes * 60_000;
 
@@ -87,7 +96,7 @@ try {
     warmUpMs: Math.min(60_000, runMs / 5),
     runMs,
     sampleMs: Math.max(1000, runMs / 200),
-    seed: Number(values.seed),
+    seed,
     limits: { retainedMib: RETAINED_LIMIT_MIB, residentMibPerHour: limit },
     onSample: ({ atMs, rssMib }, { requests }) =>
       print(

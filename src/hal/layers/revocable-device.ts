@@ -14,9 +14,13 @@ import { DeviceLayer } from "./device-layer.ts";
 
 /** A device that owes an answer for longer is not called synchronously, milliseconds. Choice. */
 const SILENT_MS = 1000;
+/** A device that took so long for a read is left alone, then asked by one read. Choice. */
+const DOUBT_MIN_MS = 10_000;
+const DOUBT_MAX_MS = 60_000;
 
 interface Call {
   readonly began: number;
+  readonly isRead: boolean;
   readonly giveUp: (error: CodedError) => void;
 }
 
@@ -26,6 +30,9 @@ export class RevocableDevice extends DeviceLayer {
   readonly #calls = new Set<Call>();
   #revoked: CodedError | null = null;
   #isClosed = false;
+  /** How long it is left alone after a read that took long; 0: it is trusted. */
+  #doubtMs = 0;
+  #doubtedUntil = 0;
   #whenIdle: PromiseWithResolvers<undefined> | null = null;
 
   /** `nowMs`: milliseconds since the epoch. */
@@ -45,11 +52,37 @@ export class RevocableDevice extends DeviceLayer {
     return null;
   }
 
-  /** True while it owes an answer for long: whoever has a choice does not ask it. */
+  /**
+   * True while it owes an answer for long, or did lately: whoever has a choice does not ask it. A
+   * device whose every read takes seconds would else be trusted again with each answer.
+   */
   get isSilent(): boolean {
-    if (this.#calls.size === 0) return false;
+    if (this.#calls.size === 0 && this.#doubtMs === 0) return false;
+    const now = this.#nowMs();
     const since = this.owesSince;
-    return since !== null && this.#nowMs() - since >= SILENT_MS;
+    return (since !== null && now - since >= SILENT_MS) || this.#isDoubted(now);
+  }
+
+  /** Left alone for a while, then while one read shows how long it takes. */
+  #isDoubted(now: number): boolean {
+    if (this.#doubtMs === 0) return false;
+    const left = this.#doubtedUntil - now;
+    // A clock that was set back must not make it last.
+    if (left > 0 && left <= DOUBT_MAX_MS) return true;
+    return [...this.#calls].some(({ isRead }) => isRead);
+  }
+
+  #judge({ began }: Call): void {
+    const now = this.#nowMs();
+    if (now - began < SILENT_MS) {
+      if (began >= this.#doubtedUntil) this.#doubtMs = 0;
+      return;
+    }
+    // Reads that waited side by side are one sign.
+    const isAgain = this.#doubtMs > 0 && began >= this.#doubtedUntil;
+    if (this.#doubtMs === 0) this.#doubtMs = DOUBT_MIN_MS;
+    else if (isAgain) this.#doubtMs = Math.min(2 * this.#doubtMs, DOUBT_MAX_MS);
+    this.#doubtedUntil = now + this.#doubtMs;
   }
 
   get isClosed(): boolean {
@@ -78,7 +111,7 @@ export class RevocableDevice extends DeviceLayer {
   }
 
   override read(target: Uint8Array, offset: number): Promise<void> {
-    return this.#run(() => this.inner.read(target, offset));
+    return this.#run(() => this.inner.read(target, offset), true);
   }
 
   override write(source: readonly Uint8Array[], offset: number): Promise<void> {
@@ -112,13 +145,14 @@ export class RevocableDevice extends DeviceLayer {
     this.#isClosed = true;
   }
 
-  #run<T>(begin: () => Promise<T>): Promise<T> {
+  #run<T>(begin: () => Promise<T>, isRead = false): Promise<T> {
     if (this.#revoked !== null) return Promise.reject(this.#revoked);
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const call = { began: this.#nowMs(), giveUp: reject };
+    const call = { began: this.#nowMs(), isRead, giveUp: reject };
     this.#calls.add(call);
     const end = (): void => {
       this.#calls.delete(call);
+      if (isRead) this.#judge(call);
       if (this.#calls.size > 0) return;
       this.#whenIdle?.resolve(undefined);
       this.#whenIdle = null;
