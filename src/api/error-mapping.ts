@@ -81,6 +81,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_NOT_ONE_ARRAY: NOT_ONE_ARRAY,
   CONTROL_NO_MEMBERS: NO_MEMBERS,
   CLUSTER_EXPELLED: kind(503, "expelled", "This board is out of the cluster"),
+  CLUSTER_MEMBER_MISSING: kind(409, "member-missing", "A member is missing on this board"),
   CLUSTER_NO_SLOT: kind(409, "no-slot", "The array has no node slot left"),
   CONTROL_NO_CLUSTER: kind(409, "no-cluster", "The board is in no cluster"),
   CONTROL_ARRAY_INCOMPLETE: kind(409, "array-incomplete", "A working member is not given"),

@@ -47,8 +47,15 @@ export interface AssembleOptions {
   readonly answerLimitMs?: number | null;
   /** As ArrayOptions.windowBytes. */
   readonly windowBytes?: number;
-  /** Of a node that has joined the array's cluster: its name, and the number of its bitmap. */
-  readonly cluster?: { readonly name: string; readonly slot: number } | null;
+  /**
+   * Of a node that has joined the array's cluster: its name, the number of the node's bitmap, and
+   * whether other nodes run the array.
+   */
+  readonly cluster?: {
+    readonly name: string;
+    readonly slot: number;
+    readonly isRunElsewhere: boolean;
+  } | null;
   readonly afterChange?: AfterChange;
   /** Of an array that was running: what its cluster has told it. */
   readonly told?: ToldByCluster;
@@ -148,6 +155,8 @@ export const assembleDevices = async (
     readOnly,
     cluster: cluster?.name ?? null,
     ...(cluster === null ? {} : { slot: cluster.slot }),
+    // An array that ran here a moment ago knows what the others do.
+    isRunElsewhere: cluster?.isRunElsewhere === true && options.isChanged !== true,
   });
   if (unrunnable !== null) {
     return refuse(unrunnable.code, unrunnable.message, unrunnable.remedy, verdict.members);

@@ -13,19 +13,25 @@ export interface RunRefusal {
     | "RAID_BAD_MEMBER_COUNT"
     | "RAID_BITMAP_UNUSABLE"
     | "RAID_CLUSTERED_ARRAY"
+    | "CLUSTER_MEMBER_MISSING"
     | "CLUSTER_NO_SLOT";
   readonly message: string;
   readonly remedy: string;
 }
 
-/**
- * The first reason that holds, or null. `cluster`: the name of the board's, null in none; `slot`:
- * number of the bitmap that the node was given there, from 0.
- */
-export function refusalToRun(
-  { shape, bitmap }: AssemblyStart,
-  options: { readonly readOnly: boolean; readonly cluster: string | null; readonly slot?: number },
-): RunRefusal | null {
+export interface RunOptions {
+  readonly readOnly: boolean;
+  /** The name of the board's cluster; null in none. */
+  readonly cluster: string | null;
+  /** Number of the bitmap that the node was given there, from 0. */
+  readonly slot?: number;
+  /** Other nodes of the cluster run the array. */
+  readonly isRunElsewhere?: boolean;
+}
+
+/** The first reason that holds, or null. */
+export function refusalToRun(start: AssemblyStart, options: RunOptions): RunRefusal | null {
+  const { shape, bitmap } = start;
   const { raidDisks } = shape.freshest;
   if (raidDisks > RAID_SLOTS_MAX) {
     const message = `the array has ${raidDisks} raid devices, at most ${RAID_SLOTS_MAX} can be run`;
@@ -40,7 +46,11 @@ export function refusalToRun(
   if (bitmap.superblock.nodes === 0 && options.slot !== undefined) return noMoreClustered();
   if (bitmap.superblock.nodes === 0 || options.readOnly) return null;
   const home = bitmapClusterName(bitmap.superblock);
-  if (options.cluster === home) return slotRefusal(bitmap.superblock.nodes, options.slot ?? 0);
+  if (options.cluster === home)
+    return (
+      slotRefusal(bitmap.superblock.nodes, options.slot ?? 0) ??
+      (options.isRunElsewhere === true && !start.complete ? memberMissing(start) : null)
+    );
   const where = options.cluster === null ? "no cluster" : `the cluster ${options.cluster}`;
   return {
     code: "RAID_CLUSTERED_ARRAY",
@@ -66,3 +76,17 @@ const slotRefusal = (nodes: number, slot: number): RunRefusal | null =>
         message: `the array has bitmaps for ${nodes} nodes, and this one has number ${slot + 1}`,
         remedy: "stop it on another board, or raise its nodes",
       };
+
+/**
+ * The others may have recorded those that are here as faulty, on what is not: they would be told by
+ * an old copy that the newer one has failed.
+ */
+const memberMissing = ({ shape, missingSlots }: AssemblyStart): RunRefusal => {
+  const { devRoles } = shape.freshest;
+  const slots = missingSlots.filter((slot) => devRoles.includes(slot)).join(", ");
+  return {
+    code: "CLUSTER_MEMBER_MISSING",
+    message: `other nodes run the array, and its member of raid slot ${slots} is not here or cannot be read: what it holds may be newer`,
+    remedy: "connect the member to this board, or fail it on a board that runs the array",
+  };
+};

@@ -119,6 +119,11 @@ export class ArrayCluster implements ClusterHost {
     return this.#cluster.slot;
   }
 
+  /** Other nodes run the array. */
+  get isRunElsewhere(): boolean {
+    return this.#cluster.isRunElsewhere;
+  }
+
   get #cluster(): JoinedCluster {
     assert(this.#joined !== null, "the node has joined");
     return this.#joined;

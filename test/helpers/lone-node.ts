@@ -59,7 +59,7 @@ export class LoneNode {
       return { path, device: new MemoryDevice(path, bytes) };
     });
     const limits = { syncSpeedMin: NO_LIMIT, syncSpeedMax: NO_LIMIT };
-    const cluster = { name, slot };
+    const cluster = { name, slot, isRunElsewhere: false };
     const options = { readOnly: false, workers: 1, now: Date.now(), cluster, ...limits };
     return new LoneNode(await assembleDevices(devices, options));
   }

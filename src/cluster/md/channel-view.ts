@@ -171,6 +171,10 @@ export const isFreeToEnter = (view: ChannelView): boolean => {
   return isFree(view) && !(isOrphaned && isAnybodyThere);
 };
 
+/** Whether others take part; nobody begins to while this node has the right to send. */
+export const doOthersTakePart = (view: ChannelView, me: LockOwner): boolean =>
+  view.members.some((member) => !isSameOwner(member, me) && ackOf(view, member) !== undefined);
+
 /** DLM slots of the members that answered the last message with a refusal. */
 export const refusers = (view: ChannelView): readonly number[] =>
   view.acks

@@ -11,6 +11,7 @@ import { MODE_NAMES } from "../dlm/lock-mode.ts";
 import type { LockNotification } from "../dlm/lock-operation.ts";
 import type { LockOwner } from "../dlm/lock-resource.ts";
 import { toBitmapSlot } from "../dlm/slot-table.ts";
+import { doOthersTakePart } from "../md/channel-view.ts";
 import type { ExchangeEffect } from "../md/message-exchange.ts";
 import type { KeyChange } from "../store/cluster-store.ts";
 import { joinCluster } from "../store/join-driver.ts";
@@ -167,6 +168,14 @@ class ClusterDriver implements JoinedCluster {
     this.#lookAtMessages();
     if (this.#exchange instanceof LiteralDriver) this.#exchange.begin();
     await this.#joined.promise;
+  }
+
+  get isRunElsewhere(): boolean {
+    const { me } = this.#node.ctx;
+    if (!(this.#exchange instanceof ChannelDriver))
+      return this.#membership.slots.some(({ type, slot }) => type === "live" && slot !== me.slot);
+    const { view } = this.#exchange;
+    return view !== null && doOthersTakePart(view, me);
   }
 
   start(): Promise<void> {

@@ -56,6 +56,8 @@ export interface ClusterOptions {
 export interface JoinedCluster {
   /** Number of this node's bitmap, from 0. Its bitmap lock is held. */
   readonly slot: number;
+  /** Other nodes run the array, and know which of its copies count. */
+  readonly isRunElsewhere: boolean;
   /**
    * The array machine runs: notices may come from now on, the first ones about slots of absent
    * nodes and ranges that others resync. Resolves when those are carried out and this node takes

@@ -51,6 +51,8 @@ const WINDOW_BYTES = 1024 * 1024;
 export interface ArrayHome extends CallerLife {
   readonly sim: SimWorld;
   readonly isBroken: boolean;
+  /** Other nodes run the array. */
+  readonly isRunElsewhere: boolean;
   /** Milliseconds since the epoch. */
   now(): number;
   /** Resolves when a message has come to another thread of the node. */
@@ -307,7 +309,11 @@ export class NodeArray {
       syncSpeedMin: syncSpeed,
       syncSpeedMax: syncSpeed,
       windowBytes: WINDOW_BYTES,
-      cluster: { name: CLUSTER_NAME, slot: this.#home.slot },
+      cluster: {
+        name: CLUSTER_NAME,
+        slot: this.#home.slot,
+        isRunElsewhere: this.#home.isRunElsewhere,
+      },
     };
   }
 

@@ -87,6 +87,10 @@ export class NodeLife implements ArrayHome {
     return this.#joined?.slot ?? -1;
   }
 
+  get isRunElsewhere(): boolean {
+    return this.#joined?.isRunElsewhere === true;
+  }
+
   /** Null before the array runs here. */
   get driver(): ArrayDriver | null {
     return this.#array.driver;

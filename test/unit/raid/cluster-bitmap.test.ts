@@ -7,7 +7,7 @@ import { BIT_DURABLE } from "../../../src/raid/shared-state.ts";
 import { CHUNK_BYTES, ClusterBench } from "../../helpers/cluster-bench.ts";
 import { Story } from "../../helpers/cluster-story.ts";
 import { inSync, rebuilding } from "../../helpers/machine-bench.ts";
-import { sampleBitmap, sampleSuperblock } from "../../helpers/md-samples.ts";
+import { roles, sampleBitmap, sampleSuperblock } from "../../helpers/md-samples.ts";
 import { NodeBench } from "../../helpers/node-bench.ts";
 
 const BITMAP_AT = 16 * 512;
@@ -206,6 +206,25 @@ test("§6.1 \"Only the first 'nodes' nodes in the cluster can use the array\"", 
   const refusal = (slot: number): string | null =>
     refusalToRun(start, { readOnly: false, cluster, slot })?.code ?? null;
   assert.equal([refusal(0), refusal(3), refusal(4)], [null, null, "CLUSTER_NO_SLOT"]);
+});
+
+test("a node does not join others without a member that may know more than those it can read", () => {
+  const bitmap = sampleBitmap({ version: 5, nodes: 4 });
+  const cluster = new TextDecoder().decode(bitmap.clusterName).replace(/\0.*$/s, "");
+  const freshest = sampleSuperblock({ featureMap: 0x101, devRoles: roles(0, 1) });
+  const refusal = (complete: boolean, isRunElsewhere: boolean): string | null => {
+    const start = {
+      shape: { freshest },
+      bitmap: { state: "usable", superblock: bitmap, source: 0 },
+      missingSlots: [1],
+      complete,
+    } as unknown as AssemblyStart;
+    return refusalToRun(start, { readOnly: false, cluster, slot: 0, isRunElsewhere })?.code ?? null;
+  };
+  assert.equal(
+    [refusal(false, true), refusal(false, false), refusal(true, true)],
+    ["CLUSTER_MEMBER_MISSING", null, null],
+  );
 });
 
 test("a node that joined does not start an array that has left the cluster meanwhile", () => {

@@ -56,6 +56,18 @@ for (const protocol of PROTOCOLS) {
     world.end();
   });
 
+  test(`${protocol}: who has joined knows whether others take part`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.join("a");
+    assert.is(a.cluster?.isRunElsewhere, false, "a is the first one");
+    await enter(world, a);
+    const b = await world.join("b");
+    assert.is(b.cluster?.isRunElsewhere, true);
+    await world.ok(a, { type: "leave", needsSync: false });
+    assert.is(b.cluster?.isRunElsewhere, false, "a has left");
+    world.end();
+  });
+
   test(`${protocol}: nobody joins while another node may write superblocks`, async () => {
     const world = ClusterWorld.embedded(protocol);
     const a = await world.enter("a");
@@ -115,6 +127,16 @@ for (const protocol of PROTOCOLS) {
     world.end();
   });
 }
+
+test("channel: who waits to join takes no part", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.join("a");
+  const b = joining(world, "b");
+  await world.rest(3000);
+  assert.is(b.cluster, null);
+  assert.is(a.cluster?.isRunElsewhere, false);
+  world.end();
+});
 
 for (const protocol of PROTOCOLS)
   test(`${protocol}: a node that leaves in the midst of an update leaves`, async () => {
