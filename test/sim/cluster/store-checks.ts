@@ -142,9 +142,11 @@ export class StoreChecks {
     if (now.type === "free" && was.type === "dead")
       this.#bad("I8", `slot ${slot} is free, and nobody has recovered it`);
     if (now.type === "recovering") this.#sim.onRecovery(this.#lives.get(now.epoch) ?? "");
-    // Adopted where nobody is left to recover it: its bits are the new session's own.
-    if (now.type === "live" && was.type !== "free")
-      this.#sim.onRecovery(this.#holders.get(slot) ?? "");
+    // Adopted where nobody is left to recover it: its bits are the new session's own. That may be
+    // of the very life that had it: one that lost its session before its array ran.
+    const holder = this.#holders.get(slot);
+    const isAnother = holder !== this.members.get(slot)?.life;
+    if (now.type === "live" && was.type !== "free" && isAnother) this.#sim.onRecovery(holder ?? "");
     if (now.type === "dead") this.#sim.onSlotDead(slot);
   }
 
