@@ -4,6 +4,7 @@
  */
 
 import { assert, assertNever } from "../common/assert.ts";
+import { equalBytes } from "../common/bytes.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import type { ArrayMachine } from "./array-machine.ts";
@@ -328,7 +329,10 @@ export class ArrayDriver {
     try {
       for (const op of ops) {
         if (op.type === "flush") await member.device.flush();
-        else await member.device.write([op.data], op.offset);
+        else if (op.type === "if") {
+          const found = await readRange(member.device, op.offset, op.data.length);
+          if (found === null || !equalBytes(found, op.data)) return null;
+        } else await member.device.write([op.data], op.offset);
       }
       return null;
     } catch (error) {

@@ -12,6 +12,8 @@ import type { Superblock } from "./superblock-fields.ts";
 
 /** One step on one member; the steps of a list run in order and stop at the first failure. */
 export type MemberOp =
+  /** The steps that follow are left out, without a failure, unless these bytes are there. */
+  | { readonly type: "if"; readonly offset: number; readonly data: Uint8Array }
   | { readonly type: "write"; readonly offset: number; readonly data: Uint8Array }
   | { readonly type: "flush" };
 

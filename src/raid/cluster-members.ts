@@ -6,11 +6,12 @@
  */
 
 import { equalBytes } from "../common/bytes.ts";
-import type { CommandOutcome } from "./array-messages.ts";
+import type { CommandOutcome, MemberOp } from "./array-messages.ts";
 import { type ArrayState, emit, type Member, nextToken, SECTOR } from "./array-state.ts";
 import { askDriver, callCluster, noticeProcessed } from "./cluster-calls.ts";
 import type { ClusterNotice } from "./cluster-port.ts";
 import { isJoining } from "./member-arrival.ts";
+import { SUPERBLOCK_OFFSET } from "./superblock-fields.ts";
 import { releaseNumber } from "./told-roles.ts";
 import { uuidToHex } from "./uuid.ts";
 
@@ -67,13 +68,24 @@ const isNumberTaken = (state: ArrayState, member: Member): boolean =>
       other.superblock.devNumber === member.superblock.devNumber,
   );
 
-/** A device that does not join after all; `erases`: what was written on it goes, too. */
+/**
+ * A device that does not join after all; `erases`: what was written on it goes, too, unless it is
+ * another node's by now, which adds the same device.
+ */
 export const letGo = (state: ArrayState, member: Member, erases: boolean): void => {
   state.members.delete(member.id);
   if (erases) {
     const offset = member.superblock.superOffset * SECTOR;
     const data = new Uint8Array(4096);
-    const ops = [{ type: "write", offset, data } as const, { type: "flush" } as const];
+    const ops: MemberOp[] = [
+      {
+        type: "if",
+        offset: offset + SUPERBLOCK_OFFSET.deviceUuid,
+        data: member.superblock.deviceUuid,
+      },
+      { type: "write", offset, data },
+      { type: "flush" },
+    ];
     emit(state, { type: "member-io", token: nextToken(state), member: member.id, ops });
   }
   emit(state, { type: "close-member", member: member.id });

@@ -126,6 +126,10 @@ const twinOf = (state: ArrayState, { superblock }: Newcomer): Member | null => {
   return members.find((m) => m.state !== "faulty" && same(m.superblock.deviceUuid)) ?? null;
 };
 
+/** Another node has offered it, and has not told yet what came of it. */
+const isOffered = ({ clusterMetadata: { candidates } }: ArrayState, path: string): boolean =>
+  [...candidates.values()].some(({ newcomer }) => newcomer.path === path);
+
 /** In a cluster AFTER a look at the bitmaps of all other slots: the newcomer gets them, too. */
 export const joinCommand = (
   state: ArrayState,
@@ -156,6 +160,8 @@ const join = (
   if (known !== null && known.state !== "faulty") {
     return refuse("RAID_ALREADY_A_MEMBER", `${newcomer.path} is a member of this array already`);
   }
+  if (isOffered(state, newcomer.path))
+    return refuse("RAID_MEMBER_BUSY", `another node is adding ${newcomer.path} just now`);
   const twin = twinOf(state, newcomer);
   if (twin !== null) {
     const text = `${newcomer.path} carries the device UUID of ${twin.path}: it is that member, or a copy`;

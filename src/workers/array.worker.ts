@@ -317,6 +317,8 @@ class ArrayThread {
   async #startAnew(afterChange: AfterChange | null): Promise<void> {
     const { syncSpeedMin, syncSpeedMax } = this.#driver.status;
     const devices = this.#changes.takeMembers();
+    // Whoever changed the array has measured them: they may have grown since they were opened here.
+    for (const { device } of devices) device.measure?.();
     this.#array = await assembleDevices(devices, {
       ...this.#data,
       syncSpeedMin,

@@ -180,6 +180,49 @@ etcdTest(
 );
 
 etcdTest(
+  "disks that grow beneath running boards: the size grows on each, and none starts anew",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const pids = (): number[] => boards.numbers.map((at) => boards.board(at).pid ?? 0);
+    const before = pids();
+    const { size } = (await boards.array(1)).config;
+    for (const name of ["disk1", "disk2", "spare1"]) truncateSync(boards.disk(name), 128 * MIB);
+    await underWrites(boards, () => grow(boards, 1, "--size", "max"));
+    await boards.untilWhole();
+    for (const at of boards.numbers) {
+      const array = await boards.array(at);
+      assert.ok(
+        array.config.size >= size + 31 * MIB,
+        `board ${at + 1}: ${array.config.size} bytes`,
+      );
+    }
+    assert.equal(pids(), before);
+  }),
+);
+
+etcdTest(
+  "two boards add one spare at once: its metadata is that of who has it, or of nobody",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const add = (at: number) =>
+      trySatsuma("add", "md0", "spare2", "--force", "--data", boards.board(at).data_dir);
+    for (let round = 0; round < 4; round++) {
+      const added = await Promise.all(boards.numbers.map(add));
+      const states = await eventually("both say the same", 20_000, async () => {
+        const [first, second] = await Promise.all(boards.numbers.map((at) => boards.members(at)));
+        return JSON.stringify(first) === JSON.stringify(second) && first;
+      });
+      const isMember = states["spare2"] !== undefined;
+      const winners = added.filter(({ ending }) => ending === "0").length;
+      assert.is(winners, isMember ? 1 : 0, JSON.stringify(added));
+      const { ending } = await tryCommand("mdadm", ["--examine", boards.disk("spare2")]);
+      assert.is(ending === "0", isMember, `round ${round}: ${ending}`);
+      if (isMember) await boards.member(0, "remove", "spare2");
+    }
+  }),
+);
+
+etcdTest(
   "a smaller size is refused before any other board is asked to rest",
   withTimeout(TEST_MS, async ({ boards }) => {
     await boards.untilWhole();
