@@ -4,7 +4,7 @@
  * raid10, import of arrays that Linux made, and the rescue commands as mdadm understands them.
  */
 import { createHash } from "node:crypto";
-import { copyFileSync, readFileSync, statSync, truncateSync } from "node:fs";
+import { copyFileSync, readFileSync, renameSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -180,7 +180,12 @@ const bringFixture = async (name: string, folder: string): Promise<readonly stri
   const paths = unpacked.map((_, index) =>
     join(shared.board.dataDir, `disks/${name}-${index}.img`),
   );
-  for (const [index, from] of unpacked.entries()) copyFileSync(from, paths[index] ?? "");
+  for (const [index, from] of unpacked.entries()) {
+    const path = paths[index] ?? "";
+    // A board that looks meanwhile would read half of it.
+    copyFileSync(from, `${path}.part`);
+    renameSync(`${path}.part`, path);
+  }
   await eventually("the board knows the devices", 30_000, async () => {
     const { stdout } = await online("devices");
     return paths.every((path) => stdout.includes(path));
