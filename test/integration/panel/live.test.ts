@@ -193,8 +193,11 @@ panelTest(
       await page.locator("[data-live=stale]").getByText("Stale since").waitFor();
       assert.match(await page.title(), /^Stale · /);
       await board.request("POST", "/arrays/md0/members/disk2/actions/fail");
+      const retry = page.getByRole("button", { name: "Retry now" });
+      await retry.waitFor();
       proxy.mend();
-      await page.getByRole("button", { name: "Retry now" }).click();
+      // The page may try by itself before the click: then the button is gone.
+      await retry.click({ timeout: 2_000 }).catch(() => undefined);
       await tab.waitForVerdict("Degraded");
       await page.locator("[data-type='member.failed']").first().waitFor();
       assert.is(await page.locator("main.stale").count(), 0);
