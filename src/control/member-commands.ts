@@ -183,10 +183,8 @@ export class MemberCommands {
       of !== null && states.includes("in_sync") ? [of] : [],
     );
     const { engine } = this.#options;
-    const [report, marked] = [
-      await engine.examine([...here, path]),
-      await engine.markedBytes(path),
-    ];
+    const report = await engine.examine([...here, path]);
+    const marked = await engine.markedBytes(path);
     const problem = ranApartProblem(status, report, path, marked);
     if (problem === null) return;
     const { code, message, remedy, members } = problem;

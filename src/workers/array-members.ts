@@ -15,10 +15,10 @@ import { type OpenMemberOptions, openMember } from "./open-member.ts";
  */
 export const accessOf = (
   cluster: ArrayCluster | null,
-): { readonly claim: MemberClaim } & OpenMemberOptions =>
-  cluster === null
-    ? { claim: "alone", isUncached: true }
-    : { claim: "cluster", isUncached: true, gate: cluster.gate };
+): { readonly claim: MemberClaim } & OpenMemberOptions => ({
+  isUncached: true,
+  ...(cluster === null ? { claim: "alone" } : { claim: "cluster", gate: cluster.gate }),
+});
 
 /** Opens every member it can; the others get their reason from assembly's refusal or stay out. */
 export const openMembers = async (

@@ -172,6 +172,16 @@ for (const protocol of PROTOCOLS)
     world.end();
   });
 
+/** a has died with the right to send, and c waits to join b. */
+const deadHolder = async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  await world.ok(a, START);
+  a.die();
+  return { world, b, c: joining(world, "c") };
+};
+
 test("channel: nobody joins by superblocks that a node which has left may have half written", async () => {
   const world = ClusterWorld.embedded("channel");
   const a = await world.enter("a");
@@ -195,12 +205,7 @@ test("channel: a node that leaves waits for nobody to declare dead who had the r
 });
 
 test("channel: who had the right dies: nobody joins before the superblocks are told anew", async () => {
-  const world = ClusterWorld.embedded("channel");
-  const a = await world.enter("a");
-  const b = await world.enter("b");
-  await world.ok(a, START);
-  a.die();
-  const c = joining(world, "c");
+  const { world, b, c } = await deadHolder();
   await world.until("a is recovered", () => b.notices.includes("recover-slot 0"));
   await world.until("its slot is free", () => b.view.slots[0]?.condition !== "recovering");
   await joinsOnceTold(world, b, c);
@@ -226,12 +231,7 @@ test("channel: nor when the end of its message is another node's", async () => {
 });
 
 test("channel: nor because another node sends something, or looks whether an update is due", async () => {
-  const world = ClusterWorld.embedded("channel");
-  const a = await world.enter("a");
-  const b = await world.enter("b");
-  await world.ok(a, START);
-  a.die();
-  const c = joining(world, "c");
+  const { world, b, c } = await deadHolder();
   await world.ok(b, { type: "remove-disk", deviceNumber: 3 });
   await world.ok(b, START);
   await world.ok(b, { type: "remove-disk", deviceNumber: 4 });

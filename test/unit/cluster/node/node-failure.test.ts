@@ -203,6 +203,14 @@ const checkSurvivors = async (
   for (const host of survivors) assert.equal(host.view.ranges, [], what);
 };
 
+/** `at` counts its transactions from the first on the key, each before it is made and after. */
+const dieAt = (store: MortalStore, at: number, key: string | null = null): void => {
+  store.isMade = at % 2 === 0;
+  store.left = at >> 1;
+  if (key === null) return;
+  store.counts = ({ success }) => success.some((op) => op.type === "put" && op.key === key);
+};
+
 /** Runs a story until the node dies; false: it did not. */
 const tell = async (
   world: ClusterWorld,
@@ -228,8 +236,7 @@ for (const protocol of PROTOCOLS)
         const mortal = await world.enterMortal("a");
         const b = await world.enter("b");
         const c = await world.enter("c");
-        mortal.store.isMade = at % 2 === 0;
-        mortal.store.left = at >> 1;
+        dieAt(mortal.store, at);
         if (!(await tell(world, mortal, calls))) {
           world.end();
           break;
@@ -250,10 +257,7 @@ for (const protocol of PROTOCOLS)
       const { host: b, store } = await world.enterMortal("b");
       const a = await world.enter("a");
       const c = await world.enter("c");
-      store.isMade = at % 2 === 0;
-      store.left = at >> 1;
-      const key = world.keys.slot(2);
-      store.counts = ({ success }) => success.some((op) => op.type === "put" && op.key === key);
+      dieAt(store, at, world.keys.slot(2));
       const isFree = (slot: number): boolean => condition(c, slot) === "free";
       a.die();
       await world.until("a's slot is free, or b dies", () => b.isDead || isFree(1));
@@ -284,10 +288,7 @@ for (const protocol of PROTOCOLS)
       const b = await world.enter("b");
       const c = await world.enter("c");
       const d = await world.enter("d");
-      store.isMade = at % 2 === 0;
-      store.left = at >> 1;
-      const key = world.keys.slot(3);
-      store.counts = ({ success }) => success.some((op) => op.type === "put" && op.key === key);
+      dieAt(store, at, world.keys.slot(3));
       // c dies with the right to send, and a with c's slot; d has begun with b's by then.
       await world.ok(c, { type: "metadata-update-start" });
       c.die();
