@@ -23,8 +23,15 @@ const WINDOW_BYTES_MAX = 512 * MIB;
 /** Milliseconds of copying over which its speed is measured. Choice: some pieces. */
 const RATE_MS = 10;
 
-/** By so much an announcement changes at most what the next one is expected to take. Choice. */
+/**
+ * By so much an announcement changes at most what the next one is expected to take. Choice: up
+ * quickly and down slowly, so that nine in ten take less than expected; writers wait for the others
+ * too. Down as quickly when it took less than half.
+ */
 const CHANGE_MAX = 1.25;
+const FALL = 1.02;
+/** The first one says little: expected is that much more. Choice. */
+const FIRST = 1.5;
 
 interface WindowPlan {
   /** Milliseconds that it takes to copy. */
@@ -62,10 +69,11 @@ export const isAskedAhead = (state: ArrayState, run: SyncRun): boolean =>
 /** An announcement took so many milliseconds. One that is late alone does not count for much. */
 export const noteMessage = ({ clusterSync: sync }: ArrayState, milliseconds: number): void => {
   const usual = Math.max(sync.messageMs, 1);
+  const least = usual / (milliseconds < usual / 2 ? CHANGE_MAX : FALL);
   sync.messageMs =
     sync.messageMs === 0
-      ? milliseconds
-      : Math.min(Math.max(milliseconds, usual / CHANGE_MAX), usual * CHANGE_MAX);
+      ? milliseconds * FIRST
+      : Math.min(Math.max(milliseconds, least), usual * CHANGE_MAX);
 };
 
 /** A piece begins. BEFORE it counts as under way. */
