@@ -36,6 +36,8 @@ interface HoldResult extends HoldFigures {
   readonly round: number;
 }
 
+const verdict = (p99: number): string => `≤ ${BAR_MS}: ${p99 <= BAR_MS ? "met" : "missed"}`;
+
 const formatRow = (row: HoldRow, results: readonly HoldResult[]): string[] => {
   const mine = results.filter((result) => result.row === row.name);
   const median = (pick: (result: HoldResult) => number): number => medianOf(mine.map(pick));
@@ -49,7 +51,8 @@ const formatRow = (row: HoldRow, results: readonly HoldResult[]): string[] => {
     formatNumber(median((result) => result.p50)),
     formatNumber(p99),
     formatNumber(median((result) => result.max)),
-    `≤ ${BAR_MS}: ${p99 <= BAR_MS ? "met" : "missed"}`,
+    // What is guaranteed goes before the writers.
+    row.speed.sync_speed_min === undefined ? verdict(p99) : "-",
     formatNumber(median((result) => result.latencyP99)),
     `${formatNumber(range / MIB)} MiB, ${(100 * share).toFixed(1)} %`,
     formatNumber(median((result) => result.announcement)),

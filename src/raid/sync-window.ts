@@ -13,7 +13,9 @@ const MIB = 1024 * 1024;
  * Milliseconds that a write of another node may wait where a run copies. Choice: 50 ms is the bar,
  * and the word that lets it go on is on its way for a while.
  */
-const HOLD_MS = 40;
+const HOLD_MS = 32;
+/** Announcements that take no more are made while the window before is copied. Choice. */
+const AHEAD_MS = 10;
 /** While nobody knows how fast the run copies. Choice: 20 ms on a quick drive. */
 const WINDOW_BYTES_FIRST = 8 * MIB;
 /** A piece's length. */
@@ -46,7 +48,7 @@ interface WindowPlan {
  * speed needs more than that, it goes before the writers.
  */
 const planWindow = (messageMs: number, needsAll: boolean): WindowPlan => {
-  if (messageMs <= HOLD_MS / 4) return { milliseconds: HOLD_MS / 2, isAhead: true };
+  if (messageMs <= AHEAD_MS) return { milliseconds: HOLD_MS / 2, isAhead: true };
   if (needsAll) return { milliseconds: 2 * messageMs, isAhead: true };
   return { milliseconds: Math.max(HOLD_MS - messageMs, messageMs / 2), isAhead: false };
 };

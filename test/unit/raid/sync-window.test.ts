@@ -12,9 +12,10 @@ const BAR_MS = 50;
 const RANGE = /^resync-info-update (\d+)-(\d+)$/;
 
 interface Seen {
-  /** Milliseconds that 99 in 100 places were held at most, and the longest; the longest range, MiB. */
+  /** Milliseconds that 99 in 100 places were held at most, and the longest. */
   readonly p99: number;
   readonly longest: number;
+  /** The longest that was held at a time, MiB. */
   readonly range: number;
   /** MiB for each millisecond. */
   readonly speed: number;
