@@ -4,6 +4,7 @@
  */
 
 import { CodedError } from "../common/errors.ts";
+import { type FieldFault, refusal, unknownField } from "./field-fault.ts";
 
 /** Levels of arrays and objects in a body: no order has more than five. */
 export const NESTING_MAX = 32;
@@ -52,11 +53,30 @@ export function parseJsonBody(body: string): unknown {
     throw refuse("the body is not valid JSON", error);
   }
   if (hasPrototype) {
-    const fault = { code: "additionalProperties", detail: "is not known here" };
     throw new CodedError("API_VALIDATION_FAILED", "the body has a field __proto__", {
       remedy: "leave it out",
-      details: { errors: [{ pointer: "/__proto__", ...fault }] },
+      details: { errors: [unknownField("/__proto__")] },
     });
   }
   return value;
+}
+
+/** Fields told of a body that should have none. */
+const FIELDS_MAX = 20;
+
+const fieldsOf = (body: object): readonly FieldFault[] =>
+  Object.keys(body)
+    .slice(0, FIELDS_MAX)
+    .map((name) => unknownField(`/${name}`));
+
+/**
+ * Refuses what a route that takes no body is sent: no field would be heeded. Clients that always
+ * send one send null or an empty object. Errors: API_VALIDATION_FAILED.
+ */
+export function refuseBody(body: unknown): void {
+  if (body === undefined || body === null) return;
+  const isObject = typeof body === "object" && !Array.isArray(body);
+  const nothing = { pointer: "", code: "type", detail: "takes no body" };
+  const faults = isObject ? fieldsOf(body) : [nothing];
+  if (faults.length > 0) throw refusal("body", faults);
 }

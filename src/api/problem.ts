@@ -7,8 +7,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { CodedError, type PlainError, toPlainError } from "../common/errors.ts";
 import { problemKind } from "./error-mapping.ts";
+import type { FieldFault } from "./field-fault.ts";
 import type { ProblemDocument } from "./schemas/common.ts";
-import type { FieldFault } from "./validation.ts";
 
 /** Media type of a problem document. */
 export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";

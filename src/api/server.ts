@@ -20,7 +20,7 @@ import { answerClientFailure } from "./client-failure.ts";
 import { COMPONENTS } from "./components.ts";
 import { EventStream } from "./event-stream.ts";
 import { installIdempotency } from "./idempotency.ts";
-import { parseJsonBody } from "./json-body.ts";
+import { parseJsonBody, refuseBody } from "./json-body.ts";
 import { compileValidator, loadValidation } from "./lazy-validation.ts";
 import { MetricsPage } from "./metrics.ts";
 import { registerOpenApi } from "./openapi.ts";
@@ -111,6 +111,9 @@ const installReplies = (app: FastifyInstance, control: ControlPlane): void => {
   app.removeContentTypeParser("text/plain");
   const parse = async (_: unknown, body: string | Buffer) => parseJsonBody(body.toString());
   app.addHook("preValidation", loadValidation);
+  app.addHook("preValidation", async ({ is404, routeOptions, body }) => {
+    if (!is404 && routeOptions.schema?.body === undefined) refuseBody(body);
+  });
   app.addContentTypeParser("application/json", { parseAs: "string" }, parse);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id).header("x-satsuma-node", control.options.nodeName);

@@ -7,15 +7,8 @@ import type { FastifySchemaCompiler } from "fastify";
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import { Value } from "typebox/value";
-import { CodedError } from "../common/errors.ts";
 import { COMPONENTS } from "./components.ts";
-
-/** One field at fault, as `errors[]` of a problem shows it. */
-export interface FieldFault {
-  readonly pointer: string;
-  readonly code: string;
-  readonly detail: string;
-}
+import { type FieldFault, refusal, unknownField } from "./field-fault.ts";
 
 /** Most faults told in one reply. */
 const FAULTS_MAX = 20;
@@ -44,12 +37,13 @@ const toFaults = (fault: RawFault): FieldFault[] => {
       { pointer: fault.instancePath, code: fault.keyword, detail: `${fault.message}${list}` },
     ];
   }
-  const detail = fault.keyword === "required" ? "is missing" : "is not known here";
-  return names.map((name) => ({
-    pointer: `${fault.instancePath}/${name}`,
-    code: fault.keyword,
-    detail,
-  }));
+  const { keyword } = fault;
+  return names.map((name) => {
+    const pointer = `${fault.instancePath}/${name}`;
+    return keyword === "required"
+      ? { pointer, code: keyword, detail: "is missing" }
+      : unknownField(pointer);
+  });
 };
 
 /** A schema that points to a component is that component. */
@@ -78,16 +72,6 @@ const faultOfNone = (shapes: readonly TSchema[], value: unknown): FieldFault | n
   const ways = parts.map(({ required }) => (required ?? []).join(", "));
   return { pointer: "", code: "anyOf", detail: `needs ${ways.join("; or ")}` };
 };
-
-/** A request that breaks its schema, part by part. */
-const refusal = (httpPart: string, faults: readonly FieldFault[]): CodedError =>
-  new CodedError(
-    "API_VALIDATION_FAILED",
-    `the ${httpPart === "querystring" ? "query" : httpPart} is not as it must be: ${faults
-      .map(({ pointer, detail }) => `${pointer === "" ? "/" : pointer} ${detail}`)
-      .join("; ")}`,
-    { remedy: "correct the fields named", details: { errors: faults } },
-  );
 
 /**
  * The validator of one part of a request. Fastify calls the result with the part's value and throws

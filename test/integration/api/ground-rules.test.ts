@@ -132,6 +132,36 @@ test(
 );
 
 test(
+  "no verb takes a field that it does not know, also where it takes no body",
+  inFolder(async (folder) => {
+    await using api = await openApiBench({ folder });
+    const { paths } = api.app.swagger() as unknown as { paths: Record<string, object> };
+    const changing = Object.entries(paths).flatMap(([template, methods]) =>
+      Object.entries(methods).flatMap(([method, { requestBody }]) =>
+        method === "get"
+          ? []
+          : [[method.toUpperCase(), template.replace(/\{[^}]+\}/g, "x"), requestBody] as const],
+      ),
+    );
+    assert.ok(changing.filter(([, , body]) => body === undefined).length >= 5);
+    for (const [verb, url, taken] of changing) {
+      const answer = await api.ask(verb as "POST", url, { body: { bogus_field: 1 } });
+      assert.equal(problem(answer), [422, "validation-failed"], `${verb} ${url}`);
+      assert.is(answer.body.code, "API_VALIDATION_FAILED");
+      if (taken !== undefined) continue;
+      assert.is(answer.body.errors[0].pointer, "/bogus_field", `${verb} ${url}`);
+      const other = await api.ask(verb as "POST", url, { body: ["x"] });
+      assert.equal(problem(other), [422, "validation-failed"], `${verb} ${url}`);
+      for (const body of [{}, null, undefined]) {
+        const { status } = await api.ask(verb as "POST", url, { body });
+        assert.is.not(status, 422, `${verb} ${url} ${JSON.stringify(body)}`);
+      }
+    }
+    assert.is((await api.ask("POST", "/api/v1/nothing", { body: { a: 1 } })).status, 404);
+  }),
+);
+
+test(
   "a body of no shape is told of all of them",
   inFolder(async (folder) => {
     await using api = await openApiBench({ folder });

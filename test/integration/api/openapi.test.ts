@@ -11,9 +11,15 @@ import { inFolder } from "../../helpers/temporary-folder.ts";
 
 const COMMITTED = join(import.meta.dirname, "../../../src/api/openapi.json");
 
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly requestBody?: unknown;
+}
+
 interface Document {
   readonly openapi: string;
-  readonly paths: Record<string, Record<string, { operationId: string; summary: string }>>;
+  readonly paths: Record<string, Record<string, Operation>>;
   readonly components: { readonly schemas: Record<string, unknown> };
 }
 
@@ -51,6 +57,32 @@ test("every reference leads to a component, every component is used, every route
   const ids = operations.map(({ operationId }) => operationId);
   assert.is(new Set(ids).size, operations.length);
   assert.ok(operations.every(({ summary }) => summary.length > 0));
+});
+
+/** Places below `schema` where an object may have any field; maps name what their values are. */
+const openObjects = (schema: unknown, document: Document, place: string): string[] => {
+  if (typeof schema !== "object" || schema === null) return [];
+  const { $ref, type, additionalProperties, patternProperties } = schema as Record<string, unknown>;
+  if (typeof $ref === "string") {
+    const name = $ref.replace("#/components/schemas/", "");
+    return openObjects(document.components.schemas[name], document, name);
+  }
+  const isMap = typeof additionalProperties === "object" || patternProperties !== undefined;
+  const isOpen = type === "object" && additionalProperties !== false && !isMap;
+  const within = Object.entries(schema).flatMap(([key, value]) =>
+    openObjects(value, document, `${place}.${key}`),
+  );
+  return [...(isOpen ? [place] : []), ...within];
+};
+
+test("every object of every body names its fields, and takes no other", () => {
+  const document = JSON.parse(readFileSync(COMMITTED, "utf8")) as Document;
+  const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
+  const bodies = operations.filter(({ requestBody }) => requestBody !== undefined);
+  assert.ok(bodies.length >= 10);
+  for (const { operationId, requestBody } of bodies)
+    assert.equal(openObjects(requestBody, document, operationId), []);
+  assert.equal(openObjects({ type: "object", properties: {} }, document, "sample"), ["sample"]);
 });
 
 test.run();
