@@ -1,7 +1,8 @@
 /**
  * Arrays of the board's cluster, as control looks after them: an array that its cluster goes on
- * without is taken from its clients and joins again as soon as it can; a device that another board
- * adds is looked for among this board's.
+ * without is taken from its clients and joins again as soon as it can, as does one that lacks a
+ * member which other boards may do without by now; a device that another board adds is looked for
+ * among this board's.
  */
 
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
@@ -43,6 +44,16 @@ interface Attempt {
   isRunning: boolean;
 }
 
+/**
+ * The problem may end without this board: other nodes let it join, or record the member that it
+ * lacks as faulty. A start from what is there is refused for as long as they have not.
+ */
+const mayPass = ({ startProblem, status }: ArrayView): boolean => {
+  const code = startProblem?.code ?? "";
+  const isClustered = status?.bitmap.type === "clustered";
+  return code.startsWith("CLUSTER_") || (code === "CONTROL_ARRAY_INCOMPLETE" && isClustered);
+};
+
 const bare = (uuid: string): string => uuid.replace(/[-:]/g, "").toLowerCase();
 
 /** The arrays of the board's cluster. */
@@ -70,8 +81,7 @@ export class ClusterService {
     const now = this.#options.now();
     for (const view of this.#options.arrays.list()) {
       const { uuid, desiredState } = view.record;
-      const isOut = !view.isRunning && (view.startProblem?.code.startsWith("CLUSTER_") ?? false);
-      if (desiredState !== "started" || !isOut) {
+      if (desiredState !== "started" || view.isRunning || !mayPass(view)) {
         if (this.#attempts.get(uuid)?.isRunning !== true) this.#attempts.delete(uuid);
         continue;
       }

@@ -75,7 +75,7 @@ export function fakeReport(engine: Known, paths: readonly string[]): AssemblyRep
             memberBytes: known?.memberBytes ?? 0,
             createdAt: known?.createdAt ?? 0,
             events: md.events,
-            bitmap: { type: "internal", nodes: 0, clusterName: "" },
+            bitmap: known?.bitmap ?? { type: "internal", nodes: 0, clusterName: "" },
           },
     refusal,
     isComplete: refusal === null && inSync >= (md?.raidDevices ?? 0) - (known?.degraded ?? 0),

@@ -11,14 +11,17 @@ import { eventually } from "../../helpers/timeout.ts";
 const test = suite("control/cluster-service");
 
 /** A board with the array md0 and its export md0. */
-const openBoard = async (folder: string): Promise<ControlBench & { readonly uuid: string }> => {
+const openBoard = async (
+  folder: string,
+  order: Parameters<typeof createOrder>[0] = {},
+): Promise<ControlBench & { readonly uuid: string }> => {
   const bench = await openBench({ folder, images: ["disk1", "disk2", "disk3"] });
   const { control } = bench;
-  const job = await control.arrayCommands.create(createOrder(), "test");
+  const job = await control.arrayCommands.create(createOrder(order), "test");
   const ended = await control.jobs.waitFor(job.id, AbortSignal.timeout(5000));
   assert.is(ended.state, "succeeded");
-  const order = { name: "md0", array: "md0", description: "", readOnly: false, tlsRequired: false };
-  await control.exports.create(order);
+  const made = { name: "md0", array: "md0", description: "", readOnly: false, tlsRequired: false };
+  await control.exports.create(made);
   return Object.assign(bench, { uuid: control.arrays.find("md0").record.uuid });
 };
 
@@ -47,6 +50,62 @@ test(
     await bench.control.cluster.tick();
     await eventually("it runs", 5000, () => bench.control.arrays.find("md0").isRunning);
     await eventually("it is exported", 5000, () => bench.engine.openExports.has("md0"));
+  }),
+);
+
+test(
+  "a clustered array that lacks a member joins by itself once others have recorded it as faulty",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
+    const { control, engine, clock, uuid } = bench;
+    const problem = () => control.arrays.find("md0").startProblem?.code;
+    /** So many seconds pass; true when the engine was asked to start the array. */
+    const attempts = async (seconds: number): Promise<boolean> => {
+      const error = new CodedError("CLUSTER_MEMBER_MISSING", "raid slot 1 is not here");
+      engine.failNext = { call: "assemble", error };
+      const before = control.arrays.find("md0").startProblem;
+      clock.now += seconds * 1000;
+      await control.cluster.tick();
+      const isTold = () => control.arrays.find("md0").startProblem !== before;
+      await eventually("the attempt has failed", 30_000, isTold);
+      await new Promise(setImmediate);
+      return engine.failNext === null;
+    };
+    // The member is lost while the node joins, then its superblocks are found missing.
+    engine.expel(uuid, "it was silent");
+    await control.cluster.tick();
+    assert.ok(await attempts(1));
+    assert.is(problem(), "CLUSTER_MEMBER_MISSING");
+    engine.hold(bench.image("disk2"), {});
+    for (const seconds of [2, 4, 8, 16, 30, 30]) {
+      assert.not.ok(await attempts(seconds), "what the member holds may be newer");
+      assert.is(problem(), "CONTROL_ARRAY_INCOMPLETE");
+    }
+    // Another board records its failure: whoever is left is complete.
+    const told = engine.lastStatuses.get(uuid);
+    if (told !== undefined) engine.lastStatuses.set(uuid, { ...told, degraded: 1 });
+    engine.failNext = null;
+    clock.now += 30_000;
+    await control.cluster.tick();
+    await eventually("it runs", 30_000, () => control.arrays.find("md0").isRunning);
+    await eventually("it is exported", 30_000, () => engine.openExports.has("md0"));
+  }),
+);
+
+test(
+  "a plain array that waits for a member is left to whoever brings it",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    const { control, engine, clock, uuid } = bench;
+    engine.expel(uuid, "it was silent");
+    const problem = { code: "CONTROL_ARRAY_INCOMPLETE", message: "", remedy: "", members: [] };
+    control.arrays.startFailed(uuid, problem);
+    for (const seconds of [0, 1, 60]) {
+      clock.now += seconds * 1000;
+      await control.cluster.tick();
+      await new Promise(setImmediate);
+      assert.is(control.arrays.find("md0").startProblem, problem);
+    }
   }),
 );
 
