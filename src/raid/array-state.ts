@@ -15,7 +15,7 @@ import type {
 import type { ArrayHappening, SyncReason } from "./array-status.ts";
 import { hasBadBlockLog } from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
-import type { ClusterAnswer, ClusterCall, ClusterPort } from "./cluster-port.ts";
+import type { ClusterAnswer, ClusterCall, ClusterNotice, ClusterPort } from "./cluster-port.ts";
 import type { ClusterSync } from "./cluster-sync-state.ts";
 import { NO_CLUSTER } from "./no-cluster.ts";
 import {
@@ -174,6 +174,8 @@ export interface ClusterMetadata {
   joiningLegs: { readonly notice: number; readonly tokens: Set<number> } | null;
   /** By handle number. */
   readonly candidates: Map<number, Candidate>;
+  /** Another node's device, to be looked at once this node has written what it began there. */
+  lookAgain: Extract<ClusterNotice, { readonly type: "new-disk" }> | null;
   /** This node changes the array as a whole. */
   change: OwnChange | null;
   /** Another node does, and this one comes to rest, or has refused. */
@@ -194,6 +196,7 @@ export const restingClusterMetadata = (): ClusterMetadata => ({
   update: null,
   joiningLegs: null,
   candidates: new Map(),
+  lookAgain: null,
   change: null,
   rest: null,
   tellsCapacity: false,
@@ -294,10 +297,7 @@ export interface ArrayState {
   /** Legs opened during a transaction: they count from its end on. */
   opened: { readonly token: number; readonly error: string | null }[];
   /** Metadata written to a newcomer before it joins: token -> what to do then. */
-  readonly joining: Map<
-    number,
-    { readonly member: number; readonly command: number; readonly slot: number | null }
-  >;
+  readonly joining: Map<number, Joining>;
   readonly repairs: Map<number, { readonly member: number; readonly length: number }>;
   /** Legs of members just marked faulty, to take out of use once that is durable. */
   readonly lostLegs: LostLeg[];
@@ -321,6 +321,15 @@ export interface ArrayState {
   lastOperations: number;
   busyUntil: number;
   effects: ArrayEffect[];
+}
+
+/** A member on its way in; `slot`: the raid slot that a re-add takes. */
+export interface Joining {
+  readonly member: number;
+  readonly command: number;
+  readonly slot: number | null;
+  /** Its first metadata is written, and other nodes look for it, or will. */
+  readonly isOffered?: true;
 }
 
 /** A leg to take out of use; `reason`: its member failed, so nobody waits for what it owes. */

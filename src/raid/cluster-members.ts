@@ -6,16 +6,23 @@
  */
 
 import { equalBytes } from "../common/bytes.ts";
-import type { CommandOutcome, MemberOp } from "./array-messages.ts";
-import { type ArrayState, emit, type Member, nextToken, SECTOR } from "./array-state.ts";
+import type { CommandOutcome, MemberOp, Newcomer } from "./array-messages.ts";
+import {
+  type ArrayState,
+  emit,
+  type Joining,
+  type Member,
+  nextToken,
+  SECTOR,
+} from "./array-state.ts";
 import { askDriver, callCluster, noticeProcessed } from "./cluster-calls.ts";
-import type { ClusterNotice } from "./cluster-port.ts";
+import type { ClusterAnswer, ClusterNotice } from "./cluster-port.ts";
 import { isJoining } from "./member-arrival.ts";
 import { SUPERBLOCK_OFFSET } from "./superblock-fields.ts";
 import { releaseNumber } from "./told-roles.ts";
 import { uuidToHex } from "./uuid.ts";
 
-type Joining = ArrayState["joining"] extends Map<number, infer T> ? T : never;
+type NewDevice = Extract<ClusterNotice, { readonly type: "new-disk" }>;
 
 // --- this node adds ---------------------------------------------------------------------------
 
@@ -41,23 +48,37 @@ export const offerDevice = (
   const { deviceUuid, devNumber: deviceNumber } = member.superblock;
   // Nobody uses it meanwhile, and the array is not stopped.
   const token = nextToken(state);
-  state.joining.set(token, joining);
+  state.joining.set(token, { ...joining, isOffered: true });
   const uuid = uuidToHex(deviceUuid);
   callCluster(state, { type: "add-new-disk-start", uuid, deviceNumber }, (now, answer) => {
     now.joining.delete(token);
-    const isTaken = isNumberTaken(now, member);
-    const offered: Offered =
-      answer.ok && !isTaken
-        ? { type: "seen" }
-        : isTaken
-          ? { type: "number-taken" }
-          : { type: "refused", outcome: answer };
+    const offered = becameOf(now, member, answer);
     const isAdded = offered.type === "seen";
     callCluster(now, { type: "add-new-disk-finish", isAdded }, () => undefined);
     // A refusal is told as well: the others let the device go.
     if (!isAdded) now.pending.rolesChanged = true;
     then(now, offered);
   });
+};
+
+const becameOf = (state: ArrayState, member: Member, answer: ClusterAnswer): Offered => {
+  const { path } = member;
+  if (!state.members.has(member.id)) {
+    const message = `another node was adding ${path} at the same time`;
+    return { type: "refused", outcome: { ok: false, code: "RAID_MEMBER_BUSY", message } };
+  }
+  if (isNumberTaken(state, member)) return { type: "number-taken" };
+  return answer.ok ? { type: "seen" } : { type: "refused", outcome: notTaken(path, answer) };
+};
+
+/** The cluster can tell who has not taken the device, and nothing of the reason. */
+const notTaken = (
+  path: string,
+  answer: Extract<ClusterAnswer, { readonly ok: false }>,
+): CommandOutcome => {
+  if (answer.code !== "CLUSTER_DEVICE_NOT_SEEN") return answer;
+  const why = `${path} is not there, cannot be used, or is being added by another node, too`;
+  return { ...answer, message: `${answer.message}: ${why}` };
 };
 
 const isNumberTaken = (state: ArrayState, member: Member): boolean =>
@@ -94,23 +115,57 @@ export const letGo = (state: ArrayState, member: Member, erases: boolean): void 
 
 // --- another node adds ------------------------------------------------------------------------
 
-/** Looks for the device, and tells whether it is here and can be a member. */
-export const onNewDevice = (
-  state: ArrayState,
-  { uuid, deviceNumber }: Extract<ClusterNotice, { type: "new-disk" }>,
-): void => {
+/**
+ * Looks for the device, and tells whether it is here and can be a member. Two nodes may add the
+ * same one at once: what is on it then tells whose it is.
+ */
+export const onNewDevice = (state: ArrayState, notice: NewDevice): void => {
+  const { uuid, deviceNumber } = notice;
   askDriver(state, { type: "find-device", uuid, deviceNumber }, (now, { newcomer }) => {
-    const isOurs =
-      newcomer !== null &&
-      newcomer.superblock !== null &&
-      equalBytes(newcomer.superblock.setUuid, now.template.setUuid);
-    const isFound = isOurs && !isNumberOfAnother(now, uuid, deviceNumber);
-    if (newcomer !== null && isFound)
-      now.clusterMetadata.candidates.set(newcomer.member, { newcomer, deviceNumber });
-    else if (newcomer !== null) emit(now, { type: "close-member", member: newcomer.member });
-    callCluster(now, { type: "new-disk-ack", isFound }, () => undefined);
+    if (newcomer === null) return acknowledge(now, false);
+    const own = memberInUse(now, newcomer.path);
+    const joining = own === null ? null : joiningOf(now, own);
+    const isBeingWritten = joining !== null && joining.isOffered !== true;
+    const isFree = own === null || joining !== null;
+    if (isBeingWritten || !isFree || !isNamed(now, newcomer, notice)) {
+      emit(now, { type: "close-member", member: newcomer.member });
+      if (!isBeingWritten) return acknowledge(now, false);
+      now.clusterMetadata.lookAgain = notice;
+      return;
+    }
+    // Another node has written on it later: this one gives way, and is told when it is answered.
+    if (own !== null) now.members.delete(own.id);
+    now.clusterMetadata.candidates.set(newcomer.member, { newcomer, deviceNumber });
+    acknowledge(now, true);
   });
 };
+
+const acknowledge = (state: ArrayState, isFound: boolean): void =>
+  callCluster(state, { type: "new-disk-ack", isFound }, () => undefined);
+
+/** AFTER this node has written the first metadata of a member, or could not. */
+export const lookAgain = (state: ArrayState): void => {
+  const notice = state.clusterMetadata.lookAgain;
+  state.clusterMetadata.lookAgain = null;
+  if (notice !== null) onNewDevice(state, notice);
+};
+
+const memberInUse = (state: ArrayState, path: string): Member | null =>
+  [...state.members.values()].find((one) => one.path === path && one.state !== "faulty") ?? null;
+
+const joiningOf = (state: ArrayState, { id }: Member): Joining | null =>
+  [...state.joining.values()].find(({ member }) => member === id) ?? null;
+
+/** The device is the one that the message names, and its number is free. */
+const isNamed = (
+  state: ArrayState,
+  { superblock }: Newcomer,
+  { uuid, deviceNumber }: NewDevice,
+): boolean =>
+  superblock !== null &&
+  equalBytes(superblock.setUuid, state.template.setUuid) &&
+  uuidToHex(superblock.deviceUuid) === uuid &&
+  !isNumberOfAnother(state, uuid, deviceNumber);
 
 /** A device that this node is about to offer gives way: it gets another number. */
 const isNumberOfAnother = (state: ArrayState, uuid: string, deviceNumber: number): boolean =>

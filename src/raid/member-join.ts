@@ -14,6 +14,7 @@ import {
   freeLeg,
   happen,
   isInCluster,
+  type Joining,
   type Member,
   memberAt,
   memberByPath,
@@ -21,7 +22,7 @@ import {
   SECTOR,
 } from "./array-state.ts";
 import { askDriver } from "./cluster-calls.ts";
-import { letGo, type Offered, offerDevice } from "./cluster-members.ts";
+import { letGo, lookAgain, type Offered, offerDevice } from "./cluster-members.ts";
 import { busy, isComing } from "./member-arrival.ts";
 import { bitmapOps, memberSuperblock } from "./metadata-phases.ts";
 import { newMember } from "./new-member.ts";
@@ -294,8 +295,6 @@ const writeFirstMetadata = (
   emit(state, { type: "member-io", token, member: member.id, ops });
 };
 
-type Joining = ArrayState["joining"] extends Map<number, infer T> ? T : never;
-
 /** First metadata written. Returns false when the token is not a joining member's. */
 export const onJoinIo = (state: ArrayState, token: number, error: string | null): boolean => {
   const joining = state.joining.get(token);
@@ -307,10 +306,9 @@ export const onJoinIo = (state: ArrayState, token: number, error: string | null)
     letGo(state, member, false);
     const outcome = refuse("RAID_MEMBER_IO_ERROR", `${member.path} could not be written: ${error}`);
     emit(state, { type: "command-done", id: joining.command, outcome });
-    return true;
-  }
-  if (!isInCluster(state)) becomeMember(state, joining, member);
+  } else if (!isInCluster(state)) becomeMember(state, joining, member);
   else offerDevice(state, joining, (now, offered) => onOffered(now, joining, member, offered));
+  lookAgain(state);
   return true;
 };
 

@@ -5,7 +5,8 @@
 
 const REMEDIES: Readonly<Record<string, string>> = {
   CLUSTER_BITMAP_IN_USE: "stop the array on all other nodes first",
-  CLUSTER_DEVICE_NOT_SEEN: "connect the device to every node of the array, then add it again",
+  CLUSTER_DEVICE_NOT_SEEN:
+    "look whether another node has added it; else connect it to every node, then add it again",
   CLUSTER_EXPELLED: "stop the array here and start it again",
   RAID_ALREADY_A_MEMBER: "see the members of the array",
   RAID_ARRAY_BROKEN:

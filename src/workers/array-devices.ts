@@ -4,7 +4,6 @@
  */
 
 import { assert } from "../common/assert.ts";
-import { CodedError } from "../common/errors.ts";
 import type { ArrayDriver } from "../raid/array-driver.ts";
 import type { CommandOutcome, Newcomer } from "../raid/array-messages.ts";
 import type { ArrayCluster } from "./array-cluster.ts";
@@ -37,8 +36,6 @@ export class ArrayDevices {
   readonly #answerLimitMs: number | null;
   readonly #tickets: Map<string, MemberTicket>;
   #nextMember: number;
-  /** Paths of devices that this node is about to add, or looks at because another one is. */
-  readonly #coming = new Set<string>();
   /** Of devices that other nodes add. */
   readonly finder: DeviceFinder;
 
@@ -50,7 +47,7 @@ export class ArrayDevices {
     this.finder = new DeviceFinder({
       ask: (id, uuid) => host.ask(id, uuid),
       owed: (path) => host.owed(path),
-      open: (ticket) => this.#alone(ticket, () => this.#open(ticket, RETURNING)),
+      open: (ticket) => this.#open(ticket, RETURNING),
       passedOver: (path, reason) => host.passedOver(path, reason),
     });
   }
@@ -77,31 +74,14 @@ export class ArrayDevices {
   async join(command: Command<"add" | "re-add">): Promise<CommandOutcome> {
     const { member: ticket } = command;
     const flags = command.type === "re-add" ? RETURNING : command;
-    return await this.#alone(ticket, async () => {
-      const newcomer = await this.#open(ticket, flags);
-      const driver = this.#host.driver();
-      let outcome: CommandOutcome | null = null;
-      try {
-        outcome = await driver.command({ type: command.type, newcomer });
-        return outcome;
-      } finally {
-        if (outcome?.ok !== true) driver.forgetMember(newcomer.member);
-      }
-    });
-  }
-
-  /**
-   * Two nodes that add one device would write over each other there: one of them is refused.
-   * Errors: RAID_MEMBER_BUSY.
-   */
-  async #alone<T>({ path }: MemberTicket, use: () => Promise<T>): Promise<T> {
-    if (this.#coming.has(path))
-      throw new CodedError("RAID_MEMBER_BUSY", `${path} is being added by another node, too`);
-    this.#coming.add(path);
+    const newcomer = await this.#open(ticket, flags);
+    const driver = this.#host.driver();
+    let outcome: CommandOutcome | null = null;
     try {
-      return await use();
+      outcome = await driver.command({ type: command.type, newcomer });
+      return outcome;
     } finally {
-      this.#coming.delete(path);
+      if (outcome?.ok !== true) driver.forgetMember(newcomer.member);
     }
   }
 

@@ -55,6 +55,8 @@ export interface ClusterBenchOptions {
   /** Bits that are set at the start, by slot. */
   readonly bits?: Readonly<Record<number, readonly number[]>>;
   readonly superblock?: Partial<Superblock>;
+  /** As NodeSurroundings. */
+  readonly answersLate?: boolean;
   /** How much of a resync is announced at once; the product's if left out. */
   readonly windowBytes?: number;
 }
@@ -76,6 +78,7 @@ export class ClusterBench {
   now = 1_800_000_000_000;
   readonly #prng: Prng | null;
   readonly #window: { readonly windowBytes?: number };
+  readonly #answersLate: boolean;
 
   /** `prng`: picks the order of what is under way; null: in order of arrival. */
   constructor(options: ClusterBenchOptions = {}, prng: Prng | null = null) {
@@ -83,6 +86,7 @@ export class ClusterBench {
     const { slots = 4, chunks = 32, raid10 = null } = options;
     this.slots = slots;
     this.#prng = prng;
+    this.#answersLate = options.answersLate ?? false;
     this.#window = options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes };
     const raidDisks = options.raidDisks ?? disks - spares;
     const size = (chunks * CHUNK_BYTES) / SECTOR;
@@ -208,6 +212,7 @@ export class ClusterBench {
     const around = {
       cluster: this.cluster,
       disks: this.disks,
+      answersLate: this.#answersLate,
       now: () => this.now,
       start: this.#start.bind(this),
     };

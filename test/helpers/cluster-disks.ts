@@ -71,6 +71,11 @@ export class SharedDisk {
   /** Metadata steps in order, up to the first failure. */
   run(node: number, ops: readonly MemberOp[]): string | null {
     for (const op of ops) {
+      if (op.type === "if") {
+        const found = this.read(node, op.offset, op.data.length);
+        if (found === null || Buffer.compare(found, op.data) !== 0) return null;
+        continue;
+      }
       const error = op.type === "flush" ? this.flush(node) : this.write(node, op.offset, op.data);
       if (error !== null) return error;
     }

@@ -49,6 +49,8 @@ export interface NodeSurroundings {
   start(slot: number, afterChange: AfterChange | null, told: ToldByCluster): StartedNode;
   readonly cluster: PerfectCluster;
   readonly disks: ReadonlyMap<string, SharedDisk>;
+  /** What others do comes between what a disk has done and its answer. */
+  readonly answersLate: boolean;
   now(): number;
 }
 
@@ -258,6 +260,11 @@ export class ClusterNode {
     this.jobs.push({ name: `${this.slot} ${name}`, run, isReady });
   }
 
+  #answer(name: string, run: () => void): void {
+    if (this.#around.answersLate) this.#job(name, run);
+    else run();
+  }
+
   #writeHost(): WriteHost {
     return {
       node: this.slot,
@@ -288,11 +295,14 @@ export class ClusterNode {
     switch (effect.type) {
       case "member-io": {
         const { member, ops, token } = effect;
+        // What is asked of a member before it is closed is carried out.
+        const path = this.#handles.get(member);
         return this.#job(`io ${member}`, () => {
           this.#checkWriter(ops);
-          const disk = this.#open(member);
+          const isOpen = path !== undefined && !this.#revoked.has(member);
+          const disk = isOpen ? this.#disk(path) : null;
           const error = disk === null ? "the member is closed" : disk.run(this.slot, ops);
-          this.send({ type: "member-io-done", token, error });
+          this.#answer(`io ${member}`, () => this.send({ type: "member-io-done", token, error }));
         });
       }
       case "copy":
@@ -470,8 +480,10 @@ export class ClusterNode {
       };
       const seen = [...this.#around.disks.values()].filter((d) => !d.hiddenFrom.has(this.slot));
       const disk = seen.find(isIt);
-      const newcomer = disk === undefined ? null : this.newcomer(disk.path);
-      this.send({ type: "device-found", token, newcomer });
+      this.#answer("open device", () => {
+        const newcomer = disk === undefined ? null : this.newcomer(disk.path);
+        this.send({ type: "device-found", token, newcomer });
+      });
     });
   }
 }

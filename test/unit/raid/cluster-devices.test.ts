@@ -1,7 +1,10 @@
 /** Devices of an array that several nodes run: they come, go and return on all of them. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Prng } from "../../../src/common/prng.ts";
+import { uuidToMdadmText } from "../../../src/raid/uuid.ts";
 import { CHUNK_BYTES, ClusterBench } from "../../helpers/cluster-bench.ts";
+import { superblockOn } from "../../helpers/cluster-node.ts";
 import { withSeeds } from "../../helpers/seed.ts";
 
 const test = suite("raid/cluster-devices");
@@ -104,6 +107,77 @@ test("two nodes that add a device at once give them different numbers", async ()
     const numbers = ["/m2", "/m3"].map((path) => bench.superblock(path).devNumber);
     assert.equal(numbers.sort(), [2, 3]);
   });
+});
+
+/** What nodes 0, 1 … are told that all add the same device, each beginning when it may. */
+const addAtOnce = (bench: ClusterBench, prng: Prng, adders: number): string[] => {
+  const ids = Array.from({ length: adders }, (_, slot) => {
+    bench.steps(prng.below(12));
+    const node = bench.node(slot);
+    return node.command({ type: "add", newcomer: node.newcomer("/m2") });
+  });
+  bench.finishSync();
+  return ids.map((id, slot) => bench.node(slot).outcome(id));
+};
+
+test("nodes that add the same device at once: one has it, and what is on it is that one's", async () => {
+  await withSeeds({ fixed: [1, 2, 3], more: 150 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3, disks: 2, blank: 1, answersLate: true }, prng);
+    bench.finishSync();
+    const outcomes = addAtOnce(bench, prng, 2 + prng.below(2));
+    const losers = outcomes.filter((outcome) => outcome !== "ok");
+    assert.is(losers.length, outcomes.length - 1, outcomes.join());
+    // Whoever loses is told that others add it, or that they do not take what it has written.
+    const told = ["RAID_MEMBER_BUSY", "RAID_ALREADY_A_MEMBER", "CLUSTER_DEVICE_NOT_SEEN"];
+    assert.ok(
+      losers.every((outcome) => told.includes(outcome)),
+      outcomes.join(),
+    );
+    assert.equal(seen(bench, "/m2"), ["spare", "spare", "spare"]);
+    const written = bench.superblock("/m2");
+    assert.is(written.events, bench.superblock("/m0").events);
+    for (const { status } of bench.nodes) {
+      const member = status.members.find(({ path }) => path === "/m2");
+      assert.is(member?.deviceUuid, uuidToMdadmText(written.deviceUuid));
+      assert.is(member?.deviceNumber, written.devNumber);
+    }
+    assert.is(bench.cluster.holder, null);
+    // It is a spare of all of them: it takes the place of a member that fails.
+    fail(bench, "/m1");
+    bench.finishSync();
+    assert.equal(seen(bench, "/m2"), ["in_sync", "in_sync", "in_sync"]);
+    assert.ok(bench.isEqual("/m0", "/m2"));
+  });
+});
+
+test("nodes that add the same device, which another one does not see: nobody has it, nothing is on it", async () => {
+  await withSeeds({ fixed: [1, 2, 3], more: 100 }, (prng) => {
+    const bench = new ClusterBench({ nodes: 3, disks: 2, blank: 1, answersLate: true }, prng);
+    bench.finishSync();
+    bench.disk("/m2").hiddenFrom.add(2);
+    const outcomes = addAtOnce(bench, prng, 2);
+    const told = ["RAID_MEMBER_BUSY", "CLUSTER_DEVICE_NOT_SEEN"];
+    assert.ok(
+      outcomes.every((outcome) => told.includes(outcome)),
+      outcomes.join(),
+    );
+    assert.equal(seen(bench, "/m2"), ["none", "none", "none"]);
+    assert.is(superblockOn(bench.disk("/m2"), -1), null);
+    assert.is(bench.cluster.holder, null);
+    // It can be added once all see it.
+    bench.disk("/m2").hiddenFrom.clear();
+    assert.is(add(bench, 1, "/m2"), "ok");
+  });
+});
+
+test("who is refused because another node adds the device, too, is not told that it is not there", () => {
+  const bench = started();
+  bench.disk("/m2").hiddenFrom.add(1);
+  const node = bench.node(0);
+  const id = node.command({ type: "add", newcomer: node.newcomer("/m2") });
+  bench.settle();
+  const outcome = node.outcomes.get(id);
+  assert.match(outcome?.ok === false ? outcome.message : "", "or is being added by another node");
 });
 
 test("a spare of all nodes takes the place of a failed member, with what every node wrote", async () => {
