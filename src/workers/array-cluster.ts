@@ -25,6 +25,7 @@ import {
   type SharedArrayState,
 } from "../raid/shared-state.ts";
 import type { ThreadCluster } from "./array-messages.ts";
+import { gateSentence } from "./gate-words.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { ThreadGate } from "./thread-gate.ts";
 
@@ -187,8 +188,12 @@ export class ArrayCluster implements ClusterHost {
     return (await this.#host?.findDevice(uuid, deviceNumber)) ?? null;
   }
 
+  /** What the node knows; first of what waits: all I/O, behind a closed gate. */
   view(): ClusterView {
-    return this.#cluster.view();
+    const view = this.#cluster.view();
+    const stand = { until: this.#until, isShut: this.#isShut, now: monotonicMs() };
+    const gate = gateSentence(stand);
+    return gate === null ? view : { ...view, waits: [gate, ...view.waits] };
   }
 
   /** Who else runs the array. */
