@@ -82,15 +82,19 @@ const failed = (why: string, log: string): CodedError =>
       })
     : new CodedError("CLI_ETCD_ENDED", `etcd did not start (${why})`, { remedy: `see ${log}` });
 
-/** Starts etcd with its data in the folder. Errors: CLI_NO_ETCD, CLI_ETCD_ENDED. */
+/**
+ * Starts etcd with its data in the folder. `keepsPort`: it is asked for where it was, nowhere else.
+ * Errors: CLI_NO_ETCD, CLI_ETCD_ENDED.
+ */
 export async function startEtcd(
   directory: string,
   previous: EtcdCredentials | null,
+  { keepsPort = false }: { readonly keepsPort?: boolean } = {},
 ): Promise<EtcdProcess> {
   const folder = path.join(directory, "etcd");
   await endLeftOver(previous, folder);
   const lastPort = Number(URL.parse(previous?.endpoints[0] ?? "")?.port ?? 0);
-  const endpoint = `http://127.0.0.1:${await freePort(lastPort)}`;
+  const endpoint = `http://127.0.0.1:${keepsPort ? lastPort : await freePort(lastPort)}`;
   const peer = `http://127.0.0.1:${await freePort(0)}`;
   const logPath = path.join(directory, "etcd.log");
   const log = openSync(logPath, "a", 0o600);

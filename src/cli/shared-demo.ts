@@ -1,7 +1,7 @@
 /**
  * The demo of several boards that share their disks: a daemon process per board, one etcd, two
  * member files that every board opens, spare files beside them, the array md0 with a clustered
- * bitmap and the export md0 on every board. A board that dies is started again.
+ * bitmap and the export md0 on every board. A board that dies is started again, as is etcd.
  */
 
 import { closeSync, existsSync, ftruncateSync, openSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ import { makeFolder } from "../hal/linux/make-folder.ts";
 import { ApiClient } from "./api-client.ts";
 import { type BoardProcess, boardCredentials, startBoardProcess } from "./board-process.ts";
 import { type BoardCredentials, readCredentials, writeCredentials } from "./demo-credentials.ts";
-import { type EtcdProcess, startEtcd } from "./etcd-process.ts";
+import { KeptEtcd } from "./kept-etcd.ts";
 import { fetchAll } from "./online-access.ts";
 import { printText } from "./output.ts";
 
@@ -43,12 +43,12 @@ export interface SharedDemoOptions {
 
 class SharedDemo {
   readonly #options: SharedDemoOptions;
-  readonly #etcd: EtcdProcess;
+  readonly #etcd: KeptEtcd;
   readonly #boards = new Map<string, BoardProcess>();
   #known: readonly BoardCredentials[];
   #isEnding = false;
 
-  constructor(options: SharedDemoOptions, etcd: EtcdProcess) {
+  constructor(options: SharedDemoOptions, etcd: KeptEtcd) {
     this.#options = options;
     this.#etcd = etcd;
     this.#known = readCredentials(options.directory).boards;
@@ -56,6 +56,7 @@ class SharedDemo {
 
   async start(): Promise<void> {
     const fresh = this.#ensureDisks();
+    this.#etcd.onRestart(() => this.#leaveCredentials());
     for (const name of this.names) {
       const board = await this.#startBoard(name);
       const client = new ApiClient({ url: board.url, token: board.token });
@@ -211,15 +212,15 @@ const ensureExport = async (client: ApiClient): Promise<void> => {
 /** Runs the boards until `ended`. Errors: CLI_NO_ETCD, CLI_ETCD_ENDED, the daemons'. */
 export async function runSharedDemo(options: SharedDemoOptions): Promise<void> {
   const { directory, ended } = options;
-  const etcd = await startEtcd(directory, readCredentials(directory).etcd);
+  const etcd = await KeptEtcd.start(directory, readCredentials(directory).etcd);
   const demo = new SharedDemo(options, etcd);
   try {
     const started = demo.start().then(() => "started" as const);
-    const first = await Promise.race([started, ended, etcd.exited]);
+    const first = await Promise.race([started, ended, etcd.lost]);
     if (first === "started") printText(demo.describe());
-    const why = await Promise.race([ended, etcd.exited]);
+    const why = await Promise.race([ended, etcd.lost]);
     if (why !== "signal") {
-      throw new CodedError("CLI_ETCD_ENDED", `etcd ended by itself (${why})`, {
+      throw new CodedError("CLI_ETCD_ENDED", `etcd ended and does not come up again (${why})`, {
         remedy: `see ${path.join(directory, "etcd.log")}; start the demo again`,
       });
     }

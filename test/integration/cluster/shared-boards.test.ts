@@ -112,6 +112,46 @@ etcdTest(
 );
 
 etcdTest(
+  "locks say that the store is away; an etcd that is killed is started again, and held writes go on",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    const client = await boards.attach(0);
+    await client.write(4 * MIB, new Uint8Array(MIB).fill(91), true);
+    const { etcd } = boards.credentials;
+    const pid = etcd?.pid ?? 0;
+    process.kill(pid, "SIGSTOP");
+    const away = /reads and writes wait: the store has not confirmed this node for \d+\.\d s/;
+    await eventually("board 1 says why nothing is written", 60_000, async () =>
+      away.test((await boards.dlm(0)).awaited ?? ""),
+    );
+    let isWritten = false;
+    const write = client.write(4 * MIB, new Uint8Array(MIB).fill(92), true).then(() => {
+      isWritten = true;
+    });
+    await eventually("the write waits", 30_000, async () => {
+      const { held_writes } = await boards.dlm(0);
+      return held_writes.held > 0;
+    });
+    const locks = await trySatsuma("locks", "md0", "--data", boards.board(0).data_dir);
+    assert.match(locks.stdout, away);
+    assert.not.ok(isWritten);
+    process.kill(pid, "SIGKILL");
+    await write;
+    client.close();
+    assert.is(await valueAt(boards, 1, 4 * MIB), 92);
+    const now = boards.credentials.etcd;
+    assert.is.not(now?.pid, pid);
+    assert.equal(now?.endpoints, etcd?.endpoints);
+    assert.match(boards.output, /etcd ended \(SIGKILL\), starting it again/);
+    for (const at of boards.numbers)
+      await eventually(
+        "nothing waits",
+        60_000,
+        async () => (await boards.dlm(at)).awaited === null,
+      );
+  }),
+);
+
+etcdTest(
   "a member that one board fails is faulty on the other before writes go on; it returns",
   withTimeout(TEST_MS, async ({ boards }) => {
     await boards.untilWhole();
