@@ -49,6 +49,8 @@ export interface Bench {
   readonly tables: readonly string[];
   /** True when it makes `runs` runs. */
   readonly hasRuns?: boolean;
+  /** Bytes that it writes into its folder, at most at a time; holes do not count. */
+  readonly space: (settings: BenchSettings) => number;
   /** Programs that the settings cannot do without. */
   readonly tools: (settings: BenchSettings) => readonly string[];
   readonly defaults: {

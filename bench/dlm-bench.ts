@@ -163,6 +163,7 @@ export const DLM_BENCH: Bench = {
   workloads: ROWS,
   targets: [],
   tables: ["dlm"],
+  space: () => 0,
   tools: () => [],
   defaults: { seconds: 1, rounds: 5, sizeMib: 1, workloads: ["all"], targets: [] },
   run: runDlm,

@@ -12,6 +12,7 @@ import type { Bench, BenchContext, BenchOutcome } from "./bench.ts";
 import { formatStores, RECEIVERS, runStores, STORE_ROWS } from "./cluster/store-rows.ts";
 import { measureRate } from "./core-rate.ts";
 import { type Figure, formatTable, OURS, type ReportTable, type Row } from "./report.ts";
+import { ETCD_BYTES } from "./target.ts";
 
 const WINDOW_SECTORS = 65_536;
 
@@ -101,6 +102,7 @@ export const MESSAGE_BENCH: Bench = {
   workloads: [...ROWS, ...STORE_ROWS],
   targets: [],
   tables: ["messages", "messages-stores"],
+  space: () => 3 * ETCD_BYTES,
   tools: ({ workloads }) =>
     STORE_ROWS.some(({ name, store }) => store !== "embedded" && workloads.includes(name))
       ? ["etcd"]

@@ -2,18 +2,17 @@
  * `npm run bench -- [BENCH]`: runs one bench and prints its tables. Numbers compare within one run
  * only: the machine changes between runs.
  */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { CodedError } from "../src/common/errors.ts";
 import type { BenchOutcome } from "./bench.ts";
 import { BENCHES } from "./benches.ts";
 import { fillDocument } from "./document.ts";
 import { describeLoad, describeMachine } from "./machine.ts";
 import { type BenchOptions, parseOptions, usageOf } from "./options.ts";
+import { inOwnFolder } from "./own-folder.ts";
+import { checkPlaces, requireSpace } from "./places.ts";
 import { requireTools } from "./tools.ts";
-
-const SIGNAL_EXIT_CODE = 130;
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
@@ -72,36 +71,17 @@ function commandOf(args: readonly string[]): string {
   return ["npm run bench", ...(words.length === 0 ? [] : ["--", ...words])].join(" ");
 }
 
-/** Errors: BENCH_FOLDER_MISSING, when a folder or file of the command line is not there. */
-function checkPlaces({ dir, document }: BenchOptions): void {
-  if (dir !== undefined && statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new CodedError("BENCH_FOLDER_MISSING", `--dir ${dir}: there is no such folder`, {
-      remedy: "name a folder on the disk that is to be measured, or make it first",
-    });
-  }
-  if (document !== undefined) readFileSync(document);
-}
-
 async function runBench(options: BenchOptions, command: string): Promise<void> {
-  const { bench, settings } = options;
+  const { bench, settings, dir = tmpdir() } = options;
   checkPlaces(options);
   requireTools(bench.tools(settings));
-  const folder = mkdtempSync(join(options.dir ?? tmpdir(), "sb-"));
-  const ends: (() => Promise<void>)[] = [];
-  const endAll = async (): Promise<void> => {
-    await Promise.allSettled(ends.splice(0).map((end) => end()));
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => void endAll().finally(() => process.exit(SIGNAL_EXIT_CODE)));
-  }
-  try {
+  requireSpace(dir, bench.space(settings));
+  await inOwnFolder("sb-", dir, async ({ path: folder, onEnd }) => {
+    // Whatever helpers and programs put aside goes with the folder.
+    process.env["TMPDIR"] = folder;
     const conditions = { machine: await describeMachine(folder), load: describeLoad(), command };
-    const onEnd = (end: () => Promise<void>) => void ends.push(end);
     writeReport(options, conditions, await bench.run({ settings, folder, say, onEnd }));
-  } finally {
-    await endAll();
-  }
+  });
 }
 
 /** `bench: CODE: what happened; what to do`. */

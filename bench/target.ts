@@ -24,6 +24,9 @@ export type Listen =
   | { readonly type: "unix"; readonly path: string }
   | { readonly type: "tcp"; readonly port: number };
 
+/** What one member of etcd writes ahead and keeps: two segments of its log, and some. */
+export const ETCD_BYTES = 256 * 2 ** 20;
+
 export const LOOPBACK = "127.0.0.1";
 const START_TIMEOUT_MS = 15_000;
 const OUTPUT_TAIL_CHARS = 4_000;

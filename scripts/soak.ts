@@ -4,11 +4,11 @@
  * a thread holds more after a full collection than before, when resident memory grows faster than
  * the limit, or when more descriptors, threads, timers or sockets are held afterwards.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fillDocument } from "../bench/document.ts";
+import { inOwnFolder } from "../bench/own-folder.ts";
 import { formatMarkdown } from "../bench/report.ts";
 import {
   detectableMibPerHour,
@@ -89,8 +89,7 @@ const report = (result: SoakResult): string => {
   ].join("\n\n");
 };
 
-const folder = mkdtempSync(join(tmpdir(), "soak-"));
-try {
+await inOwnFolder("soak-", tmpdir(), async ({ path: folder }) => {
   const result = await soak({
     folder,
     warmUpMs: Math.min(60_000, runMs / 5),
@@ -113,6 +112,4 @@ try {
     writeFileSync(values.document, fillDocument(page, blocks).document);
   }
   if (result.leaks.length > 0) process.exitCode = 1;
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+});

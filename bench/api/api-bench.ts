@@ -174,6 +174,8 @@ export const API_BENCH: Bench = {
   workloads: LOADS.map(({ name, text }) => ({ name, group: "loads", description: text })),
   targets: [],
   tables: ["api", "api-requests"],
+  // Two copies, random data, and what came back of it.
+  space: ({ sizeBytes }) => 4 * sizeBytes,
   tools: () => ["fio", "nbdcopy"],
   defaults: { seconds: 10, rounds: 3, sizeMib: 1024, workloads: ["all"], targets: [] },
   run: runApi,

@@ -1,4 +1,5 @@
 /** What the API bench asks a board: what a panel, a script and a monitoring system ask. */
+import { patientFetch } from "../../test/helpers/patient-fetch.ts";
 import type { ServeProcess } from "../../test/helpers/serve-process.ts";
 import { BENCH_ARRAY } from "../clients/satsuma.ts";
 
@@ -26,7 +27,10 @@ export const API_REQUESTS: readonly ApiRequest[] = [
   },
 ];
 
-/** Sends a request, reads the whole answer. Returns milliseconds. Errors: unless it answers 2xx. */
+/**
+ * Sends a request, reads the whole answer. Returns milliseconds, with those that a board which is
+ * too busy asked to wait. Errors: unless it answers 2xx.
+ */
 export async function sendRequest(
   { url, token }: Pick<ServeProcess, "url" | "token">,
   { method, path, body }: ApiRequest,
@@ -39,7 +43,7 @@ export async function sendRequest(
     init.body = JSON.stringify(body(count));
   }
   const began = performance.now();
-  const response = await fetch(`${url}${path}`, init);
+  const response = await patientFetch(`${url}${path}`, init);
   const text = await response.text();
   const ms = performance.now() - began;
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);

@@ -5,6 +5,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Bench, BenchContext, BenchOutcome } from "../bench.ts";
+import { METADATA_BYTES } from "../bench-board.ts";
 import { measureRate } from "../core-rate.ts";
 import { type Figure, formatTable, OURS, type Row } from "../report.ts";
 import { CORE_STEPS } from "./bitmap-core.ts";
@@ -111,6 +112,8 @@ export const BITMAP_BENCH: Bench = {
   ],
   targets: [],
   tables: ["bitmap"],
+  // The members are holes, but for what lies before their data.
+  space: () => METADATA_BYTES,
   tools: () => [],
   defaults: { seconds: 1, rounds: 3, sizeMib: 16 * 2 ** 20, workloads: ["all"], targets: [] },
   run: runBitmap,

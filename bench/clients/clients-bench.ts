@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { hasTool } from "../../scripts/test-tools.ts";
-import type { Bench, BenchContext, BenchOutcome } from "../bench.ts";
+import type { Bench, BenchContext, BenchOutcome, BenchSettings } from "../bench.ts";
 import { makePattern, verifyTarget } from "../pattern.ts";
 import { OURS } from "../report.ts";
 import type { Target } from "../target.ts";
@@ -46,6 +46,14 @@ export function seatsOf(
 export function comparedWith(chosen: readonly Workload[]): Workload[] {
   const names = new Set(chosen.flatMap(({ than }) => than?.row ?? []));
   return WORKLOADS.filter((workload) => names.has(workload.name) && !chosen.includes(workload));
+}
+
+/** Every server's files, random data, and a copy of it that came back. */
+function spaceOf({ workloads, targets, sizeBytes }: BenchSettings): number {
+  const { chosen, compared, contenders, ours } = planOf(workloads, targets);
+  const seats = [...seatsOf(chosen, contenders), ...seatsOf(compared, ours)];
+  const copies = [...new Map(seats).values()].reduce((sum, seat) => sum + seat.copies, 0);
+  return (copies + 2) * sizeBytes;
 }
 
 async function startAll(
@@ -106,22 +114,29 @@ async function runOnce(plan: Plan, run: number, context: BenchContext): Promise<
   return results;
 }
 
+/** What names on the command line stand for: contenders whose program is installed. */
+function planOf(workloads: readonly string[], targets: readonly string[]): Plan {
+  const chosen = WORKLOADS.filter(({ name }) => workloads.includes(name));
+  const contenders = CONTENDERS.filter(
+    ({ name, tool }) => targets.includes(name) && (tool === null || hasTool(tool)),
+  );
+  const ours = contenders.filter(({ name }) => name === OURS);
+  return { chosen, compared: comparedWith(chosen), contenders, ours };
+}
+
 async function runClients(context: BenchContext): Promise<BenchOutcome> {
   const { settings, say } = context;
-  const chosen = WORKLOADS.filter(({ name }) => settings.workloads.includes(name));
+  const plan = planOf(settings.workloads, settings.targets);
   const asked = CONTENDERS.filter(({ name }) => settings.targets.includes(name));
-  const contenders = asked.filter(({ tool }) => tool === null || hasTool(tool));
   const notes = asked.flatMap(({ name, tool }) =>
     tool === null || hasTool(tool) ? [] : [`No column ${name}: ${missingText(tool)}.`],
   );
   for (const note of notes) say(note);
-  const ours = contenders.filter(({ name }) => name === OURS);
-  const plan = { chosen, compared: comparedWith(chosen), contenders, ours };
   const results: JobResult[] = [];
   for (let run = 0; run < settings.runs; run++) {
     results.push(...(await runOnce(plan, run, context)));
   }
-  return { tables: reportClients(results, chosen, contenders, notes), results };
+  return { tables: reportClients(results, plan.chosen, plan.contenders, notes), results };
 }
 
 export const CLIENTS_BENCH: Bench = {
@@ -131,6 +146,7 @@ export const CLIENTS_BENCH: Bench = {
   targets: CONTENDERS.map(({ name }) => name),
   tables: CLIENT_TABLES,
   hasRuns: true,
+  space: spaceOf,
   // A peer that is not installed is left out; without these there is nothing.
   tools: () => ["fio", "nbdcopy"],
   defaults: {

@@ -8,6 +8,8 @@ import type { Workload } from "./workloads.ts";
 /** A server that workloads may share: equal keys, equal servers. */
 export interface Seat {
   readonly key: string;
+  /** Files that are written whole, each as large as the array or file that is used. */
+  readonly copies: number;
   /** Starts it on files in `folder`, which is its own. */
   start(folder: string, sizeBytes: number): Promise<Target>;
 }
@@ -40,6 +42,7 @@ function quorum(name: string, direct: boolean): Contender {
       const { transport } = workload;
       return {
         key: `${name}-${legs}-${transport}`,
+        copies: legs,
         start: (folder, sizeBytes) =>
           startQemuQuorum(name, folder, sizeBytes, { direct, legs, transport }),
       };
@@ -58,6 +61,7 @@ function satsuma(name: string, isDirect: boolean): Contender {
       const isLab = condition === "slow-member" || condition === "hung-member";
       return {
         key: [name, array, transport, ...(isLab ? ["lab"] : [])].join("-"),
+        copies: array === "raid1x3" ? 3 : 2,
         start: (folder, sizeBytes) =>
           startSatsuma(name, folder, sizeBytes, { array, transport, isLab, isDirect }),
       };
@@ -73,6 +77,7 @@ const NBDKIT: Contender = {
     condition === "quiet"
       ? {
           key: `nbdkit-${transport}`,
+          copies: 1,
           start: (folder, sizeBytes) => startNbdkit("nbdkit", folder, sizeBytes, transport),
         }
       : undefined,
@@ -86,6 +91,7 @@ const RAW: Contender = {
     condition === "quiet" && transport === "unix"
       ? {
           key: "raw",
+          copies: 1,
           start: async (folder, sizeBytes) => makeRawFile("raw", folder, sizeBytes),
         }
       : undefined,

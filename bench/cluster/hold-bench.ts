@@ -4,7 +4,9 @@
  * and in how much of the array at a time.
  */
 import type { Bench, BenchContext, BenchOutcome } from "../bench.ts";
+import { METADATA_BYTES } from "../bench-board.ts";
 import { formatMarkdown, formatNumber, medianOf } from "../report.ts";
+import { ETCD_BYTES } from "../target.ts";
 import { type HoldFigures, HoldSubject, type HoldWork } from "./hold-subject.ts";
 
 /** Most milliseconds that a held write waits, of 99 in 100. */
@@ -103,6 +105,8 @@ export const HOLD_BENCH: Bench = {
   workloads: ROWS,
   targets: [],
   tables: ["holds"],
+  // Two members and what differs from them, as large; etcd's log.
+  space: ({ sizeBytes }) => 3 * (sizeBytes + METADATA_BYTES) + ETCD_BYTES,
   tools: () => ["fio", "etcd"],
   defaults: { seconds: 5, rounds: 3, sizeMib: 2048, workloads: ["all"], targets: [] },
   run: runHolds,

@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "../../test/helpers/command.ts";
 import type { Bench, BenchContext, BenchOutcome } from "../bench.ts";
-import { BenchBoard, RAID1_X2 } from "../bench-board.ts";
+import { BenchBoard, METADATA_BYTES, RAID1_X2 } from "../bench-board.ts";
 import { readRssMib } from "../process-memory.ts";
 import { type Figure, formatTable, OURS, type Row } from "../report.ts";
 
@@ -211,6 +211,8 @@ export const START_BENCH: Bench = {
   workloads: START_ROWS,
   targets: PROGRAMS.map(({ name }) => name),
   tables: ["start"],
+  // One array of each program is written by the busy row; of the others there is metadata alone.
+  space: ({ sizeBytes, targets }) => targets.length * (2 * sizeBytes + METADATA_BYTES),
   tools: ({ workloads }) => (workloads.includes("busy.1") ? ["fio"] : []),
   defaults: {
     seconds: 3,

@@ -6,6 +6,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Bench, BenchContext, BenchOutcome } from "../bench.ts";
+import { METADATA_BYTES } from "../bench-board.ts";
 import { runJob } from "../clients/fio-job.ts";
 import { startSatsuma } from "../clients/satsuma.ts";
 import { makePattern, verifyTarget } from "../pattern.ts";
@@ -101,6 +102,8 @@ export const SYNC_BENCH: Bench = {
   workloads: [...SYNC_ROWS, ...BUSY_ROWS],
   targets: [],
   tables: ["sync", "sync-busy"],
+  // Two members, two plain files and what differs from them; then a client's array and its data.
+  space: ({ sizeBytes }) => 9 * sizeBytes + 2 * METADATA_BYTES,
   tools: ({ workloads }) => [
     "nbdcopy",
     ...(BUSY_ROWS.some(({ name }) => workloads.includes(name)) ? ["fio"] : []),

@@ -30,12 +30,14 @@ const collect = async (): Promise<void> => {
 const answer = async ({ id, isCollected }: ProbeRequest): Promise<void> => {
   if (isCollected) await collect();
   const { heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
+  const { user, system } = process.threadCpuUsage();
   const memory: ThreadMemory = {
     thread,
     heapUsedMib: heapUsed / MIB,
     heapTotalMib: heapTotal / MIB,
     externalMib: external / MIB,
     arrayBuffersMib: arrayBuffers / MIB,
+    cpuMs: (user + system) / 1000,
   };
   note(`answers-${id}`, memory);
 };

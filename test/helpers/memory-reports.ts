@@ -19,6 +19,8 @@ export interface ThreadMemory {
   readonly heapTotalMib: number;
   readonly externalMib: number;
   readonly arrayBuffersMib: number;
+  /** CPU time that the thread has taken. */
+  readonly cpuMs: number;
 }
 
 export class MemoryReports {

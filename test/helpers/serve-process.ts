@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { patientFetch } from "./patient-fetch.ts";
 import { SATSUMA_MAIN } from "./satsuma-command.ts";
 
 /** As `bin/satsuma` starts it. */
@@ -101,7 +102,7 @@ export class ServeProcess {
     };
     if (body !== undefined) headers["content-type"] = "application/json";
     const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-    const response = await fetch(`${this.#url}/api/v1${path}`, init);
+    const response = await patientFetch(`${this.#url}/api/v1${path}`, init);
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return text === "" ? undefined : JSON.parse(text);

@@ -12,6 +12,7 @@ import type { ArrayResource } from "../../src/api/schemas/array.ts";
 import type { ArrayDlmResource, DlmResource } from "../../src/api/schemas/dlm.ts";
 import type { BoardCredentials, DemoCredentials } from "../../src/cli/demo-credentials.ts";
 import { NbdClient } from "./nbd-client.ts";
+import { patientFetch } from "./patient-fetch.ts";
 import { SATSUMA_MAIN } from "./satsuma-command.ts";
 import { eventually } from "./timeout.ts";
 
@@ -116,7 +117,7 @@ export class SharedBoards {
   /** A request to a board, waiting for jobs. Errors: rejects unless it answers 2xx. */
   async ask<T = unknown>(at: number, method: string, path: string, body?: unknown): Promise<T> {
     const { url, token } = this.board(at);
-    const response = await fetch(`${url}/api/v1${path}`, {
+    const response = await patientFetch(`${url}/api/v1${path}`, {
       method,
       headers: {
         authorization: `Bearer ${token}`,

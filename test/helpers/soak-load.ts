@@ -6,15 +6,24 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Prng } from "../../src/common/prng.ts";
 import { NbdClient } from "./nbd-client.ts";
+import { patientFetch } from "./patient-fetch.ts";
 import type { ServeProcess } from "./serve-process.ts";
 import { eventually } from "./timeout.ts";
 
 const MIB = 1024 * 1024;
 const WAIT_MS = 120_000;
-/** Connections at a time, requests under way on each, and requests of each before it goes. */
-const CONNECTIONS = 4;
+/** Requests under way on each connection. */
 const DEPTH = 16;
-const CONNECTION_REQUESTS = 5000;
+/**
+ * Connections at a time, and requests of each before it goes. One worker serves all that come over
+ * the unix socket; the kernel deals out those over TCP among all workers, anew each time.
+ */
+const CONNECTIONS = [
+  { transport: "unix", count: 2, requests: 5000 },
+  { transport: "tcp", count: 4, requests: 200 },
+] as const;
+
+type Connections = (typeof CONNECTIONS)[number];
 /** Reads of one event stream before its client leaves. */
 const STREAM_CHUNKS = 3;
 const API_PAUSE_MS = 100;
@@ -54,7 +63,9 @@ export class SoakLoad {
 
   /** Runs until `end`. Errors: rejects when anything is refused that must not be. */
   async run(): Promise<void> {
-    const connections = Array.from({ length: CONNECTIONS }, (_, index) => this.#clients(index));
+    const connections = CONNECTIONS.flatMap((kind) =>
+      Array.from({ length: kind.count }, (_, index) => this.#clients(kind, index)),
+    );
     const others = [this.#members(), this.#api(), this.#streams()];
     try {
       await Promise.all([...connections, ...others]);
@@ -69,13 +80,14 @@ export class SoakLoad {
     this.#isEnding = true;
   }
 
-  async #clients(index: number): Promise<void> {
-    const prng = new Prng(this.#seed + index);
+  async #clients({ transport, requests }: Connections, index: number): Promise<void> {
+    const prng = new Prng(this.#seed + index + (transport === "tcp" ? TCP_SEED : 0));
     const { serve, array } = this.#target;
+    const peer = transport === "unix" ? serve.socket : addressOf(serve);
     while (!this.#isEnding) {
-      const client = await NbdClient.attach(serve.socket, array);
+      const client = await NbdClient.attach(peer, array);
       this.counts.connections += 1;
-      let left = CONNECTION_REQUESTS;
+      let left: number = requests;
       const lane = async (): Promise<void> => {
         while (left-- > 0 && !this.#isEnding) await this.#request(client, prng);
       };
@@ -145,10 +157,20 @@ export class SoakLoad {
   }
 }
 
+/** Clients over TCP do other things than those over the unix socket. */
+const TCP_SEED = 50;
+
+const addressOf = ({
+  nbdAddress,
+}: ServeProcess): { readonly host: string; readonly port: number } => {
+  const at = nbdAddress.lastIndexOf(":");
+  return { host: nbdAddress.slice(0, at), port: Number(nbdAddress.slice(at + 1)) };
+};
+
 /** The metrics page as numbers, by name with labels. */
 export async function metricsOf(serve: ServeProcess): Promise<ReadonlyMap<string, number>> {
   const headers = { authorization: `Bearer ${serve.token}` };
-  const text = await (await fetch(`${serve.url}/metrics`, { headers })).text();
+  const text = await (await patientFetch(`${serve.url}/metrics`, { headers })).text();
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return new Map(
     lines.map((line) => {

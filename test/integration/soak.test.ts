@@ -1,5 +1,6 @@
 // wall-limit: 300 s
 /** A short soak: what the daemon holds after a busy time is what it held before. */
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -21,6 +22,9 @@ const LIMIT = 60;
 const LIMITS = { retainedMib: 2, residentMibPerHour: LIMIT };
 /** Of some seconds: code that is compiled late counts for more, steps of the C library for all. */
 const SHORT_LIMITS = { retainedMib: 16, residentMibPerHour: Number.POSITIVE_INFINITY };
+
+/** CPU time of an I/O worker that clients use; one that has none takes a few milliseconds. */
+const BUSY_MS = 100;
 
 /** Keeps up to 10 MiB a second in each array's thread. */
 const LEAK = `data:text/javascript,${encodeURIComponent(`
@@ -51,6 +55,12 @@ test(
         JSON.stringify(clean.counts),
       );
       assert.equal(clean.leaks, []);
+      const workers = clean.end.memory.filter(({ thread }) => thread.startsWith("io "));
+      assert.is(workers.length, Math.min(4, availableParallelism()));
+      for (const { thread, cpuMs } of workers) {
+        const before = clean.begin.memory.find((memory) => memory.thread === thread)?.cpuMs ?? 0;
+        assert.ok(cpuMs - before > BUSY_MS, `${thread} was busy for ${cpuMs - before} ms`);
+      }
       const told = /^array \d+: \d+\.\d MiB more after a full collection$/;
       assert.ok(
         leaking.leaks.some((leak) => told.test(leak)),
@@ -74,6 +84,7 @@ const threadOf = (thread: string, heapUsedMib: number): ThreadMemory => ({
   heapTotalMib: 60,
   externalMib: 5,
   arrayBuffersMib: 1,
+  cpuMs: 0,
 });
 const told = (series: MemorySeries): string[] => memoryLeaks([], [], series, LIMITS);
 

@@ -16,6 +16,7 @@ const FIRST: Bench = {
   ],
   targets: ["ours", "peer", "other"],
   tables: [],
+  space: () => 0,
   tools: () => [],
   hasRuns: true,
   defaults: { seconds: 3, rounds: 5, sizeMib: 64, workloads: ["core"], targets: ["ours", "peer"] },
