@@ -25,10 +25,15 @@ type SyncCall = Extract<
 export class SyncCalls {
   readonly #ctx: NodeContext;
   /** One after the other; the first one is under way. */
-  readonly #calls: { readonly id: number; readonly call: SyncCall }[] = [];
+  readonly #calls: { readonly id: number; readonly call: SyncCall; readonly owed: number }[] = [];
   /** What this node resyncs, as its bitmap lock says. */
   range: ResyncRange | null = null;
-  /** The pass under way began after the last slot was recovered here. */
+  /** Slots recovered here so far. */
+  #owed = 0;
+  /**
+   * The right for the pass under way was asked for after the last slot was recovered here. When it
+   * was granted does not count: the array gives back what it had asked for before, and asks anew.
+   */
   #covers = false;
   /** Such a pass is over: what this node owed is done. */
   isPassOver = false;
@@ -42,7 +47,7 @@ export class SyncCalls {
   }
 
   call(id: number, call: SyncCall): void {
-    this.#calls.push({ id, call });
+    this.#calls.push({ id, call, owed: this.#owed });
     if (this.#calls.length === 1) this.#serve();
     else if (call.type === "resync-finish" && this.#calls[0]?.call.type === "resync-start")
       this.#ctx.locks.cancel(RESYNC);
@@ -50,6 +55,7 @@ export class SyncCalls {
 
   /** Bits of another slot are in this node's bitmap from now on: another pass is owed. */
   oweAnother(): void {
+    this.#owed++;
     this.#covers = false;
     this.isPassOver = false;
   }
@@ -57,8 +63,8 @@ export class SyncCalls {
   #serve(): void {
     const [first] = this.#calls;
     if (first === undefined || this.#ctx.phase === "leaving") return;
-    const { id, call } = first;
-    if (call.type === "resync-start") this.#start(id);
+    const { id, call, owed } = first;
+    if (call.type === "resync-start") this.#start(id, owed);
     else if (call.type === "resync-info-update") this.#announce(call, () => this.#done(id));
     else this.#finish(id);
   }
@@ -69,11 +75,11 @@ export class SyncCalls {
     this.#serve();
   }
 
-  #start(id: number): void {
+  #start(id: number, owed: number): void {
     const ctx = this.#ctx;
     ctx.locks.convert(RESYNC, EX, {}, ({ status }) => {
       if (status === "granted") {
-        this.#covers = true;
+        this.#covers = owed === this.#owed;
         this.#done(id);
         return;
       }

@@ -60,6 +60,25 @@ for (const protocol of PROTOCOLS) {
     world.end();
   });
 
+  test(`${protocol}: a right that was asked for before a slot was recovered is not its pass`, async () => {
+    const world = ClusterWorld.embedded(protocol);
+    const a = await world.enter("a");
+    const b = await world.enter("b");
+    const c = await world.enter("c");
+    await world.ok(c, { type: "resync-start" });
+    const early = a.ask({ type: "resync-start" });
+    b.die();
+    await world.until("the slot is free", () => condition(a, 1) === "free");
+    await world.ok(c, { type: "resync-finish" });
+    assert.is((await world.answered(a, early)).ok, true);
+    await world.ok(a, { type: "resync-finish" });
+    await world.rest(2000);
+    assert.equal([a.isSuspended, c.isSuspended], [true, true], "its copies may differ");
+    await world.pass(a);
+    await world.until("reads are balanced", () => !a.isSuspended && !c.isSuspended);
+    world.end();
+  });
+
   test(`${protocol}: while a node rests, the end of who changes the array comes first`, async () => {
     const world = ClusterWorld.embedded(protocol);
     const a = await world.enter("a");
