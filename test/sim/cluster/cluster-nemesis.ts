@@ -231,12 +231,17 @@ export class ClusterNemesis {
       sim.timeline.after(sim.prng.below(5000), null, () => sim.boot(board));
   }
 
-  /** Every byte keeps an in-sync copy on a medium that is whole. */
+  /**
+   * Every byte keeps an in-sync copy on a medium that is whole. A board that starts can read them
+   * all: when the others are gone before it has, it would go by an old copy, as an administrator may
+   * tell a board to.
+   */
   #breakMedium(medium: SharedMedium, kinds: readonly MediumFault["kind"][] = KINDS): void {
-    const { prng, copies, mediaChecks, nodes } = this.#sim;
+    const { prng, copies, mediaChecks, nodes, boards } = this.#sim;
     const isWhole = (one: SharedMedium) => one !== medium && one.faults.length === 0;
     if (!copies.survives(mediaChecks.roles, isWhole)) return;
     const kind = prng.pick(kinds);
+    if (kind === "read" && boards.some(({ life }) => life?.isUp === false)) return;
     const fault: MediumFault = {
       kind,
       node: prng.below(2) === 0 ? null : prng.below(nodes),

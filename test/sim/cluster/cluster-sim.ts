@@ -301,6 +301,11 @@ export class ClusterSim implements SimWorld {
     if (life !== undefined) this.recovered.add(life);
   }
 
+  onSession(number: string): void {
+    const life = this.#lives.get(number);
+    if (life !== undefined) this.recovered.delete(life);
+  }
+
   onSlotDead(slot: number): void {
     this.planted.slotDied(this, slot);
   }

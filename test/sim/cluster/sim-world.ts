@@ -69,6 +69,8 @@ export interface SimWorld {
   onThreadDied(life: CallerLife, error: CodedError): void;
   /** Somebody recovers the session of this life: it may write no more. */
   onRecovery(number: string): void;
+  /** This life has a session: it may write, whatever became of one that ended while it joined. */
+  onSession(number: string): void;
   onSlotDead(slot: number): void;
 }
 

@@ -135,6 +135,7 @@ export class StoreChecks {
     const { life } = decodeMember(value);
     this.members.set(slot, { epoch, life });
     this.#lives.set(epoch, life);
+    this.#sim.onSession(life);
   }
 
   #onSlot(slot: number, was: SlotState = { type: "free" }, now: SlotState): void {
