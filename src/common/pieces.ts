@@ -39,3 +39,22 @@ export const gatherPieces = (
     at += piece.length;
   }
 };
+
+/** The same bytes in as few pieces as their memory allows: neighbours become one. */
+export const joinPieces = (pieces: readonly Uint8Array[]): Uint8Array[] => {
+  const joined: Uint8Array[] = [];
+  for (const piece of pieces) {
+    if (piece.length === 0) continue;
+    const last = joined.at(-1);
+    const isNext =
+      last !== undefined &&
+      last.buffer === piece.buffer &&
+      last.byteOffset + last.length === piece.byteOffset;
+    if (!isNext) joined.push(piece);
+    else {
+      const length = last.length + piece.length;
+      joined[joined.length - 1] = new Uint8Array(piece.buffer, last.byteOffset, length);
+    }
+  }
+  return joined;
+};

@@ -69,6 +69,12 @@ export interface BlockDevice {
   /** Writes the pieces one after the other at consecutive positions starting at `offset`. */
   write(source: readonly Uint8Array[], offset: number): Promise<void>;
   /**
+   * As `write`, begun before it returns and made on another core while the thread goes on: worth it
+   * for long writes. Null when it cannot be had just now: nothing was begun. A device without it
+   * never can. Throws what `write` rejects with before it begins.
+   */
+  writeBeside?(source: readonly Uint8Array[], offset: number): Promise<void> | null;
+  /**
    * Makes the range read as zeroes. `mayUnmap`: space goes back to the store where it can; without
    * it, or where it cannot, the range keeps or gets space, so later writes there need none.
    * May take long for a long range, but the calling thread goes on. Errors: those of `write`.

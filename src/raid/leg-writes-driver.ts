@@ -27,6 +27,12 @@ import {
   type WriteRequest,
 } from "./write-request.ts";
 
+/**
+ * A leg's part of a write that is worth another core. Choice: at 64 KiB waking one costs more than
+ * it saves (docs/performance.md).
+ */
+const BESIDE_BYTES = 256 * 1024;
+
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
@@ -55,8 +61,10 @@ export class LegWrites {
    * already, else `done` runs once they have.
    */
   write(request: WriteRequest, seen: Int32Array, done: LegsDone): boolean {
-    if (this.#isPlain(request, seen)) return this.#writePlain(request, seen);
-    for (const write of planLegWrites(this.#state, request, seen)) {
+    const isLong = request.length >= BESIDE_BYTES;
+    if (!isLong && this.#isPlain(request, seen)) return this.#writePlain(request, seen);
+    const plan = planLegWrites(this.#state, request, seen);
+    for (const [index, write] of plan.entries()) {
       const device = this.#legs.device(write.leg);
       if (device === null) {
         request.failures.push({ write, message: "not open in this thread" });
@@ -68,6 +76,9 @@ export class LegWrites {
         continue;
       }
       try {
+        // The last one is this thread's own.
+        const isBeside = index < plan.length - 1 && this.#beginBeside(request, device, write, done);
+        if (isBeside) continue;
         sync.write(write.pieces, this.#legs.position(write.leg, write.position));
         took(request, write);
       } catch (error) {
@@ -75,6 +86,21 @@ export class LegWrites {
       }
     }
     return request.legsPending === 0;
+  }
+
+  /** True when a long write was begun on another core. Throws the errors of `write`. */
+  #beginBeside(
+    request: WriteRequest,
+    device: BlockDevice,
+    write: LegWrite,
+    done: LegsDone,
+  ): boolean {
+    if (write.length < BESIDE_BYTES) return false;
+    const position = this.#legs.position(write.leg, write.position);
+    const written = device.writeBeside?.(write.pieces, position) ?? null;
+    if (written === null) return false;
+    this.#await(request, write, written, done);
+    return true;
   }
 
   /** True for data of a mirror whose legs all answer at once and have no bad blocks. */
@@ -111,6 +137,11 @@ export class LegWrites {
   }
 
   #writeSlowly(request: WriteRequest, device: BlockDevice, write: LegWrite, done: LegsDone): void {
+    const position = this.#legs.position(write.leg, write.position);
+    this.#await(request, write, put(device, request.content, write, position), done);
+  }
+
+  #await(request: WriteRequest, write: LegWrite, written: Promise<void>, done: LegsDone): void {
     request.legsPending++;
     this.#legs.use(write.leg);
     const settle = () => {
@@ -118,8 +149,7 @@ export class LegWrites {
       request.legsPending--;
       if (request.legsPending === 0) done(request);
     };
-    const position = this.#legs.position(write.leg, write.position);
-    put(device, request.content, write, position).then(
+    written.then(
       () => {
         took(request, write);
         settle();

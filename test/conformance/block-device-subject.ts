@@ -62,7 +62,14 @@ export const pathsOf = (device: BlockDevice): Path[] => {
     write: (source, offset) => device.write(source, offset),
     flush: () => device.flush(),
   };
-  if (sync === null) return [later];
+  const beside: Path = {
+    ...later,
+    name: "beside the thread, where it can",
+    write: async (source, offset) => {
+      await (device.writeBeside?.(source, offset) ?? device.write(source, offset));
+    },
+  };
+  if (sync === null) return [later, beside];
   const atOnce: Path = {
     name: "synchronous",
     read: async (target, offset) => {
@@ -71,7 +78,7 @@ export const pathsOf = (device: BlockDevice): Path[] => {
     write: async (source, offset) => sync.write(source, offset),
     flush: async () => sync.flush(),
   };
-  return [later, atOnce];
+  return [later, beside, atOnce];
 };
 
 /** Registers a test of one property; each gets a device of its own. */

@@ -43,6 +43,8 @@ export interface IoBenchOptions {
   readonly slow?: readonly number[];
   /** Flags of every leg. */
   readonly flags?: number;
+  /** A layer over a leg's device. */
+  readonly wrap?: (device: BlockDevice, leg: number) => BlockDevice;
 }
 
 /** A request's answer, once there is one. */
@@ -108,7 +110,8 @@ export class IoBench {
       const bytes = new Uint8Array(DATA_AT + chunks * CHUNK);
       const faults = new FaultSwitch();
       const memory = new MemoryDevice(`leg${leg}`, bytes, { isSlow: slow.includes(leg) });
-      const device = new FaultDevice(memory, faults, (ms) => (ms > 0 ? this.#held.promise : done));
+      const faulty = new FaultDevice(memory, faults, (ms) => (ms > 0 ? this.#held.promise : done));
+      const device = options.wrap?.(faulty, leg) ?? faulty;
       this.io.openLeg(leg, device, DATA_AT);
       this.state.setLeg(leg, LEG_IN_SYNC);
       this.state.setFlags(leg, flags);

@@ -45,6 +45,10 @@ export class DeviceLayer implements BlockDevice {
     return this.inner.write(source, offset);
   }
 
+  writeBeside(source: readonly Uint8Array[], offset: number): Promise<void> | null {
+    return this.inner.writeBeside?.(source, offset) ?? null;
+  }
+
   zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
     return this.inner.zero(offset, length, mayUnmap);
   }

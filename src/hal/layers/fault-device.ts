@@ -85,10 +85,19 @@ export class FaultSwitch {
 
   /** True while a stall may hit: the device must not be called synchronously. */
   get mayStall(): boolean {
-    const base = KINDS.indexOf("stall") * WORDS;
+    return this.#mayHit("stall");
+  }
+
+  #mayHit(kind: FaultKind): boolean {
+    const base = KINDS.indexOf(kind) * WORDS;
     return (
       Atomics.load(this.words, base + ARMED) === 1 && Atomics.load(this.words, base + HITS) > 0
     );
+  }
+
+  /** True while an error of a write may hit. */
+  get mayFailWrites(): boolean {
+    return this.#mayHit("write-error");
   }
 
   get stallMs(): number {
@@ -155,6 +164,12 @@ export class FaultDevice extends DeviceLayer {
     await this.#stall(offset, lengthOf(source));
     this.#fail("write-error", "write", offset, lengthOf(source));
     return this.inner.write(source, offset);
+  }
+
+  override writeBeside(source: readonly Uint8Array[], offset: number): Promise<void> | null {
+    // A call that is to be hit is counted once, by the other calls.
+    if (this.#faults.mayStall || this.#faults.mayFailWrites) return null;
+    return super.writeBeside(source, offset);
   }
 
   override async zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {

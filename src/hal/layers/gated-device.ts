@@ -32,6 +32,10 @@ export class GatedDevice extends DeviceLayer {
     return this.#pass(() => this.inner.write(source, offset));
   }
 
+  override writeBeside(source: readonly Uint8Array[], offset: number): Promise<void> | null {
+    return this.#gate.isOpen ? super.writeBeside(source, offset) : null;
+  }
+
   override zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
     return this.#pass(() => this.inner.zero(offset, length, mayUnmap));
   }

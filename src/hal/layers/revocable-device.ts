@@ -118,6 +118,12 @@ export class RevocableDevice extends DeviceLayer {
     return this.#run(() => this.inner.write(source, offset));
   }
 
+  override writeBeside(source: readonly Uint8Array[], offset: number): Promise<void> | null {
+    if (this.#revoked !== null || this.isSilent) return null;
+    const written = super.writeBeside(source, offset);
+    return written === null ? null : this.#run(() => written);
+  }
+
   override zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
     return this.#run(() => this.inner.zero(offset, length, mayUnmap));
   }

@@ -49,6 +49,7 @@ export class FileBlockDevice implements BlockDevice {
   readonly #turnstile = new Turnstile(POOL_CALLS_MAX);
   readonly #native: NativeIo | null;
   readonly #reads: FileReads;
+  readonly #transfers: FileTransfers;
   readonly #queue: BlockQueue | null;
   readonly #space: FileSpace;
   #sizeBytes: number;
@@ -66,6 +67,7 @@ export class FileBlockDevice implements BlockDevice {
     this.#native = native?.use() ?? null;
     const uncached = options.isUncached === true ? new UncachedReads(release()) : null;
     const transfers = new FileTransfers(fd, native, this.#turnstile, uncached);
+    this.#transfers = transfers;
     this.#reads = new FileReads(fd, native, transfers);
     this.#queue = stat.isBlockDevice() ? readBlockQueue(stat.rdev) : null;
     this.#sizeBytes = this.#queue?.sizeBytes ?? stat.size;
@@ -154,6 +156,22 @@ export class FileBlockDevice implements BlockDevice {
     const length = piecesLength(source);
     this.#check(length, offset, true);
     await this.#turnstile.run(() => this.#writeAll(source, offset, length));
+  }
+
+  writeBeside(source: readonly Uint8Array[], offset: number): Promise<void> | null {
+    this.#check(piecesLength(source), offset, true);
+    const written = this.#native?.beside.write(this.#transfers, source, offset) ?? null;
+    return written === null ? null : this.#ended(written);
+  }
+
+  async #ended(written: Promise<boolean>): Promise<void> {
+    let isWhole: boolean;
+    try {
+      isWhole = await written;
+    } catch (error) {
+      throw ioError("write", this.name, error);
+    }
+    if (!isWhole) throw shortError(this.name);
   }
 
   async #writeAll(source: readonly Uint8Array[], offset: number, length: number): Promise<void> {

@@ -49,27 +49,37 @@ export class FileTransfers {
   }
 
   /** Moves all of `buffer`; false when the file ends before. Rejects with Node's errors. */
-  run(call: RingCall, buffer: Uint8Array, offset: number): Promise<boolean> {
+  run(call: RingCall, buffer: Uint8Array, offset: number, isBeside = false): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      this.start(call, buffer, offset, (error, isWhole) =>
-        error === null ? resolve(isWhole) : reject(error),
-      );
+      const done: TransferDone = (error, isWhole) =>
+        error === null ? resolve(isWhole) : reject(error);
+      this.start(call, buffer, offset, done, isBeside);
     });
   }
 
-  /** As `run`, without a promise. `done` is never called before this returns. */
-  start(call: RingCall, buffer: Uint8Array, offset: number, done: TransferDone): void {
+  /**
+   * As `run`, without a promise. `done` is never called before this returns. `isBeside`: by a
+   * thread of the kernel, as `IoRing.start` has it.
+   */
+  start(
+    call: RingCall,
+    buffer: Uint8Array,
+    offset: number,
+    done: TransferDone,
+    isBeside = false,
+  ): void {
     const ring = this.#inRing < RING_CALLS_MAX ? (this.#native?.ring ?? null) : null;
     const ended = (moved: number): void => {
       this.#inRing -= 1;
       if (moved === buffer.length || moved === 0) return done(null, moved === buffer.length);
-      if (moved > 0) return this.start(call, buffer.subarray(moved), offset + moved, done);
+      if (moved > 0)
+        return this.start(call, buffer.subarray(moved), offset + moved, done, isBeside);
       if (flags !== 0 && this.#uncached?.isRefusal(moved) === true)
         return this.start(call, buffer, offset, done);
       this.#startInPool(call, buffer, offset, done);
     };
     const flags = call === "read" ? (this.#uncached?.flags ?? 0) : 0;
-    const isTaken = ring?.start(call, this.#fd, buffer, offset, ended, flags);
+    const isTaken = ring?.start(call, this.#fd, buffer, offset, ended, flags, isBeside);
     if (isTaken === true) this.#inRing += 1;
     else this.#startInPool(call, buffer, offset, done);
   }

@@ -17,6 +17,8 @@ import { type MappedRing, mapRing } from "./ring-memory.ts";
 const ENTRIES = 256;
 /** Source: include/uapi/linux/io_uring.h. */
 const OPCODES = { read: 22, write: 23 } as const;
+/** In the second byte of an entry: a kernel thread carries it out, whatever it needs. */
+const IOSQE_ASYNC = 1 << (4 + 8);
 const IORING_ENTER_GETEVENTS = 1;
 const SYS_IO_URING_ENTER = 426;
 /** Source: asm-generic/errno-base.h. */
@@ -92,7 +94,8 @@ export class IoRing {
 
   /**
    * Starts a call on `buffer`, which is the ring's until `done` is called, never before this
-   * returns. `flags`: RWF_*. False when there is no room: nothing was started.
+   * returns. `flags`: RWF_*. `isBeside`: the kernel does it on another thread, from `submitNow` on,
+   * also what it could do at once. False when there is no room: nothing was started.
    */
   start(
     call: RingCall,
@@ -101,6 +104,7 @@ export class IoRing {
     offset: number,
     done: RingDone,
     flags = 0,
+    isBeside = false,
   ): boolean {
     if (this.#isBroken || this.#isClosed) return false;
     const slot = this.#free.pop();
@@ -115,7 +119,7 @@ export class IoRing {
     const at = index * SQE_WORDS;
     const address = this.#library.addressOf(buffer.buffer) + buffer.byteOffset;
     entries.fill(0, at, at + SQE_WORDS);
-    entries[at] = OPCODES[call];
+    entries[at] = OPCODES[call] | (isBeside ? IOSQE_ASYNC : 0);
     entries[at + 1] = fd;
     entries[at + 2] = offset % WORD;
     entries[at + 3] = Math.floor(offset / WORD);
@@ -129,6 +133,11 @@ export class IoRing {
     this.#queued += 1;
     this.#submitSoon();
     return true;
+  }
+
+  /** Gives what was started to the kernel now, not at the end of the turn. */
+  submitNow(): void {
+    if (!this.#isBroken && !this.#isClosed) this.#submit();
   }
 
   /** Takes no more calls, and gives the memory back once the last one has ended. */

@@ -4,6 +4,7 @@
  */
 
 import { AlignedBuffers } from "./aligned-buffers.ts";
+import { BesideWrites } from "./beside-writes.ts";
 import { IoRing } from "./io-ring.ts";
 import { loadNativeLibrary, type NativeLibrary } from "./native-library.ts";
 import { ReadyReads } from "./ready-reads.ts";
@@ -12,6 +13,8 @@ export class NativeIo {
   readonly ready: ReadyReads;
   /** Memory that direct I/O takes. */
   readonly buffers: AlignedBuffers;
+  /** Long writes that a thread of the kernel makes. */
+  readonly beside = new BesideWrites(() => this.ring);
   readonly #library: NativeLibrary;
   #ring: IoRing | null | undefined;
   #users = 0;
