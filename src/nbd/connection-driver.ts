@@ -46,10 +46,20 @@ export interface ConnectionSurroundings {
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
   readonly poll: BusyPoll;
+  /** Lets the socket of this descriptor hold about twice so many bytes; null: nobody can. */
+  readonly makeRoom: ((fd: number, bytes: number) => void) | null;
 }
 
 /** More than a socket ever has waiting. */
 const QUEUED_MAX = 2 ** 32;
+
+/**
+ * From its first read of this length on a unix socket holds more than the kernel's 208 KiB of
+ * replies: twice what is asked for, a reply of a MiB. Choice: measured, docs/performance.md. What
+ * TCP holds follows from the network, and the kernel knows that better.
+ */
+const LONG_READ_BYTES = 64 * 1024;
+const ROOM_BYTES = 512 * 1024;
 
 /** What the parser does next. */
 const PARSE_NEXT = 0;
@@ -99,6 +109,7 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
   #writtenBytes = 0;
   #requestCount = 0;
   #sentCount = 0;
+  #hasRoom = false;
   /** The clock as last looked at: once per batch and per answer. */
   #lookAt = 0;
 
@@ -299,9 +310,16 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
       return PARSE_NEXT;
     }
     this.#putDown();
+    if (!this.#hasRoom && request.lengthBytes >= LONG_READ_BYTES) this.#makeRoom();
     this.#writer.placeRead(request);
     dispatchRequest(request, this.session, this.#writer);
     return PARSE_NEXT;
+  }
+
+  #makeRoom(): void {
+    this.#hasRoom = true;
+    const { fd, isLocal } = this.#input;
+    if (isLocal && fd >= 0) this.#around.makeRoom?.(fd, ROOM_BYTES);
   }
 
   #takePayload(): number {

@@ -28,6 +28,8 @@ export interface NbdServerOptions {
   /** Goes before the number in client ids, so that they differ between threads. */
   readonly idPrefix?: string;
   readonly logger?: Logger;
+  /** As `ConnectionSurroundings` has it. */
+  readonly makeRoom?: (fd: number, bytes: number) => void;
 }
 
 /** A connection past its handshake. */
@@ -103,6 +105,7 @@ export class NbdServer {
       statistics: new IoStatistics(),
       now,
       poll: new BusyPoll(now),
+      makeRoom: options.makeRoom ?? null,
     };
   }
 

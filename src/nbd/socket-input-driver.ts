@@ -23,6 +23,8 @@ interface HandleHolder {
 
 export class SocketInput {
   readonly socket: Socket;
+  /** Accepted on a unix socket. */
+  readonly isLocal: boolean;
   readonly #handle: StreamHandle | null;
   #sink: ChunkSink | null = null;
 
@@ -31,9 +33,14 @@ export class SocketInput {
     return this.#handle?.writeQueueSize ?? null;
   }
 
-  private constructor(makeSocket: (input: SocketInput) => Socket, handle: StreamHandle | null) {
+  private constructor(
+    makeSocket: (input: SocketInput) => Socket,
+    handle: StreamHandle | null,
+    isLocal: boolean,
+  ) {
     this.socket = makeSocket(this);
     this.#handle = handle;
+    this.isLocal = isLocal;
   }
 
   /**
@@ -47,11 +54,15 @@ export class SocketInput {
 
   /** Any socket, by its `data` events. It is read from `deliverTo` on. */
   static ofEvents(socket: Socket): SocketInput {
-    return new SocketInput((input) => {
-      socket.on("data", (chunk: Uint8Array) => input.#sink?.(chunk, null));
-      socket.pause();
-      return socket;
-    }, null);
+    return new SocketInput(
+      (input) => {
+        socket.on("data", (chunk: Uint8Array) => input.#sink?.(chunk, null));
+        socket.pause();
+        return socket;
+      },
+      null,
+      false,
+    );
   }
 
   /**
@@ -64,24 +75,29 @@ export class SocketInput {
     const holder = accepted as unknown as HandleHolder;
     const handle = holder._handle;
     if (handle === null || handle === undefined) return SocketInput.ofEvents(accepted);
+    const isLocal = accepted.remoteAddress === undefined;
     holder._handle = null;
     accepted.destroy();
-    return new SocketInput((input) => {
-      const buffer = new InputBuffer(pool);
-      const onread = {
-        buffer: () => buffer.nextRegion(),
-        callback: (length: number) => {
-          const { block } = buffer;
-          input.#sink?.(buffer.take(length), block);
-          return true;
-        },
-      };
-      const options = { handle, allowHalfOpen: true, onread };
-      const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
-      socket.on("close", () => buffer.close());
-      socket.pause();
-      return socket;
-    }, handle);
+    return new SocketInput(
+      (input) => {
+        const buffer = new InputBuffer(pool);
+        const onread = {
+          buffer: () => buffer.nextRegion(),
+          callback: (length: number) => {
+            const { block } = buffer;
+            input.#sink?.(buffer.take(length), block);
+            return true;
+          },
+        };
+        const options = { handle, allowHalfOpen: true, onread };
+        const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
+        socket.on("close", () => buffer.close());
+        socket.pause();
+        return socket;
+      },
+      handle,
+      isLocal,
+    );
   }
 
   /** Delivers to `sink` from now on and reads; null: reads nothing. */

@@ -7,6 +7,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { assert, assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
 import type { ExportSpec } from "../control/engine.ts";
+import { loadSendBuffer, type SetSendBuffer } from "../hal/linux/send-buffer.ts";
 import type { ExportDirectory, ExportEntry, ExportNotice } from "../nbd/export-backend.ts";
 import { NbdServer } from "../nbd/server-driver.ts";
 import { WorkerArray } from "./worker-array.ts";
@@ -25,6 +26,8 @@ class IoThread implements ExportDirectory {
   readonly #exports = new Map<string, ExportEntry>();
   readonly #coming: Map<string, ExportNotice>;
   readonly #server: NbdServer;
+  /** Loaded with the first array: who serves none needs none. */
+  #sendBuffer: SetSendBuffer | null = null;
   #lastClients = "";
   #lastOps = -1;
 
@@ -32,7 +35,11 @@ class IoThread implements ExportDirectory {
     this.#worker = data.worker;
     this.#isDirect = data.isDirect;
     this.#coming = new Map(data.comingExports.map((notice) => [notice.name, notice]));
-    this.#server = new NbdServer(this, { tls: data.tls, idPrefix: `${data.worker}-` });
+    this.#server = new NbdServer(this, {
+      tls: data.tls,
+      idPrefix: `${data.worker}-`,
+      makeRoom: (fd, bytes) => this.#sendBuffer?.(fd, bytes),
+    });
     setInterval(() => this.#postStatistics(), STATISTICS_MS).unref();
   }
 
@@ -80,6 +87,7 @@ class IoThread implements ExportDirectory {
         });
         this.#arrays.set(request.uuid, array);
         await array.start();
+        this.#sendBuffer ??= await loadSendBuffer();
         return null;
       }
       case "detach-array": {

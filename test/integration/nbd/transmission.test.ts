@@ -30,6 +30,29 @@ const MIB = 2 ** 20;
 
 const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
 
+const roomMade: number[] = [];
+const makeRoom = (_fd: number, bytes: number): void => void roomMade.push(bytes);
+
+test(
+  "a unix socket gets room for long replies with the first one asked for, once",
+  withNbdServer({ server: { makeRoom } }, async ({ attach, port }) => {
+    const local = await attach();
+    const remote = await RawNbdClient.attach({ port }, "md0");
+    roomMade.length = 0;
+    for (const [client, length, made] of [
+      [local, 65_535, 0],
+      [remote, 65_536, 0],
+      [local, 65_536, 1],
+      [local, MIB, 1],
+    ] as const) {
+      client.send(requestBytes({ command: READ, length, cookie: 1 }));
+      await client.read(16 + length);
+      assert.is(roomMade.length, made, `${length} bytes`);
+    }
+    remote.close();
+  }),
+);
+
 test(
   "carries every command out and answers it with its cookie",
   withNbdServer({}, async ({ attach, backend }) => {
