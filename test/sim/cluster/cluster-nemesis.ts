@@ -232,9 +232,8 @@ export class ClusterNemesis {
   }
 
   /**
-   * Every byte keeps an in-sync copy on a medium that is whole. A board that starts can read them
-   * all: when the others are gone before it has, it would go by an old copy, as an administrator may
-   * tell a board to.
+   * Every byte keeps an in-sync copy on a medium that is whole. A board that starts can read all of
+   * them: when the others are gone before it has, it would go by an old copy, as on one board.
    */
   #breakMedium(medium: SharedMedium, kinds: readonly MediumFault["kind"][] = KINDS): void {
     const { prng, copies, mediaChecks, nodes, boards } = this.#sim;
