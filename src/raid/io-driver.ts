@@ -104,7 +104,7 @@ export class ArrayIo {
     this.#legs = new LegHandles(options.state, options.worker, options.seconds);
     this.#seenLegs = new Int32Array(this.#legs.legs);
     this.#reports = new LegReports(options.link);
-    this.#reads = new LegReads(options.state, this.#legs, options.link);
+    this.#reads = new LegReads(options.state, this.#legs, options.link, options.clock);
     this.#writes = new LegWrites(options.state, this.#legs, this.#reports);
     this.#flushes = new LegFlushes(options.state, this.#legs, this.#reports);
     this.#allocation = new LegAllocation(options.state, this.#legs);

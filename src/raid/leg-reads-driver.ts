@@ -1,6 +1,7 @@
 /**
  * Reads of one I/O worker: each extent from the leg that read-balance.ts picks; a leg that cannot
- * be read is passed over and reported once another one has answered. What no single leg can give
+ * be read is passed over and reported once another one has answered, and where a leg does not
+ * answer soon another one is asked as well: the first answer counts. What no single leg can give
  * is put together from small pieces of several; so is, where copies may differ, what the first copy
  * has but for a spot: a larger read must not show another copy than a smaller one.
  * Source: drivers/md/raid1.c raid1_read_request, handle_read_error.
@@ -8,6 +9,8 @@
 
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { Extent } from "./array-map.ts";
+import type { IoClock } from "./io-gate-driver.ts";
+import { type AwaitedRead, LateReads } from "./late-reads-driver.ts";
 import type { LegHandles } from "./leg-handles-driver.ts";
 import type { IoLink } from "./leg-reports.ts";
 import { type LegChoice, ReadBalance } from "./read-balance.ts";
@@ -23,6 +26,20 @@ interface Tried {
   readonly message: string;
 }
 
+/** A read that waits for a leg, or for two of them. */
+interface SlowRead extends AwaitedRead {
+  readonly target: Uint8Array;
+  readonly offset: number;
+  readonly extent: Extent | null;
+  readonly complete: IoCompletion;
+  /** The leg asked first. */
+  readonly leg: number;
+  tried: readonly Tried[];
+  /** Legs that have not answered. */
+  open: number;
+  isOver: boolean;
+}
+
 const NOTHING_TRIED: readonly Tried[] = [];
 
 const messageOf = (error: unknown): string =>
@@ -34,14 +51,16 @@ export class LegReads {
   readonly #link: IoLink;
   readonly #balance: ReadBalance;
   readonly #buffers = new ReadBuffers();
+  readonly #late: LateReads<SlowRead>;
   /** The leg that `readNow` looked at last, -1 for none, and why it could not be read. */
   #looked = -1;
   #lookedError: string | null = null;
 
-  constructor(state: SharedArrayState, legs: LegHandles, link: IoLink) {
+  constructor(state: SharedArrayState, legs: LegHandles, link: IoLink, clock: IoClock) {
     this.#state = state;
     this.#legs = legs;
     this.#link = link;
+    this.#late = new LateReads(clock, (read) => this.#askAnother(read));
     this.#balance = new ReadBalance(
       state,
       (leg) => legs.device(leg)?.sync != null,
@@ -143,23 +162,60 @@ export class LegReads {
     complete: IoCompletion,
   ): void {
     // The choice object is used again by the next one.
-    const { leg } = choice;
+    const { leg, position } = choice;
+    const since = this.#late.now;
+    const rest = { tried, open: 0, isOver: false };
+    const read: SlowRead = { since, target, offset, extent, complete, leg, ...rest };
+    this.#late.add(read);
+    this.#ask(read, device, leg, position);
+  }
+
+  #ask(read: SlowRead, device: BlockDevice, leg: number, position: number): void {
     this.#legs.use(leg);
-    // A leg that is given up may still fill the buffer it was asked with: never the client's own.
-    const own = this.#buffers.take(target.length);
-    device.read(own, this.#legs.position(leg, choice.position)).then(
+    read.open++;
+    // A leg that is given up, or late, may still fill the buffer it was asked with: never the
+    // client's own, which is theirs again once the read is answered.
+    const own = this.#buffers.take(read.target.length);
+    device.read(own, this.#legs.position(leg, position)).then(
       () => {
-        target.set(own);
+        if (!read.isOver) read.target.set(own);
         this.#buffers.give(own);
         this.#legs.free(leg);
-        this.#done(target, offset, tried, complete);
+        if (read.isOver) return;
+        this.#end(read);
+        this.#done(read.target, read.offset, read.tried, read.complete);
       },
       (error: unknown) => {
         this.#legs.free(leg);
-        const failed = { leg, message: messageOf(error) };
-        this.#from(target, offset, extent, [...tried, failed], complete);
+        this.#failed(read, { leg, message: messageOf(error) });
       },
     );
+  }
+
+  #failed(read: SlowRead, failed: Tried): void {
+    const { target, offset, extent, complete } = read;
+    read.open--;
+    // Another leg has answered: only the error is left to tell.
+    if (read.isOver) return this.#link.readError(failed.leg, offset, target.length, failed.message);
+    read.tried = [...read.tried, failed];
+    if (read.open > 0) return;
+    this.#end(read);
+    this.#from(target, offset, extent, read.tried, complete);
+  }
+
+  #end(read: SlowRead): void {
+    read.isOver = true;
+    this.#late.delete(read);
+  }
+
+  /** A late one is asked of another leg, too, unless the copies may differ there. */
+  #askAnother(read: SlowRead): void {
+    const { target, offset, extent, tried } = read;
+    const skip = (leg: number) => leg === read.leg || tried.some((one) => one.leg === leg);
+    const choice = this.#balance.choose(offset, target.length, extent, skip);
+    if (choice === null || this.#balance.isOrdered) return;
+    const device = this.#legs.device(choice.leg);
+    if (device !== null) this.#ask(read, device, choice.leg, choice.position);
   }
 
   /** One piece after the other, each from whichever leg has it; ends at the first that none has. */

@@ -54,6 +54,121 @@ test("a read that met the silent leg goes to the other one when it is lost", asy
   );
 });
 
+/** Legs that hold different bytes, so that a read shows who has answered. */
+const twoVoices = (options: Partial<ConstructorParameters<typeof IoBench>[0]> = {}): IoBench => {
+  const bench = new IoBench({ slow: [0, 1], ...options });
+  for (const { leg, bytes } of bench.legs) bytes.fill(leg + 1);
+  return bench;
+};
+
+/** A read of 4 KiB, with how often it was answered. */
+const ask = (bench: IoBench, offset: number) => {
+  const target = new Uint8Array(4096);
+  const answers: number[] = [];
+  bench.io.read(target, offset, (errno) => void answers.push(errno));
+  return { target, answers };
+};
+
+const isAll = (target: Uint8Array, value: number): boolean => target.every((one) => one === value);
+
+test("a read under way at a leg that begins to hang is answered by the other one a second later", async () => {
+  const bench = twoVoices();
+  bench.hang(0);
+  const read = ask(bench, 0);
+  await bench.rest();
+  await bench.clock.pass(900);
+  assert.equal(read.answers, [], "a second is nothing unusual");
+  await bench.clock.pass(400);
+  await bench.rest();
+  assert.equal(read.answers, [0]);
+  assert.ok(isAll(read.target, 2));
+  // Buffers of later reads are not those that the late answer fills.
+  bench.now += 5;
+  const others = Array.from({ length: 8 }, (_, at) => ask(bench, at * 4096));
+  await bench.rest();
+  await bench.release();
+  assert.equal(read.answers, [0], "the late answer is nobody's");
+  assert.ok([read, ...others].every(({ target }) => isAll(target, 2)));
+  assert.equal(bench.readErrors, []);
+});
+
+test("a leg that answers within the second is asked alone", async () => {
+  const bench = twoVoices();
+  bench.hang(0);
+  const read = ask(bench, 0);
+  await bench.clock.pass(900);
+  bench.fault(1, "read-error");
+  await bench.release();
+  assert.equal(read.answers, [0]);
+  await bench.clock.pass(5000);
+  assert.equal([isAll(read.target, 1), bench.readErrors], [true, []]);
+});
+
+test("where copies may differ a late read waits for the first one, which is everybody's", async () => {
+  const bench = twoVoices();
+  bench.state.syncedMib = 0;
+  bench.hang(0);
+  const read = ask(bench, 0);
+  await bench.clock.pass(5000);
+  assert.equal(read.answers, []);
+  await bench.release();
+  assert.equal([read.answers, isAll(read.target, 1)], [[0], true]);
+});
+
+test("a late read waits on when the other leg is gone", async () => {
+  const bench = twoVoices();
+  bench.state.setLeg(1, LEG_NONE);
+  bench.hang(0);
+  const read = ask(bench, 0);
+  await bench.clock.pass(5000);
+  assert.equal(read.answers, []);
+  await bench.release();
+  assert.equal([read.answers, isAll(read.target, 1)], [[0], true]);
+});
+
+test("an error of the late leg is told once the other one has answered, and ends nothing twice", async () => {
+  const bench = twoVoices();
+  bench.hang(0);
+  const read = ask(bench, 0);
+  await bench.clock.pass(1300);
+  await bench.rest();
+  assert.equal([read.answers, isAll(read.target, 2)], [[0], true]);
+  await lose(bench, 0);
+  assert.equal(read.answers, [0]);
+  assert.equal(bench.readErrors, [{ leg: 0, offset: 0, length: 4096 }]);
+});
+
+test("two legs that fail a late read leave it to the third one, then to an error", async () => {
+  const bench = twoVoices({ legs: 3, slow: [0, 1, 2] });
+  // Nobody is asked twice: a second call would be answered.
+  bench.leg(0).faults.arm({ kind: "stall", after: 0, count: 1, range: null, stallMs: 1 });
+  bench.fault(1, "read-error");
+  bench.fault(2, "read-error");
+  const read = ask(bench, 0);
+  await bench.clock.pass(1300);
+  await bench.rest();
+  assert.equal(read.answers, [], "the first one may answer yet");
+  await lose(bench, 0);
+  await bench.rest();
+  assert.equal(read.answers, [5]);
+});
+
+test("each part of a raid10's read is asked of another leg by itself", async () => {
+  const bench = twoVoices({ legs: 4, layout: "n2", slow: [0, 1, 2, 3] });
+  const before = bench.legs.map(({ bytes }) => bytes[0]);
+  assert.equal(before, [1, 2, 3, 4]);
+  bench.hang(0);
+  bench.hang(2);
+  const target = new Uint8Array(128 * 1024);
+  const answers: number[] = [];
+  bench.io.read(target, 0, (errno) => void answers.push(errno));
+  await bench.rest();
+  await bench.clock.pass(1300);
+  await bench.rest();
+  assert.equal(answers, [0]);
+  assert.ok(isAll(target.subarray(0, 65_536), 2) && isAll(target.subarray(65_536), 4));
+});
+
 test("a write is answered without the lost leg, after its failure is told", async () => {
   const bench = new IoBench({ slow: [0, 1] });
   bench.hang(0);
