@@ -140,6 +140,16 @@ export const onNewDevice = (state: ArrayState, notice: NewDevice): void => {
   });
 };
 
+/**
+ * What became of them was told, or whoever offered them is gone and tells nothing. AFTER everything
+ * that others sent before is carried out, when no update of theirs is to come.
+ */
+export const letCandidatesGo = (state: ArrayState): void => {
+  const { candidates } = state.clusterMetadata;
+  for (const member of candidates.keys()) emit(state, { type: "close-member", member });
+  candidates.clear();
+};
+
 const acknowledge = (state: ArrayState, isFound: boolean): void =>
   callCluster(state, { type: "new-disk-ack", isFound }, () => undefined);
 

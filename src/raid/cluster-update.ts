@@ -21,6 +21,7 @@ import {
   type Pending,
 } from "./array-state.ts";
 import { askDriver, callCluster, endRest } from "./cluster-calls.ts";
+import { letCandidatesGo } from "./cluster-members.ts";
 
 /**
  * Updates that nodes may have written one after the other without telling of them. Choice: more
@@ -42,6 +43,7 @@ export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => 
   if (own.stage === "idle") {
     own.stage = "asked";
     callCluster(state, { type: "metadata-update-start" }, (now, answer) => {
+      if (answer.ok) letCandidatesGo(now);
       if (answer.ok && now.mustOutrun && isInCluster(now)) return lookAhead(now);
       now.clusterMetadata.stage = answer.ok ? "granted" : "asked";
     });

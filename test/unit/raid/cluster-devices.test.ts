@@ -180,6 +180,24 @@ test("who is refused because another node adds the device, too, is not told that
   assert.match(outcome?.ok === false ? outcome.message : "", "or is being added by another node");
 });
 
+test("who offered a device dies, at whatever step: any other node can add it", () => {
+  for (let steps = 1; ; steps++) {
+    const bench = started();
+    const node = bench.node(0);
+    const id = node.command({ type: "add", newcomer: node.newcomer("/m2") });
+    bench.steps(steps);
+    if (node.outcome(id) !== "waiting") return assert.ok(steps > 10, `${steps} steps`);
+    node.die();
+    bench.finishSync();
+    const isAdded = bench.node(1).memberState("/m2") === "spare";
+    // Node 1 has recovered the dead one, and has told node 2 so.
+    const adder = 1 + (steps % 2);
+    const outcome = add(bench, adder, "/m2");
+    assert.is(outcome, isAdded ? "RAID_ALREADY_A_MEMBER" : "ok", `died after ${steps} steps`);
+    assert.equal(seen(bench, "/m2"), ["spare", "spare"]);
+  }
+});
+
 test("a spare of all nodes takes the place of a failed member, with what every node wrote", async () => {
   await withSeeds({ fixed: [1, 2, 3], more: 30 }, (prng) => {
     const bench = new ClusterBench({ nodes: 3, disks: 3, raidDisks: 2, spares: 1 }, prng);
