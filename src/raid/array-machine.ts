@@ -25,7 +25,8 @@ import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
 import { pumpBroken } from "./cluster-broken.ts";
 import { beginChange, isChangeBegun } from "./cluster-change.ts";
-import { hasLeft, isClusterBusy } from "./cluster-leave.ts";
+import { hasLeft, isClusterBusy, isLeaving } from "./cluster-leave.ts";
+import { letCandidatesGo } from "./cluster-members.ts";
 import { isTakingOver, takeToldUpdate } from "./cluster-metadata.ts";
 import { onClusterEvent } from "./cluster-notices.ts";
 import type { ToldByCluster } from "./cluster-sync-state.ts";
@@ -141,8 +142,17 @@ export class ArrayMachine {
   handle(event: ArrayEvent, now: number): ArrayEffect[] {
     const state = this.#state;
     state.now = Math.max(state.now, now);
-    if (!state.stopped) this.#dispatch(event);
-    else if (event.type === "command") this.#onCommand(event.id, event.command);
+    if (state.stopped || isLeaving(state)) this.#afterwards(event);
+    else this.#work(event);
+    this.#pumpStop();
+    const { effects } = state;
+    state.effects = [];
+    return effects;
+  }
+
+  #work(event: ArrayEvent): void {
+    const state = this.#state;
+    this.#dispatch(event);
     takeToldUpdate(state);
     this.#takeOpenedLegs();
     pumpMetadata(state);
@@ -150,10 +160,13 @@ export class ArrayMachine {
     pumpSync(state);
     pumpMetadata(state);
     pumpBroken(state);
-    this.#pumpStop();
-    const { effects } = state;
-    state.effects = [];
-    return effects;
+  }
+
+  /** Nothing is begun, recorded or carried out any more. */
+  #afterwards(event: ArrayEvent): void {
+    if (event.type === "command") return this.#onCommand(event.id, event.command);
+    const isAnswer = event.type === "cluster-answer" || event.type === "cluster-state";
+    if (isAnswer && !this.#state.stopped) onClusterEvent(this.#state, event);
   }
 
   /**
@@ -332,20 +345,7 @@ export class ArrayMachine {
   #pumpStop(): void {
     const state = this.#state;
     if (state.stopping === null || state.stopped) return;
-    if (state.sync !== null || state.transaction !== null || state.joining.size > 0) return;
-    if (state.repairs.size > 0 || isClusterBusy(state) || isTakingOver(state)) return;
-    if (state.shared.run === RUN_ACTIVE && !state.readOnly) {
-      if (!state.finalSweepDone) {
-        state.finalSweepDone = true;
-        if (startSweep(state, true)) return;
-      }
-      if (isInCluster(state) && writeLastHeader(state)) return;
-      if (!state.clean && !isInCluster(state)) {
-        state.shared.clean = true;
-        state.pending.goClean = true;
-        return pumpMetadata(state);
-      }
-    }
+    if (!isLeaving(state) && !this.#isAtRest()) return;
     if (!hasLeft(state)) return;
     state.stopped = true;
     state.shared.run = RUN_STOPPED;
@@ -353,9 +353,28 @@ export class ArrayMachine {
       const keeps = state.keepsOpen && member.state !== "faulty";
       if (!keeps) emit(state, { type: "close-member", member: member.id });
     }
+    letCandidatesGo(state);
     for (const id of state.stopping) this.#answer(id, { ok: true });
     emit(state, { type: "status-changed" });
     emit(state, { type: "stopped" });
+  }
+
+  /** False while something is under way, be it the last thing that a stop writes. */
+  #isAtRest(): boolean {
+    const state = this.#state;
+    if (state.sync !== null || state.transaction !== null || state.joining.size > 0) return false;
+    if (state.repairs.size > 0 || isClusterBusy(state) || isTakingOver(state)) return false;
+    if (state.shared.run !== RUN_ACTIVE || state.readOnly) return true;
+    if (!state.finalSweepDone) {
+      state.finalSweepDone = true;
+      if (startSweep(state, true)) return false;
+    }
+    if (isInCluster(state)) return !writeLastHeader(state);
+    if (state.clean) return true;
+    state.shared.clean = true;
+    state.pending.goClean = true;
+    pumpMetadata(state);
+    return false;
   }
 }
 

@@ -25,6 +25,12 @@ export const isClusterBusy = (state: ArrayState): boolean => {
 const isOwed = (state: ArrayState): boolean =>
   state.clusterSync.owesPass || (state.bitmap?.neededChunks ?? 0) > 0;
 
+/**
+ * What others tell counts as carried out, and what is asked is not answered any more. Its slot may
+ * be another node's at any time, and so may be those that it was to recover.
+ */
+export const isLeaving = ({ clusterSync }: ArrayState): boolean => clusterSync.leaving !== "no";
+
 /** Asks to leave; true once it has, or there is nothing to leave and nothing to be answered. */
 export const hasLeft = (state: ArrayState): boolean => {
   const { clusterSync: sync } = state;
