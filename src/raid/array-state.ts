@@ -174,6 +174,11 @@ export interface ClusterMetadata {
   joiningLegs: { readonly notice: number; readonly tokens: Set<number> } | null;
   /** By handle number. */
   readonly candidates: Map<number, Candidate>;
+  /**
+   * Number of the look for another node's device whose outcome is waited for. Raised by each look,
+   * and by what ends another node's add: an update, or this node's turn.
+   */
+  look: number;
   /** Another node's device, to be looked at once this node has written what it began there. */
   lookAgain: Extract<ClusterNotice, { readonly type: "new-disk" }> | null;
   /** This node changes the array as a whole. */
@@ -196,6 +201,7 @@ export const restingClusterMetadata = (): ClusterMetadata => ({
   update: null,
   joiningLegs: null,
   candidates: new Map(),
+  look: 0,
   lookAgain: null,
   change: null,
   rest: null,

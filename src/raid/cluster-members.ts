@@ -19,7 +19,7 @@ import { askDriver, callCluster, noticeProcessed } from "./cluster-calls.ts";
 import type { ClusterAnswer, ClusterNotice } from "./cluster-port.ts";
 import { isJoining } from "./member-arrival.ts";
 import { SUPERBLOCK_OFFSET } from "./superblock-fields.ts";
-import { releaseNumber } from "./told-roles.ts";
+import { noteAddsOver, releaseNumber } from "./told-roles.ts";
 import { uuidToHex } from "./uuid.ts";
 
 type NewDevice = Extract<ClusterNotice, { readonly type: "new-disk" }>;
@@ -121,7 +121,12 @@ export const letGo = (state: ArrayState, member: Member, erases: boolean): void 
  */
 export const onNewDevice = (state: ArrayState, notice: NewDevice): void => {
   const { uuid, deviceNumber } = notice;
+  const look = ++state.clusterMetadata.look;
   askDriver(state, { type: "find-device", uuid, deviceNumber }, (now, { newcomer }) => {
+    if (now.clusterMetadata.look !== look) {
+      if (newcomer !== null) emit(now, { type: "close-member", member: newcomer.member });
+      return;
+    }
     if (newcomer === null) return acknowledge(now, false);
     const own = memberInUse(now, newcomer.path);
     const joining = own === null ? null : joiningOf(now, own);
@@ -146,6 +151,7 @@ export const onNewDevice = (state: ArrayState, notice: NewDevice): void => {
  */
 export const letCandidatesGo = (state: ArrayState): void => {
   const { candidates } = state.clusterMetadata;
+  noteAddsOver(state);
   for (const member of candidates.keys()) emit(state, { type: "close-member", member });
   candidates.clear();
 };

@@ -209,9 +209,16 @@ const followRebuild = (
 
 // --- devices that were added ------------------------------------------------------------------
 
+/** Whoever still looks for a device that another node adds is late: nobody waits for that. */
+export const noteAddsOver = ({ clusterMetadata: own }: ArrayState): void => {
+  own.look++;
+  own.lookAgain = null;
+};
+
 /** What the adder's update wrote on a device tells that it was added: else it is let go. */
 const takeCandidates = (state: ArrayState, fresh: ReadonlyMap<number, Superblock>): void => {
   const { candidates } = state.clusterMetadata;
+  noteAddsOver(state);
   for (const [id, candidate] of [...candidates]) {
     candidates.delete(id);
     const superblock = fresh.get(id);

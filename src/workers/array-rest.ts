@@ -21,6 +21,9 @@ export interface RestHost {
   processed(notice: number): void;
 }
 
+const isNewDevice = (event: ArrayEvent): boolean =>
+  event.type === "cluster-notice" && event.notice.type === "new-disk";
+
 export class ArrayRest {
   readonly #host: RestHost;
   #waiting: ArrayEvent[] = [];
@@ -90,7 +93,9 @@ export class ArrayRest {
         this.#waiting = this.#waiting.filter((other) => other !== event);
         this.#host.processed(id);
       } else if (notice.type === "metadata-updated") {
-        this.#waiting = this.#waiting.filter((other) => other !== event);
+        // What became of a device that was to be found by now is told: nobody waits for that.
+        const isOver = (other: ArrayEvent): boolean => other === event || isNewDevice(other);
+        this.#waiting = this.#waiting.filter((other) => !isOver(other));
         this.#changer = null;
         void this.#end(null).then(() => this.#host.processed(id));
         return;

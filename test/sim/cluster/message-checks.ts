@@ -137,11 +137,13 @@ export class MessageChecks {
     reception.last = envelope.seq;
   }
 
-  /** The array asks: a new device is answered so. */
+  /** The array asks: the last new device is answered so; nobody waits for one before. */
   called(life: CallerLife, call: ClusterCall): void {
     if (call.type !== "new-disk-ack") return;
-    for (const [id, { message }] of this.#receptionOf(life).told)
-      if (message.type === "newdisk") this.carriedOut(life, id);
+    const { told } = this.#receptionOf(life);
+    const devices = [...told].filter(([, { message }]) => message.type === "newdisk");
+    for (const [id] of devices.slice(0, -1)) told.delete(id);
+    for (const [id] of devices.slice(-1)) this.carriedOut(life, id);
   }
 
   /** A member has acknowledged; `before`: its last one of this session, or none. */

@@ -61,6 +61,15 @@ test("what the cluster tells meanwhile waits for the new start, in order", async
   assert.equal(log, ["pause", "processed 5", "start plain", ...told, "processed 7"]);
 });
 
+test("a device that was to be found is not looked for after its adder has told the outcome", async () => {
+  const { rest, log } = resting();
+  await rest.rest(5, 2);
+  rest.tell(notice(6, { type: "new-disk", uuid: "09".repeat(16), deviceNumber: 2 }));
+  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0 }));
+  await turn();
+  assert.equal(log, ["pause", "processed 5", "start plain", "processed 7"]);
+});
+
 test("the changing node is gone: whoever recovers its slot starts, and tells the others", async () => {
   const { rest, log } = resting();
   await rest.rest(5, 2);
