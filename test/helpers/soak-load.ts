@@ -19,8 +19,8 @@ const DEPTH = 16;
  * the unix socket; the kernel deals out those over TCP among all workers, anew each time.
  */
 const CONNECTIONS = [
-  { transport: "unix", count: 2, requests: 5000 },
-  { transport: "tcp", count: 4, requests: 200 },
+  { transport: "unix", count: 1, requests: 5000 },
+  { transport: "tcp", count: 3, requests: 200 },
 ] as const;
 
 type Connections = (typeof CONNECTIONS)[number];
@@ -147,7 +147,7 @@ export class SoakLoad {
     const headers = { authorization: `Bearer ${token}`, accept: "text/event-stream" };
     while (!this.#isEnding) {
       const abort = new AbortController();
-      const reply = await fetch(`${url}/api/v1/events`, { headers, signal: abort.signal });
+      const reply = await patientFetch(`${url}/api/v1/events`, { headers, signal: abort.signal });
       if (!reply.ok) throw new Error(`the event stream: ${reply.status}`);
       const reader = reply.body?.getReader();
       for (let chunk = 0; chunk < STREAM_CHUNKS && !this.#isEnding; chunk++) await reader?.read();
