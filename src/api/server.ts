@@ -80,8 +80,20 @@ const installGuards = async (app: FastifyInstance, options: ApiOptions): Promise
   });
   await app.register(underPressure, {
     maxEventLoopDelay: EVENT_LOOP_DELAY_MAX_MS,
-    retryAfter: 5,
+    pressureHandler: async (_request, _reply, _type, delayMs) => shed(delayMs),
     exposeStatusRoute: false,
+  });
+};
+
+/**
+ * The plugin calls the delay infinite when it has measured none since it looked last: a process that
+ * was held up for a second once would refuse everything for the next one.
+ */
+const shed = (delayMs: number | undefined): void => {
+  if (!Number.isFinite(delayMs)) return;
+  throw new CodedError("API_OVERLOADED", "the board is too busy to answer", {
+    remedy: "wait as Retry-After says",
+    details: { delayMs },
   });
 };
 
