@@ -86,8 +86,8 @@ const installGuards = async (app: FastifyInstance, options: ApiOptions): Promise
 };
 
 /**
- * The plugin calls the delay infinite when it has measured none since it looked last: a process that
- * was held up for a second once would refuse everything for the next one.
+ * The plugin calls the delay infinite when it has measured none since it looked last: a process
+ * that was held up for a second once would refuse everything for the next one.
  */
 const shed = (delayMs: number | undefined): void => {
   if (!Number.isFinite(delayMs)) return;

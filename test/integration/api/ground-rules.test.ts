@@ -40,7 +40,10 @@ const exchange = async (port: number, request: string): Promise<string> => {
 const standStill = (ms: number): void => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 };
-const timersRun = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 0));
+/** Timers that are due have run: between two ends of a turn of the loop. */
+const timersRun = async (): Promise<void> => {
+  for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
+};
 
 const test = suite("api/ground-rules");
 
