@@ -8,6 +8,12 @@ import { parseArgs } from "node:util";
 import { ClusterRounds } from "../test/helpers/cluster-rounds.ts";
 import { startSharedBoards } from "../test/helpers/shared-boards.ts";
 
+const USAGE = "npm run cluster-rounds -- [--rounds N] [--boards N] [--size SIZE] [--seed S]";
+if (process.argv.includes("--help")) {
+  process.stdout.write(`${USAGE}\n`);
+  process.exit(0);
+}
+
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "100" },
