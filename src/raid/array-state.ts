@@ -174,10 +174,7 @@ export interface ClusterMetadata {
   joiningLegs: { readonly notice: number; readonly tokens: Set<number> } | null;
   /** By handle number. */
   readonly candidates: Map<number, Candidate>;
-  /**
-   * Number of the look for another node's device whose outcome is waited for. Raised by each look,
-   * and by what ends another node's add: an update, or this node's turn.
-   */
+  /** Of the look for another node's device; raised by the next one, and by what ends its add. */
   look: number;
   /** Another node's device, to be looked at once this node has written what it began there. */
   lookAgain: Extract<ClusterNotice, { readonly type: "new-disk" }> | null;

@@ -3,6 +3,8 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const LIMIT_MS = 60_000;
 const PAUSE_MIN_MS = 10;
+/** What ends by itself soon; the cluster's troubles are answers. */
+const SHED = new Set(["API_OVERLOADED", "API_NOT_READY"]);
 
 /**
  * The board's answer; one that sheds the request (503 with Retry-After) is waited for, and given
@@ -18,6 +20,8 @@ export async function patientFetch(
     const response = await fetch(url, init);
     const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
     if (response.status !== 503 || Number.isNaN(seconds)) return response;
+    const problem: { code?: string } = await response.clone().json();
+    if (!SHED.has(problem.code ?? "")) return response;
     const pauseMs = Math.max(PAUSE_MIN_MS, seconds * 1000);
     if (performance.now() + pauseMs > until) return response;
     await response.body?.cancel();

@@ -9,10 +9,13 @@ import { withTimeout } from "../../helpers/timeout.ts";
 
 const test = suite("bench/patient-fetch");
 
+const BUSY = JSON.stringify({ code: "API_OVERLOADED" });
+
 /** A server that sheds so many requests with that header, or without it (null). */
 const shedding = async (
   requests: number,
   retryAfter: string | null,
+  problem: string,
   body: (url: string, asked: () => number) => Promise<void>,
 ): Promise<void> => {
   let asked = 0;
@@ -21,7 +24,7 @@ const shedding = async (
     const isShed = asked <= requests;
     if (isShed && retryAfter !== null) reply.setHeader("retry-after", retryAfter);
     reply.statusCode = isShed ? 503 : 200;
-    reply.end(isShed ? "busy" : "done");
+    reply.end(isShed ? problem : "done");
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -38,7 +41,8 @@ const run = (
   requests: number,
   retryAfter: string | null,
   body: (url: string, asked: () => number) => Promise<void>,
-) => withTimeout(60_000, () => shedding(requests, retryAfter, body));
+  problem = BUSY,
+) => withTimeout(60_000, () => shedding(requests, retryAfter, problem, body));
 
 test(
   "who is told when to ask again asks again",
@@ -52,7 +56,7 @@ test(
   "a wait beyond the limit is not begun",
   run(3, "3600", async (url, asked) => {
     const response = await patientFetch(url, {}, 1000);
-    assert.equal([response.status, await response.text(), asked()], [503, "busy", 1]);
+    assert.equal([response.status, await response.text(), asked()], [503, BUSY, 1]);
   }),
 );
 
@@ -61,6 +65,18 @@ test(
   run(3, null, async (url, asked) => {
     assert.equal([(await patientFetch(url, {})).status, asked()], [503, 1]);
   }),
+);
+
+test(
+  "a refusal that is not about the load is an answer",
+  run(
+    3,
+    "0",
+    async (url, asked) => {
+      assert.equal([(await patientFetch(url, {})).status, asked()], [503, 1]);
+    },
+    JSON.stringify({ code: "CLUSTER_STORE_REPLACED" }),
+  ),
 );
 
 test.run();
