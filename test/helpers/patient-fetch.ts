@@ -20,7 +20,7 @@ export async function patientFetch(
     const response = await fetch(url, init);
     const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
     if (response.status !== 503 || Number.isNaN(seconds)) return response;
-    const problem: { code?: string } = await response.clone().json();
+    const problem = (await response.clone().json()) as { readonly code?: string };
     if (!SHED.has(problem.code ?? "")) return response;
     const pauseMs = Math.max(PAUSE_MIN_MS, seconds * 1000);
     if (performance.now() + pauseMs > until) return response;
