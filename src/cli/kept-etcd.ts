@@ -50,6 +50,7 @@ export class KeptEtcd {
     this.#isEnding = true;
     await this.#etcd.stop();
     await this.#watching;
+    // It may have been starting again just then.
     await this.#etcd.stop();
   }
 

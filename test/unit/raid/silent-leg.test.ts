@@ -104,27 +104,28 @@ test("a leg that answers within the second is asked alone", async () => {
   assert.equal([isAll(read.target, 1), bench.readErrors], [true, []]);
 });
 
-test("where copies may differ a late read waits for the first one, which is everybody's", async () => {
-  const bench = twoVoices();
-  bench.state.syncedMib = 0;
-  bench.hang(0);
-  const read = ask(bench, 0);
-  await bench.clock.pass(5000);
-  assert.equal(read.answers, []);
-  await bench.release();
-  assert.equal([read.answers, isAll(read.target, 1)], [[0], true]);
-});
+/** Where a late read has nobody else to ask. */
+const ALONE: readonly (readonly [string, (bench: IoBench) => void])[] = [
+  [
+    "where copies may differ a late read waits for the first one, which is everybody's",
+    ({ state }) => {
+      state.syncedMib = 0;
+    },
+  ],
+  ["a late read waits on when the other leg is gone", ({ state }) => state.setLeg(1, LEG_NONE)],
+];
 
-test("a late read waits on when the other leg is gone", async () => {
-  const bench = twoVoices();
-  bench.state.setLeg(1, LEG_NONE);
-  bench.hang(0);
-  const read = ask(bench, 0);
-  await bench.clock.pass(5000);
-  assert.equal(read.answers, []);
-  await bench.release();
-  assert.equal([read.answers, isAll(read.target, 1)], [[0], true]);
-});
+for (const [title, prepare] of ALONE)
+  test(title, async () => {
+    const bench = twoVoices();
+    prepare(bench);
+    bench.hang(0);
+    const read = ask(bench, 0);
+    await bench.clock.pass(5000);
+    assert.equal(read.answers, []);
+    await bench.release();
+    assert.equal([read.answers, isAll(read.target, 1)], [[0], true]);
+  });
 
 test("an error of the late leg is told once the other one has answered, and ends nothing twice", async () => {
   const bench = twoVoices();
