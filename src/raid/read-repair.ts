@@ -119,7 +119,20 @@ export const onRepairDone = (state: ArrayState, token: number, result: CopyResul
   const failures = result.writeFailed.filter(({ ranges }) => ranges?.length !== 0);
   if (failures.length > 0) onRewriteFailed(state, member, failures);
   else if (result.writtenBytes > 0) countCorrected(state, member, repair.length / SECTOR);
+  onSourcesFailed(state, result);
   return true;
+};
+
+/**
+ * A source that could not be read while another one could has a read error like any. Where nobody
+ * could be read there is nothing to repair it from.
+ */
+const onSourcesFailed = (state: ArrayState, { readFailed, unreadable }: CopyResult): void => {
+  if (unreadable.length > 0) return;
+  for (const failure of readFailed) {
+    const source = state.members.get(failure.member);
+    if (source !== undefined) onReadError(state, source, failure);
+  }
 };
 
 /** What cannot be rewritten is noted as bad; without a list the member fails. */

@@ -62,6 +62,23 @@ test("nothing is written when no other member can be read", () => {
   assert.equal([bench.status.degraded, bench.takeLog()], [0, []]);
 });
 
+test("a source that the repair could not read is repaired in its turn", () => {
+  const bench = new MachineBench({ slots: 3 });
+  const readFailed = [{ member: 0, offset: 4096, length: 4096, message: "EIO" }];
+  bench.send(readError(1));
+  bench.finishCopy({ writtenBytes: 4096, readFailed });
+  const at = (member: number) => ({ member, position: 4096 });
+  const extent = { offset: 4096, length: 4096, sources: [at(1), at(2)], targets: [at(0)] };
+  assert.equal(
+    bench.copies.map(({ plan }) => plan.extents),
+    [[extent]],
+  );
+  assert.is(bench.status.members[0]?.readErrors, 1);
+  // Nobody could be read this time.
+  bench.finishCopy({ unreadable: [{ offset: 4096, length: 4096 }], readFailed });
+  assert.equal(bench.copies, []);
+});
+
 const nothing: readonly (readonly [string, BenchOptions, number])[] = [
   ["the only copy", { placements: [inSync(0)] }, 0],
   ["a member of a read-only array", { readOnly: true }, 1],
