@@ -119,6 +119,8 @@ export class ClientSteps {
     const { offset, length } = place;
     for (let time = 0; time < times; time++) {
       const target = new Uint8Array(length).fill(0xa5);
+      // What comes into sync while the read is under way need not have answered it.
+      const before = new Set(this.#holders().map(({ medium }) => medium));
       const errno = await model.array.request("read", (io, complete) =>
         io.read(target, offset, complete),
       );
@@ -126,7 +128,7 @@ export class ClientSteps {
       if (model.power.isOff) return;
       if (errno !== 0) {
         model.count("read error");
-        const lost = this.#unreadableSector(place);
+        const lost = this.#unreadableSector(place, (medium) => before.has(medium));
         return model.expect(lost !== null, () => `read ${describe(place)} fails with ${errno}`);
       }
       const problem = model.oracle.readProblem(offset, target);
@@ -204,11 +206,11 @@ export class ClientSteps {
     });
   }
 
-  /** A sector of the place that no in-sync member can give, or null. */
-  #unreadableSector(place: Place): number | null {
+  /** A sector of the place that none of these in-sync members can give, or null. */
+  #unreadableSector(place: Place, isAsked: (medium: ModelMedium) => boolean): number | null {
     const { map } = this.#model.array.shared;
     const { offset, length } = place;
-    const holders = this.#holders();
+    const holders = this.#holders().filter(({ medium }) => isAsked(medium));
     for (const extent of map.extents(offset, length)) {
       for (let at = 0; at < extent.length; at += SECTOR) {
         const isReadable = extent.places.some(({ slot, position }) =>
