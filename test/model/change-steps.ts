@@ -5,7 +5,7 @@ import type { Prng } from "../../src/common/prng.ts";
 import type { ArrayChange } from "../../src/raid/array-change.ts";
 import { changeArray } from "../../src/raid/change-array-driver.ts";
 import { RUN_BROKEN } from "../../src/raid/shared-state.ts";
-import { MD_FEATURE_CLUSTERED } from "../../src/raid/superblock-fields.ts";
+import { MD_FEATURE_CLUSTERED, MD_FEATURE_REPLACEMENT } from "../../src/raid/superblock-fields.ts";
 import { type MediaView, viewMedia } from "./media-view.ts";
 import { ModelDevice, SECTOR } from "./medium.ts";
 import type { Model } from "./model.ts";
@@ -139,10 +139,12 @@ const mayRefuse = (change: ArrayChange, code: string, view: MediaView): boolean 
       return change.type === "bitmap" && change.chunkBytes === 3 * KIB;
     case "bitmap RAID_BAD_CLUSTER": {
       const isPlain = freshest.superOffset === 8 && (!isFar || freshest.level !== 10);
-      const hasList = [...inSync, ...rebuilding, ...view.spares].some(
-        ({ superblock }) => superblock.bblogSize !== 0,
+      const members = [...inSync, ...rebuilding, ...view.spares];
+      const isWrong = members.some(
+        ({ superblock: { bblogSize, featureMap } }) =>
+          bblogSize !== 0 || (featureMap & MD_FEATURE_REPLACEMENT) !== 0,
       );
-      return change.type === "bitmap" && change.bitmap === "clustered" && (!isPlain || hasList);
+      return change.type === "bitmap" && change.bitmap === "clustered" && (!isPlain || isWrong);
     }
     case "bitmap RAID_NO_METADATA_ROOM":
     case "bad-block-list RAID_NO_METADATA_ROOM":
