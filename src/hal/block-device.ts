@@ -75,6 +75,11 @@ export interface BlockDevice {
    */
   writeBeside?(source: readonly Uint8Array[], offset: number): Promise<void> | null;
   /**
+   * As `write`, and these bytes survive power loss once it has completed: for a few bytes of a
+   * store that owes much, whose `flush` waits for all of it. Null when it cannot be had just now.
+   */
+  writeDurable?(source: Uint8Array, offset: number): Promise<void> | null;
+  /**
    * Makes the range read as zeroes. `mayUnmap`: space goes back to the store where it can; without
    * it, or where it cannot, the range keeps or gets space, so later writes there need none.
    * May take long for a long range, but the calling thread goes on. Errors: those of `write`.

@@ -83,6 +83,8 @@ export interface ArrayHost {
 
 /** A superblock with as many roles as there may be. Source: drivers/md/md.c super_1_load. */
 const SUPERBLOCK_BYTES_MAX = 4096;
+/** Writes that are made durable one by one, each with a flush of the drive; more share one. */
+const DURABLE_WRITES_MAX = 4;
 
 type WithoutToken<T> = T extends { readonly token: number } ? Omit<T, "token"> : never;
 
@@ -326,13 +328,20 @@ export class ArrayDriver {
   async #runOps(id: number, ops: readonly MemberOp[]): Promise<string | null> {
     const member = this.#members.get(id);
     if (member === undefined) return "the member is closed";
+    const { device } = member;
+    const last = ops.at(-1);
+    const isOwn = last?.type === "flush" && last.isOwn === true;
+    let mayBeDurable = isOwn && ops.length <= DURABLE_WRITES_MAX + 1;
     try {
       for (const op of ops) {
-        if (op.type === "flush") await member.device.flush();
-        else if (op.type === "if") {
-          const found = await readRange(member.device, op.offset, op.data.length);
+        if (op.type === "if") {
+          const found = await readRange(device, op.offset, op.data.length);
           if (found === null || !equalBytes(found, op.data)) return null;
-        } else await member.device.write([op.data], op.offset);
+        } else if (op.type === "write") {
+          const durable = mayBeDurable ? (device.writeDurable?.(op.data, op.offset) ?? null) : null;
+          mayBeDurable &&= durable !== null;
+          await (durable ?? device.write([op.data], op.offset));
+        } else if (!mayBeDurable) await device.flush();
       }
       return null;
     } catch (error) {

@@ -15,7 +15,11 @@ export type MemberOp =
   /** The steps that follow are left out, without a failure, unless these bytes are there. */
   | { readonly type: "if"; readonly offset: number; readonly data: Uint8Array }
   | { readonly type: "write"; readonly offset: number; readonly data: Uint8Array }
-  | { readonly type: "flush" };
+  | {
+      readonly type: "flush";
+      /** What the steps before have written is all that has to be durable. */
+      readonly isOwn?: true;
+    };
 
 /** How a piece of the array is brought in line; all modes hold the piece's regions throughout. */
 export type CopyMode =

@@ -57,7 +57,7 @@ export const bitmapOps = (
   const ops = writes.map(
     ({ offset, data }): MemberOp => ({ type: "write", offset: base + offset, data }),
   );
-  return [...ops, { type: "flush" }];
+  return [...ops, { type: "flush", isOwn: true }];
 };
 
 export const flushPhase = (state: ArrayState): Phase => ({

@@ -69,7 +69,18 @@ export const pathsOf = (device: BlockDevice): Path[] => {
       await (device.writeBeside?.(source, offset) ?? device.write(source, offset));
     },
   };
-  if (sync === null) return [later, beside];
+  const durable: Path = {
+    ...later,
+    name: "each piece durable, where it can",
+    write: async (source, offset) => {
+      let at = offset;
+      for (const piece of source) {
+        await (device.writeDurable?.(piece, at) ?? device.write([piece], at));
+        at += piece.length;
+      }
+    },
+  };
+  if (sync === null) return [later, beside, durable];
   const atOnce: Path = {
     name: "synchronous",
     read: async (target, offset) => {
@@ -78,7 +89,7 @@ export const pathsOf = (device: BlockDevice): Path[] => {
     write: async (source, offset) => sync.write(source, offset),
     flush: async () => sync.flush(),
   };
-  return [later, beside, atOnce];
+  return [later, beside, durable, atOnce];
 };
 
 /** Registers a test of one property; each gets a device of its own. */

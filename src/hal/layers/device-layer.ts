@@ -49,6 +49,10 @@ export class DeviceLayer implements BlockDevice {
     return this.inner.writeBeside?.(source, offset) ?? null;
   }
 
+  writeDurable(source: Uint8Array, offset: number): Promise<void> | null {
+    return this.inner.writeDurable?.(source, offset) ?? null;
+  }
+
   zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
     return this.inner.zero(offset, length, mayUnmap);
   }

@@ -100,6 +100,10 @@ export class FaultSwitch {
     return this.#mayHit("write-error");
   }
 
+  get mayFailFlushes(): boolean {
+    return this.#mayHit("flush-error");
+  }
+
   get stallMs(): number {
     return Atomics.load(this.words, KINDS.indexOf("stall") * WORDS + STALL_MS);
   }
@@ -170,6 +174,11 @@ export class FaultDevice extends DeviceLayer {
     // A call that is to be hit is counted once, by the other calls.
     if (this.#faults.mayStall || this.#faults.mayFailWrites) return null;
     return super.writeBeside(source, offset);
+  }
+
+  override writeDurable(source: Uint8Array, offset: number): Promise<void> | null {
+    const { mayStall, mayFailWrites, mayFailFlushes } = this.#faults;
+    return mayStall || mayFailWrites || mayFailFlushes ? null : super.writeDurable(source, offset);
   }
 
   override async zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {

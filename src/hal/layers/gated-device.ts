@@ -36,6 +36,10 @@ export class GatedDevice extends DeviceLayer {
     return this.#gate.isOpen ? super.writeBeside(source, offset) : null;
   }
 
+  override writeDurable(source: Uint8Array, offset: number): Promise<void> | null {
+    return this.#gate.isOpen ? super.writeDurable(source, offset) : null;
+  }
+
   override zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
     return this.#pass(() => this.inner.zero(offset, length, mayUnmap));
   }

@@ -124,6 +124,12 @@ export class RevocableDevice extends DeviceLayer {
     return written === null ? null : this.#run(() => written);
   }
 
+  override writeDurable(source: Uint8Array, offset: number): Promise<void> | null {
+    if (this.#revoked !== null) return null;
+    const written = super.writeDurable(source, offset);
+    return written === null ? null : this.#run(() => written);
+  }
+
   override zero(offset: number, length: number, mayUnmap: boolean): Promise<void> {
     return this.#run(() => this.inner.zero(offset, length, mayUnmap));
   }

@@ -164,6 +164,29 @@ export class FileBlockDevice implements BlockDevice {
     return written === null ? null : this.#ended(written);
   }
 
+  writeDurable(source: Uint8Array, offset: number): Promise<void> | null {
+    this.#check(source.length, offset, true);
+    const written = this.#transfers.writeDurable(source, offset);
+    return written === null ? null : this.#endedDurable(written, source, offset);
+  }
+
+  /** A kernel or a file without such writes gets a write and a flush. */
+  async #endedDurable(
+    written: Promise<boolean>,
+    source: Uint8Array,
+    offset: number,
+  ): Promise<void> {
+    let isDone: boolean;
+    try {
+      isDone = await written;
+    } catch (error) {
+      throw ioError("write", this.name, error);
+    }
+    if (isDone) return;
+    await this.write([source], offset);
+    await this.flush();
+  }
+
   async #ended(written: Promise<boolean>): Promise<void> {
     let isWhole: boolean;
     try {

@@ -4,11 +4,17 @@
  */
 
 import * as fs from "node:fs";
+import { constants } from "node:os";
+import { getSystemErrorName } from "node:util";
 import type { RingCall } from "./io-ring.ts";
 import type { NativeIo } from "./native-io.ts";
 import type { Turnstile } from "./turnstile.ts";
 import type { UncachedReads } from "./uncached-reads.ts";
 
+/** Source: pwritev2(2). */
+const RWF_DSYNC = 0x02;
+/** What a kernel or file system answers that has no such write. */
+const REFUSALS = new Set([constants.errno.EINVAL, constants.errno.EOPNOTSUPP]);
 /** Calls of one handle in the ring at once. Choice: leaves room for a second drive that is slow. */
 const RING_CALLS_MAX = 128;
 type PoolCall = (
@@ -82,6 +88,25 @@ export class FileTransfers {
     const isTaken = ring?.start(call, this.#fd, buffer, offset, ended, flags, isBeside);
     if (isTaken === true) this.#inRing += 1;
     else this.#startInPool(call, buffer, offset, done);
+  }
+
+  /**
+   * Writes all of `buffer`, which alone is durable then; null without a ring that has room. False
+   * when it was not done so: some of it may be written. Rejects with an error that has a `code`,
+   * also when the store could not keep what was written there before.
+   */
+  writeDurable(buffer: Uint8Array, offset: number): Promise<boolean> | null {
+    const ring = this.#inRing < RING_CALLS_MAX ? (this.#native?.ring ?? null) : null;
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const ended = (moved: number): void => {
+      this.#inRing -= 1;
+      if (moved >= 0 || REFUSALS.has(-moved)) return resolve(moved === buffer.length);
+      reject(Object.assign(new Error("write"), { code: getSystemErrorName(moved) }));
+    };
+    if (ring?.start("write", this.#fd, buffer, offset, ended, RWF_DSYNC, true) !== true)
+      return null;
+    this.#inRing += 1;
+    return promise;
   }
 
   /** What the ring has no room for; and what failed there: Node tells the error. */

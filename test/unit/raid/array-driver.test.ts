@@ -1,10 +1,12 @@
-/** The array thread beside a sync action on members that answer at once. */
+/** The array thread: its metadata, and sync actions on members that answer at once. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { MemoryDevice } from "../../../src/hal/sim/memory-device.ts";
-import { ArrayDriver } from "../../../src/raid/array-driver.ts";
+import { ArrayDriver, type ArrayHost } from "../../../src/raid/array-driver.ts";
 import type { ArrayHappening } from "../../../src/raid/array-status.ts";
-import { assembleDevices } from "../../../src/raid/assemble-driver.ts";
+import { type AssembleDevice, assembleDevices } from "../../../src/raid/assemble-driver.ts";
+import { createOnDevices } from "../../../src/raid/create-driver.ts";
+import { type CreateOptions, setNameBytes } from "../../../src/raid/create-plan.ts";
 import { RUN_ACTIVE } from "../../../src/raid/shared-state.ts";
 import { encodeSuperblock } from "../../../src/raid/superblock.ts";
 import { sampleSuperblock } from "../../helpers/md-samples.ts";
@@ -15,6 +17,25 @@ const SIZE = (32 * MIB) / 512;
 const WAIT_MS = 20_000;
 const NO_LIMIT = 2 ** 40;
 
+const CREATE_OPTIONS: CreateOptions = {
+  level: 1,
+  raidDevices: 2,
+  spareDevices: 0,
+  layout: 0,
+  chunkSectors: 0,
+  minor: 2,
+  bitmap: "internal",
+  bitmapChunkBytes: MIB,
+  bitmapDelaySeconds: 5,
+  nodes: 0,
+  clusterName: "",
+  setName: setNameBytes("md0", "host") ?? new Uint8Array(32),
+  setUuid: new Uint8Array(16).fill(5),
+  createdAt: 1_800_000_000,
+  assumeClean: true,
+  size: null,
+};
+
 const start = async () => {
   const devices = [0, 1].map((devNumber) => {
     const bytes = new Uint8Array(33 * MIB);
@@ -23,10 +44,22 @@ const start = async () => {
     const path = `/m${devNumber}`;
     return { path, device: new MemoryDevice(path, bytes) };
   });
+  const ended = Promise.withResolvers<ArrayHappening>();
+  const driver = await running(devices, {
+    happening: (happening) => {
+      if (happening.type === "sync.finished") ended.resolve(happening);
+    },
+  });
+  return { driver, ended: ended.promise };
+};
+
+const running = async (
+  devices: readonly AssembleDevice[],
+  told: Partial<ArrayHost>,
+): Promise<ArrayDriver> => {
   const limits = { syncSpeedMin: NO_LIMIT, syncSpeedMax: NO_LIMIT };
   const options = { readOnly: false, workers: 1, now: Date.now(), ...limits };
   const array = await assembleDevices(devices, options);
-  const ended = Promise.withResolvers<ArrayHappening>();
   const driver = new ArrayDriver(array.machine, array.shared, array.members, {
     now: () => Date.now(),
     waitForRegion: async () => undefined,
@@ -36,16 +69,55 @@ const start = async () => {
     intentReady: () => undefined,
     legResolved: () => undefined,
     status: () => undefined,
-    happening: (happening) => {
-      if (happening.type === "sync.finished") ended.resolve(happening);
-    },
+    happening: () => undefined,
     stopped: () => undefined,
+    ...told,
   });
   array.shared.run = RUN_ACTIVE;
-  return { driver, ended: ended.promise };
+  return driver;
 };
 
+/** A store that can keep some bytes at once, and notes what it is asked for. */
+class NotingDevice extends MemoryDevice {
+  readonly log: string[] = [];
+
+  override async write(source: readonly Uint8Array[], offset: number): Promise<void> {
+    this.log.push(`write ${offset}`);
+    await super.write(source, offset);
+  }
+
+  writeDurable(source: Uint8Array, offset: number): Promise<void> {
+    this.log.push(`durable ${offset}`);
+    return super.write([source], offset);
+  }
+
+  override async flush(): Promise<void> {
+    this.log.push("flush");
+    await super.flush();
+  }
+}
+
 const test = suite("raid/array-driver");
+
+test(
+  "a bit is durable before it is ready, and nothing else has to be",
+  withTimeout(WAIT_MS, async () => {
+    const devices = [0, 1].map((index) => ({
+      path: `/d${index}`,
+      device: new NotingDevice(`/d${index}`, new Uint8Array(64 * MIB)),
+      deviceUuid: new Uint8Array(16).fill(index + 1),
+    }));
+    await createOnDevices(CREATE_OPTIONS, devices, false);
+    const ready = Promise.withResolvers<undefined>();
+    const driver = await running(devices, { intentReady: () => ready.resolve(undefined) });
+    for (const { device } of devices) device.log.length = 0;
+    driver.dispatch({ type: "intent", worker: 0, ranges: [[0, 0]] });
+    await ready.promise;
+    // The superblocks say that the array is active from the first write on.
+    for (const { device } of devices)
+      assert.equal(device.log, ["durable 8192", "write 4096", "flush"]);
+  }),
+);
 
 test(
   "what comes while a check runs through the page cache is heard before its end",
