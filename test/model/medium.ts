@@ -4,7 +4,8 @@
  *
  * Fault model: a completed write is in the cache until a flush; at a cut each 512-byte sector
  * written
- * since then holds what it held before any of these writes or after one of them, by the dice. A
+ * since then holds what it held before any of these writes or after one of them, by the dice; what
+ * was written durably is there, and nothing else for it. A
  * place may fail reads until it is written, or fail writes for good; a dead member fails all calls.
  */
 
@@ -128,6 +129,19 @@ export class ModelMedium {
     for (const piece of pieces) {
       this.#bytes.set(piece, at);
       at += piece.length;
+    }
+  }
+
+  /** As `write`; then the sectors alone are durable, whatever was written there before. */
+  writeDurable(source: Uint8Array, offset: number): void {
+    this.write([source], offset);
+    if (!this.power.use() || this.power.isOff) return;
+    const from = Math.floor(offset / SECTOR) * SECTOR;
+    const to = Math.ceil((offset + source.length) / SECTOR) * SECTOR;
+    for (const { offset: at, old } of this.#undo) {
+      const first = Math.max(from, at);
+      const last = Math.min(to, at + old.length);
+      if (first < last) old.set(this.#bytes.subarray(first, last), first - at);
     }
   }
 
@@ -289,6 +303,18 @@ export class ModelDevice implements BlockDevice {
     if (this.#medium.pace.latency > 0) await this.#pass();
     if (this.#isPast) return never();
     this.#medium.write(pieces, offset);
+  }
+
+  /** Slow media have it. */
+  writeDurable(source: Uint8Array, offset: number): Promise<void> | null {
+    this.#check(offset, source.length);
+    return this.#medium.pace.isQuick ? null : this.#writeDurable(source, offset);
+  }
+
+  async #writeDurable(source: Uint8Array, offset: number): Promise<void> {
+    if (this.#medium.pace.latency > 0) await this.#pass();
+    if (this.#isPast) return never();
+    this.#medium.writeDurable(source, offset);
   }
 
   async zero(offset: number, length: number, _mayUnmap: boolean): Promise<void> {
