@@ -159,11 +159,12 @@ const superblocks = (state: ArrayState, wanted: (member: Member) => boolean): Ph
 
 /**
  * A list that changed is on the member BEFORE the superblock that says there is one; also when it
- * changed after this update began.
+ * changed after this update began. What was written where the list no longer has a bad block is
+ * durable BEFORE the list. Source: md.c md_super_write, REQ_PREFLUSH.
  */
 const badBlockOps = (member: Member): MemberOp[] => {
   if (member.storedBadBlocks === member.badBlocks) return [];
   member.storedBadBlocks = member.badBlocks;
   const page = badBlockPage(member.badBlocks, member.superblock);
-  return page === null ? [] : [{ type: "write", ...page }, { type: "flush" }];
+  return page === null ? [] : [{ type: "flush" }, { type: "write", ...page }, { type: "flush" }];
 };

@@ -87,6 +87,7 @@ export class ChangeSteps {
     if (!model.power.isOff) await this.plain(prng);
     if (model.power.isOff) return;
     await model.start(working, prng);
+    if (model.isRunning) model.oracle.promise(model.array.sizeBytes);
   }
 
   async #make(change: ArrayChange, media: Model["media"], prng: Prng): Promise<void> {

@@ -80,6 +80,7 @@ export class ClientSteps {
     model.note(`${name} ${describe(place)}${fua ? " fua" : ""}${errno === 0 ? "" : ` → ${errno}`}`);
     if (model.power.isOff) return;
     if (errno === 0) {
+      model.oracle.promise(offset + length);
       if (fua) model.oracle.flushed(offset, length);
       return;
     }

@@ -35,9 +35,12 @@ export class ContentOracle {
   readonly #shaken = new Set<number>();
   /** What shows may change once more until the resync is done. */
   #isShaky = false;
+  /** The array is never smaller again: it was answered that it is so large, or a write there. */
+  #promisedBytes: number;
 
   constructor(sizeBytes: number) {
     this.content = new Uint8Array(sizeBytes);
+    this.#promisedBytes = sizeBytes;
   }
 
   get doubtful(): number {
@@ -61,6 +64,21 @@ export class ContentOracle {
     const grown = new Uint8Array(sizeBytes);
     grown.set(this.content);
     this.content = grown;
+  }
+
+  promise(sizeBytes: number): void {
+    this.#promisedBytes = Math.max(this.#promisedBytes, sizeBytes);
+  }
+
+  /** The members that heard of a larger size are gone, and nobody was answered by it. */
+  shrink(sizeBytes: number): void {
+    assert(
+      sizeBytes >= this.#promisedBytes,
+      `the array shrank from ${this.content.length} to ${sizeBytes}`,
+    );
+    this.content = this.content.slice(0, sizeBytes);
+    for (const sector of this.#doubts.keys())
+      if (sector * SECTOR >= sizeBytes) this.#doubts.delete(sector);
   }
 
   /** A write is issued: what it replaces may come back until it is flushed. */

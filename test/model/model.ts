@@ -125,8 +125,8 @@ export class Model {
     this.#checkPlaces(view);
     const { sizeBytes } = array;
     const before = this.oracle.content.length;
-    assert(sizeBytes >= before, `the array shrank from ${before} to ${sizeBytes}`);
-    if (sizeBytes > before) {
+    if (sizeBytes < before) this.oracle.shrink(sizeBytes);
+    else if (sizeBytes > before) {
       this.oracle.grow(sizeBytes);
       this.learn(view, before, this.viewAll()?.inSync ?? []);
     }
