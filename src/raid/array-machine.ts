@@ -23,6 +23,7 @@ import {
 } from "./array-state.ts";
 import type { ArrayStatus } from "./array-status.ts";
 import { arrayStatus } from "./array-view.ts";
+import { onFlushedAhead, sweepLast, sweepSoon } from "./bitmap-sweep.ts";
 import { pumpBroken } from "./cluster-broken.ts";
 import { beginChange, isChangeBegun } from "./cluster-change.ts";
 import { hasLeft, isClusterBusy, isLeaving } from "./cluster-leave.ts";
@@ -35,13 +36,7 @@ import { onLegReport } from "./leg-report-handling.ts";
 import { runMemberCommand } from "./member-commands.ts";
 import { onJoinIo } from "./member-join.ts";
 import { type SlotBitmap, slotBitmaps } from "./metadata-phases.ts";
-import {
-  failMember,
-  onMetadataIo,
-  pumpMetadata,
-  startSweep,
-  writeLastHeader,
-} from "./metadata-update.ts";
+import { failMember, onMetadataIo, pumpMetadata, writeLastHeader } from "./metadata-update.ts";
 import { onReadError, onRepairDone } from "./read-repair.ts";
 import { RUN_ACTIVE, RUN_STOPPED } from "./shared-state.ts";
 import { onSlotIo, pumpSlotRecovery } from "./slot-recovery.ts";
@@ -186,6 +181,7 @@ export class ArrayMachine {
         return this.#onTick(event.owed ?? new Map());
       case "member-io-done":
         if (onMetadataIo(state, event.token, event.error)) return;
+        if (onFlushedAhead(state, event.token, event.error)) return;
         if (!onSlotIo(state, event.token, event.error)) onJoinIo(state, event.token, event.error);
         return;
       case "copy-done":
@@ -234,9 +230,9 @@ export class ArrayMachine {
     const isQuiet = state.now - state.quietSince >= state.options.safeModeMs;
     if (isQuiet && !isInCluster(state)) this.#enterSafeMode();
     const sweepMs = (state.bitmap?.superblock.daemonSleepSeconds ?? 0) * 1000;
-    if (sweepMs > 0 && state.now - state.lastSweepAt >= sweepMs && !this.#wantsUpdate()) {
-      state.lastSweepAt = state.now;
-      startSweep(state, false);
+    if (sweepMs > 0 && state.now - state.sweep.lastAt >= sweepMs && !this.#wantsUpdate()) {
+      state.sweep.lastAt = state.now;
+      sweepSoon(state);
     }
   }
 
@@ -367,7 +363,7 @@ export class ArrayMachine {
     if (state.shared.run !== RUN_ACTIVE || state.readOnly) return true;
     if (!state.finalSweepDone) {
       state.finalSweepDone = true;
-      if (startSweep(state, true)) return false;
+      if (sweepLast(state)) return false;
     }
     if (isInCluster(state)) return !writeLastHeader(state);
     if (state.clean) return true;

@@ -39,6 +39,7 @@ import {
   SYNCED_ALL,
 } from "./shared-state.ts";
 import { MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_SPARE, type Superblock } from "./superblock-fields.ts";
+import { newSweep } from "./sweep-state.ts";
 import { WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
 const MIB = 1024 * 1024;
@@ -281,8 +282,7 @@ const idleState = (input: StartInput) => ({
   mismatchesTruncated: false,
   nextToken: 1,
   now: input.now,
-  lastSweepAt: input.now,
-  sweepsPutOff: 0,
+  sweep: newSweep(input.now),
   quietSince: input.now,
   lastStarted: 0,
   lastOperations: 0,

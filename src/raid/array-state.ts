@@ -29,6 +29,7 @@ import {
   type SharedArrayState,
 } from "./shared-state.ts";
 import { FAIL_FAST, type Superblock, WRITE_MOSTLY } from "./superblock-fields.ts";
+import type { SweepState } from "./sweep-state.ts";
 import type { SyncRun } from "./sync-run.ts";
 import type { BitmapWrite, WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
@@ -316,9 +317,7 @@ export interface ArrayState {
   mismatchesTruncated: boolean;
   nextToken: number;
   now: number;
-  lastSweepAt: number;
-  /** Sweeps in a row that had bits to clear and left them, because the array was busy. */
-  sweepsPutOff: number;
+  readonly sweep: SweepState;
   quietSince: number;
   lastStarted: number;
   lastOperations: number;

@@ -50,13 +50,6 @@ import {
 } from "./metadata-phases.ts";
 import { markFaulty, promote } from "./role-changes.ts";
 import { LEG_NONE, RUN_BROKEN } from "./shared-state.ts";
-import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
-
-/**
- * Sweeps that a busy array is let off, one after the other. Choice: with md's 5 s this is when
- * Linux writes dirty pages back by itself (dirty_expire_centisecs, 30 s): little is left to flush.
- */
-const SWEEPS_PUT_OFF_MAX = 6;
 
 /**
  * Starts the next transaction if work waits and none is under way. In a cluster an update waits for
@@ -115,7 +108,8 @@ const takePending = (state: ArrayState): Pending => {
 
 // --- starting ---------------------------------------------------------------------------------
 
-const begin = (
+/** Nothing else is under way. */
+export const begin = (
   state: ArrayState,
   kind: Transaction["kind"],
   work: Pending,
@@ -217,42 +211,6 @@ const startBits = (state: ArrayState): void => {
     for (const [first, last] of ranges) bitmap.set(first, last);
   }
   begin(state, "bits", work, [bitmapPhase]);
-};
-
-/**
- * Clearing a bit flushes every leg, which costs whoever writes elsewhere just now; so a sweep of a
- * busy array is put off a few times. A bit that stays set longer costs a resync of its chunk after
- * a crash, no more.
- */
-const isPutOff = (state: ArrayState, bitmap: WriteIntentBitmap): boolean => {
-  const sweepMs = bitmap.superblock.daemonSleepSeconds * 1000;
-  const isBusy = state.now - state.quietSince < sweepMs;
-  state.sweepsPutOff =
-    isBusy && state.sweepsPutOff < SWEEPS_PUT_OFF_MAX ? state.sweepsPutOff + 1 : 0;
-  return state.sweepsPutOff > 0;
-};
-
-/** Clears the bits of chunks nobody wrote for two sweeps; only while nothing else is under way. */
-export const startSweep = (state: ArrayState, force: boolean): boolean => {
-  const bitmap = state.bitmap;
-  if (bitmap === null || state.transaction !== null || state.readOnly) return false;
-  let candidates = bitmap.sweep();
-  // Three passes age every untouched bit, as md's shutdown does.
-  for (let pass = 0; force && pass < 2; pass++) candidates = bitmap.sweep();
-  if (degradedCount(state) > 0 || candidates.length === 0) return false;
-  if (!force && isPutOff(state, bitmap)) return false;
-  const withdrawn = bitmap.withdraw(candidates);
-  if (withdrawn.length === 0) return false;
-  const headerPhase = (now: ArrayState): Phase => {
-    bitmap.setHeader(bitmap.superblock.events, now.events);
-    return bitmapPhase(now);
-  };
-  const clearPhase = (now: ArrayState): Phase => {
-    bitmap.clear(withdrawn);
-    return bitmapPhase(now);
-  };
-  begin(state, "sweep", emptyPending(), [flushPhase, headerPhase, clearPhase]);
-  return true;
 };
 
 /**

@@ -9,10 +9,6 @@ const intent = (worker: number, first: number, last = first) =>
   ({ type: "intent", worker, ranges: [[first, last]] }) as const;
 
 /** Completes one phase: what is under way now, and nothing it leads to. */
-const finishPhase = (bench: MachineBench): void => {
-  for (let left = bench.io.length; left > 0; left--) bench.finishIo();
-};
-
 const test = suite("raid/metadata-update");
 
 test("the first write of a clean array: bits, then superblocks, each flushed, then the answer", () => {
@@ -65,7 +61,7 @@ test("bits that the start has found are written and flushed before a write goes 
   const bits = "bitmap e20 c20 bits 3,5";
   assert.equal(bench.takeLog(), [`0 ${bits}`, "0 flush", `1 ${bits}`, "1 flush"]);
   assert.equal(bench.toldOf("intent-ready"), []);
-  finishPhase(bench);
+  bench.finishPhase();
   assert.equal(bench.toldOf("intent-ready"), [{ type: "intent-ready", worker: 0 }]);
   bench.send(intent(1, 5));
   assert.equal(bench.takeLog(), [], "all of them are");
@@ -78,8 +74,8 @@ test("intents that arrive during an update share the next one", () => {
   bench.send(intent(1, 2));
   bench.send(intent(0, 4));
   assert.equal(bench.takeLog(), []);
-  finishPhase(bench);
-  finishPhase(bench);
+  bench.finishPhase();
+  bench.finishPhase();
   assert.equal(bench.toldOf("intent-ready").length, 1);
   assert.equal(bench.takeLog("0", "bitmap"), ["0 bitmap e21 c20 bits 1,2,4"]);
   bench.settle();
@@ -93,12 +89,12 @@ test("going clean flushes the data before anything says clean", () => {
   bench.takeLog();
   bench.tick(SAFE_MODE_MS);
   assert.equal(bench.takeLog(), ["0 flush", "1 flush"]);
-  finishPhase(bench);
+  bench.finishPhase();
   assert.equal(bench.takeLog("clean"), [
     `0 super e20 clean ${ROLES}`,
     `1 super e20 clean ${ROLES}`,
   ]);
-  finishPhase(bench);
+  bench.finishPhase();
   // Events stepped back: the bitmap never has fewer than the superblocks.
   assert.equal(bench.takeLog("bitmap"), ["0 bitmap e20 c20 bits 3", "1 bitmap e20 c20 bits 3"]);
   bench.settle();
@@ -112,7 +108,7 @@ test("a failure is recorded before the failed write is answered, and blocks writ
   bench.report(1, "write", null, 7);
   assert.is(bench.shared.leg(1), LEG_BLOCKED);
   assert.equal(bench.takeLog("bitmap"), ["0 bitmap e22 c20 bits 3"], "a faulty leg is not written");
-  finishPhase(bench);
+  bench.finishPhase();
   assert.equal(bench.takeLog("super"), ["0 super e22 dirty roles 0=0,1=faulty"]);
   assert.equal(bench.toldOf("leg-resolved"), []);
   assert.is(bench.shared.leg(1), LEG_BLOCKED);
@@ -145,7 +141,7 @@ for (const [phase, after] of [
   test(`a member that fails while ${phase} is written: the others get a new update, then answers`, () => {
     const bench = new MachineBench({ slots: 3 });
     bench.send(intent(0, 2));
-    for (let done = 0; done < after; done++) finishPhase(bench);
+    for (let done = 0; done < after; done++) bench.finishPhase();
     bench.takeLog();
     bench.finishIo("EIO", 1);
     assert.is(bench.shared.leg(1), LEG_BLOCKED);
@@ -187,78 +183,6 @@ test("a member that fails the flush before clean: the array stays dirty until th
     "1 super e22 dirty roles 0=0,1=1,2=faulty",
   ]);
   assert.is(bench.shared.clean, false);
-});
-
-test("a sweep: flush, then events_cleared, then the cleared bits", () => {
-  const bench = new MachineBench();
-  bench.write(3);
-  bench.rest();
-  bench.takeLog();
-  for (let pass = 0; pass < 2; pass++) {
-    bench.tick(5000);
-    assert.equal(bench.takeLog(), [], `sweep ${pass} has seen the write, or too little quiet`);
-  }
-  bench.tick(5000);
-  assert.equal(bench.takeLog(), ["0 flush", "1 flush"]);
-  finishPhase(bench);
-  assert.equal(bench.takeLog("bitmap"), ["0 bitmap e20 c20 bits ", "1 bitmap e20 c20 bits "]);
-  bench.settle();
-  assert.is(bench.status.bitmap.dirtyChunks, 0);
-});
-
-test("a busy array is let off six sweeps, then events_cleared goes up before a bit goes", () => {
-  const bench = new MachineBench();
-  bench.write(3);
-  for (let pass = 0; pass < 2; pass++) {
-    bench.write(5);
-    bench.tick(5000);
-    bench.settle();
-  }
-  bench.shared.beginWrite(1, 5, 5);
-  bench.takeLog();
-  for (let pass = 0; pass < 6; pass++) {
-    bench.tick(5000);
-    bench.settle();
-    assert.equal(bench.takeLog(), [], `sweep ${pass} while a write is under way`);
-  }
-  bench.tick(5000);
-  bench.settle();
-  assert.equal(bench.takeLog("0"), [
-    "0 flush",
-    "0 bitmap e21 c21 bits 3,5",
-    "0 flush",
-    "0 bitmap e21 c21 bits 5",
-    "0 flush",
-  ]);
-});
-
-test("a sweep whose flush fails clears nothing, and the next one tries again", () => {
-  const bench = new MachineBench({ slots: 3 });
-  bench.write(3);
-  bench.tick(5000);
-  bench.settle();
-  bench.tick(5000);
-  bench.takeLog();
-  bench.tick(5000);
-  bench.finishIo("EIO", 1);
-  finishPhase(bench);
-  bench.settle();
-  assert.equal(
-    bench.takeLog("bitmap").filter((line) => !line.includes("bits 3")),
-    [],
-  );
-  assert.is(bench.status.bitmap.dirtyChunks, 1);
-});
-
-test("a degraded array clears no bit, however long nobody writes", () => {
-  const bench = new MachineBench();
-  bench.write(3);
-  bench.run({ type: "fail", path: "/m1", reason: "test" });
-  for (let pass = 0; pass < 6; pass++) {
-    bench.tick(6000);
-    bench.settle();
-  }
-  assert.is(bench.status.bitmap.dirtyChunks, 1);
 });
 
 test("the last member's metadata fails: the array is broken, readable, and answers everybody", () => {
