@@ -107,6 +107,12 @@ export interface ArrayPeersStatus {
   readonly nodes: readonly { readonly slot: number; readonly node: string }[];
   /** What is waited for, in one sentence; null: nothing. */
   readonly awaited: string | null;
+  /** Keys of the cluster store that hold something else, as `lk/resync`; what needs them waits. */
+  readonly damaged: readonly {
+    readonly key: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
 }
 
 export interface ArrayStatus {

@@ -198,9 +198,9 @@ export class ArrayCluster implements ClusterHost {
 
   /** Who else runs the array. */
   peers(): ArrayPeersStatus {
-    const { phase, members, waits } = this.view();
+    const { phase, members, waits, damaged } = this.view();
     const nodes = members.map(({ slot, node }) => ({ slot, node }));
-    return { phase, nodes, awaited: waits[0] ?? null };
+    return { phase, nodes, awaited: waits[0] ?? null, damaged };
   }
 
   /**

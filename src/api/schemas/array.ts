@@ -5,6 +5,7 @@
 
 import { type Static, Type } from "typebox";
 import { ByteCount, Closed, Links, Nullable, PageOf, RefTo, Time } from "./common.ts";
+import { DamagedKey } from "./dlm.ts";
 import { Member } from "./member.ts";
 
 /** sysfs `array_state`. Source: Documentation/admin-guide/md.rst. */
@@ -38,6 +39,7 @@ export const HealthReason = Closed({
     "member-missing",
     "member-rebuilding",
     "member-stalled",
+    "cluster-store-damaged",
     "last-member-gone",
     "no-spare",
     "initial-resync",
@@ -130,6 +132,7 @@ export const ArrayCluster = Closed({
     description: "bitmap slots of nodes that are gone, on their way into this node's",
   }),
   awaited: Nullable(Type.String({ description: "what is waited for, in one sentence" })),
+  damaged: Type.Array(DamagedKey),
 });
 
 export const ArrayObserved = Closed({
