@@ -8,6 +8,7 @@ import type {
   ArrayPeersStatus,
   ArrayStatus,
   MemberStatus,
+  SyncHold,
   SyncStatus,
 } from "../../raid/array-status.ts";
 import type { ArrayResource, SyncResource } from "../schemas/array.ts";
@@ -50,10 +51,15 @@ export function memberResource(
   };
 }
 
+const HELD_STATES: Readonly<Record<SyncHold, SyncResource["sub_state"]>> = {
+  clients: "yielding",
+  "speed-limit": "limited",
+  nodes: "awaiting-nodes",
+};
+
 const subState = ({ paused, heldBy }: SyncStatus): SyncResource["sub_state"] => {
-  if (!paused) return "running";
-  if (heldBy === null) return "paused";
-  return heldBy === "clients" ? "yielding" : "limited";
+  if (heldBy !== null) return HELD_STATES[heldBy];
+  return paused ? "paused" : "running";
 };
 
 /** The resource of the sync action under way, or null. */

@@ -64,9 +64,9 @@ export const Eta = Closed({ low: Type.Number(), high: Type.Number() });
 export const Sync = Closed(
   {
     action: SyncActionWord,
-    sub_state: Type.Enum(["running", "paused", "yielding", "limited"], {
+    sub_state: Type.Enum(["running", "paused", "yielding", "limited", "awaiting-nodes"], {
       description:
-        "nothing is copied while it is `yielding` to clients, beyond the guaranteed speed, or `limited` by the speed limit",
+        "what it does for most of the time: beside clients it is `yielding` beyond the guaranteed speed, `limited` by the speed limit, or `awaiting-nodes`: other nodes have to hold their writes first",
     }),
     reason: Type.Enum([
       "initial",
