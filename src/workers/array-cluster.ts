@@ -203,6 +203,15 @@ export class ArrayCluster implements ClusterHost {
     return { phase, nodes, awaited: waits[0] ?? null, damaged };
   }
 
+  /** "node 2 (board-b)": who else uses the array, as far as is known; null: nobody. */
+  get otherUser(): string | null {
+    const { slots, members, slot: me } = this.#cluster.view();
+    const user = slots.find(({ slot, condition }) => slot !== me && condition !== "free");
+    if (user === undefined) return null;
+    const node = members.find(({ slot }) => slot === user.slot)?.node;
+    return `node ${user.slot + 1}${node === undefined ? "" : ` (${node})`}`;
+  }
+
   /**
    * Nobody else may run the array, or begin to, until `unlockBitmaps`: it is about to become
    * clustered. Refused with CLUSTER_BITMAP_IN_USE, CLUSTER_EXPELLED.
