@@ -14,7 +14,9 @@ import type { ArrayService } from "./array-service.ts";
 import type { ArrayView, StartProblem } from "./array-view.ts";
 import type { DeviceService } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
+import type { EventService } from "./event-service.ts";
 import type { ExportService } from "./export-service.ts";
+import { subjectOf } from "./subject.ts";
 
 /** What the service needs. */
 export interface ClusterServiceOptions {
@@ -23,6 +25,7 @@ export interface ClusterServiceOptions {
   readonly devices: DeviceService;
   readonly exports: ExportService;
   readonly commands: ArrayCommands;
+  readonly events: EventService;
   readonly now: () => number;
   readonly logger: Logger;
 }
@@ -53,6 +56,9 @@ export interface ClusterReports {
 const PAUSE_MIN_MS = 1000;
 const PAUSE_MAX_MS = 30_000;
 
+/** A key of the cluster store holds something else. */
+const DAMAGE: ReadonlySet<string> = new Set(["CLUSTER_BAD_CHANNEL", "DLM_BAD_RESOURCE"]);
+
 interface Attempt {
   pauseMs: number;
   nextAt: number;
@@ -67,7 +73,7 @@ interface Attempt {
 const mayPass = ({ startProblem, status }: ArrayView): boolean => {
   const code = startProblem?.code ?? "";
   const isClustered = status?.bitmap.type === "clustered";
-  if (code === "DLM_BAD_RESOURCE") return true;
+  if (DAMAGE.has(code)) return true;
   return code.startsWith("CLUSTER_") || (code === "CONTROL_ARRAY_INCOMPLETE" && isClustered);
 };
 
@@ -143,18 +149,32 @@ export class ClusterService {
     return attempt;
   }
 
-  async #join({ record }: ArrayView, attempt: Attempt): Promise<void> {
+  async #join({ record, startProblem }: ArrayView, attempt: Attempt): Promise<void> {
     const { commands, logger, now } = this.#options;
     attempt.isRunning = true;
     try {
       await commands.start(record.uuid, { readOnly: record.readOnly, run: false });
     } catch (error) {
       logger.warn({ array: record.uuid, error }, "join-failed");
+      this.#tellDamage(record, startProblem?.code);
     } finally {
       attempt.isRunning = false;
       attempt.pauseMs = Math.min(2 * attempt.pauseMs, PAUSE_MAX_MS);
       attempt.nextAt = now() + attempt.pauseMs;
     }
+  }
+
+  /** Once: nobody else is told of what keeps this board out, and only a person can put it right. */
+  #tellDamage({ uuid, name }: ArrayView["record"], before: string | undefined): void {
+    const { arrays, events } = this.#options;
+    const problem = arrays.get(uuid)?.startProblem;
+    if (problem == null || problem.code === before || !DAMAGE.has(problem.code)) return;
+    events.record({
+      type: "array.start-failed",
+      severity: "critical",
+      subject: subjectOf("array", uuid),
+      message: `array ${name} could not start: ${problem.message}`,
+    });
   }
 
   /** A broken array is not joined again: the next update would break it anew. */

@@ -326,7 +326,7 @@ etcdTest(
   withTimeout(TEST_MS, async ({ boards }) => {
     await boards.untilWhole();
     await boards.member(0, "fail", "disk2");
-    await boards.ask(1, "DELETE", "/arrays/md0", { confirm: "md0" });
+    await boards.ask(1, "DELETE", "/arrays/md0", { confirm: "md0", force: true });
     await boards.ask(1, "POST", "/arrays", { assemble: "md0" });
     await boards.untilRunning(1);
     const states = await boards.members(0);

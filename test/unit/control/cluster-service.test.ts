@@ -203,6 +203,32 @@ test(
 );
 
 test(
+  "a damaged key that keeps the board out has one event, however often it tries again",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
+    const { control, engine, clock, uuid } = bench;
+    engine.expel(uuid, "it was silent");
+    await control.cluster.tick();
+    for (const seconds of [1, 2, 4, 8]) {
+      const error = new CodedError("CLUSTER_BAD_CHANNEL", "the key ch is damaged");
+      engine.failNext = { call: "assemble", error };
+      const before = control.arrays.find("md0").startProblem;
+      clock.now += seconds * 1000;
+      await control.cluster.tick();
+      const isTold = () => control.arrays.find("md0").startProblem !== before;
+      await eventually("the attempt has failed", 30_000, isTold);
+      await new Promise(setImmediate);
+    }
+    const query = { order: "asc", from: null, limit: 99, subject: null } as const;
+    const failed = control.events.page({ ...query, types: ["array.start-failed"] });
+    assert.equal(
+      failed.map(({ message }) => message),
+      ["array md0 could not start: the key ch is damaged"],
+    );
+  }),
+);
+
+test(
   "a clustered array that does not run is reported with the reason, and whether it tries again",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
