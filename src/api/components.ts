@@ -7,7 +7,7 @@ import { ArrayPatch, ArrayPlan, ArrayPost } from "./schemas/array-order.ts";
 import { BitmapList, BitmapObject } from "./schemas/bitmap.ts";
 import { Problem } from "./schemas/common.ts";
 import { DeviceCreate, DeviceList, DeviceObject, DevicePatch } from "./schemas/device.ts";
-import { ArrayDlm, Dlm } from "./schemas/dlm.ts";
+import { ArrayAbsence, ArrayDlm, Dlm } from "./schemas/dlm.ts";
 import { EventList, EventObject } from "./schemas/event.ts";
 import {
   Attach,
@@ -43,6 +43,7 @@ import { Ready, System } from "./schemas/system.ts";
 const ALL: readonly TSchema[] = [
   ArrayCandidate,
   ArrayCandidateList,
+  ArrayAbsence,
   ArrayDlm,
   ArrayList,
   ArrayObject,

@@ -29,6 +29,8 @@ const ON_CLUSTERED = kind(422, "unsupported-on-clustered", "A clustered array ca
 const LEVEL = kind(422, "level-unsupported", "The raid level is not supported");
 const OVERLOADED = kind(503, "overloaded", "The board is too busy");
 const NO_SPACE = kind(507, "no-space", "There is no space left");
+const KEY_DAMAGED = kind(409, "store-key-damaged", "A key of the cluster store is damaged");
+const STORE_UNFIT = kind(409, "store-unfit", "The cluster store cannot be used");
 const STORE_FAILED = kind(500, "store-failed", "The settings database failed");
 
 /** The table. Rows of one code each; a test compares it with the sources. */
@@ -80,6 +82,15 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_EXPORT_IN_USE: kind(409, "export-in-use", "Clients are attached to the export"),
   CONTROL_NOT_ONE_ARRAY: NOT_ONE_ARRAY,
   CONTROL_NO_MEMBERS: NO_MEMBERS,
+  CLUSTER_BAD_CHANNEL: KEY_DAMAGED,
+  CLUSTER_BAD_RECORD: KEY_DAMAGED,
+  DLM_BAD_RESOURCE: KEY_DAMAGED,
+  CLUSTER_BITMAP_IN_USE: kind(409, "bitmap-in-use", "Other nodes use the array"),
+  CLUSTER_DEVICE_NOT_SEEN: kind(409, "device-not-seen", "Another node does not see the device"),
+  // Nothing of these passes by itself: who asks again soon gets the same.
+  CLUSTER_STORE_REPLACED: kind(409, "store-replaced", "The cluster store is another one"),
+  CLUSTER_STORE_BAD_VERSION: STORE_UNFIT,
+  CLUSTER_STORE_UNGUARDED: STORE_UNFIT,
   CLUSTER_EXPELLED: kind(503, "expelled", "This board is out of the cluster"),
   CLUSTER_MEMBER_MISSING: kind(409, "member-missing", "A member is missing on this board"),
   CLUSTER_NO_SLOT: kind(409, "no-slot", "The array has no node slot left"),
@@ -176,6 +187,7 @@ const AREAS: readonly (readonly [prefix: string, kind: ProblemKind])[] = [
   ["RAID_", kind(409, "array-refused", "The array refused")],
   ["ENGINE_", kind(409, "array-refused", "The engine refused")],
   ["NBD_", kind(409, "export-refused", "The NBD server refused")],
+  ["DLM_", kind(409, "locks-refused", "The lock manager refused")],
   ["CLUSTER_", kind(503, "cluster-unavailable", "The cluster cannot be used")],
   ["HAL_", kind(502, "device-io-error", "The device failed")],
   ["CONFIG_", kind(409, "configuration", "The configuration does not allow it")],

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import type { DlmResource } from "../api/schemas/dlm.ts";
 import { CodedError } from "../common/errors.ts";
-import { locksLines } from "./locks-text.ts";
+import { absentLines, locksLines } from "./locks-text.ts";
 import { clientOf, type OnlineFlags, withAccess } from "./online-access.ts";
 import { printLines } from "./online-verb.ts";
 import { printJson } from "./output.ts";
@@ -23,22 +23,26 @@ export function registerLocksCommand(program: Command): void {
         });
       }
       const dlm = await clientOf(flags).request<DlmResource>("GET", "/api/v1/dlm");
-      const items = dlm.items.filter(
-        (item) => name === undefined || item.name === name || item.array === name,
-      );
-      if (name !== undefined && items.length === 0) {
+      const isMeant = (one: { readonly name: string; readonly array: string }): boolean =>
+        name === undefined || one.name === name || one.array === name;
+      const items = dlm.items.filter(isMeant);
+      const absent = dlm.absent.filter(isMeant);
+      if (name !== undefined && items.length + absent.length === 0) {
         throw new CodedError("CLI_NOT_CLUSTERED", `no clustered array ${name} runs here`, {
           remedy: "see satsuma status; only arrays with a clustered bitmap have locks",
         });
       }
       if (flags.json) {
-        printJson({ ...dlm, items });
-      } else if (items.length === 0) {
-        const where = dlm.cluster === null ? "the board is in no cluster" : "none runs";
+        printJson({ ...dlm, items, absent });
+      } else if (items.length + absent.length === 0) {
+        const where = dlm.cluster === null ? "the board is in no cluster" : "it knows none";
         printLines([`no clustered array: ${where}`]);
       } else {
-        const blocks = items.map((item) => locksLines(item, traced).join("\n"));
-        printLines([blocks.join("\n\n")]);
+        const blocks = [
+          ...items.map((item) => locksLines(item, traced)),
+          ...absent.map(absentLines),
+        ];
+        printLines([blocks.map((lines) => lines.join("\n")).join("\n\n")]);
       }
     });
 }

@@ -1,6 +1,6 @@
 /** What `satsuma locks` prints of the clustered arrays that a board runs. */
 
-import type { ArrayDlmResource, LockResource } from "../api/schemas/dlm.ts";
+import type { ArrayAbsenceResource, ArrayDlmResource, LockResource } from "../api/schemas/dlm.ts";
 
 type Holder = LockResource["granted"][number];
 
@@ -75,9 +75,23 @@ export function locksLines(array: ArrayDlmResource, traced: number): string[] {
     heldLine(array),
     "  locks:",
     ...array.locks.map(lockLine),
+    ...array.damaged.map(({ key, code, message }) => `    ${key}  damaged: ${code}: ${message}`),
     ...(traced === 0 ? [] : ["  trace:"]),
     ...array.trace
       .slice(traced === 0 ? array.trace.length : -traced)
       .map(({ at, what, text }) => `    ${at.slice(11, 23)} ${what.padEnd(7)} ${text}`),
+  ];
+}
+
+/** The lines of an array that has no locks now: why, and what ends that. */
+export function absentLines(array: ArrayAbsenceResource): string[] {
+  const { name, cluster, code, message, remedy, tries_again } = array;
+  const next = tries_again ? "the board tries again by itself" : remedy;
+  const isTold = tries_again && code !== null && remedy !== "";
+  return [
+    `${name}: cluster ${cluster}, does not run here, so it has no locks`,
+    `  ${code === null ? "" : `${code}: `}${message}`,
+    ...(isTold ? [`  ${remedy}`] : []),
+    ...(next === "" ? [] : [`  ${next}`]),
   ];
 }

@@ -41,12 +41,13 @@ export function barText(percent: number): string {
   return `[${"=".repeat(done)}>${".".repeat(BAR_CELLS - done)}]`;
 }
 
-/** Why nothing is copied just now, behind the speed. */
+/** Why it goes slowly or not at all, behind the speed. */
 const SPEED_WORDS: Readonly<Record<SyncResource["sub_state"], string>> = {
   running: "",
   paused: " (paused)",
   yielding: " (yields to clients)",
   limited: " (speed limit)",
+  "awaiting-nodes": " (waits for other nodes)",
 };
 
 /** The line of a sync action: bar, percent, position, time left, speed. */

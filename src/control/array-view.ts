@@ -21,6 +21,7 @@ export interface HealthReason {
     | "member-missing"
     | "member-rebuilding"
     | "member-stalled"
+    | "cluster-store-damaged"
     | "no-spare"
     | "initial-resync"
     | "resync-running"
@@ -131,6 +132,12 @@ function runningReasons(status: ArrayStatus): Reason[] {
         ? whole("initial-resync", "the first resync makes the copies equal; the array is usable")
         : whole("resync-running", `copies are made equal after ${why}`),
     );
+  }
+  const damaged = status.peers?.damaged ?? [];
+  if (damaged.length > 0) {
+    const keys = damaged.map(({ key, code }) => `${key} (${code})`).join(", ");
+    const text = `the cluster store holds something else in ${keys}: what needs it waits`;
+    reasons.push(whole("cluster-store-damaged", text));
   }
   const isComing = status.members.some(({ states }) => states.includes("spare"));
   if (status.health === "degraded" && !isComing) {

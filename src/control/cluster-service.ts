@@ -11,10 +11,12 @@ import { goneError, isGoneError } from "../raid/gone-status.ts";
 import type { WriteHoldFigures } from "../raid/hold-status.ts";
 import type { ArrayCommands } from "./array-commands.ts";
 import type { ArrayService } from "./array-service.ts";
-import type { ArrayView } from "./array-view.ts";
+import type { ArrayView, StartProblem } from "./array-view.ts";
 import type { DeviceService } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
+import type { EventService } from "./event-service.ts";
 import type { ExportService } from "./export-service.ts";
+import { subjectOf } from "./subject.ts";
 
 /** What the service needs. */
 export interface ClusterServiceOptions {
@@ -23,6 +25,7 @@ export interface ClusterServiceOptions {
   readonly devices: DeviceService;
   readonly exports: ExportService;
   readonly commands: ArrayCommands;
+  readonly events: EventService;
   readonly now: () => number;
   readonly logger: Logger;
 }
@@ -34,9 +37,27 @@ export interface ClusterReport {
   readonly holds: WriteHoldFigures;
 }
 
+/** A clustered array that this board does not run in its cluster now. */
+export interface ClusterAbsence {
+  readonly array: ArrayView;
+  /** Why; null: it was stopped by request, or is being started. */
+  readonly problem: Pick<StartProblem, "code" | "message" | "remedy"> | null;
+  /** The board joins by itself once it can. */
+  readonly triesAgain: boolean;
+}
+
+/** What the arrays of the cluster tell. */
+export interface ClusterReports {
+  readonly present: readonly ClusterReport[];
+  readonly absent: readonly ClusterAbsence[];
+}
+
 /** Pauses between attempts to join again, milliseconds. */
 const PAUSE_MIN_MS = 1000;
 const PAUSE_MAX_MS = 30_000;
+
+/** A key of the cluster store holds something else. */
+const DAMAGE: ReadonlySet<string> = new Set(["CLUSTER_BAD_CHANNEL", "DLM_BAD_RESOURCE"]);
 
 interface Attempt {
   pauseMs: number;
@@ -46,13 +67,21 @@ interface Attempt {
 
 /**
  * The problem may end without this board: other nodes let it join, or record the member that it
- * lacks as faulty. A start from what is there is refused for as long as they have not.
+ * lacks as faulty; somebody puts a damaged key right. A start from what is there is refused for as
+ * long as they have not.
  */
 const mayPass = ({ startProblem, status }: ArrayView): boolean => {
   const code = startProblem?.code ?? "";
   const isClustered = status?.bitmap.type === "clustered";
+  if (DAMAGE.has(code)) return true;
   return code.startsWith("CLUSTER_") || (code === "CONTROL_ARRAY_INCOMPLETE" && isClustered);
 };
+
+const absenceOf = (array: ArrayView): ClusterAbsence => ({
+  array,
+  problem: array.startProblem,
+  triesAgain: array.record.desiredState === "started" && mayPass(array),
+});
 
 const bare = (uuid: string): string => uuid.replace(/[-:]/g, "").toLowerCase();
 
@@ -90,21 +119,26 @@ export class ClusterService {
     }
   }
 
-  /** Of every array that runs in the cluster. */
-  async reports(): Promise<ClusterReport[]> {
-    const reports: ClusterReport[] = [];
+  /** Of every array that runs in the cluster, or is clustered and does not. */
+  async reports(): Promise<ClusterReports> {
+    const present: ClusterReport[] = [];
+    const absent: ClusterAbsence[] = [];
     for (const array of this.#options.arrays.list()) {
-      if (!array.isRunning) continue;
+      if (!array.isRunning) {
+        if (array.status?.bitmap.type === "clustered") absent.push(absenceOf(array));
+        continue;
+      }
       const { running } = this.#options.arrays.findRunning(array.record.uuid);
       try {
         const view = await running.clusterView();
-        if (view !== null) reports.push({ array, view, holds: running.writeHolds });
+        if (view !== null) present.push({ array, view, holds: running.writeHolds });
       } catch (error) {
         // Its cluster has just gone on without this board.
         if (!isGoneError(error)) throw error;
+        absent.push({ array, problem: error, triesAgain: error.code === "CLUSTER_EXPELLED" });
       }
     }
-    return reports;
+    return { present, absent };
   }
 
   #attemptOf(uuid: string, now: number): Attempt {
@@ -115,18 +149,32 @@ export class ClusterService {
     return attempt;
   }
 
-  async #join({ record }: ArrayView, attempt: Attempt): Promise<void> {
+  async #join({ record, startProblem }: ArrayView, attempt: Attempt): Promise<void> {
     const { commands, logger, now } = this.#options;
     attempt.isRunning = true;
     try {
       await commands.start(record.uuid, { readOnly: record.readOnly, run: false });
     } catch (error) {
       logger.warn({ array: record.uuid, error }, "join-failed");
+      this.#tellDamage(record, startProblem?.code);
     } finally {
       attempt.isRunning = false;
       attempt.pauseMs = Math.min(2 * attempt.pauseMs, PAUSE_MAX_MS);
       attempt.nextAt = now() + attempt.pauseMs;
     }
+  }
+
+  /** Once: nobody else is told of what keeps this board out, and only a person can put it right. */
+  #tellDamage({ uuid, name }: ArrayView["record"], before: string | undefined): void {
+    const { arrays, events } = this.#options;
+    const problem = arrays.get(uuid)?.startProblem;
+    if (problem == null || problem.code === before || !DAMAGE.has(problem.code)) return;
+    events.record({
+      type: "array.start-failed",
+      severity: "critical",
+      subject: subjectOf("array", uuid),
+      message: `array ${name} could not start: ${problem.message}`,
+    });
   }
 
   /** A broken array is not joined again: the next update would break it anew. */

@@ -75,6 +75,8 @@ const FIXES: Readonly<Record<HealthReason["code"], string | null>> = {
   "member-failed": "Replace the device: remove the member, then add another device.",
   "member-missing": "Add a device at least as large as the other members.",
   "member-stalled": "Look at the device and its cable; fail the member if it stays silent.",
+  "cluster-store-damaged":
+    "Put the last value of each key back: see “A damaged key” in docs/clustered-arrays.md.",
   "no-spare": "Add a device at least as large as the other members.",
   "not-started": "Bring the missing devices back, then assemble the array.",
   "member-rebuilding": null,
@@ -142,6 +144,7 @@ const severityOf = (reason: HealthReason, view: ArrayView): Attention["severity"
   switch (reason.code) {
     case "array-failed":
     case "last-member-gone":
+    case "cluster-store-damaged":
       return "critical";
     case "not-started":
       return reason.path === null && view.startProblem !== null ? "critical" : null;
@@ -180,6 +183,14 @@ const rank = (view: ArrayView): number => (isGone(view) ? -1 : WORST_FIRST.index
 
 const RANK = { critical: 0, warning: 1, info: 2 } as const;
 
+/** The array serves its clients; what they may need next waits. */
+const damageSentence = (views: readonly ArrayView[]): string => {
+  const names = views
+    .filter(({ reasons }) => reasons.some(({ code }) => code === "cluster-store-damaged"))
+    .map(({ record }) => record.name);
+  return names.length === 0 ? "" : ` The cluster store is damaged: ${names.join(", ")}.`;
+};
+
 const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
   const tail = stopped === 0 ? "" : ` ${count(stopped, "array")} stopped by request.`;
   if (views.length === 0) {
@@ -194,7 +205,7 @@ const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
       views.length === 1
         ? `Array ${views[0]?.record.name} is optimal.`
         : `All ${views.length} arrays optimal.`;
-    return `${head} ${survivalSentence(views)}${tail}`;
+    return `${head}${damageSentence(views)} ${survivalSentence(views)}${tail}`;
   }
   const others = troubled.length - 1;
   const optimal = views.length - troubled.length;
@@ -208,7 +219,7 @@ const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
     running.length === 0 || worst.health === "failed" || isGone(worst)
       ? ""
       : ` ${survivalSentence(running)}`;
-  return `${phrase(worst)}${survival}${restSentence}${tail}`;
+  return `${phrase(worst)}${damageSentence(views)}${survival}${restSentence}${tail}`;
 };
 
 /** The verdict over all arrays of the board. */

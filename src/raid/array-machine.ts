@@ -74,7 +74,7 @@ export class ArrayMachine {
     return this.#state.clusterSync;
   }
 
-  /** Lists members that failed before a change of the array; `firstId`: numbers nobody has. */
+  /** Lists members that failed before this start of the array; `firstId`: numbers nobody has. */
   listFaulty(members: readonly Member[], firstId: number): void {
     for (const [index, member] of members.entries()) {
       const id = firstId + index;

@@ -69,6 +69,12 @@ export interface MemberStatus {
   readonly faultReason: string | null;
 }
 
+/**
+ * Why a sync action crawls: beside clients only the guaranteed speed is kept; other nodes have to
+ * hold their writes in a window first.
+ */
+export type SyncHold = "clients" | "speed-limit" | "nodes";
+
 export interface SyncStatus {
   readonly action: SyncActionWord;
   readonly reason: SyncReason;
@@ -76,8 +82,8 @@ export interface SyncStatus {
   readonly scope: "full" | "bitmap";
   /** True while nothing is copied: the speed limit, clients or other nodes hold it back. */
   readonly paused: boolean;
-  /** What does, where that is known; clients: beside them only the guaranteed speed is kept. */
-  readonly heldBy: "clients" | "speed-limit" | null;
+  /** What it waits for most of the time, paused or not; null: it copies for most of it. */
+  readonly heldBy: SyncHold | null;
   readonly startedAt: number;
   /** Bytes settled (copied, compared or skipped), never above `totalBytes`, never falling. */
   readonly completedBytes: number;
@@ -107,6 +113,12 @@ export interface ArrayPeersStatus {
   readonly nodes: readonly { readonly slot: number; readonly node: string }[];
   /** What is waited for, in one sentence; null: nothing. */
   readonly awaited: string | null;
+  /** Keys of the cluster store that hold something else, as `lk/resync`; what needs them waits. */
+  readonly damaged: readonly {
+    readonly key: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
 }
 
 export interface ArrayStatus {

@@ -26,6 +26,7 @@ import { LEG_BLOCKED, RUN_BROKEN } from "./shared-state.ts";
 import { superblockMinor, superblockName } from "./superblock.ts";
 import { FAIL_FAST, WRITE_MOSTLY } from "./superblock-fields.ts";
 import { type Due, dueAction } from "./sync-choice.ts";
+import { mostlyHeldBy } from "./sync-hold.ts";
 import type { SyncRun } from "./sync-run.ts";
 import { uuidToKernelText, uuidToMdadmText } from "./uuid.ts";
 
@@ -170,9 +171,6 @@ const memberStatus = (state: ArrayState, member: Member): MemberStatus => ({
   faultReason: member.faultReason,
 });
 
-const holder = (state: ArrayState): SyncStatus["heldBy"] =>
-  state.now - state.busyUntil < PAUSED_MS ? "clients" : "speed-limit";
-
 const syncStatus = (state: ArrayState, run: SyncRun): SyncStatus => {
   const elapsed = Math.max(1, state.now - run.startedAt) / 1000;
   const average = run.copiedBytes / elapsed;
@@ -182,7 +180,7 @@ const syncStatus = (state: ArrayState, run: SyncRun): SyncStatus => {
     reason: run.reason,
     scope: run.scope,
     paused,
-    heldBy: paused && run.budget <= 0 ? holder(state) : null,
+    heldBy: mostlyHeldBy(run),
     startedAt: run.startedAt,
     completedBytes: run.settled,
     totalBytes: run.total,

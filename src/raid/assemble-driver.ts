@@ -21,6 +21,7 @@ import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-
 import { readCandidate } from "./candidate-driver.ts";
 import type { ToldByCluster } from "./cluster-sync-state.ts";
 import { readRange } from "./content-driver.ts";
+import { knownFailures } from "./known-failures.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
 import type { SharedArrayState } from "./shared-state.ts";
 import type { Superblock } from "./superblock-fields.ts";
@@ -181,6 +182,9 @@ export const assembleDevices = async (
       windowBytes: options.windowBytes,
     },
   });
+  // One that was running lists those that it knows.
+  if (cluster !== null && options.isChanged !== true)
+    for (const failed of knownFailures(verdict)) started.machine.listFaulty([failed], failed.id);
   return {
     ...started,
     setUuid: shape.freshest.setUuid,

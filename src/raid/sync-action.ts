@@ -27,6 +27,7 @@ import { countCorrected, repairRead } from "./read-repair.ts";
 import { RUN_ACTIVE, SYNCED_ALL } from "./shared-state.ts";
 import { dueAction, endPass, startDueAction } from "./sync-choice.ts";
 import { pieceEnd, runTargets, skipSettled } from "./sync-cursor.ts";
+import { budgetHold, isHeldByNodes, noteHold } from "./sync-hold.ts";
 import {
   holdNoRange,
   isAnnouncing,
@@ -117,7 +118,10 @@ const issuePieces = (state: ArrayState, run: SyncRun): void => {
   while (run.inFlight.size < PIECES_IN_FLIGHT && run.cursor < run.total) {
     if (!skipSettled(state, run) || run.cursor >= run.total) break;
     const from = run.cursor;
-    if (run.budget <= 0 && !isHeldAt(state, from)) return pauseHolding(state, run);
+    if (run.budget <= 0 && !isHeldAt(state, from)) {
+      noteHold(state, run, run.inFlight.size === 0 ? budgetHold(state) : null);
+      return pauseHolding(state, run);
+    }
     const granted = windowEnd(state, run);
     if (from >= granted) break;
     const end = Math.min(pieceEnd(state, run, from), granted);
@@ -134,6 +138,7 @@ const issuePieces = (state: ArrayState, run: SyncRun): void => {
     run.inFlight.set(token, plan);
     emit(state, { type: "copy", token, plan });
   }
+  noteHold(state, run, isHeldByNodes(state, run) ? "nodes" : null);
   settle(state, run);
 };
 

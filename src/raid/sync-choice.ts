@@ -22,6 +22,7 @@ import { gatherBitmaps, isGathered } from "./gather-bitmaps.ts";
 import { isUpdateDue } from "./metadata-update.ts";
 import { repairNext } from "./read-repair.ts";
 import { activateSpare, isSpareDue } from "./spare-activation.ts";
+import { restingHold } from "./sync-hold.ts";
 import { resetWindow, takeSyncRight } from "./sync-right.ts";
 import type { SyncRun } from "./sync-run.ts";
 
@@ -150,6 +151,7 @@ const startRun = (
     copyingMs: 0,
     copyingBytes: 0,
     speed: 0,
+    hold: restingHold(state.now),
     speedAt: state.now,
     speedBytes: 0,
   };

@@ -1,7 +1,16 @@
 /** A sync action under way: where it is, what it has done, how fast it may go. */
 
 import type { CopyPlan } from "./array-messages.ts";
-import type { SyncReason } from "./array-status.ts";
+import type { SyncHold, SyncReason } from "./array-status.ts";
+
+/** Milliseconds of late, by what they were spent on. */
+export interface HoldTimes {
+  at: number;
+  /** What the run waits for since then; null: it copies. */
+  by: SyncHold | null;
+  heldMs: Record<SyncHold, number>;
+  totalMs: number;
+}
 
 export interface SyncRun {
   readonly action: "resync" | "recover" | "check" | "repair";
@@ -43,6 +52,7 @@ export interface SyncRun {
   copyingAt: number;
   copyingMs: number;
   copyingBytes: number;
+  hold: HoldTimes;
   speed: number;
   speedAt: number;
   speedBytes: number;

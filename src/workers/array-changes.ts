@@ -108,6 +108,10 @@ export class ArrayChanges {
     // The others do not come to rest for what is refused anyway.
     const foreseen = isInCluster ? await foreseeRefusal(this.#members(), change, Date.now()) : null;
     if (foreseen !== null) throw foreseen;
+    // What another node does first may take long: it does not go out while that one runs the array.
+    const user = direction === "out-of-cluster" ? (this.#host.cluster()?.otherUser ?? null) : null;
+    if (user !== null)
+      return { ok: false, code: IN_USE, message: `${user} uses the array as well` };
     const outcome = await this.#begin(direction === "out-of-cluster");
     if (!outcome.ok) return outcome;
     return await this.#changeAtRest(change, null);
@@ -134,8 +138,7 @@ export class ArrayChanges {
     const uuid = uuidToKernelText(this.#host.array().setUuid);
     const joined = await ArrayCluster.join(board, { uuid, nodes, clusterName });
     // Nodes of an earlier life of the array may have died: the one that joins sees to their end.
-    const code = "CLUSTER_BITMAP_IN_USE";
-    const locked = await askPatiently(() => joined.lockBitmaps(), CLOCK, code);
+    const locked = await askPatiently(() => joined.lockBitmaps(), CLOCK, IN_USE);
     if (!locked.ok) {
       await joined.leave();
       return locked;
@@ -190,6 +193,9 @@ const CLOCK: PatientClock = {
 };
 
 const OK: CommandOutcome = { ok: true };
+
+/** Another node has a bitmap of the array. */
+const IN_USE = "CLUSTER_BITMAP_IN_USE";
 
 /** What a command is answered meanwhile. */
 export const CHANGING = {

@@ -198,9 +198,18 @@ export class ArrayCluster implements ClusterHost {
 
   /** Who else runs the array. */
   peers(): ArrayPeersStatus {
-    const { phase, members, waits } = this.view();
+    const { phase, members, waits, damaged } = this.view();
     const nodes = members.map(({ slot, node }) => ({ slot, node }));
-    return { phase, nodes, awaited: waits[0] ?? null };
+    return { phase, nodes, awaited: waits[0] ?? null, damaged };
+  }
+
+  /** "node 2 (board-b)": who else uses the array, as far as is known; null: nobody. */
+  get otherUser(): string | null {
+    const { slots, members, slot: me } = this.#cluster.view();
+    const user = slots.find(({ slot, condition }) => slot !== me && condition !== "free");
+    if (user === undefined) return null;
+    const node = members.find(({ slot }) => slot === user.slot)?.node;
+    return `node ${user.slot + 1}${node === undefined ? "" : ` (${node})`}`;
   }
 
   /**

@@ -32,6 +32,7 @@ export const clusterView = (change: Partial<ClusterView> = {}): ClusterView => (
       range: { lo: 0, hi: 65_536 },
     },
   ],
+  damaged: [],
   message: {
     seq: 7,
     name: "RESYNCING",

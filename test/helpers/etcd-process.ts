@@ -27,6 +27,8 @@ const freePort = async (): Promise<number> => {
   return typeof address === "object" && address !== null ? address.port : 0;
 };
 
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+
 type CertificateFiles = readonly [ca: string, cert: string, key: string];
 
 export class EtcdCluster {
@@ -169,6 +171,21 @@ export class EtcdCluster {
   async compact(revision: number): Promise<void> {
     const [first] = this.endpoints;
     await this.#post(first ?? "", "/v3/kv/compaction", { revision: String(revision) });
+  }
+
+  /** The value of a key. */
+  async get(key: string): Promise<string> {
+    const [first] = this.endpoints;
+    const reply = await this.#post(first ?? "", "/v3/kv/range", { key: base64(key) });
+    const [found] = (reply["kvs"] ?? []) as readonly { readonly value: string }[];
+    return Buffer.from(found?.value ?? "", "base64").toString();
+  }
+
+  /** Writes a key, whoever it belongs to. */
+  async put(key: string, value: string): Promise<void> {
+    const [first] = this.endpoints;
+    const body = { key: base64(key), value: base64(value) };
+    await this.#post(first ?? "", "/v3/kv/put", body);
   }
 
   async stop(): Promise<void> {

@@ -4,7 +4,13 @@ import type { ArrayView } from "../../control/array-view.ts";
 import type { ControlPlane } from "../../control/control-plane.ts";
 import { subjectOf } from "../../control/subject.ts";
 import { copiesNow, layoutWord, survivesNow } from "../../control/survival.ts";
-import type { ArrayStatus, MemberStatus, SyncStatus } from "../../raid/array-status.ts";
+import type {
+  ArrayPeersStatus,
+  ArrayStatus,
+  MemberStatus,
+  SyncHold,
+  SyncStatus,
+} from "../../raid/array-status.ts";
 import type { ArrayResource, SyncResource } from "../schemas/array.ts";
 import type { BitmapResource } from "../schemas/bitmap.ts";
 import type { MemberResource } from "../schemas/member.ts";
@@ -45,10 +51,15 @@ export function memberResource(
   };
 }
 
+const HELD_STATES: Readonly<Record<SyncHold, SyncResource["sub_state"]>> = {
+  clients: "yielding",
+  "speed-limit": "limited",
+  nodes: "awaiting-nodes",
+};
+
 const subState = ({ paused, heldBy }: SyncStatus): SyncResource["sub_state"] => {
-  if (!paused) return "running";
-  if (heldBy === null) return "paused";
-  return heldBy === "clients" ? "yielding" : "limited";
+  if (heldBy !== null) return HELD_STATES[heldBy];
+  return paused ? "paused" : "running";
 };
 
 /** The resource of the sync action under way, or null. */
@@ -117,10 +128,13 @@ const absentMembers = (view: ArrayView): MemberStatus[] =>
         faultReason: null,
       }));
 
+/** Before the array thread has told. */
+const NOBODY: ArrayPeersStatus = { phase: "joining", nodes: [], awaited: null, damaged: [] };
+
 const clusterPart = (status: ArrayStatus | null): ArrayResource["status"]["cluster"] => {
   const cluster = status?.cluster ?? null;
   if (cluster === null) return null;
-  const { phase, nodes, awaited } = status?.peers ?? { phase: "joining", nodes: [], awaited: null };
+  const { phase, nodes, awaited, damaged } = status?.peers ?? NOBODY;
   return {
     slot: cluster.slot,
     phase,
@@ -131,6 +145,7 @@ const clusterPart = (status: ArrayStatus | null): ArrayResource["status"]["clust
     balances_reads: cluster.balancesReads,
     recovering: [...cluster.recovering],
     awaited,
+    damaged: damaged.map(({ key, code, message }) => ({ key, code, message })),
   };
 };
 

@@ -1,11 +1,16 @@
 /** What clustered arrays know of their clusters, as the API shows it. */
 
 import type { ClusterView, LockHolderView, LockView } from "../../cluster/node/cluster-view.ts";
-import type { ClusterReport } from "../../control/cluster-service.ts";
+import type { ClusterAbsence, ClusterReport } from "../../control/cluster-service.ts";
 import type { ControlPlane } from "../../control/control-plane.ts";
 import { subjectOf } from "../../control/subject.ts";
 import type { WriteHoldFigures } from "../../raid/hold-status.ts";
-import type { ArrayDlmResource, DlmResource, LockResource } from "../schemas/dlm.ts";
+import type {
+  ArrayAbsenceResource,
+  ArrayDlmResource,
+  DlmResource,
+  LockResource,
+} from "../schemas/dlm.ts";
 import { timeText } from "./times.ts";
 
 const SECTOR = 512;
@@ -77,6 +82,7 @@ const arrayDlm = ({ array, view, holds }: ClusterReport, now: number): ArrayDlmR
       recovered_by: recoveredBy,
     })),
     locks: view.locks.map((lock) => lockResource(lock, sizeBytes)),
+    damaged: view.damaged.map(({ key, code, message }) => ({ key, code, message })),
     message: messageResource(view.message),
     ranges: view.ranges.flatMap(({ slot, lo, hi }) =>
       heldRange({ lo, hi }, sizeBytes) === null ? [] : [{ slot, lo, hi }],
@@ -95,12 +101,29 @@ const arrayDlm = ({ array, view, holds }: ClusterReport, now: number): ArrayDlmR
   };
 };
 
-/** The resource of all clustered arrays that run here. */
+const absence = ({ array, problem, triesAgain }: ClusterAbsence): ArrayAbsenceResource => {
+  const { uuid, name, desiredState } = array.record;
+  const isWanted = desiredState === "started";
+  return {
+    array: uuid,
+    name,
+    cluster: array.status?.bitmap.clusterName ?? "",
+    desired_state: desiredState,
+    code: problem?.code ?? null,
+    message: problem?.message ?? (isWanted ? "not started yet" : "stopped by request"),
+    remedy: problem?.remedy ?? (isWanted ? "wait" : "start it"),
+    tries_again: triesAgain,
+    links: { array: subjectOf("array", uuid) },
+  };
+};
+
+/** The resource of all clustered arrays of this board. */
 export async function dlmResource(control: ControlPlane): Promise<DlmResource> {
-  const reports = await control.cluster.reports();
+  const { present, absent } = await control.cluster.reports();
   const now = control.options.now();
   return {
     cluster: control.engine.cluster,
-    items: reports.map((report) => arrayDlm(report, now)),
+    items: present.map((report) => arrayDlm(report, now)),
+    absent: absent.map(absence),
   };
 }

@@ -5,6 +5,7 @@
 
 import { type Static, Type } from "typebox";
 import { ByteCount, Closed, Links, Nullable, PageOf, RefTo, Time } from "./common.ts";
+import { DamagedKey } from "./dlm.ts";
 import { Member } from "./member.ts";
 
 /** sysfs `array_state`. Source: Documentation/admin-guide/md.rst. */
@@ -38,6 +39,7 @@ export const HealthReason = Closed({
     "member-missing",
     "member-rebuilding",
     "member-stalled",
+    "cluster-store-damaged",
     "last-member-gone",
     "no-spare",
     "initial-resync",
@@ -62,9 +64,9 @@ export const Eta = Closed({ low: Type.Number(), high: Type.Number() });
 export const Sync = Closed(
   {
     action: SyncActionWord,
-    sub_state: Type.Enum(["running", "paused", "yielding", "limited"], {
+    sub_state: Type.Enum(["running", "paused", "yielding", "limited", "awaiting-nodes"], {
       description:
-        "nothing is copied while it is `yielding` to clients, beyond the guaranteed speed, or `limited` by the speed limit",
+        "what it does for most of the time: beside clients it is `yielding` beyond the guaranteed speed, `limited` by the speed limit, or `awaiting-nodes`: other nodes have to hold their writes first",
     }),
     reason: Type.Enum([
       "initial",
@@ -130,6 +132,7 @@ export const ArrayCluster = Closed({
     description: "bitmap slots of nodes that are gone, on their way into this node's",
   }),
   awaited: Nullable(Type.String({ description: "what is waited for, in one sentence" })),
+  damaged: Type.Array(DamagedKey),
 });
 
 export const ArrayObserved = Closed({

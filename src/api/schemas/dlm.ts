@@ -63,6 +63,12 @@ const ClusterSlot = Closed({
   recovered_by: Nullable(Slot),
 });
 
+export const DamagedKey = Closed({
+  key: Type.String({ description: "without the array's prefix: ch, lk/resync" }),
+  code: Type.String({ description: "CLUSTER_BAD_CHANNEL, CLUSTER_BAD_RECORD, DLM_BAD_RESOURCE" }),
+  message: Type.String(),
+});
+
 const TraceEntry = Closed({
   at: Time,
   what: Type.Enum(["lock", "ast", "bast", "message", "call", "answer", "notice", "member"]),
@@ -82,6 +88,9 @@ export const ArrayDlm = Closed(
     members: Type.Array(ClusterNode),
     slots: Type.Array(ClusterSlot),
     locks: Type.Array(Lock),
+    damaged: Type.Array(DamagedKey, {
+      description: "keys of the store that hold something else: what needs them waits",
+    }),
     message: Nullable(ClusterMessage),
     ranges: Type.Array(Closed({ slot: Slot, lo: Type.Integer(), hi: Type.Integer() })),
     balancing_suspended: Type.Boolean(),
@@ -98,10 +107,29 @@ export const ArrayDlm = Closed(
 );
 export type ArrayDlmResource = Static<typeof ArrayDlm>;
 
+export const ArrayAbsence = Closed(
+  {
+    array: Type.String({ description: "uuid" }),
+    name: Type.String(),
+    cluster: Type.String(),
+    desired_state: Type.Enum(["started", "stopped"]),
+    code: Nullable(Type.String({ description: "null: stopped by request, or being started" })),
+    message: Type.String({ description: "why it has no locks now" }),
+    remedy: Type.String(),
+    tries_again: Type.Boolean({ description: "the board joins by itself once it can" }),
+    links: Links,
+  },
+  { $id: "ArrayAbsence" },
+);
+export type ArrayAbsenceResource = Static<typeof ArrayAbsence>;
+
 export const Dlm = Closed(
   {
     cluster: Nullable(Type.String({ description: "null: the board is in none" })),
     items: Type.Array(RefTo(ArrayDlm)),
+    absent: Type.Array(RefTo(ArrayAbsence), {
+      description: "clustered arrays that this board does not run in their cluster now",
+    }),
   },
   { $id: "Dlm" },
 );

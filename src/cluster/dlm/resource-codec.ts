@@ -92,7 +92,8 @@ export const decodeResource = (text: string, lvbBytes: number = LVB_BYTES): Lock
 
 const bad = (reason: string, cause?: unknown): CodedError =>
   new CodedError("DLM_BAD_RESOURCE", `this is no lock resource: ${reason}`, {
-    remedy: "find out who wrote the key; delete it when no member of the lockspace runs",
+    remedy:
+      "put its last value back: the members go on by themselves; without it, end all of them, then delete the key",
     details: { reason },
     cause,
   });

@@ -105,6 +105,7 @@ const parse = (text: string, key: string): Readonly<Record<string, unknown>> => 
 
 const badRecord = (key: string, text: string): CodedError =>
   new CodedError("CLUSTER_BAD_CHANNEL", `the key ${key} of the message channel is damaged`, {
-    remedy: "find out who wrote it; stop all members of the array before the key is deleted",
+    remedy:
+      "put its last value back: the boards go on by themselves; without it, end the array on all boards, then delete the key",
     details: { key, text: text.slice(0, 200) },
   });

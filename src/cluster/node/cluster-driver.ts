@@ -27,6 +27,7 @@ import type { ClusterOptions, JoinedCluster } from "./cluster-member.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { snapshot } from "./cluster-snapshot.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { refuseDamaged, withKey } from "./damaged-keys.ts";
 import { FenceWatch } from "./fence-watch.ts";
 import { isExchangeLock, LiteralDriver } from "./literal-driver.ts";
 import { type Membership, readMembership } from "./membership.ts";
@@ -40,7 +41,8 @@ const AWAY_MS_MAX = 1000;
 
 /**
  * Errors: CLUSTER_NO_SLOT when the array has no bitmap for one more node, CLUSTER_EXPELLED when the
- * others have gone on without this node before it took part, and those of the store.
+ * others have gone on without this node before it took part, CLUSTER_BAD_CHANNEL or
+ * DLM_BAD_RESOURCE when what it has to read first is damaged, and those of the store.
  */
 export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster> => {
   const { store, prefix, clock, random, member, nodes } = options;
@@ -54,6 +56,7 @@ export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster>
   let gateUntil = 0;
   try {
     await view.start();
+    refuseDamaged(keys, view.view.keys);
     const session = await joinCluster({
       ...options,
       view,
@@ -159,6 +162,8 @@ class ClusterDriver implements JoinedCluster {
           damaged: (error) => this.#damaged("ch", error),
         });
     this.#unsubscribe = view.subscribe((changes, source) => this.#see(changes, source));
+    // Refused before anybody waits for it: `join` tells.
+    this.#joined.promise.catch(() => {});
   }
 
   /** Errors: CLUSTER_EXPELLED. */
@@ -222,7 +227,6 @@ class ClusterDriver implements JoinedCluster {
     this.#locks.close();
     this.#parts.view.close();
     this.#joined.reject(expelled());
-    this.#joined.promise.catch(() => {});
     this.#entered.resolve();
   }
 
@@ -420,9 +424,13 @@ class ClusterDriver implements JoinedCluster {
     });
   }
 
+  /** Who takes no part yet would wait without a word: it is refused, or out, and begins anew. */
   #damaged(key: string, error: CodedError): void {
     const { message } = error;
     this.#options.listener.happened({ type: "damaged", key, message });
+    const { phase } = this.#node.ctx;
+    if (phase === "joining") this.#joined.reject(withKey(key, error));
+    else if (phase === "joined" || phase === "probing") this.lose(withKey(key, error).message);
   }
 
   #note(what: "lock" | "ast" | "bast", text: string): void {

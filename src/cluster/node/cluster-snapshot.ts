@@ -12,12 +12,14 @@ import type { StoreKeys } from "../store/store-keys.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import type {
   ClusterView,
+  DamagedKeyView,
   LockHolderView,
   LockView,
   MemberView,
   MessageView,
   SlotView,
 } from "./cluster-view.ts";
+import { damagedKeys } from "./damaged-keys.ts";
 import { type Membership, nodeName, type SeenSlot, seenAt } from "./membership.ts";
 import { messageName } from "./message-desk.ts";
 import type { Trace } from "./trace.ts";
@@ -38,11 +40,12 @@ export interface SnapshotInput {
 }
 
 export const snapshot = (input: SnapshotInput): ClusterView => {
-  const { node, channel, now, trace } = input;
+  const { node, keys, found, channel, now, trace } = input;
   const { ctx, recoveries } = node;
   const { membership } = ctx;
   const phase = ctx.phase === "probing" ? "joined" : ctx.phase;
   const locks = readLocks(input);
+  const damaged = damagedKeys(keys, found);
   return {
     protocol: ctx.isLiteral ? "literal" : "channel",
     phase,
@@ -52,10 +55,11 @@ export const snapshot = (input: SnapshotInput): ClusterView => {
     members: membership.slots.flatMap((seen) => memberOf(seen, ctx.me.slot)),
     slots: membership.slots.map(slotOf),
     locks,
+    damaged,
     message: channel === null ? null : messageOf(channel),
     ranges: [...ctx.ranges].map(([slot, { lo, hi }]) => ({ slot: toBitmapSlot(slot), lo, hi })),
     isBalancingSuspended: recoveries.isSuspended,
-    waits: waitsOf(input, locks),
+    waits: [...damaged.map(damageSentence), ...waitsOf(input, locks)],
     calls: [...ctx.calls].map(([id, { call, since }]) => ({
       id,
       call: call.type,
@@ -139,6 +143,10 @@ const messageOf = (channel: ChannelView): MessageView | null => {
 /** Seconds with one decimal: "0.4 s". */
 const seconds = (ms: number): string => `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
 
+/** "the key lk/resync of the cluster store is damaged: what needs it waits (DLM_BAD_RESOURCE)" */
+const damageSentence = ({ key, code }: DamagedKeyView): string =>
+  `the key ${key} of the cluster store is damaged: what needs it waits (${code})`;
+
 const waitsOf = (input: SnapshotInput, locks: readonly LockView[]): readonly string[] => [
   ...messageWaits(input),
   ...lockWaits(input, locks),
@@ -203,7 +211,6 @@ const memberWaits = (input: SnapshotInput): readonly string[] => {
       return [`waiting for ${whoConfirmed(input, slot)} to be fenced, ${left} left`];
     }
     if (type === "dead") return [`waiting for somebody to recover the bitmap of ${name}`];
-    if (type === "damaged") return [`the key of slot ${slot} is damaged: nobody can recover it`];
     if (seen.type !== "recovering") return [];
     const by = nodeName(node.ctx.membership, seen.by.slot);
     return [`waiting for ${by} to recover the bitmap of ${name}`];

@@ -75,6 +75,15 @@ export interface MessageView {
   readonly awaited: readonly { readonly slot: number; readonly what: "process" | "fence" }[];
 }
 
+/** A key of the store that holds something else: what needs it waits until it is right again. */
+export interface DamagedKeyView {
+  /** Without the array's prefix: `ch`, `lk/resync`. */
+  readonly key: string;
+  /** CLUSTER_BAD_CHANNEL, CLUSTER_BAD_RECORD or DLM_BAD_RESOURCE. */
+  readonly code: string;
+  readonly message: string;
+}
+
 /** A call of the array that is not answered yet. */
 export interface CallView {
   readonly id: number;
@@ -99,7 +108,9 @@ export interface ClusterView {
   readonly nodes: number;
   readonly members: readonly MemberView[];
   readonly slots: readonly SlotView[];
+  /** Those that can be read. */
   readonly locks: readonly LockView[];
+  readonly damaged: readonly DamagedKeyView[];
   /** The last message; null: none, or the literal protocol. */
   readonly message: MessageView | null;
   /** What other nodes resync, by bitmap slot. */

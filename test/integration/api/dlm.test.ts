@@ -13,7 +13,7 @@ test(
     await using api = await openApiBench({ folder });
     const { status, body } = await api.ask("GET", "/api/v1/dlm");
     assert.is(status, 200);
-    assert.equal(body, { cluster: "attic", items: [] });
+    assert.equal(body, { cluster: "attic", items: [], absent: [] });
   }),
 );
 
@@ -49,6 +49,23 @@ test(
 );
 
 test(
+  "a clustered array that is out of its cluster is named, with the reason",
+  inFolder(async (folder) => {
+    await using api = await openApiBench({ folder, images: ["disk1", "disk2"] });
+    const order = { name: "md0", level: "raid1", device_ids: ["disk1", "disk2"] };
+    await api.do("POST", "/api/v1/arrays", { ...order, bitmap: "clustered" });
+    const { uuid } = api.engine.array("md0");
+    api.engine.expel(uuid, "it was silent");
+    const { body } = await api.ask("GET", "/api/v1/dlm");
+    assert.equal(body.items, []);
+    const [found] = body.absent;
+    assert.equal([found.name, found.code, found.cluster], ["md0", "CLUSTER_EXPELLED", "attic"]);
+    assert.match(found.message, "it was silent");
+    assert.equal([found.desired_state, found.tries_again], ["started", true]);
+  }),
+);
+
+test(
   "an array tells its slot, nodes and resync=REMOTE; the metrics count what was held",
   inFolder(async (folder) => {
     await using api = await openApiBench({ folder, images: ["disk1", "disk2"] });
@@ -56,6 +73,7 @@ test(
     await api.do("POST", "/api/v1/arrays", order);
     const array = api.engine.array("md0");
     array.writeHolds = { byRange: 3, byGate: 1, held: 2, p50Ms: 1.5, p99Ms: 40, maxMs: 41 };
+    const damaged = [{ key: "lk/resync", code: "DLM_BAD_RESOURCE", message: "no lock" }];
     array.show({
       cluster: {
         slot: 1,
@@ -66,7 +84,12 @@ test(
         recovering: [],
         expelled: null,
       },
-      peers: { phase: "entered", nodes: [{ slot: 0, node: "a" }], awaited: "waiting for a" },
+      peers: {
+        phase: "entered",
+        nodes: [{ slot: 0, node: "a" }],
+        awaited: "waiting for a",
+        damaged,
+      },
     });
     const { body } = await api.ask("GET", "/api/v1/arrays/md0");
     assert.equal(body.status.cluster, {
@@ -79,7 +102,13 @@ test(
       balances_reads: false,
       recovering: [],
       awaited: "waiting for a",
+      damaged,
     });
+    const { health, health_reasons: reasons } = body.status;
+    assert.equal([health, reasons[0].code], ["optimal", "cluster-store-damaged"]);
+    assert.match(reasons[0].message, "lk/resync");
+    const { body: system } = await api.ask("GET", "/api/v1/system");
+    assert.match(JSON.stringify(system.health), "The cluster store is damaged: md0.");
     const { body: text } = await api.ask("GET", "/metrics");
     for (const line of [
       'satsuma_cluster_nodes{array="md0"} 1',

@@ -306,6 +306,54 @@ const switchBitmap = async (boards: SharedBoards, steps: readonly ("none" | "int
   for (const at of boards.numbers) await writer.check(at);
 };
 
+/** Sync actions of both boards hardly go on, until the body has ended. */
+const slowed = async (boards: SharedBoards, body: () => Promise<void>): Promise<void> => {
+  const limits = async (at: number, min: number, max: number): Promise<void> => {
+    const patch = { sync_speed_min: min, sync_speed_max: max };
+    await boards.ask(at, "PATCH", "/arrays/md0", patch);
+  };
+  const { sync_speed_min: min, sync_speed_max: max } = (await boards.array(0)).config;
+  for (const at of boards.numbers) await limits(at, 1024, 1024);
+  try {
+    await body();
+  } finally {
+    for (const at of boards.numbers) await limits(at, min, max);
+  }
+};
+
+etcdTest(
+  "a board that starts knows whom the other one has failed, and lets it go for both",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    await boards.member(0, "fail", "disk2");
+    await boards.ask(1, "DELETE", "/arrays/md0", { confirm: "md0", force: true });
+    await boards.ask(1, "POST", "/arrays", { assemble: "md0" });
+    await boards.untilRunning(1);
+    const states = await boards.members(0);
+    assert.is(states["disk2"], "faulty");
+    assert.equal(await boards.members(1), states);
+    await boards.member(1, "remove", "disk2");
+    for (const at of boards.numbers)
+      await eventually(`board ${at + 1} has let it go`, 60_000, async () => {
+        return (await boards.members(at))["disk2"] === undefined;
+      });
+    // What it lacks takes long; nobody waits for that who is refused anyway.
+    const client = await boards.attach(0);
+    await client.write(0, new Uint8Array(BLOCK).fill(7), true);
+    client.close();
+    await slowed(boards, async () => {
+      await boards.member(1, "re-add", "disk2");
+      await eventually("it is rebuilt", 60_000, async () => {
+        const arrays = await Promise.all(boards.numbers.map((at) => boards.array(at)));
+        return arrays.some(({ status }) => status.sync !== null);
+      });
+      const inUse = await refusal(boards, 0, "grow", "md0", "--bitmap", "none");
+      assert.match(inUse, /CLUSTER_BITMAP_IN_USE: node \d \(board2\) uses the array as well/);
+    });
+    await boards.untilWhole();
+  }),
+);
+
 etcdTest(
   "01r1_Grow_bitmap-switch: clustered to none and internal, and back, under a client's writes",
   withTimeout(TEST_MS, async ({ boards }) => {

@@ -66,7 +66,7 @@ etcdTest(
         const before = digests(disks);
 
         await etcd.restore(0);
-        assert.match(await startArray(board), /CLUSTER_STORE_REPLACED/, "it has gone back");
+        assert.match(await startArray(board), /: 409 .*CLUSTER_STORE_REPLACED/, "it has gone back");
         await etcd.replace(0);
         assert.match(await startArray(board), /CLUSTER_STORE_REPLACED/, "it is another one");
 

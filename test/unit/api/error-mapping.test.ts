@@ -9,7 +9,7 @@ const SRC = join(import.meta.dirname, "../../../src");
 
 const THROWN = /new CodedError\(\s*"([A-Z0-9_]+)"/g;
 /** Engines post codes between threads before they are thrown. */
-const NAMED = /"((?:RAID|HAL|NBD|ENGINE|CLUSTER|CONTROL)_[A-Z0-9_]+)"/g;
+const NAMED = /"((?:RAID|HAL|NBD|ENGINE|CLUSTER|CONTROL|DLM)_[A-Z0-9_]+)"/g;
 
 /** Codes below a folder. */
 function codesIn(folder: string, pattern = THROWN): string[] {
@@ -65,6 +65,16 @@ test("slugs are words with dashes, and one slug has one status and one title but
     [...bySlug].filter(([, statuses]) => statuses.size > 1),
     [],
   );
+});
+
+test("what does not pass by itself is no 503, whose Retry-After asks to try again", () => {
+  const codes = ["STORE_REPLACED", "STORE_BAD_VERSION", "STORE_UNGUARDED", "BAD_CHANNEL"];
+  codes.push("BITMAP_IN_USE", "DEVICE_NOT_SEEN");
+  assert.equal(
+    codes.map((code) => problemKind(`CLUSTER_${code}`).status),
+    codes.map(() => 409),
+  );
+  assert.is(problemKind("CLUSTER_STORE_UNREACHABLE").status, 503);
 });
 
 test("an unknown code is a defect, one of a known area is that area's", () => {

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ArrayDlmResource } from "../../../src/api/schemas/dlm.ts";
-import { locksLines } from "../../../src/cli/locks-text.ts";
+import { absentLines, locksLines } from "../../../src/cli/locks-text.ts";
 
 const test = suite("cli/locks-text");
 
@@ -32,6 +32,7 @@ const dlm = (change: Partial<ArrayDlmResource> = {}): ArrayDlmResource => ({
     { slot: 2, condition: "free", recovered_by: null },
   ],
   locks: [],
+  damaged: [],
   message: null,
   ranges: [],
   balancing_suspended: false,
@@ -119,6 +120,37 @@ test("what is awaited, whose message, dead slots, held writes and the last event
     "  trace:",
     "    14:01:00.250 lock    2",
     "    14:01:00.250 lock    3",
+  ]);
+});
+
+test("a damaged key has a line among the locks", () => {
+  const damaged = [{ key: "lk/resync", code: "DLM_BAD_RESOURCE", message: "no lock resource" }];
+  const lines = locksLines(dlm({ damaged }), 0);
+  assert.is(lines.at(-1), "    lk/resync  damaged: DLM_BAD_RESOURCE: no lock resource");
+});
+
+test("an array out of its cluster: its name, why it has no locks, what ends that", () => {
+  const absent = {
+    array: "1d70f103-4974-0ef1-af2a-fce5fcf6a489",
+    name: "md0",
+    cluster: "attic",
+    desired_state: "started" as const,
+    code: "CLUSTER_STORE_UNREACHABLE",
+    message: "no member of etcd answered",
+    remedy: "check that a majority runs",
+    tries_again: true,
+    links: {},
+  };
+  assert.equal(absentLines(absent), [
+    "md0: cluster attic, does not run here, so it has no locks",
+    "  CLUSTER_STORE_UNREACHABLE: no member of etcd answered",
+    "  check that a majority runs",
+    "  the board tries again by itself",
+  ]);
+  const stopped = { ...absent, code: null, message: "stopped by request", tries_again: false };
+  assert.equal(absentLines({ ...stopped, remedy: "start it" }).slice(1), [
+    "  stopped by request",
+    "  start it",
   ]);
 });
 

@@ -167,6 +167,7 @@ test("a sync action that copies nothing says what holds it", () => {
   assert.match(line("running") ?? "", /speed=28\.1 MiB\/s$/);
   assert.match(line("yielding") ?? "", /speed=28\.1 MiB\/s \(yields to clients\)$/);
   assert.match(line("limited") ?? "", /speed=28\.1 MiB\/s \(speed limit\)$/);
+  assert.match(line("awaiting-nodes") ?? "", /MiB\/s \(waits for other nodes\)$/);
   assert.match(line("paused") ?? "", /speed=28\.1 MiB\/s \(paused\)$/);
 });
 

@@ -192,13 +192,67 @@ test(
   "reports are of arrays that run in the cluster, with their held writes",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder);
-    assert.equal(await bench.control.cluster.reports(), []);
+    assert.equal(await bench.control.cluster.reports(), { present: [], absent: [] });
     const array = bench.engine.array("md0");
     array.view = clusterView();
     array.writeHolds = { byRange: 3, byGate: 0, held: 1, p50Ms: 1, p99Ms: 2, maxMs: 3 };
-    const [report] = await bench.control.cluster.reports();
+    const [report] = (await bench.control.cluster.reports()).present;
     assert.equal([report?.array.record.name, report?.view.slot], ["md0", 1]);
     assert.is(report?.holds.byRange, 3);
+  }),
+);
+
+test(
+  "a damaged key that keeps the board out has one event, however often it tries again",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
+    const { control, engine, clock, uuid } = bench;
+    engine.expel(uuid, "it was silent");
+    await control.cluster.tick();
+    for (const seconds of [1, 2, 4, 8]) {
+      const error = new CodedError("CLUSTER_BAD_CHANNEL", "the key ch is damaged");
+      engine.failNext = { call: "assemble", error };
+      const before = control.arrays.find("md0").startProblem;
+      clock.now += seconds * 1000;
+      await control.cluster.tick();
+      const isTold = () => control.arrays.find("md0").startProblem !== before;
+      await eventually("the attempt has failed", 30_000, isTold);
+      await new Promise(setImmediate);
+    }
+    const query = { order: "asc", from: null, limit: 99, subject: null } as const;
+    const failed = control.events.page({ ...query, types: ["array.start-failed"] });
+    assert.equal(
+      failed.map(({ message }) => message),
+      ["array md0 could not start: the key ch is damaged"],
+    );
+  }),
+);
+
+test(
+  "a clustered array that does not run is reported with the reason, and whether it tries again",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
+    const { control, engine, uuid } = bench;
+    const absent = async () =>
+      (await control.cluster.reports()).absent.map(({ array, problem, triesAgain }) => [
+        array.record.name,
+        problem?.code ?? null,
+        triesAgain,
+      ]);
+    engine.array("md0").view = clusterView();
+    assert.equal(await absent(), []);
+    engine.expel(uuid, "it was silent");
+    assert.equal(await absent(), [["md0", "CLUSTER_EXPELLED", true]]);
+    for (const [code, triesAgain] of [
+      ["CLUSTER_BAD_CHANNEL", true],
+      ["DLM_BAD_RESOURCE", true],
+      ["RAID_ARRAY_BROKEN", false],
+    ] as const) {
+      control.arrays.startFailed(uuid, { code, message: "why", remedy: "", members: [] });
+      assert.equal(await absent(), [["md0", code, triesAgain]]);
+    }
+    control.arrays.stopped(uuid);
+    assert.equal(await absent(), [["md0", null, false]]);
   }),
 );
 

@@ -6,14 +6,18 @@ import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
 import { FaultDevice, FaultSwitch } from "../../../src/hal/layers/fault-device.ts";
 import { MemoryDevice } from "../../../src/hal/sim/memory-device.ts";
-import { assembleDevices } from "../../../src/raid/assemble-driver.ts";
+import { type AssembleOptions, assembleDevices } from "../../../src/raid/assemble-driver.ts";
 import {
   type BitmapSuperblock,
   encodeBitmapSuperblock,
 } from "../../../src/raid/bitmap-superblock.ts";
 import { BIT_CLEAN, BIT_FOUND, LEG_IN_SYNC, LEG_NONE } from "../../../src/raid/shared-state.ts";
 import { encodeSuperblock } from "../../../src/raid/superblock.ts";
-import type { Superblock } from "../../../src/raid/superblock-fields.ts";
+import {
+  MD_DISK_ROLE_FAULTY,
+  MD_DISK_ROLE_SPARE,
+  type Superblock,
+} from "../../../src/raid/superblock-fields.ts";
 import { roles, sampleBitmap, sampleSuperblock } from "../../helpers/md-samples.ts";
 
 const MIB = 1024 * 1024;
@@ -191,6 +195,36 @@ test("a clustered array may be read", async () => {
   const members = all({ bitmap: { version: 5, nodes: 4 } });
   const { machine } = await assembleDevices(members, { ...OPTIONS, readOnly: true });
   assert.is(machine.status.bitmap.type, "clustered");
+});
+
+test("in a cluster a member that failed before this node joined is listed until it is removed", async () => {
+  const clusterName = new Uint8Array(64);
+  clusterName.set(new TextEncoder().encode("attic"));
+  const nodes = { nodes: 4, version: 5, clusterName } as const;
+  const clustered = { featureMap: 0x101, resyncOffset: 0 } as const;
+  const devRoles = roles(0, MD_DISK_ROLE_FAULTY, MD_DISK_ROLE_FAULTY);
+  const fresh = { superblock: { ...clustered, devRoles, events: 20 }, bitmap: nodes };
+  const old = { superblock: { ...clustered, devRoles: roles(0, 1), events: 9 }, bitmap: nodes };
+  const faulty = async (
+    cluster: NonNullable<AssembleOptions["cluster"]>,
+    devices = [fresh, old],
+  ) => {
+    const members = devices.map((spec, number) => member(number, spec));
+    const { machine, legs } = await assembleDevices(members, { ...OPTIONS, cluster });
+    assert.equal(
+      legs.map(({ path }) => path),
+      ["/m0"],
+    );
+    return machine.status.members.flatMap(({ path, states, deviceNumber }) =>
+      states.includes("faulty") ? [`${path} ${deviceNumber}`] : [],
+    );
+  };
+  const cluster = { name: "attic", slot: 0, isRunElsewhere: true };
+  assert.equal(await faulty(cluster), ["/m1 1"], "device 2 is not here");
+  assert.equal(await faulty({ ...cluster, isRunElsewhere: false }), ["/m1 1"]);
+  // One that was removed is a stranger.
+  const removed = { ...fresh.superblock, devRoles: roles(0, MD_DISK_ROLE_SPARE) };
+  assert.equal(await faulty(cluster, [{ ...fresh, superblock: removed }, old]), []);
 });
 
 test.run();

@@ -191,6 +191,26 @@ test("frozen stops a check, too, and lets no other action begin; asking for a ch
   assert.is(bench.status.degraded, 0);
 });
 
+test("an action that crawls says why: clients, whom it yields to, or its speed limit", () => {
+  const bench = checked({ chunks: 64 });
+  const held = () => [bench.status.sync?.paused, bench.status.sync?.heldBy];
+  const pass = (ms: number, act = (): void => {}): void => {
+    for (let spent = 0; spent < ms; spent += 20) {
+      act();
+      bench.tick(20);
+      while (bench.copies.length > 0) bench.finishCopy();
+    }
+  };
+  bench.command({ type: "sync-speed", min: MIB, max: 4 * MIB });
+  pass(4000, () => bench.shared.countOperation(0));
+  assert.equal(held(), [false, "clients"]);
+  pass(4000);
+  assert.equal(held(), [false, "speed-limit"]);
+  bench.command({ type: "sync-speed", min: MIB, max: 4096 * MIB });
+  for (let ms = 0; ms < 4000; ms += 20) bench.tick(20);
+  assert.equal(held(), [false, null], "its members are slow");
+});
+
 test("a limit of nothing holds an action back without ending it", () => {
   const bench = checked({ chunks: 64 });
   bench.command({ type: "sync-speed", min: 0, max: 0 });

@@ -176,6 +176,24 @@ test("a spare that got a raid slot is written by every node before its rebuild b
   assert.ok(bench.isEqual("/m0", "/m2"));
 });
 
+test("a spare's bitmap lags, as in Linux, until it gets a raid slot: then every node's is whole on it", () => {
+  const bench = new ClusterBench({ nodes: 2, disks: 3, raidDisks: 2, spares: 1 });
+  bench.finishSync();
+  // A bit that the others have cleared since, and one that they have set.
+  const { bytes } = bench.disk("/m2");
+  const [at] = [16 * 512 + bench.areaBytes + 256];
+  bytes[at] = 1 << 7;
+  bench.node(1).write(3 * 65536, page(9));
+  bench.settle();
+  assert.equal([bench.bits("/m0", 1), bench.bits("/m2", 1)], [[3], [7]]);
+  bench.node(0).command({ type: "fail", path: "/m1", reason: "by hand" });
+  until(bench, () => bench.node(0).memberState("/m2") === "rebuilding");
+  bench.settle();
+  assert.equal([bench.bits("/m2", 0), bench.bits("/m2", 1)], [bench.bits("/m0", 0), [3]]);
+  bench.finishSync();
+  for (const slot of [0, 1]) assert.equal(bench.bits("/m2", slot), bench.bits("/m0", slot));
+});
+
 const FLAGS = { type: "member-flags", path: "/m1", writeMostly: null, failfast: true } as const;
 
 /** The node that is left fails `/m0`, which the dead ones had written last; `others` must win. */

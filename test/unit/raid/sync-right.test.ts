@@ -106,6 +106,21 @@ test('§6.3 "The starting point is updated as the resync progresses": the next w
   assert.ok(bench.copies.length > 0, "copying goes on in the window that is granted");
 });
 
+test("a run that mostly waits for other nodes to hold their writes says so", () => {
+  const bench = resyncing(200);
+  const held = () => [bench.status.sync?.paused, bench.status.sync?.heldBy];
+  for (let ms = 0; ms < 2000; ms += 20) bench.tick(20);
+  assert.equal(held(), [false, "nodes"]);
+  bench.answer("resync-info-update");
+  for (let ms = 0; ms < 3000 && bench.calls.length === 0; ms += 20) {
+    bench.tick(20);
+    if (bench.copies.length > 0) bench.finishCopy();
+  }
+  bench.answer("resync-info-update");
+  for (let ms = 0; ms < 3000 && bench.copies.length > 0; ms += 20) bench.tick(20);
+  assert.equal(held(), [false, null], "its members are slow");
+});
+
 test("beside clients a window is copied without a pause, and nobody holds writes between two", () => {
   const bench = resyncing(100);
   bench.command({ type: "sync-speed", min: MIB, max: 1000 * MIB });

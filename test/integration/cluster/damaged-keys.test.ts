@@ -1,0 +1,137 @@
+/**
+ * Keys of the cluster store that somebody has overwritten: a real daemon tells which, in the words
+ * that an administrator looks at first, and goes on by itself when they are right again.
+ */
+import { closeSync, ftruncateSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { ArrayResource } from "../../../src/api/schemas/array.ts";
+import type { DlmResource } from "../../../src/api/schemas/dlm.ts";
+import { EtcdCluster } from "../../helpers/etcd-process.ts";
+import { runSatsuma } from "../../helpers/satsuma-command.ts";
+import { ServeProcess } from "../../helpers/serve-process.ts";
+import { skipUnless } from "../../helpers/skip.ts";
+import { inFolder } from "../../helpers/temporary-folder.ts";
+import { eventually, withTimeout } from "../../helpers/timeout.ts";
+
+const TEST_MS = 240_000;
+const WAIT_MS = 60_000;
+const DISKS = ["disk1", "disk2"];
+const ORDER = {
+  name: "md0",
+  level: "raid1",
+  bitmap: "clustered",
+  nodes: 2,
+  home_cluster: "attic",
+  device_ids: DISKS,
+  assume_clean: true,
+};
+
+const test = suite("damaged keys of a cluster store");
+const etcdTest = skipUnless("etcd", test);
+
+const makeDisks = (folder: string): void => {
+  mkdirSync(join(folder, "disks"));
+  for (const name of DISKS) {
+    const file = openSync(join(folder, "disks", `${name}.img`), "w");
+    ftruncateSync(file, 16 * 1024 * 1024);
+    closeSync(file);
+  }
+};
+
+/** What the board says of its array, in each place where somebody may look. */
+class Told {
+  readonly #board: ServeProcess;
+
+  constructor(board: ServeProcess) {
+    this.#board = board;
+  }
+
+  array(): Promise<ArrayResource> {
+    return this.#board.request("GET", "/arrays/md0") as Promise<ArrayResource>;
+  }
+
+  dlm(): Promise<DlmResource> {
+    return this.#board.request("GET", "/dlm") as Promise<DlmResource>;
+  }
+
+  /** Waits until status and locks name exactly these keys. */
+  async untilDamaged(...keys: string[]): Promise<ArrayResource["status"]> {
+    const isSame = (found: readonly { readonly key: string }[] = []): boolean =>
+      found.map(({ key }) => key).join() === keys.join();
+    await eventually(`${keys.join(" and ")} are told`, WAIT_MS, async () => {
+      const { cluster } = (await this.array()).status;
+      const { items } = await this.dlm();
+      return cluster !== null && isSame(cluster.damaged) && isSame(items[0]?.damaged ?? []);
+    });
+    return (await this.array()).status;
+  }
+
+  async untilRunning(): Promise<void> {
+    await eventually("the array runs", WAIT_MS, async () => {
+      const { cluster } = (await this.array()).status;
+      return cluster?.phase === "entered";
+    });
+  }
+
+  locks(...more: string[]): Promise<string> {
+    const { url, token } = this.#board;
+    const access = ["--api", url, "--token", token];
+    return runSatsuma("locks", ...more, ...access).then(({ stdout }) => stdout);
+  }
+}
+
+etcdTest(
+  "are told while an array runs, and by a board that cannot start it; put right, all goes on",
+  withTimeout(
+    TEST_MS,
+    inFolder(async (folder) => {
+      const etcd = await EtcdCluster.start(1);
+      const cluster = ["--cluster", "attic", "--node", "n1", "--etcd", etcd.endpoints.join()];
+      const board = new ServeProcess(folder, cluster);
+      const told = new Told(board);
+      makeDisks(folder);
+      try {
+        await board.start();
+        await board.request("POST", "/arrays", ORDER);
+        const { id } = await told.array();
+        const prefix = `/satsuma/attic/arrays/${id}/`;
+        await told.untilRunning();
+
+        const lock = await etcd.get(`${prefix}lk/resync`);
+        await etcd.put(`${prefix}lk/resync`, "garbage");
+        const { health_reasons: reasons } = await told.untilDamaged("lk/resync");
+        assert.is(reasons[0]?.code, "cluster-store-damaged");
+        assert.match(await told.locks(), "lk/resync  damaged: DLM_BAD_RESOURCE");
+        await etcd.put(`${prefix}lk/resync`, lock);
+        assert.equal((await told.untilDamaged()).health_reasons, []);
+
+        await board.shutDown();
+        const channel = await etcd.get(`${prefix}ch`);
+        await etcd.put(`${prefix}ch`, "garbage");
+        await board.start();
+        await eventually("the refusal is told", WAIT_MS, async () => {
+          const [absent] = (await told.dlm()).absent;
+          return absent?.code === "CLUSTER_BAD_CHANNEL" && absent.tries_again;
+        });
+        const [reason] = (await told.array()).status.health_reasons;
+        assert.match(reason?.message ?? "", "the key ch of the message channel is damaged");
+        assert.match(await told.locks("md0"), "md0: cluster attic, does not run here");
+        const { items } = (await board.request("GET", "/events")) as {
+          readonly items: readonly { readonly type: string; readonly message: string }[];
+        };
+        const failed = items.filter(({ type }) => type === "array.start-failed");
+        assert.match(failed.at(-1)?.message ?? "", "the key ch of the message channel");
+        assert.is(await etcd.get(`${prefix}ch`), "garbage", "nothing is overwritten");
+        await etcd.put(`${prefix}ch`, channel);
+        await told.untilRunning();
+      } finally {
+        await board.shutDown();
+        await etcd.stop();
+      }
+    }),
+  ),
+);
+
+test.run();
