@@ -60,7 +60,7 @@ export class ArrayMachine {
     const state = this.#state;
     if (state.stopped) return false;
     if (state.sync !== null || state.transaction !== null || isUpdating(state)) return true;
-    if (state.sweep.ahead !== null) return true;
+    if (state.sweep.ahead !== null || state.opening.size > 0) return true;
     // A cluster's array never goes clean: nothing is due soon.
     return !state.clean && !isInCluster(state);
   }

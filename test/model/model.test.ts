@@ -43,7 +43,7 @@ const REGRESSIONS: readonly (readonly [layout: string | null, seed: number])[] =
   [null, 4009912],
   // A larger size that one member had heard of, and that nobody was told.
   [null, 4007730],
-  // A leg failed when it was flushed ahead of a sweep, and nobody looked any more.
+  // A leg failed when it was flushed ahead of a sweep; the spare was on its way, and nobody looked.
   [null, 5018092],
 ];
 
