@@ -180,11 +180,22 @@ export class BenchBoard {
   }
 
   async #lastSync(): Promise<{ readonly id: number; readonly outcome: unknown }> {
-    const path = "/events?types=sync.finished&limit=1";
-    const { items } = (await this.serve.request("GET", path)) as {
+    const end = await this.#lastEvent("sync.finished");
+    return { id: end?.id ?? 0, outcome: end?.data["outcome"] };
+  }
+
+  /** AFTER its arrays are up. Errors: when a member goes through the page cache all the same. */
+  async expectDirect(): Promise<void> {
+    const found = await this.#lastEvent("member.not-direct");
+    if (found !== undefined)
+      throw new Error(`nothing to measure past the page cache: ${found.message}`);
+  }
+
+  async #lastEvent(type: string): Promise<EventResource | undefined> {
+    const { items } = (await this.serve.request("GET", `/events?types=${type}&limit=1`)) as {
       readonly items: readonly EventResource[];
     };
-    return { id: items[0]?.id ?? 0, outcome: items[0]?.data["outcome"] };
+    return items[0];
   }
 
   async setSync(name: string, body: Readonly<Record<string, unknown>>): Promise<void> {

@@ -1,6 +1,7 @@
 /** What the numbers were measured on. */
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { hasTool } from "../scripts/test-tools.ts";
+import { loadNativeIo } from "../src/hal/linux/native-io.ts";
 import { runCommand } from "../test/helpers/command.ts";
 
 /** The load average of the last minute; other work beside the bench makes its numbers worthless. */
@@ -19,10 +20,12 @@ export async function describeMachine(folder: string): Promise<readonly string[]
   const type = stdout.trim().split("\n").at(-1) ?? "";
   const tools = ["fio", "qemu-storage-daemon", "nbdkit"].filter((tool) => hasTool(tool));
   const versions = await Promise.all(tools.map((tool) => firstLine(tool, ["--version"])));
+  const native =
+    (await loadNativeIo()) === null ? "WITHOUT koffi: cold reads and bits are slower" : "koffi";
   return [
     `${cpus().length} x ${cpu?.model.trim() ?? "unknown CPU"}, ${memory}`,
-    `Linux ${release()}, legs on ${type}`,
-    [`Node ${process.version}`, ...versions].join(", "),
+    `Linux ${release()}, legs on ${type}${type === "tmpfs" ? ", where nothing is ever cold" : ""}`,
+    [`Node ${process.version}`, native, ...versions].join(", "),
   ];
 }
 

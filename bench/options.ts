@@ -123,7 +123,7 @@ export function parseOptions(args: readonly string[], benches: readonly Bench[])
 
 function parseCount(option: string, given: string | number, max: number): number {
   const count = Number(given);
-  if (!Number.isInteger(count) || count < 1 || count > max) {
+  if (!/^\d+$/.test(String(given)) || count < 1 || count > max) {
     throw usageError(`${option} ${given}: takes a whole number from 1 to ${max}`);
   }
   return count;

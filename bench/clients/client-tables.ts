@@ -57,10 +57,10 @@ export function reportClients(
   notes: readonly string[] = [],
 ): ReportTable[] {
   const has = (name: string) => results.some(({ target }) => target === name);
-  const others = FAMILIES.filter(({ subjects }) => has(subjects[1]));
-  const apart: readonly string[] = FAMILIES.flatMap(({ subjects: [ours, peer] }) =>
-    ours === OURS ? [peer] : [ours, peer],
-  );
+  const apartOf = ({ subjects }: (typeof FAMILIES)[number]) =>
+    subjects.filter((name) => name !== OURS);
+  const others = FAMILIES.filter((family) => apartOf(family).some(has));
+  const apart: readonly string[] = FAMILIES.flatMap(apartOf);
   const main = contenders.map(({ name }) => name).filter((name) => !apart.includes(name));
   const hasMain = main.some((name) => name !== OURS && has(name)) || others.length === 0;
   const groups = hasMain ? [...Map.groupBy(chosen, ({ group }) => group)] : [];
@@ -70,8 +70,9 @@ export function reportClients(
     ...groups.map(([group, rows]) =>
       table(`clients-${group}`, GROUP_TITLES[group] ?? group, rows, main),
     ),
-    ...others.map(({ id, title, subjects }) => {
-      const ran = results.filter(({ target }) => target === subjects[1]);
+    ...others.map((family) => {
+      const { id, title, subjects } = family;
+      const ran = results.filter(({ target }) => apartOf(family).some((name) => name === target));
       const rows = chosen.filter(({ name }) => ran.some(({ workload }) => workload === name));
       return table(id, title, rows, subjects);
     }),

@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { hasTool } from "../../scripts/test-tools.ts";
+import { CodedError } from "../../src/common/errors.ts";
 import type { Bench, BenchContext, BenchOutcome, BenchSettings } from "../bench.ts";
 import { makePattern, verifyTarget } from "../pattern.ts";
 import { OURS } from "../report.ts";
@@ -124,6 +125,18 @@ function planOf(workloads: readonly string[], targets: readonly string[]): Plan 
   return { chosen, compared: comparedWith(chosen), contenders, ours };
 }
 
+/** A row that nobody fills is refused BEFORE anything is made. Errors: BENCH_USAGE. */
+function refuseLonely({ chosen, contenders }: Plan): void {
+  const row = chosen.find((workload) =>
+    contenders.every((contender) => contender.seat(workload) === undefined),
+  );
+  if (row === undefined) return;
+  const names = contenders.map(({ name }) => name).join(", ");
+  throw new CodedError("BENCH_USAGE", `${row.name}: none of ${names || "the targets"} has it`, {
+    remedy: `add ${OURS} to --targets, or choose other workloads`,
+  });
+}
+
 async function runClients(context: BenchContext): Promise<BenchOutcome> {
   const { settings, say } = context;
   const plan = planOf(settings.workloads, settings.targets);
@@ -132,6 +145,7 @@ async function runClients(context: BenchContext): Promise<BenchOutcome> {
     tool === null || hasTool(tool) ? [] : [`No column ${name}: ${missingText(tool)}.`],
   );
   for (const note of notes) say(note);
+  refuseLonely(plan);
   const results: JobResult[] = [];
   for (let run = 0; run < settings.runs; run++) {
     results.push(...(await runOnce(plan, run, context)));

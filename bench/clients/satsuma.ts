@@ -53,6 +53,7 @@ export async function startSatsuma(
     const legs = await board.makeDisks(BENCH_ARRAY, shape, sizeBytes);
     await board.makeArray(BENCH_ARRAY, shape, { isClean: true });
     await board.untilSynced(BENCH_ARRAY);
+    if (isDirect) await board.expectDirect();
     const uri = board.uri(BENCH_ARRAY, transport);
     return { label, uri, pid: board.serve.pid, legs, board, stop: () => board.stop() };
   } catch (error) {

@@ -74,6 +74,7 @@ test("targets are chosen by name, in the bench's order", () => {
 });
 
 test("counts are whole numbers within limits", () => {
+  assert.throws(() => parse("--size", "1e3"), "--size 1e3: takes a whole number from 1");
   assert.is(parse("--size", "7").settings.sizeBytes, 7 * 2 ** 20);
   for (const bad of ["0", "-1", "1.5", "x", "", "1e9"]) {
     assert.throws(() => parse(`--rounds=${bad}`), `--rounds ${bad}: takes a whole number from 1`);
