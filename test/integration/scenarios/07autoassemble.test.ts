@@ -22,7 +22,8 @@ test(
       await daemon.makeArray(name, [`${name}-a`, `${name}-b`], SIZE);
       await daemon.write(name);
     }
-    await serve.request("DELETE", "/exports/md2");
+    // Forced: the board may not have seen yet that the writer has gone.
+    await serve.request("DELETE", "/exports/md2?force=true");
     await serve.request("POST", "/exports", { name: "second", array: "md2" });
     for (const end of [() => serve.shutDown(), () => serve.kill9()]) {
       await end();
