@@ -77,7 +77,13 @@ const readSlot = (
   try {
     const state = decodeSlot(key?.value ?? null);
     if (state.type === "free") return { ...readFree(member, key), slot };
-    if (state.type !== "live") return { ...state, slot };
+    if (state.type !== "live") {
+      // Of another session than the member: an older state, which something else has put back.
+      const isOld = member !== undefined && member.createRevision !== state.epoch;
+      return isOld && isTakenBefore(member, written)
+        ? { type: "gone", slot, epoch: written }
+        : { ...state, slot };
+    }
     // The member key was made by the transaction that wrote `live`.
     const epoch = state.epoch ?? written;
     if (member?.createRevision !== epoch) return { type: "gone", slot, epoch: written };
@@ -88,15 +94,19 @@ const readSlot = (
   }
 };
 
+/** Nobody but its session may have written the slot since its member key was made. */
+const isTakenBefore = ({ createRevision }: KeyValue, written: number): boolean =>
+  createRevision < written;
+
 /** A slot that its member has taken is not free, whatever something else has done to its key. */
 const readFree = (
   member: KeyValue | undefined,
   key: KeyValue | undefined,
 ): { readonly type: "free" } | { readonly type: "gone"; readonly epoch: number } => {
   if (member === undefined) return { type: "free" };
-  const taken = member.createRevision;
-  if (key !== undefined && key.modRevision < taken) return { type: "free" };
-  return { type: "gone", epoch: key?.modRevision ?? taken };
+  if (key === undefined) return { type: "gone", epoch: member.createRevision };
+  const { modRevision: epoch } = key;
+  return isTakenBefore(member, epoch) ? { type: "gone", epoch } : { type: "free" };
 };
 
 const readMember = (text: string): Pick<MemberRecord, "node" | "address"> => {

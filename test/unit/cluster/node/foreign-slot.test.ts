@@ -43,16 +43,20 @@ const works = async (world: ClusterWorld, hosts: readonly ClusterHost[]): Promis
 };
 
 for (const protocol of PROTOCOLS)
-  for (const value of ["garbage", "live", "free", null, "dead 1"])
+  for (const value of ["garbage", "live", "free", null, "dead 1", "recovering 1 by 1/1"])
     test(`${protocol}: ${value ?? "deleted"} in a member's slot is put right by the member`, async () => {
       const { world, put, get } = worldOf(protocol);
       const a = await world.enter("a");
       const b = await world.enter("b");
       const c = await world.enter("c");
       for (const host of [a, b, c]) host.log.length = 0;
+      await world.ok(b, { type: "resync-start" });
+      await world.ok(b, { type: "resync-info-update", lo: 0, hi: 64 });
       const { epoch } = b.view;
       put(world.keys.slot(2), value);
       await world.rest(500);
+      for (const { view } of [a, c]) assert.equal(view.ranges, [{ slot: 1, lo: 0, hi: 64 }]);
+      await world.ok(b, { type: "resync-finish" });
       assert.is(get(world.keys.slot(2)), `live ${epoch}`);
       for (const host of [a, b, c]) {
         assert.equal([host.isExpelled, condition(host, 1)], [false, "live"]);
