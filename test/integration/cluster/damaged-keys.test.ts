@@ -123,6 +123,12 @@ etcdTest(
         await etcd.put(`${prefix}lk/resync`, lock);
         assert.equal((await told.untilDamaged()).health_reasons, []);
 
+        await etcd.put(`${prefix}slot/1`, "garbage");
+        await eventually("the board puts its slot right", WAIT_MS, async () =>
+          /^live \d+$/.test(await etcd.get(`${prefix}slot/1`)),
+        );
+        await told.untilDamaged();
+
         await board.shutDown();
         const channel = await etcd.get(`${prefix}ch`);
         await etcd.put(`${prefix}ch`, "garbage");
