@@ -96,8 +96,12 @@ const addMembership = (on: OnLocks): void => {
       await store.leaseRevoke(a.session.lease);
       const c = await join("c");
       assert.is(c.slot, 3, "the slot is not free before it is recovered");
-      assert.equal(await b.session.declareDead(gone), ["r"]);
-      assert.equal(await c.session.declareDead(gone), ["r"], "done again by another survivor");
+      assert.equal(await b.session.declareDead(gone), [{ resource: "r", owner: gone }]);
+      assert.equal(
+        await c.session.declareDead(gone),
+        [{ resource: "r", owner: gone }],
+        "done again by another survivor",
+      );
       assert.equal(b.log, []);
       await b.locks.purge("r", [gone]);
       assert.is((await waiting).statusFlags, 2, "VALNOTVALID");

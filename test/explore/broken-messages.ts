@@ -98,8 +98,8 @@ export const BROKEN_CHANNEL: readonly BrokenProtocol[] = [
     changes: [
       {
         file: "channel-view.ts",
-        from: "unfenced.filter((owner) => !isMember(view, owner))",
-        to: "unfenced.filter(() => false)",
+        from: "owners.filter((owner) => isUnfenced(view, owner) && !isMember(view, owner))",
+        to: "owners.filter(() => false)",
       },
     ],
     world: { wishes: [["message"], []], expulsions: 1 },

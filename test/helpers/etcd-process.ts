@@ -175,10 +175,27 @@ export class EtcdCluster {
 
   /** The value of a key. */
   async get(key: string): Promise<string> {
+    return (await this.find(key)).value;
+  }
+
+  /** The value of a key and its mod revision; of one that is not there "" and "0". */
+  async find(key: string): Promise<{ readonly value: string; readonly revision: string }> {
     const [first] = this.endpoints;
     const reply = await this.#post(first ?? "", "/v3/kv/range", { key: base64(key) });
-    const [found] = (reply["kvs"] ?? []) as readonly { readonly value: string }[];
-    return Buffer.from(found?.value ?? "", "base64").toString();
+    const [found] = (reply["kvs"] ?? []) as readonly Record<"value" | "mod_revision", string>[];
+    const value = Buffer.from(found?.value ?? "", "base64").toString();
+    return { value, revision: found?.mod_revision ?? "0" };
+  }
+
+  /** Writes a key if nobody has since this mod revision; whether it was written. */
+  async swap(key: string, revision: string, value: string): Promise<boolean> {
+    const [first] = this.endpoints;
+    const name = base64(key);
+    const reply = await this.#post(first ?? "", "/v3/kv/txn", {
+      compare: [{ key: name, target: "MOD", result: "EQUAL", mod_revision: revision }],
+      success: [{ request_put: { key: name, value: base64(value) } }],
+    });
+    return reply["succeeded"] === true;
   }
 
   /** Writes a key, whoever it belongs to. */

@@ -5,6 +5,7 @@
 import * as assert from "uvu/assert";
 import { DLM_LKF_CONVERT, DLM_LKF_VALBLK } from "../../src/cluster/dlm/lock-flags.ts";
 import { CR, EX, NL } from "../../src/cluster/dlm/lock-mode.ts";
+import type { HeldLock } from "../../src/cluster/store/member-session-driver.ts";
 import type { StoreClock } from "../../src/cluster/store/store-clock.ts";
 import type { Prng } from "../../src/common/prng.ts";
 import { Scheduler } from "../sim/scheduler.ts";
@@ -161,10 +162,10 @@ export class LockStory {
     member: LockMember,
     gone: { readonly slot: number; readonly epoch: number },
   ): Promise<void> {
-    for (let names: readonly string[] | null = null; names === null; ) {
+    for (let held: readonly HeldLock[] | null = null; held === null; ) {
       if (member.isExpelled) return this.#recoverLater(gone);
-      names = await member.session.declareDead(gone).catch(() => null);
-      for (const name of names ?? []) await member.locks.purge(name, [gone]);
+      held = await member.session.declareDead(gone).catch(() => null);
+      for (const { resource, owner } of held ?? []) await member.locks.purge(resource, [owner]);
     }
     if (member.isExpelled) await this.#recoverLater(gone);
   }

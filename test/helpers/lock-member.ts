@@ -79,7 +79,7 @@ export class LockMember {
       slots: options.slots ?? 8,
       leaseMs: options.leaseMs ?? 60_000,
       confirmMs: options.confirmMs ?? 60_000,
-      listener: { confirmed: () => {}, expelled: () => expel() },
+      listener: { confirmed: () => {}, expelled: () => expel(), restored: () => {} },
     });
     const member = new LockMember(session, view, options);
     expel = () => member.locks.expel();

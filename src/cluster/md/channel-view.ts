@@ -29,7 +29,8 @@ export interface ChannelView {
   readonly members: readonly LockOwner[];
   /**
    * Sessions that are no members any more but may still write to members of the array: not every
-   * condition for the start of their recovery holds. Members may be among them.
+   * condition for the start of their recovery holds. Each stands for the earlier ones of its slot,
+   * too. Members may be among them.
    */
   readonly unfenced: readonly LockOwner[];
 }
@@ -113,7 +114,7 @@ export const isMember = (view: ChannelView, owner: LockOwner): boolean =>
   view.members.some((member) => isSameOwner(member, owner));
 
 export const isUnfenced = (view: ChannelView, owner: LockOwner): boolean =>
-  view.unfenced.some((other) => isSameOwner(other, owner));
+  view.unfenced.some(({ slot, epoch }) => slot === owner.slot && owner.epoch <= epoch);
 
 /** The session's own acknowledgement, not one of an earlier session in its slot. */
 export const ackOf = (view: ChannelView, owner: LockOwner): SeenAck | undefined =>
@@ -131,9 +132,10 @@ export interface Awaited {
  * it is fenced; so does a removed origin, whose own I/O the message is about.
  */
 export const awaited = (view: ChannelView): readonly Awaited[] => {
-  const { record, members, unfenced } = view;
+  const { record, members, acks } = view;
   if (record.isDone) return [];
-  const removed = unfenced.filter((owner) => !isMember(view, owner));
+  const owners = acks.map(({ slot, epoch }): LockOwner => ({ slot, epoch }));
+  const removed = owners.filter((owner) => isUnfenced(view, owner) && !isMember(view, owner));
   return [...members, ...removed].flatMap((owner) => {
     const ack = ackOf(view, owner);
     if (ack === undefined) return [];

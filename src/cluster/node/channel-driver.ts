@@ -122,7 +122,8 @@ export class ChannelDriver {
     const isWhole = writesRecord || compares.some(({ key }) => key === keys.channel);
     const reads = isWhole ? this.#reads() : [];
     const record = writesRecord ? this.#state.view?.record : undefined;
-    const guards = record === undefined ? [] : holderGuards(keys, record, this.#state.me);
+    const found = this.#options.view.view.keys;
+    const guards = record === undefined ? [] : holderGuards(keys, record, this.#state.me, found);
     let revision: number | null = null;
     try {
       const all = [...compares, ...guards];

@@ -16,7 +16,7 @@ import type { ExchangeEffect } from "../md/message-exchange.ts";
 import type { KeyChange } from "../store/cluster-store.ts";
 import { joinCluster } from "../store/join-driver.ts";
 import { LockClient } from "../store/lock-client-driver.ts";
-import type { MemberSession } from "../store/member-session-driver.ts";
+import type { HeldLock, MemberSession } from "../store/member-session-driver.ts";
 import { fenceTime, PERMIT_MS } from "../store/permission.ts";
 import { RACE_MS_MAX, retryDelay } from "../store/retry-delay.ts";
 import { keyOf } from "../store/revisioned-map.ts";
@@ -30,7 +30,7 @@ import type { ClusterView } from "./cluster-view.ts";
 import { refuseDamaged, withKey } from "./damaged-keys.ts";
 import { FenceWatch } from "./fence-watch.ts";
 import { isExchangeLock, LiteralDriver } from "./literal-driver.ts";
-import { type Membership, readMembership } from "./membership.ts";
+import { isUnfenced, type Membership, readMembership } from "./membership.ts";
 import type { NodeEffect, NodeEvent } from "./node-events.ts";
 import { Trace } from "./trace.ts";
 
@@ -76,6 +76,7 @@ export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster>
           isExpelled = true;
           driver?.lose("the others have removed this node");
         },
+        restored: (key, message) => options.listener.happened({ type: "damaged", key, message }),
       },
     });
     driver = new ClusterDriver(options, { keys, view, fences, session });
@@ -309,14 +310,28 @@ class ClusterDriver implements JoinedCluster {
   /** The slot is dead, and nothing in the lock manager is its session's any more. */
   async #declare(gone: LockOwner): Promise<void> {
     const { session } = this.#parts;
-    const names = await this.#insist(async () => (await session.declareDead(gone)) ?? []);
-    for (const name of names ?? []) await this.#locks.purge(name, [gone]);
+    await this.#purge(await this.#insist(() => session.declareDead(gone)));
   }
 
+  /**
+   * What earlier sessions of this slot have, and, once they can do no I/O any more, what sessions
+   * have whose slots are free: nobody recovers those, and whoever joins takes their bits over.
+   */
   async #purgeLeftovers(): Promise<void> {
     const { session } = this.#parts;
     const leftovers = await this.#insist(() => session.leftovers());
-    for (const { resource, owner } of leftovers ?? []) await this.#locks.purge(resource, [owner]);
+    if (leftovers === null) return;
+    await this.#purge(leftovers.own);
+    if (leftovers.orphans.length === 0) return;
+    await this.#pause(fenceTime(this.#options.permitMs ?? PERMIT_MS));
+    await this.#purge(leftovers.orphans);
+  }
+
+  async #purge(locks: readonly HeldLock[] | null): Promise<void> {
+    for (const { resource, owner } of locks ?? []) {
+      if (this.#isOver) return;
+      await this.#locks.purge(resource, [owner]);
+    }
   }
 
   /** Until it is done: the store may be away for a while. Null: the session is over. */
@@ -407,9 +422,7 @@ class ClusterDriver implements JoinedCluster {
 
   /** Until it is declared dead, a node that is gone may still write. */
   #unfenced(): readonly LockOwner[] {
-    return this.#membership.slots.flatMap((seen) =>
-      seen.type === "gone" ? [{ slot: seen.slot, epoch: seen.epoch }] : [],
-    );
+    return this.#membership.slots.filter(isUnfenced);
   }
 
   #armTick(): void {

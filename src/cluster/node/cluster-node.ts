@@ -317,7 +317,8 @@ export class ClusterNode {
         tell(ctx, { type: "node-lost", slot, node: was.member.node });
       if (now.type === "live" && was !== undefined)
         tell(ctx, { type: "node-joined", slot, node: now.member.node });
-      if (now.type === "damaged")
+      // Of its own slot its session tells when it has put it right.
+      if (now.type === "damaged" && now.slot !== ctx.me.slot)
         tell(ctx, { type: "damaged", key: now.key, message: `${nodeName(membership, now.slot)}` });
     }
   }

@@ -13,8 +13,17 @@ export interface SeenMember {
 /** `slot`: DLM slot, from 1. */
 export type SeenSlot =
   | { readonly type: "free"; readonly slot: number }
-  | { readonly type: "live"; readonly slot: number; readonly member: SeenMember }
-  /** Its member key is gone, and nobody has said that it can write no more. */
+  | {
+      readonly type: "live";
+      readonly slot: number;
+      readonly member: SeenMember;
+      /** Mod revision of its key: later than the epoch where its session has put it right. */
+      readonly written: number;
+    }
+  /**
+   * Its member key is gone, or something else has written the slot, and nobody has said that who
+   * had it can write no more. Its session is that of this epoch, or of an earlier one.
+   */
   | { readonly type: "gone"; readonly slot: number; readonly epoch: number }
   | { readonly type: "dead"; readonly slot: number; readonly epoch: number }
   | {
@@ -23,8 +32,14 @@ export type SeenSlot =
       readonly epoch: number;
       readonly by: Session;
     }
-  /** The key holds something else: nobody may take or recover the slot. */
-  | { readonly type: "damaged"; readonly slot: number; readonly key: string };
+  /** As `gone`: the key holds something else. */
+  | {
+      readonly type: "damaged";
+      readonly slot: number;
+      readonly epoch: number;
+      /** Without the array's prefix. */
+      readonly key: string;
+    };
 
 export interface Membership {
   /** Everything up to this revision of the store is in it. */
@@ -58,16 +73,40 @@ const readSlot = (
 ): SeenSlot => {
   const key = found.get(keys.slot(slot));
   const member = found.get(keys.member(slot));
+  const written = key?.modRevision ?? 0;
   try {
     const state = decodeSlot(key?.value ?? null);
-    if (state.type !== "live") return { ...state, slot };
+    if (state.type === "free") return { ...readFree(member, key), slot };
+    if (state.type !== "live") {
+      // Of another session than the member: an older state, which something else has put back.
+      const isOld = member !== undefined && member.createRevision !== state.epoch;
+      return isOld && isTakenBefore(member, written)
+        ? { type: "gone", slot, epoch: written }
+        : { ...state, slot };
+    }
     // The member key was made by the transaction that wrote `live`.
-    const epoch = key?.modRevision ?? 0;
-    if (member?.createRevision !== epoch) return { type: "gone", slot, epoch };
-    return { type: "live", slot, member: { epoch, ...readMember(member.value) } };
+    const epoch = state.epoch ?? written;
+    if (member?.createRevision !== epoch) return { type: "gone", slot, epoch: written };
+    return { type: "live", slot, member: { epoch, ...readMember(member.value) }, written };
   } catch {
-    return { type: "damaged", slot, key: keys.slot(slot) };
+    const name = keys.slot(slot).slice(keys.prefix.length);
+    return { type: "damaged", slot, epoch: written, key: name };
   }
+};
+
+/** Nobody but its session may have written the slot since its member key was made. */
+const isTakenBefore = ({ createRevision }: KeyValue, written: number): boolean =>
+  createRevision < written;
+
+/** A slot that its member has taken is not free, whatever something else has done to its key. */
+const readFree = (
+  member: KeyValue | undefined,
+  key: KeyValue | undefined,
+): { readonly type: "free" } | { readonly type: "gone"; readonly epoch: number } => {
+  if (member === undefined) return { type: "free" };
+  if (key === undefined) return { type: "gone", epoch: member.createRevision };
+  const { modRevision: epoch } = key;
+  return isTakenBefore(member, epoch) ? { type: "gone", epoch } : { type: "free" };
 };
 
 const readMember = (text: string): Pick<MemberRecord, "node" | "address"> => {
@@ -83,12 +122,21 @@ const readMember = (text: string): Pick<MemberRecord, "node" | "address"> => {
 export const seenAt = ({ slots }: Membership, slot: number): SeenSlot | undefined =>
   slots[slot - 1];
 
-/** Whether the session is a member, or was and may still write: nobody has declared it dead. */
+/**
+ * Whether the session is a member, or was and may still write: nobody has declared it dead. While
+ * something else had written its slot, it may have been taken for one of a later epoch.
+ */
 export const isUnfinished = (membership: Membership, { slot, epoch }: Session): boolean => {
   const seen = seenAt(membership, slot);
-  if (seen?.type === "live") return seen.member.epoch === epoch;
-  return seen?.type === "gone" && seen.epoch === epoch;
+  if (seen?.type === "live") return seen.member.epoch <= epoch && epoch <= seen.written;
+  return seen !== undefined && isUnfenced(seen) && epoch <= seen.epoch;
 };
+
+/** Who had the slot may still write: nobody has declared it dead. */
+export const isUnfenced = (
+  seen: SeenSlot,
+): seen is Extract<SeenSlot, { type: "gone" | "damaged" }> =>
+  seen.type === "gone" || seen.type === "damaged";
 
 /** Whether the session is known to write no more. One that is not seen yet is not over. */
 export const isOver = (membership: Membership, session: Session): boolean =>

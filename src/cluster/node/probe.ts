@@ -9,7 +9,7 @@ import { toBitmapSlot } from "../dlm/slot-table.ts";
 import { decodeResyncRange } from "../md/resync-range.ts";
 import type { Session } from "../store/store-keys.ts";
 import { suspend } from "./incoming.ts";
-import { seenAt } from "./membership.ts";
+import { isUnfenced, seenAt } from "./membership.ts";
 import {
   bitmapLock,
   EMPTY_BLOCK,
@@ -34,7 +34,7 @@ export const readRanges = (ctx: NodeContext, then: () => void, slots = others(ct
   const next = (): void => readRanges(ctx, then, rest);
   const seen = seenAt(ctx.membership, slot);
   if (seen?.type === "live") readRange(ctx, { slot, epoch: seen.member.epoch }, next);
-  else if (seen?.type === "gone") readRange(ctx, seen, next);
+  else if (seen !== undefined && isUnfenced(seen)) readRange(ctx, seen, next);
   else next();
 };
 

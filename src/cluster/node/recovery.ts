@@ -14,7 +14,7 @@ import { isSameOwner } from "../dlm/lock-resource.ts";
 import { toBitmapSlot } from "../dlm/slot-table.ts";
 import type { Session } from "../store/store-keys.ts";
 import { suspend } from "./incoming.ts";
-import { isOver, isUnfinished, type SeenSlot, seenAt } from "./membership.ts";
+import { isOver, isUnfenced, isUnfinished, type SeenSlot, seenAt } from "./membership.ts";
 import {
   bitmapLock,
   EMPTY_BLOCK,
@@ -43,7 +43,7 @@ interface Recovery {
 }
 
 /** Slots that wait for somebody to go on. */
-type Unfinished = Extract<SeenSlot, { type: "gone" | "dead" | "recovering" }>;
+type Unfinished = Extract<SeenSlot, { type: "gone" | "damaged" | "dead" | "recovering" }>;
 
 export class Recoveries {
   readonly #ctx: NodeContext;
@@ -146,7 +146,7 @@ export class Recoveries {
     const key = keyOf(seen);
     due.add(key);
     if (!this.#since.has(key)) this.#since.set(key, now);
-    if (seen.type === "gone") {
+    if (isUnfenced(seen)) {
       if (now >= this.#dueAt(seen)) this.#declare(seen);
       return;
     }
@@ -169,7 +169,7 @@ export class Recoveries {
     if (this.#declared.has(key)) return;
     this.#declared.add(key);
     const { slot, epoch } = seen;
-    if (seen.type === "gone") this.#fencing.add(slot);
+    if (isUnfenced(seen)) this.#fencing.add(slot);
     note(this.#ctx, "member", `node ${slot} can write no more`);
     this.#ctx.emit({ type: "declare-dead", slot, epoch });
   }
@@ -196,8 +196,9 @@ export class Recoveries {
     const { restsFor, membership } = this.#ctx;
     if (restsFor === null || restsFor.slot === slot) return true;
     const seen = seenAt(membership, restsFor.slot);
-    if (seen === undefined || seen.type === "damaged") return false;
+    if (seen === undefined) return false;
     if (seen.type === "free") return true;
+    if (isUnfenced(seen)) return seen.epoch < restsFor.epoch;
     const { epoch } = seen.type === "live" ? seen.member : seen;
     return epoch !== restsFor.epoch;
   }
@@ -205,7 +206,7 @@ export class Recoveries {
   /** The first member goes on at once, others when it has not. */
   #dueAt(seen: Unfinished): number {
     const since = this.#since.get(keyOf(seen)) ?? this.#ctx.now;
-    const from = seen.type === "gone" ? this.#ctx.fencedAt(seen.slot) : since;
+    const from = isUnfenced(seen) ? this.#ctx.fencedAt(seen.slot) : since;
     return Math.max(from, since) + this.#rank() * RANK_MS;
   }
 
@@ -282,7 +283,7 @@ export class Recoveries {
 }
 
 const isUnrecovered = (seen: SeenSlot): seen is Unfinished =>
-  seen.type === "gone" || seen.type === "dead" || seen.type === "recovering";
+  isUnfenced(seen) || seen.type === "dead" || seen.type === "recovering";
 
 const sessionOf = ({ slot, epoch }: Session): string => `${slot}/${epoch}`;
 

@@ -23,8 +23,11 @@ export interface MemberRecord {
 export type SlotState =
   /** Nobody's; its bitmap is clean. A key that does not exist says the same. */
   | { readonly type: "free" }
-  /** Of the session whose epoch is the key's mod revision: m/SLOT was made with it. */
-  | { readonly type: "live" }
+  /**
+   * Of the session whose epoch is the key's mod revision: m/SLOT was made with it. `epoch`: of this
+   * session instead, which has put right what something else had written there.
+   */
+  | { readonly type: "live"; readonly epoch?: number }
   /** Its member is gone, fencing is proven, its bitmap is not recovered. */
   | { readonly type: "dead"; readonly epoch: number }
   /** The session `by` recovers the bitmap of the session `epoch`. */
@@ -65,8 +68,9 @@ export const decodeMember = (text: string): MemberRecord => {
 export const encodeSlot = (state: SlotState): string => {
   switch (state.type) {
     case "free":
-    case "live":
       return state.type;
+    case "live":
+      return state.epoch === undefined ? "live" : `live ${state.epoch}`;
     case "dead":
       return `dead ${state.epoch}`;
     case "recovering":
@@ -78,16 +82,25 @@ export const encodeSlot = (state: SlotState): string => {
 export const decodeSlot = (text: string | null): SlotState => {
   if (text === null || text === "free") return { type: "free" };
   if (text === "live") return { type: "live" };
-  const match = /^(?:dead (\d{1,16})|recovering (\d{1,16}) by (\d{1,3})\/(\d{1,16}))$/.exec(text);
-  if (match === null) throw bad("slot");
-  const state: SlotState =
-    match[1] === undefined
-      ? {
-          type: "recovering",
-          epoch: Number(match[2]),
-          by: { slot: Number(match[3]), epoch: Number(match[4]) },
-        }
-      : { type: "dead", epoch: Number(match[1]) };
-  if (encodeSlot(state) !== text) throw bad("slot");
+  const state = readEpochs(text);
+  if (state === null || encodeSlot(state) !== text) throw bad("slot");
   return state;
+};
+
+const readEpochs = (text: string): SlotState | null => {
+  const one = /^(live|dead) (\d{1,16})$/.exec(text);
+  if (one !== null) return { type: one[1] === "live" ? "live" : "dead", epoch: Number(one[2]) };
+  const match = /^recovering (\d{1,16}) by (\d{1,3})\/(\d{1,16})$/.exec(text);
+  if (match === null) return null;
+  const [epoch = 0, slot = 0, by = 0] = match.slice(1).map(Number);
+  return { type: "recovering", epoch, by: { slot, epoch: by } };
+};
+
+/** As decodeSlot; null: something else, which tells nothing. */
+export const readSlotState = (text: string | null): SlotState | null => {
+  try {
+    return decodeSlot(text);
+  } catch {
+    return null;
+  }
 };

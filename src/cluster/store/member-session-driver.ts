@@ -15,7 +15,7 @@ import type {
   Txn,
   TxnOutcome,
 } from "./cluster-store.ts";
-import { decodeSlot, type MemberRecord } from "./member-records.ts";
+import { encodeSlot, type MemberRecord, readSlotState } from "./member-records.ts";
 import {
   beginRecoveryTxn,
   confirmTxn,
@@ -24,8 +24,10 @@ import {
   freeSlotTxn,
   leaveTxn,
   leftoversTxn,
-  listedLocks,
+  listedKeys,
+  restoreTxn,
 } from "./member-txns.ts";
+import { keyOf } from "./revisioned-map.ts";
 import type { StoreClock } from "./store-clock.ts";
 import type { Session, StoreKeys } from "./store-keys.ts";
 import type { ViewDriver } from "./view-driver.ts";
@@ -40,6 +42,14 @@ export interface SessionListener {
   readonly confirmed: (sentAt: number, revision: number) => void;
   /** Once: the session is over. */
   readonly expelled: () => void;
+  /** Something else had written this key, without the prefix; it is right again. */
+  readonly restored: (key: string, message: string) => void;
+}
+
+/** A lock resource, and a session that has locks on it or waits for one. */
+export interface HeldLock {
+  readonly resource: string;
+  readonly owner: LockOwner;
 }
 
 export interface SessionOptions {
@@ -62,6 +72,7 @@ export class MemberSession {
   readonly #options: SessionOptions;
   #count = 0;
   #isOver = false;
+  #isRestoring = false;
   readonly #unsubscribe: () => void;
   #cancelConfirm: (() => void) | null = null;
   #cancelKeep: (() => void) | null = null;
@@ -90,6 +101,7 @@ export class MemberSession {
       if (outcome.type === "committed") {
         this.#options.view.expect(outcome.revision);
         listener.confirmed(sentAt, outcome.revision);
+        void this.#restore();
         return outcome.revision;
       }
       if (outcome.type === "refused") this.expel();
@@ -118,38 +130,50 @@ export class MemberSession {
   }
 
   /**
-   * ONLY once fencing of the session is proven. Its slot is dead and waits for recovery; resolves
-   * with the names of the resources that have to be purged of it, null if it is not gone. Tells
-   * them again when it was dead already.
+   * ONLY once fencing of the session, and of all before it in its slot, is proven. The slot is dead
+   * and waits for recovery; resolves with all that sessions of the slot have, which has to be
+   * purged of them, null while it is a member. Tells that again when it was dead already. Nothing:
+   * the slot stands otherwise by now.
    */
-  async declareDead(gone: Session): Promise<readonly string[] | null> {
+  async declareDead(gone: Session): Promise<readonly HeldLock[] | null> {
     const { keys } = this.#options;
     const outcome = await this.#txn(deadTxn(keys, this.session, gone));
     if (outcome.type === "unknown") throw outcome.error;
+    const { results } = outcome;
     if (outcome.type === "refused") {
-      const [slot] = outcome.results;
-      const value = slot?.type === "get" ? (slot.found?.value ?? null) : null;
-      const state = decodeSlot(value);
-      const isDone = state.type === "dead" || state.type === "recovering";
-      if (!isDone || state.epoch !== gone.epoch) return null;
+      const [slot, member] = results.map((one) => (one.type === "get" ? one.found : null));
+      if (slot?.modRevision === gone.epoch) return null;
+      const isThere = member !== null && member !== undefined;
+      if (isThere || !isDeadOf(slot?.value ?? null, gone.epoch)) return [];
     }
-    return heldBy(keys, listedLocks(outcome.results), (lock) => isSameOwner(lock, gone));
+    // No session of the slot is a member.
+    return heldLocks(keys, listedKeys(results)).filter(({ owner }) => owner.slot === gone.slot);
   }
 
-  /** Locks of earlier sessions in this slot, which nobody else can purge any more. */
-  async leftovers(): Promise<readonly { readonly resource: string; readonly owner: Session }[]> {
-    const { slot, epoch } = this.session;
-    const outcome = await this.#txn(leftoversTxn(this.#options.keys, this.session));
+  /**
+   * `own`: of earlier sessions in this slot, which nobody else can purge any more. `orphans`: of
+   * sessions that are no members, and whose slots are free. No node leaves that behind: something
+   * else has written or deleted the slot. They may still do I/O for as long as fencing takes.
+   */
+  async leftovers(): Promise<{
+    readonly own: readonly HeldLock[];
+    readonly orphans: readonly HeldLock[];
+  }> {
+    const { keys } = this.#options;
+    const me = this.session;
+    const outcome = await this.#txn(leftoversTxn(keys, me));
     if (outcome.type === "unknown") throw outcome.error;
-    const found = listedLocks(outcome.results);
-    const owners = found.flatMap(({ value }) => ownersIn(value));
-    const epochs = new Set(owners.flatMap((one) => (one.slot === slot ? [one.epoch] : [])));
-    epochs.delete(epoch);
-    return [...epochs].flatMap((old) =>
-      heldBy(this.#options.keys, found, (lock) => lock.slot === slot && lock.epoch === old).map(
-        (resource) => ({ resource, owner: { slot, epoch: old } }),
-      ),
-    );
+    const found = listedKeys(outcome.results);
+    const byKey = new Map(found.map((one) => [one.key, one]));
+    const isOrphan = ({ slot, epoch }: LockOwner): boolean => {
+      const isMember = byKey.get(keys.member(slot))?.createRevision === epoch;
+      return !isMember && isFree(byKey.get(keys.slot(slot))?.value ?? null);
+    };
+    const held = heldLocks(keys, found);
+    return {
+      own: held.filter(({ owner }) => owner.slot === me.slot && owner.epoch !== me.epoch),
+      orphans: held.filter(({ owner }) => owner.slot !== me.slot && isOrphan(owner)),
+    };
   }
 
   /**
@@ -160,8 +184,9 @@ export class MemberSession {
     const { store, keys } = this.#options;
     const { found } = await store.list(keys.slots);
     const now = found.find(({ key }) => key === keys.slot(slot));
-    const state = decodeSlot(now?.value ?? null);
-    if (now === undefined || state.type === "free" || state.type === "live") return false;
+    const state = readSlotState(now?.value ?? null);
+    if (now === undefined || state === null) return false;
+    if (state.type === "free" || state.type === "live") return false;
     if (state.type === "recovering" && isSameOwner(state.by, this.session)) return true;
     const txn = beginRecoveryTxn(keys, this.session, slot, state, now.modRevision);
     const outcome = await this.#txn(txn);
@@ -192,9 +217,40 @@ export class MemberSession {
     this.#unsubscribe();
   }
 
+  /**
+   * The key of this session's slot says whose the slot is. While the member key is there nobody but
+   * this session may write it; where something else has, the others take nothing for over meanwhile
+   * (node/membership.ts), and it is put right at once.
+   */
+  async #restore(): Promise<void> {
+    const { keys, view, listener } = this.#options;
+    const { slot, epoch } = this.session;
+    const found = view.view.keys.get(keys.slot(slot));
+    const revision = found?.modRevision ?? 0;
+    const isUnseen = view.view.revision < epoch || (revision > 0 && revision < epoch);
+    const isRight = revision === epoch || found?.value === encodeSlot({ type: "live", epoch });
+    if (this.#isOver || this.#isRestoring || isUnseen || isRight) return;
+    this.#isRestoring = true;
+    try {
+      const outcome = await this.#txn(restoreTxn(keys, this.session, revision));
+      if (outcome.type !== "committed" || this.#isOver) return;
+      view.expect(outcome.revision);
+      const what = found === undefined ? "deleted it" : "written it";
+      const message = `something else has ${what}; it is right again (CLUSTER_BAD_RECORD)`;
+      listener.restored(keys.slot(slot).slice(keys.prefix.length), message);
+    } catch {
+      // The next confirmation tries again.
+    } finally {
+      this.#isRestoring = false;
+    }
+  }
+
   /** A member key that is gone does not come back: the end may be noticed before it is told. */
   #see(changes: readonly KeyChange[]): void {
-    const key = this.#options.keys.member(this.session.slot);
+    const { keys } = this.#options;
+    if (changes.some((change) => keyOf(change) === keys.slot(this.session.slot)))
+      void this.#restore();
+    const key = keys.member(this.session.slot);
     const isGone = changes.some(
       (change) =>
         change.type === "delete" && change.key === key && change.revision > this.session.epoch,
@@ -235,14 +291,24 @@ const ownersIn = (text: string): readonly LockOwner[] => {
   }
 };
 
-const heldBy = (
-  keys: StoreKeys,
-  found: readonly KeyValue[],
-  isTheirs: (owner: LockOwner) => boolean,
-): readonly string[] =>
-  found
-    .filter(({ value }) => ownersIn(value).some(isTheirs))
-    .flatMap(({ key }) => keys.resourceIn(key) ?? []);
+/** Each session once for each resource. */
+const heldLocks = (keys: StoreKeys, found: readonly KeyValue[]): readonly HeldLock[] =>
+  found.flatMap(({ key, value }) => {
+    const resource = keys.resourceIn(key);
+    if (resource === null) return [];
+    const owners = new Map(
+      ownersIn(value).map(({ slot, epoch }) => [`${slot}/${epoch}`, { slot, epoch }]),
+    );
+    return [...owners.values()].map((owner) => ({ resource, owner }));
+  });
+
+const isFree = (value: string | null): boolean => readSlotState(value)?.type === "free";
+
+/** Whether somebody has declared this very session dead. */
+const isDeadOf = (value: string | null, epoch: number): boolean => {
+  const state = readSlotState(value);
+  return (state?.type === "dead" || state?.type === "recovering") && state.epoch === epoch;
+};
 
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof CodedError && error.code === code;

@@ -86,6 +86,16 @@ export const confirmTxn = (
   failure: [],
 });
 
+/**
+ * Says again whose the slot is: something else has written its key, at `slotRevision`. While the
+ * member key is there nobody but its session may.
+ */
+export const restoreTxn = (keys: StoreKeys, me: Session, slotRevision: Revision): Txn => ({
+  compares: [keys.guard(me), numberIs("mod-revision", keys.slot(me.slot), slotRevision)],
+  success: [putSlot(keys, me.slot, { type: "live", epoch: me.epoch })],
+  failure: [],
+});
+
 /** Leaves: with a clean bitmap the slot is free at once, else it is to be recovered. */
 export const leaveTxn = (keys: StoreKeys, session: Session, isClean: boolean): Txn => {
   const { slot, epoch } = session;
@@ -106,7 +116,8 @@ export const deadTxn = (keys: StoreKeys, me: Session, gone: Session): Txn => ({
   compares: [
     keys.guard(me),
     numberIs("create-revision", keys.member(gone.slot), 0),
-    // The slot is still as the join of this very session left it.
+    // The slot is still as it was seen: as the join of this very session left it, or as something
+    // else has written it since.
     numberIs("mod-revision", keys.slot(gone.slot), gone.epoch),
   ],
   success: [
@@ -115,19 +126,23 @@ export const deadTxn = (keys: StoreKeys, me: Session, gone: Session): Txn => ({
   ],
   failure: [
     { type: "get", key: keys.slot(gone.slot) },
+    { type: "get", key: keys.member(gone.slot) },
     { type: "list", prefix: keys.locks },
   ],
 });
 
-/** Lists the lock resources, as no read alone may be trusted to. */
+/** Lists members, slots and lock resources, as no read alone may be trusted to. */
 export const leftoversTxn = (keys: StoreKeys, me: Session): Txn => ({
   compares: [keys.guard(me)],
-  success: [putPass(keys, me.slot), { type: "list", prefix: keys.locks }],
+  success: [
+    putPass(keys, me.slot),
+    ...[keys.locks, keys.members, keys.slots].map((prefix) => ({ type: "list", prefix }) as const),
+  ],
   failure: [],
 });
 
-/** The keys in the list of `deadTxn`, of either branch. */
-export const listedLocks = (results: readonly OpResult[]): readonly KeyValue[] =>
+/** The keys in the lists of `deadTxn`, of either branch, and of `leftoversTxn`. */
+export const listedKeys = (results: readonly OpResult[]): readonly KeyValue[] =>
   results.flatMap((result) => (result.type === "list" ? result.found : []));
 
 /**
@@ -143,7 +158,12 @@ export const beginRecoveryTxn = (
 ): Txn => {
   const { slot: mySlot, epoch: myEpoch } = me;
   const state = { type: "recovering", epoch: found.epoch, by: { slot: mySlot, epoch: myEpoch } };
-  const compares = [keys.guard(me), numberIs("mod-revision", keys.slot(slot), slotRevision)];
+  const compares = [
+    keys.guard(me),
+    numberIs("mod-revision", keys.slot(slot), slotRevision),
+    // Whatever something else may have written there: a member's bitmap is its own.
+    numberIs("create-revision", keys.member(slot), 0),
+  ];
   if (found.type === "recovering") {
     const key = keys.member(found.by.slot);
     compares.push({ type: "create-revision", key, relation: "!=", number: found.by.epoch });

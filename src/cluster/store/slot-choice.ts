@@ -9,7 +9,7 @@
  * last session can write no more.
  */
 import type { KeyValue, Revision } from "./cluster-store.ts";
-import { decodeMember, decodeSlot, type MemberRecord, type SlotState } from "./member-records.ts";
+import { decodeMember, type MemberRecord, readSlotState } from "./member-records.ts";
 import type { StoreKeys } from "./store-keys.ts";
 
 export type SlotChoice =
@@ -18,7 +18,7 @@ export type SlotChoice =
   | { readonly type: "adopt"; readonly slot: number; readonly revision: Revision }
   /** A slot is being recovered, or is about to be: this node's own last life ends there, too. */
   | { readonly type: "wait" }
-  /** Each slot has a living member, or cannot be read. */
+  /** Each slot has a living member. */
   | { readonly type: "full" };
 
 /** The lowest slot that is free, or that an earlier attempt of this member already has. */
@@ -35,14 +35,15 @@ export const chooseSlot = (
   for (let slot = 1; slot <= slots; slot += 1) {
     const key = byKey.get(keys.slot(slot));
     const holder = byKey.get(keys.member(slot));
-    const state = readState(key?.value ?? null);
+    const state = readSlotState(key?.value ?? null);
     const revision = key?.modRevision ?? 0;
     const held = holder === undefined ? null : readHolder(holder.value);
     if (held?.life === member.life) return { type: "free", slot, revision };
     if (held?.node === member.node) hasOwnPast = true;
     if (holder !== undefined) hasMembers = true;
     else if (state?.type === "free") return { type: "free", slot, revision };
-    else if (state !== null) unrecovered.push({ slot, revision });
+    // Of a key that holds something else, too: who had the slot may have left bits.
+    else unrecovered.push({ slot, revision });
   }
   const [first] = unrecovered;
   if (first === undefined) return { type: hasOwnPast ? "wait" : "full" };
@@ -52,15 +53,6 @@ export const chooseSlot = (
 const readHolder = (text: string): MemberRecord | null => {
   try {
     return decodeMember(text);
-  } catch {
-    return null;
-  }
-};
-
-/** A slot that holds something else is nobody's to take. */
-const readState = (value: string | null): SlotState | null => {
-  try {
-    return decodeSlot(value);
   } catch {
     return null;
   }

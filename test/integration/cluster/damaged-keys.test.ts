@@ -8,6 +8,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ArrayResource } from "../../../src/api/schemas/array.ts";
 import type { DlmResource } from "../../../src/api/schemas/dlm.ts";
+import { NL } from "../../../src/cluster/dlm/lock-mode.ts";
+import { LVB_BYTES } from "../../../src/cluster/dlm/lvb-text.ts";
+import { decodeResource } from "../../../src/cluster/dlm/resource-codec.ts";
 import { EtcdCluster } from "../../helpers/etcd-process.ts";
 import { runSatsuma } from "../../helpers/satsuma-command.ts";
 import { ServeProcess } from "../../helpers/serve-process.ts";
@@ -39,6 +42,20 @@ const makeDisks = (folder: string): void => {
     closeSync(file);
   }
 };
+
+/** Whether somebody has the lock, or asks for it. */
+const isUsed = (value: string): boolean => {
+  const { granted, converting, waiting } = decodeResource(value, LVB_BYTES);
+  return converting.length + waiting.length > 0 || granted.some((lock) => lock.granted !== NL);
+};
+
+/** Writes garbage over the key of a lock that nobody uses just then; what it held. */
+const overwriteFree = (etcd: EtcdCluster, key: string): Promise<string> =>
+  eventually(`nobody uses ${key}`, WAIT_MS, async () => {
+    const { value, revision } = await etcd.find(key);
+    if (value === "" || isUsed(value)) return false;
+    return (await etcd.swap(key, revision, "garbage")) && value;
+  });
 
 /** What the board says of its array, in each place where somebody may look. */
 class Told {
@@ -99,13 +116,18 @@ etcdTest(
         const prefix = `/satsuma/attic/arrays/${id}/`;
         await told.untilRunning();
 
-        const lock = await etcd.get(`${prefix}lk/resync`);
-        await etcd.put(`${prefix}lk/resync`, "garbage");
+        const lock = await overwriteFree(etcd, `${prefix}lk/resync`);
         const { health_reasons: reasons } = await told.untilDamaged("lk/resync");
         assert.is(reasons[0]?.code, "cluster-store-damaged");
         assert.match(await told.locks(), "lk/resync  damaged: DLM_BAD_RESOURCE");
         await etcd.put(`${prefix}lk/resync`, lock);
         assert.equal((await told.untilDamaged()).health_reasons, []);
+
+        await etcd.put(`${prefix}slot/1`, "garbage");
+        await eventually("the board puts its slot right", WAIT_MS, async () =>
+          /^live \d+$/.test(await etcd.get(`${prefix}slot/1`)),
+        );
+        await told.untilDamaged();
 
         await board.shutDown();
         const channel = await etcd.get(`${prefix}ch`);

@@ -46,7 +46,7 @@ etcdTest(
       return key === null;
     });
     assert.equal(other.log, [], "its lock is held until its end is proven");
-    assert.equal(await other.session.declareDead(gone), ["r"]);
+    assert.equal(await other.session.declareDead(gone), [{ resource: "r", owner: gone }]);
     await other.locks.purge("r", [gone]);
     assert.is((await waiting).status, "granted");
     const before = await get(store, keys.lock("r"));

@@ -26,6 +26,7 @@ test("reads back what it writes", () => {
   const states: SlotState[] = [
     { type: "free" },
     { type: "live" },
+    { type: "live", epoch: 12 },
     { type: "dead", epoch: 12 },
     { type: "recovering", epoch: 12, by: { slot: 3, epoch: 40 } },
   ];
@@ -36,7 +37,17 @@ test("reads back what it writes", () => {
 });
 
 test("refuses every other text", () => {
-  for (const text of ["", "Free", "live ", "dead", "dead 01", "dead -1", "dead 1 ", "recovering 1"])
+  for (const text of [
+    "",
+    "Free",
+    "live ",
+    "live x",
+    "dead",
+    "dead 01",
+    "dead -1",
+    "dead 1 ",
+    "recovering 1",
+  ])
     assert.is(
       codeOf(() => decodeSlot(text)),
       "CLUSTER_BAD_RECORD",

@@ -123,18 +123,21 @@ test("one that nobody is left to recover", () => {
   );
 });
 
-test("never one that holds something else", () => {
-  assert.equal(choose([["garbage", null]]), { type: "full" });
+test("one that holds something else is as one whose last session is gone", () => {
+  assert.equal(choose([["garbage", null]]), { type: "adopt", slot: 1, revision: 10 });
   assert.equal(
     choose([
+      ["live", "a"],
       ["garbage", null],
-      ["dead 3", null],
     ]),
-    {
-      type: "adopt",
-      slot: 2,
-      revision: 11,
-    },
+    { type: "wait" },
+  );
+  assert.equal(
+    choose([
+      ["garbage", "a"],
+      ["live", "b"],
+    ]),
+    { type: "full" },
   );
 });
 

@@ -80,6 +80,7 @@ const joined = async () => {
     listener: {
       confirmed: (sentAt) => log.push(`confirmed ${sentAt}`),
       expelled: () => log.push("expelled"),
+      restored: (key) => log.push(`restored ${key}`),
     },
   });
   return { etcd, clock, keys, view, log, session };
@@ -122,7 +123,7 @@ test("a join whose answer was lost is the same join", async () => {
   const view = new ViewDriver({ store, prefix: keys.prefix, clock, random });
   const member = { node: "n", boot: "b", life: "l", address: "", protocol: 1 };
   etcd.faults = { ...NO_FAULTS, lostTxn: 1 };
-  const listener = { confirmed: () => {}, expelled: () => {} };
+  const listener = { confirmed: () => {}, expelled: () => {}, restored: () => {} };
   const options = { store, view, keys, clock, random, member, slots: 4, listener };
   let isDone = false;
   const joining = joinCluster(options).finally(() => {
