@@ -76,7 +76,7 @@ const FIXES: Readonly<Record<HealthReason["code"], string | null>> = {
   "member-missing": "Add a device at least as large as the other members.",
   "member-stalled": "Look at the device and its cable; fail the member if it stays silent.",
   "cluster-store-damaged":
-    "Put the last value of each key back: see “A damaged key” in docs/clustered-arrays.md.",
+    "Put the last value of the key back: which, and how, says “A damaged key” in docs/clustered-arrays.md.",
   "no-spare": "Add a device at least as large as the other members.",
   "not-started": "Bring the missing devices back, then assemble the array.",
   "member-rebuilding": null,

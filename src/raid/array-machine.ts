@@ -360,7 +360,7 @@ export class ArrayMachine {
   #isAtRest(): boolean {
     const state = this.#state;
     if (state.sync !== null || state.transaction !== null || state.joining.size > 0) return false;
-    // Its error is told once: a flush of the last sweep might be told that all is well.
+    // An error of these flushes is told once: the last sweep's own might be told that all is well.
     if (state.sweep.ahead !== null) return false;
     if (state.repairs.size > 0 || isClusterBusy(state) || isTakingOver(state)) return false;
     if (state.shared.run !== RUN_ACTIVE || state.readOnly) return true;

@@ -15,7 +15,7 @@ import {
   type Phase,
 } from "./array-state.ts";
 import { bitmapMembers, bitmapPhase, flushPhase } from "./metadata-phases.ts";
-import { begin, onMetadataFailure } from "./metadata-update.ts";
+import { begin, failIfRefused } from "./metadata-update.ts";
 import { RUN_BROKEN } from "./shared-state.ts";
 import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
@@ -25,7 +25,7 @@ import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
  */
 const PUT_OFF_MAX = 6;
 
-/** Only while no transaction is under way. */
+/** Begins to clear what is due, ONLY while no transaction is under way. */
 export const sweepSoon = (state: ArrayState): void => {
   const { bitmap, sweep } = state;
   if (bitmap === null || sweep.ahead !== null) return;
@@ -46,10 +46,8 @@ export const onFlushedAhead = (state: ArrayState, token: number, error: string |
   const id = ahead?.waiting.get(token);
   if (ahead === null || id === undefined) return false;
   ahead.waiting.delete(token);
-  const member = state.members.get(id);
   // The error is told once: whoever flushes next may be told that all is well.
-  if (error !== null && member !== undefined && member.state !== "faulty")
-    onMetadataFailure(state, member, error);
+  failIfRefused(state, id, error);
   if (ahead.waiting.size > 0) return true;
   state.sweep.ahead = null;
   // What is in the way now is not waited for: the next sweep finds the same chunks.

@@ -108,7 +108,7 @@ const takePending = (state: ArrayState): Pending => {
 
 // --- starting ---------------------------------------------------------------------------------
 
-/** Nothing else is under way. */
+/** Begins a transaction, ONLY while none is under way. */
 export const begin = (
   state: ArrayState,
   kind: Transaction["kind"],
@@ -259,11 +259,7 @@ export const onMetadataIo = (state: ArrayState, token: number, error: string | n
   const id = transaction?.waiting.get(token);
   if (transaction === null || id === undefined) return false;
   transaction.waiting.delete(token);
-  const member = state.members.get(id);
-  if (error !== null && member !== undefined && member.state !== "faulty") {
-    transaction.failed = true;
-    onMetadataFailure(state, member, error);
-  }
+  if (failIfRefused(state, id, error)) transaction.failed = true;
   if (transaction.waiting.size > 0) return true;
   const isOver = transaction.failed && transaction.kind !== "slot";
   if (isOver || state.clusterSync.expelled !== null) abort(state, transaction);
@@ -271,11 +267,17 @@ export const onMetadataIo = (state: ArrayState, token: number, error: string | n
   return true;
 };
 
-/** A member could not be written; without it nothing may be left to write. */
-export const onMetadataFailure = (state: ArrayState, member: Member, error: string): void => {
+/**
+ * A member that could not be written fails; without it nothing may be left to write. False when
+ * there was no error, or the member is out already.
+ */
+export const failIfRefused = (state: ArrayState, id: number, error: string | null): boolean => {
+  const member = state.members.get(id);
+  if (error === null || member === undefined || member.state === "faulty") return false;
   if (isLastInSync(state, member))
-    return breakArray(state, `No metadata can be written any more: ${error}.`);
-  failMember(state, member, `metadata write: ${error}`);
+    breakArray(state, `No metadata can be written any more: ${error}.`);
+  else failMember(state, member, `metadata write: ${error}`);
+  return true;
 };
 
 /**

@@ -18,7 +18,7 @@ import type { ClusterNotice } from "./cluster-port.ts";
 import { expectPass } from "./cluster-sync.ts";
 import type { SlotRecovery } from "./cluster-sync-state.ts";
 import { bitmapMembers, bitmapOps } from "./metadata-phases.ts";
-import { onMetadataFailure, writeOwnPages } from "./metadata-update.ts";
+import { failIfRefused, writeOwnPages } from "./metadata-update.ts";
 import { RUN_BROKEN } from "./shared-state.ts";
 import { readSlots } from "./slot-areas.ts";
 import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
@@ -102,9 +102,7 @@ export const onSlotIo = (state: ArrayState, token: number, error: string | null)
   const id = head?.waiting.get(token);
   if (head === undefined || id === undefined) return false;
   head.waiting.delete(token);
-  const member = state.members.get(id);
-  if (error !== null && member !== undefined && member.state !== "faulty")
-    onMetadataFailure(state, member, error);
+  failIfRefused(state, id, error);
   if (head.waiting.size === 0 && state.shared.run !== RUN_BROKEN) finish(state, head);
   return true;
 };

@@ -134,6 +134,15 @@ export class ClusterHost {
   }
 }
 
+/** Its nodes are on a store in memory. */
+export type EmbeddedWorld = ClusterWorld & {
+  readonly memory: MemoryStore;
+  /** What a key holds; empty when it is not there. */
+  readonly get: (key: string) => string;
+  /** Something else writes a key; null deletes it. */
+  readonly put: (key: string, value: string | null) => void;
+};
+
 /** A store, a clock, and the nodes that share them. */
 export class ClusterWorld {
   readonly clock: ManualClock | StoreClock;
@@ -163,7 +172,7 @@ export class ClusterWorld {
     this.turn = turn;
   }
 
-  static embedded(protocol: Protocol): ClusterWorld & { readonly memory: MemoryStore } {
+  static embedded(protocol: Protocol): EmbeddedWorld {
     const clock = new ManualClock();
     const memory = new MemoryStore("1");
     const world = new ClusterWorld(
@@ -176,7 +185,15 @@ export class ClusterWorld {
         await clock.pass(STEP_MS);
       },
     );
-    return Object.assign(world, { memory });
+    const put = (key: string, value: string | null): void => {
+      const op =
+        value === null
+          ? ({ type: "delete", key } as const)
+          : ({ type: "put", key, value, lease: null } as const);
+      void memory.txn({ compares: [], success: [op], failure: [] });
+    };
+    const get = (key: string): string => memory.map.get(key)?.value ?? "";
+    return Object.assign(world, { memory, get, put });
   }
 
   static fake(

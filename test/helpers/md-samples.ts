@@ -5,9 +5,30 @@ import {
   decodeBitmapSuperblock,
   encodeBitmapSuperblock,
 } from "../../src/raid/bitmap-superblock.ts";
+import { type CreateOptions, setNameBytes } from "../../src/raid/create-plan.ts";
 import { probeMember } from "../../src/raid/probe.ts";
 import { encodeSuperblock } from "../../src/raid/superblock.ts";
 import { SECTOR_BYTES, type Superblock } from "../../src/raid/superblock-fields.ts";
+
+/** A raid1 of two with chunks of a MiB, metadata 1.2, to be resynced. */
+export const SAMPLE_CREATE: CreateOptions = {
+  level: 1,
+  raidDevices: 2,
+  spareDevices: 0,
+  layout: 0,
+  chunkSectors: 0,
+  minor: 2,
+  bitmap: "internal",
+  bitmapChunkBytes: 1024 * 1024,
+  bitmapDelaySeconds: 5,
+  nodes: 0,
+  clusterName: "",
+  setName: setNameBytes("md0", "host") ?? new Uint8Array(32),
+  setUuid: new Uint8Array(16).fill(5),
+  createdAt: 1_800_000_000,
+  assumeClean: false,
+  size: null,
+};
 
 export const SAMPLE_UUID = Uint8Array.from({ length: 16 }, (_, index) => index * 17);
 export const SAMPLE_DEVICE_SECTORS = 131072;

@@ -3,10 +3,9 @@
  * cache that a power cut empties. Calls complete at once or after a few microtasks.
  *
  * Fault model: a completed write is in the cache until a flush; at a cut each 512-byte sector
- * written
- * since then holds what it held before any of these writes or after one of them, by the dice; what
- * was written durably is there, and nothing else for it. A
- * place may fail reads until it is written, or fail writes for good; a dead member fails all calls.
+ * written since then holds what it held before any of these writes or after one of them, by the
+ * dice; what was written durably is there, and nothing else for it. A place may fail reads until it
+ * is written, or fail writes for good; a dead member fails all calls.
  */
 
 import { CodedError } from "../../src/common/errors.ts";

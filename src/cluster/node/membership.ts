@@ -1,7 +1,7 @@
 /** Who is in the cluster and how each slot stands, read from the keys of the store. */
 import type { KeyValue } from "../store/cluster-store.ts";
 import type { KeyView } from "../store/key-view.ts";
-import { decodeMember, decodeSlot, type MemberRecord } from "../store/member-records.ts";
+import { decodeMember, type MemberRecord, readSlotState } from "../store/member-records.ts";
 import type { Session, StoreKeys } from "../store/store-keys.ts";
 
 export interface SeenMember {
@@ -74,24 +74,23 @@ const readSlot = (
   const key = found.get(keys.slot(slot));
   const member = found.get(keys.member(slot));
   const written = key?.modRevision ?? 0;
-  try {
-    const state = decodeSlot(key?.value ?? null);
-    if (state.type === "free") return { ...readFree(member, key), slot };
-    if (state.type !== "live") {
-      // Of another session than the member: an older state, which something else has put back.
-      const isOld = member !== undefined && member.createRevision !== state.epoch;
-      return isOld && isTakenBefore(member, written)
-        ? { type: "gone", slot, epoch: written }
-        : { ...state, slot };
-    }
-    // The member key was made by the transaction that wrote `live`.
-    const epoch = state.epoch ?? written;
-    if (member?.createRevision !== epoch) return { type: "gone", slot, epoch: written };
-    return { type: "live", slot, member: { epoch, ...readMember(member.value) }, written };
-  } catch {
+  const state = readSlotState(key?.value ?? null);
+  if (state === null) {
     const name = keys.slot(slot).slice(keys.prefix.length);
     return { type: "damaged", slot, epoch: written, key: name };
   }
+  if (state.type === "free") return { ...readFree(member, key), slot };
+  if (state.type !== "live") {
+    // Of another session than the member: an older state, which something else has put back.
+    const isOld = member !== undefined && member.createRevision !== state.epoch;
+    return isOld && isTakenBefore(member, written)
+      ? { type: "gone", slot, epoch: written }
+      : { ...state, slot };
+  }
+  // The member key was made by the transaction that wrote `live`.
+  const epoch = state.epoch ?? written;
+  if (member?.createRevision !== epoch) return { type: "gone", slot, epoch: written };
+  return { type: "live", slot, member: { epoch, ...readMember(member.value) }, written };
 };
 
 /** Nobody but its session may have written the slot since its member key was made. */

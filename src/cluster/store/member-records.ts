@@ -39,7 +39,8 @@ export type SlotState =
 
 const bad = (what: string): CodedError =>
   new CodedError("CLUSTER_BAD_RECORD", `this is no ${what} of a cluster`, {
-    remedy: "find out who wrote the key; delete it when no member of the cluster runs",
+    remedy:
+      "see “A damaged key” in docs/clustered-arrays.md; no key is deleted while a member runs",
     details: { what },
   });
 

@@ -2,8 +2,6 @@
  * Keys of the cluster store that somebody has overwritten: a real daemon tells which, in the words
  * that an administrator looks at first, and goes on by itself when they are right again.
  */
-import { closeSync, ftruncateSync, mkdirSync, openSync } from "node:fs";
-import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ArrayResource } from "../../../src/api/schemas/array.ts";
@@ -11,6 +9,7 @@ import type { DlmResource } from "../../../src/api/schemas/dlm.ts";
 import { NL } from "../../../src/cluster/dlm/lock-mode.ts";
 import { LVB_BYTES } from "../../../src/cluster/dlm/lvb-text.ts";
 import { decodeResource } from "../../../src/cluster/dlm/resource-codec.ts";
+import { ATTIC_ORDER, makeAtticDisks } from "../../helpers/attic-array.ts";
 import { EtcdCluster } from "../../helpers/etcd-process.ts";
 import { runSatsuma } from "../../helpers/satsuma-command.ts";
 import { ServeProcess } from "../../helpers/serve-process.ts";
@@ -20,28 +19,9 @@ import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
 const TEST_MS = 240_000;
 const WAIT_MS = 60_000;
-const DISKS = ["disk1", "disk2"];
-const ORDER = {
-  name: "md0",
-  level: "raid1",
-  bitmap: "clustered",
-  nodes: 2,
-  home_cluster: "attic",
-  device_ids: DISKS,
-  assume_clean: true,
-};
 
 const test = suite("damaged keys of a cluster store");
 const etcdTest = skipUnless("etcd", test);
-
-const makeDisks = (folder: string): void => {
-  mkdirSync(join(folder, "disks"));
-  for (const name of DISKS) {
-    const file = openSync(join(folder, "disks", `${name}.img`), "w");
-    ftruncateSync(file, 16 * 1024 * 1024);
-    closeSync(file);
-  }
-};
 
 /** Whether somebody has the lock, or asks for it. */
 const isUsed = (value: string): boolean => {
@@ -108,10 +88,10 @@ etcdTest(
       const cluster = ["--cluster", "attic", "--node", "n1", "--etcd", etcd.endpoints.join()];
       const board = new ServeProcess(folder, cluster);
       const told = new Told(board);
-      makeDisks(folder);
+      makeAtticDisks(folder);
       try {
         await board.start();
-        await board.request("POST", "/arrays", ORDER);
+        await board.request("POST", "/arrays", ATTIC_ORDER);
         const { id } = await told.array();
         const prefix = `/satsuma/attic/arrays/${id}/`;
         await told.untilRunning();

@@ -3,10 +3,11 @@
  * What it knows lies in its data directory, and goes from one array thread to the next.
  */
 import { createHash } from "node:crypto";
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { ATTIC_ORDER, makeAtticDisks } from "../../helpers/attic-array.ts";
 import { EtcdCluster } from "../../helpers/etcd-process.ts";
 import { ServeProcess } from "../../helpers/serve-process.ts";
 import { skipUnless } from "../../helpers/skip.ts";
@@ -14,31 +15,9 @@ import { inFolder } from "../../helpers/temporary-folder.ts";
 import { withTimeout } from "../../helpers/timeout.ts";
 
 const TEST_MS = 120_000;
-const DISKS = ["disk1", "disk2"];
-const DISK_BYTES = 16 * 1024 * 1024;
-const ORDER = {
-  name: "md0",
-  level: "raid1",
-  bitmap: "clustered",
-  nodes: 2,
-  home_cluster: "attic",
-  device_ids: DISKS,
-  assume_clean: true,
-};
 
 const test = suite("a cluster store that was replaced");
 const etcdTest = skipUnless("etcd", test);
-
-const makeDisks = (folder: string): readonly string[] => {
-  mkdirSync(join(folder, "disks"));
-  return DISKS.map((name) => {
-    const path = join(folder, "disks", `${name}.img`);
-    const file = openSync(path, "w");
-    ftruncateSync(file, DISK_BYTES);
-    closeSync(file);
-    return path;
-  });
-};
 
 const digests = (paths: readonly string[]): readonly string[] =>
   paths.map((path) => createHash("sha256").update(readFileSync(path)).digest("hex"));
@@ -57,11 +36,11 @@ etcdTest(
       const etcd = await EtcdCluster.start(1);
       const cluster = ["--cluster", "attic", "--node", "n1", "--etcd", etcd.endpoints.join()];
       const board = new ServeProcess(folder, cluster);
-      const disks = makeDisks(folder);
+      const disks = makeAtticDisks(folder);
       try {
         await etcd.backUp(0);
         await board.start();
-        await board.request("POST", "/arrays", ORDER);
+        await board.request("POST", "/arrays", ATTIC_ORDER);
         await board.request("DELETE", "/arrays/md0", { confirm: "md0" });
         const before = digests(disks);
 

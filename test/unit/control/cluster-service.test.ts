@@ -25,6 +25,22 @@ const openBoard = async (
   return Object.assign(bench, { uuid: control.arrays.find("md0").record.uuid });
 };
 
+/** So many seconds pass; the start that the board tries then, or tries later, fails like this. */
+const failAfter = async (
+  { control, engine, clock }: ControlBench,
+  seconds: number,
+  code: string,
+  message: string,
+): Promise<void> => {
+  engine.failNext = { call: "assemble", error: new CodedError(code, message) };
+  const before = control.arrays.find("md0").startProblem;
+  clock.now += seconds * 1000;
+  await control.cluster.tick();
+  const isTold = () => control.arrays.find("md0").startProblem !== before;
+  await eventually("the attempt has failed", 30_000, isTold);
+  await new Promise(setImmediate);
+};
+
 test(
   "an array that the cluster goes on without is taken from its clients, and stays wanted",
   inFolder(async (folder) => {
@@ -61,14 +77,7 @@ test(
     const problem = () => control.arrays.find("md0").startProblem?.code;
     /** So many seconds pass; true when the engine was asked to start the array. */
     const attempts = async (seconds: number): Promise<boolean> => {
-      const error = new CodedError("CLUSTER_MEMBER_MISSING", "raid slot 1 is not here");
-      engine.failNext = { call: "assemble", error };
-      const before = control.arrays.find("md0").startProblem;
-      clock.now += seconds * 1000;
-      await control.cluster.tick();
-      const isTold = () => control.arrays.find("md0").startProblem !== before;
-      await eventually("the attempt has failed", 30_000, isTold);
-      await new Promise(setImmediate);
+      await failAfter(bench, seconds, "CLUSTER_MEMBER_MISSING", "raid slot 1 is not here");
       return engine.failNext === null;
     };
     // The member is lost while the node joins, then its superblocks are found missing.
@@ -206,18 +215,11 @@ test(
   "a damaged key that keeps the board out has one event, however often it tries again",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
-    const { control, engine, clock, uuid } = bench;
+    const { control, engine, uuid } = bench;
     engine.expel(uuid, "it was silent");
     await control.cluster.tick();
     for (const seconds of [1, 2, 4, 8]) {
-      const error = new CodedError("CLUSTER_BAD_CHANNEL", "the key ch is damaged");
-      engine.failNext = { call: "assemble", error };
-      const before = control.arrays.find("md0").startProblem;
-      clock.now += seconds * 1000;
-      await control.cluster.tick();
-      const isTold = () => control.arrays.find("md0").startProblem !== before;
-      await eventually("the attempt has failed", 30_000, isTold);
-      await new Promise(setImmediate);
+      await failAfter(bench, seconds, "CLUSTER_BAD_CHANNEL", "the key ch is damaged");
     }
     const query = { order: "asc", from: null, limit: 99, subject: null } as const;
     const failed = control.events.page({ ...query, types: ["array.start-failed"] });

@@ -6,35 +6,15 @@ import { ArrayDriver, type ArrayHost } from "../../../src/raid/array-driver.ts";
 import type { ArrayHappening } from "../../../src/raid/array-status.ts";
 import { type AssembleDevice, assembleDevices } from "../../../src/raid/assemble-driver.ts";
 import { createOnDevices } from "../../../src/raid/create-driver.ts";
-import { type CreateOptions, setNameBytes } from "../../../src/raid/create-plan.ts";
 import { RUN_ACTIVE } from "../../../src/raid/shared-state.ts";
 import { encodeSuperblock } from "../../../src/raid/superblock.ts";
-import { sampleSuperblock } from "../../helpers/md-samples.ts";
+import { SAMPLE_CREATE, sampleSuperblock } from "../../helpers/md-samples.ts";
 import { withTimeout } from "../../helpers/timeout.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = (32 * MIB) / 512;
 const WAIT_MS = 20_000;
 const NO_LIMIT = 2 ** 40;
-
-const CREATE_OPTIONS: CreateOptions = {
-  level: 1,
-  raidDevices: 2,
-  spareDevices: 0,
-  layout: 0,
-  chunkSectors: 0,
-  minor: 2,
-  bitmap: "internal",
-  bitmapChunkBytes: MIB,
-  bitmapDelaySeconds: 5,
-  nodes: 0,
-  clusterName: "",
-  setName: setNameBytes("md0", "host") ?? new Uint8Array(32),
-  setUuid: new Uint8Array(16).fill(5),
-  createdAt: 1_800_000_000,
-  assumeClean: true,
-  size: null,
-};
 
 const start = async () => {
   const devices = [0, 1].map((devNumber) => {
@@ -107,7 +87,7 @@ test(
       device: new NotingDevice(`/d${index}`, new Uint8Array(64 * MIB)),
       deviceUuid: new Uint8Array(16).fill(index + 1),
     }));
-    await createOnDevices(CREATE_OPTIONS, devices, false);
+    await createOnDevices({ ...SAMPLE_CREATE, assumeClean: true }, devices, false);
     const ready = Promise.withResolvers<undefined>();
     const driver = await running(devices, { intentReady: () => ready.resolve(undefined) });
     for (const { device } of devices) device.log.length = 0;

@@ -10,28 +10,9 @@ import { MemoryDevice } from "../../../src/hal/sim/memory-device.ts";
 import { assembleDevices } from "../../../src/raid/assemble-driver.ts";
 import { readContent } from "../../../src/raid/content-driver.ts";
 import { type CreateDevice, createOnDevices } from "../../../src/raid/create-driver.ts";
-import { type CreateOptions, setNameBytes } from "../../../src/raid/create-plan.ts";
+import { SAMPLE_CREATE } from "../../helpers/md-samples.ts";
 
 const MIB = 1024 * 1024;
-
-const options: CreateOptions = {
-  level: 1,
-  raidDevices: 2,
-  spareDevices: 0,
-  layout: 0,
-  chunkSectors: 0,
-  minor: 2,
-  bitmap: "internal",
-  bitmapChunkBytes: MIB,
-  bitmapDelaySeconds: 5,
-  nodes: 0,
-  clusterName: "",
-  setName: setNameBytes("md0", "host") ?? new Uint8Array(32),
-  setUuid: new Uint8Array(16).fill(5),
-  createdAt: 1_800_000_000,
-  assumeClean: false,
-  size: null,
-};
 
 /** Devices, and a log of what was done to them: `0 write 4096`, `1 flush`. */
 const setUp = (count = 2) => {
@@ -73,7 +54,7 @@ const test = suite("raid/create-driver");
 
 test("superblocks go last, after all the rest is durable on every device", async () => {
   const { log, devices } = setUp();
-  await createOnDevices(options, devices, false);
+  await createOnDevices(SAMPLE_CREATE, devices, false);
   const superblocks = log.flatMap((line, at) => (line.endsWith(" write 4096") ? [at] : []));
   const first = superblocks[0] ?? 0;
   assert.is(superblocks.length, 2);
@@ -87,7 +68,7 @@ test("superblocks go last, after all the rest is durable on every device", async
 
 test("what was created can be started, with all bits set and a first resync due", async () => {
   const { members, devices } = setUp();
-  await createOnDevices(options, devices, false);
+  await createOnDevices(SAMPLE_CREATE, devices, false);
   const { machine } = await assembleDevices(members, {
     readOnly: false,
     workers: 1,
@@ -102,7 +83,7 @@ test("what was created can be started, with all bits set and a first resync due"
 
 test("a missing device leaves its slot empty", async () => {
   const { members, devices } = setUp(1);
-  await createOnDevices(options, [...devices, "missing"], false);
+  await createOnDevices(SAMPLE_CREATE, [...devices, "missing"], false);
   const { machine } = await assembleDevices(members, {
     readOnly: false,
     workers: 1,
@@ -121,22 +102,25 @@ test("a missing device leaves its slot empty", async () => {
 
 test("devices that hold something are refused by name before anything is written", async () => {
   const { log, devices } = setUp();
-  await createOnDevices(options, devices, false);
+  await createOnDevices(SAMPLE_CREATE, devices, false);
   log.length = 0;
-  assert.is(await codeOf(() => createOnDevices(options, devices, false)), "RAID_DEVICE_NOT_CLEAN");
+  assert.is(
+    await codeOf(() => createOnDevices(SAMPLE_CREATE, devices, false)),
+    "RAID_DEVICE_NOT_CLEAN",
+  );
   assert.equal(log, []);
-  await createOnDevices({ ...options, setUuid: new Uint8Array(16).fill(6) }, devices, true);
+  await createOnDevices({ ...SAMPLE_CREATE, setUuid: new Uint8Array(16).fill(6) }, devices, true);
 });
 
 test("a device that cannot be read, or is too small, stops it before anything is written", async () => {
   const { log, members, devices } = setUp();
   members[1]?.faults.arm({ kind: "read-error", after: 0, count: null, range: null, stallMs: 0 });
-  assert.is(await codeOf(() => createOnDevices(options, devices, false)), "HAL_IO_ERROR");
+  assert.is(await codeOf(() => createOnDevices(SAMPLE_CREATE, devices, false)), "HAL_IO_ERROR");
   const tiny = new MemoryDevice("/tiny", new Uint8Array(MIB));
   const [first = "missing"] = devices;
   const small: CreateDevice = { path: "/tiny", device: tiny, deviceUuid: new Uint8Array(16) };
   assert.is(
-    await codeOf(() => createOnDevices(options, [first, small], false)),
+    await codeOf(() => createOnDevices(SAMPLE_CREATE, [first, small], false)),
     "RAID_MEMBER_TOO_SMALL",
   );
   assert.equal(log, []);
@@ -147,7 +131,7 @@ for (const kind of ["write-error", "flush-error"] as const) {
     for (let after = 0; ; after++) {
       const { members, devices } = setUp();
       members[1]?.faults.arm({ kind, after, count: 1, range: null, stallMs: 0 });
-      const code = await codeOf(() => createOnDevices(options, devices, false));
+      const code = await codeOf(() => createOnDevices(SAMPLE_CREATE, devices, false));
       if (code === "no error") {
         assert.ok(after > 0);
         return;

@@ -360,18 +360,11 @@ for (const protocol of ["channel", "literal"] as const) {
 
   test(`${protocol}: keys that hold something else stop what depends on them, and are told`, async () => {
     const { world, a, b } = await two();
-    const { memory } = world;
-    const put = (key: string): void =>
-      void memory.txn({
-        compares: [],
-        success: [{ type: "put", key, value: "garbage", lease: null }],
-        failure: [],
-      });
-    put(world.keys.slot(3));
+    world.put(world.keys.slot(3), "garbage");
     await world.rest(500);
     assert.is(a.view.slots[2]?.condition, "damaged");
     assert.is(a.isSuspended, true, "nobody knows what its bitmap holds");
-    put(world.keys.lock("resync"));
+    world.put(world.keys.lock("resync"), "garbage");
     const start = b.ask({ type: "resync-start" });
     await world.rest(3000);
     assert.is(b.answers.has(start), false);

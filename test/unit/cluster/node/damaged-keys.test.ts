@@ -6,20 +6,6 @@ import { type ClusterHost, ClusterWorld } from "../../../helpers/cluster-host.ts
 
 const test = suite("cluster node: damaged keys");
 
-/** A world whose keys a test may write; null deletes one. */
-const worldOf = (protocol: "channel" | "literal") => {
-  const world = ClusterWorld.embedded(protocol);
-  const put = (key: string, value: string | null): void => {
-    const op =
-      value === null
-        ? ({ type: "delete", key } as const)
-        : ({ type: "put", key, value, lease: null } as const);
-    void world.memory.txn({ compares: [], success: [op], failure: [] });
-  };
-  const get = (key: string): string => world.memory.map.get(key)?.value ?? "";
-  return { world, put, get };
-};
-
 /** "ch CLUSTER_BAD_CHANNEL": as the node tells. */
 const told = ({ view }: ClusterHost): readonly string[] =>
   view.damaged.map(({ key, code }) => `${key} ${code}`);
@@ -33,7 +19,8 @@ const codeOf = (attempt: Promise<unknown>): Promise<string> =>
 
 for (const protocol of ["channel", "literal"] as const) {
   test(`${protocol}: damaged keys are told until they are right again`, async () => {
-    const { world, put, get } = worldOf(protocol);
+    const world = ClusterWorld.embedded(protocol);
+    const { put, get } = world;
     const a = await world.enter("a");
     const { keys } = world;
     const right = ["lk/bitmap0003", "lk/resync", "slot/3"].map((name) => keys.prefix + name);
@@ -53,7 +40,8 @@ for (const protocol of ["channel", "literal"] as const) {
   });
 
   test(`${protocol}: nobody joins by a damaged lock; put right, it goes on`, async () => {
-    const { world, put, get } = worldOf(protocol);
+    const world = ClusterWorld.embedded(protocol);
+    const { put, get } = world;
     const a = await world.enter("a");
     const { keys } = world;
     const name = protocol === "channel" ? "no-new-dev" : "resync";
@@ -76,7 +64,8 @@ for (const protocol of ["channel", "literal"] as const) {
 }
 
 test("nobody joins by a damaged channel, and takes no slot; put right, it goes on", async () => {
-  const { world, put, get } = worldOf("channel");
+  const world = ClusterWorld.embedded("channel");
+  const { put, get } = world;
   const a = await world.enter("a");
   const { keys } = world;
   const text = get(keys.channel);
@@ -95,7 +84,8 @@ test("nobody joins by a damaged channel, and takes no slot; put right, it goes o
 });
 
 test("a channel that is damaged while a node joins refuses it; while it enters, it is out", async () => {
-  const { world, put, get } = worldOf("channel");
+  const world = ClusterWorld.embedded("channel");
+  const { put, get } = world;
   const a = await world.enter("a");
   const { keys } = world;
   await world.ok(a, { type: "metadata-update-start" });

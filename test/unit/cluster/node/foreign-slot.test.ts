@@ -9,20 +9,6 @@ import { type ClusterHost, ClusterWorld } from "../../../helpers/cluster-host.ts
 const test = suite("cluster node: slot keys that something else has written");
 const PROTOCOLS = ["channel", "literal"] as const;
 
-/** A world whose keys a test may write; null deletes one. */
-const worldOf = (protocol: (typeof PROTOCOLS)[number]) => {
-  const world = ClusterWorld.embedded(protocol);
-  const put = (key: string, value: string | null): void => {
-    const op =
-      value === null
-        ? ({ type: "delete", key } as const)
-        : ({ type: "put", key, value, lease: null } as const);
-    void world.memory.txn({ compares: [], success: [op], failure: [] });
-  };
-  const get = (key: string): string => world.memory.map.get(key)?.value ?? "";
-  return { world, put, get };
-};
-
 const condition = (host: ClusterHost, slot: number) => host.view.slots[slot]?.condition;
 
 /** Whose locks there are, without those that hold nothing. */
@@ -45,7 +31,8 @@ const works = async (world: ClusterWorld, hosts: readonly ClusterHost[]): Promis
 for (const protocol of PROTOCOLS)
   for (const value of ["garbage", "live", "free", null, "dead 1", "recovering 1 by 1/1"])
     test(`${protocol}: ${value ?? "deleted"} in a member's slot is put right by the member`, async () => {
-      const { world, put, get } = worldOf(protocol);
+      const world = ClusterWorld.embedded(protocol);
+      const { put, get } = world;
       const a = await world.enter("a");
       const b = await world.enter("b");
       const c = await world.enter("c");
@@ -79,7 +66,8 @@ for (const protocol of PROTOCOLS)
 for (const protocol of PROTOCOLS)
   for (const value of ["garbage", "live"])
     test(`${protocol}: ${value} in the slot of a node that dies then: recovered once it is fenced`, async () => {
-      const { world, put } = worldOf(protocol);
+      const world = ClusterWorld.embedded(protocol);
+      const { put } = world;
       const a = await world.enter("a");
       const b = await world.enter("b");
       await world.ok(b, { type: "resync-start" });
@@ -101,7 +89,8 @@ for (const protocol of PROTOCOLS)
 
 for (const protocol of PROTOCOLS)
   test(`${protocol}: who joins takes over from a session whose slot was deleted`, async () => {
-    const { world, put } = worldOf(protocol);
+    const world = ClusterWorld.embedded(protocol);
+    const { put } = world;
     const a = await world.enter("a");
     const b = await world.enter("b");
     await world.ok(b, { type: "resync-start" });
@@ -125,7 +114,7 @@ for (const protocol of PROTOCOLS)
   });
 
 test("nothing waits where each session has left as nodes do", async () => {
-  const { world } = worldOf("channel");
+  const world = ClusterWorld.embedded("channel");
   const a = await world.enter("a");
   await world.ok(await world.enter("b"), { type: "leave", needsSync: false });
   const before = world.clock.now();
