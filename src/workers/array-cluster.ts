@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto";
 import { joinArray } from "../cluster/node/cluster-driver.ts";
 import type { ClusterListener, JoinedCluster } from "../cluster/node/cluster-member.ts";
 import type { ClusterHappening, ClusterView } from "../cluster/node/cluster-view.ts";
+import { arrayPrefix } from "../cluster/store/board-keys.ts";
 import type { ClusterStore } from "../cluster/store/cluster-store.ts";
 import { openEtcd } from "../cluster/store/etcd-start-client.ts";
 import { assert } from "../common/assert.ts";
@@ -54,10 +55,6 @@ export interface ArrayClusterHost {
   expelled(reason: string, isBroken: boolean): void;
 }
 
-/** Keys of an array's cluster. Source: docs/cluster-store.md. */
-const prefixOf = (cluster: string, uuid: string): string =>
-  `/satsuma/${encodeURIComponent(cluster)}/arrays/${uuid}/`;
-
 /** The others go on without this node: it is asked nothing any more. */
 const OUT: ClusterAnswer = {
   ok: false,
@@ -92,7 +89,7 @@ export class ArrayCluster implements ClusterHost {
 
   /** Errors: CLUSTER_*; the node is in no cluster then. */
   static async join(data: ThreadCluster, facts: ClusterFacts): Promise<ArrayCluster> {
-    const prefix = prefixOf(data.name, facts.uuid);
+    const prefix = arrayPrefix(data.name, facts.uuid);
     const { endpoints, tls, seen } = data;
     const known = seen === null ? {} : { known: seen };
     const { store } = await openEtcd({ endpoints, tls, ...known }, prefix);

@@ -40,6 +40,9 @@ const CLUSTER_VIEW = /^src\/cluster\/node\/cluster-view\.ts$/;
 /** What an array asks of its cluster; the only thing of raid/ that the cluster knows. */
 const CLUSTER_PORT = /^src\/raid\/cluster-port\.ts$/;
 const STORE = /^src\/store\//;
+const PEERS = /^src\/peers\//;
+/** Cluster life: certificates, tokens, join, the etcd that the firmware runs. */
+const LIFE = /^src\/life\//;
 const CONTROL = /^src\/control\//;
 const API = /^src\/api\//;
 const API_SCHEMAS = /^src\/api\/schemas\//;
@@ -129,6 +132,21 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     packages: [],
     node: "all",
   },
+  /** Disks that boards serve to each other: both ends. */
+  {
+    area: "peers",
+    files: PEERS,
+    may: [COMMON, CONSTANTS, HAL_PORTS, NBD, CLUSTER_STORE],
+    packages: [],
+    node: "all",
+  },
+  {
+    area: "life",
+    files: LIFE,
+    may: [COMMON, CONSTANTS, HAL_PORTS, HAL_LINUX, CLUSTER_STORE],
+    packages: [/^@peculiar\/x509$/, /^reflect-metadata$/, /^multicast-dns$/],
+    node: "all",
+  },
   {
     area: "store",
     files: STORE,
@@ -153,7 +171,19 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   {
     area: "workers",
     files: WORKERS,
-    may: [COMMON, CONSTANTS, HAL_PORTS, HAL_LINUX, HAL_SIM, HAL_LAYERS, RAID, NBD, CLUSTER, ENGINE],
+    may: [
+      COMMON,
+      CONSTANTS,
+      HAL_PORTS,
+      HAL_LINUX,
+      HAL_SIM,
+      HAL_LAYERS,
+      RAID,
+      NBD,
+      CLUSTER,
+      PEERS,
+      ENGINE,
+    ],
     packages: [],
     node: "all",
   },
@@ -169,4 +199,4 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
 ];
 
 /** Pure areas: decisions only. Their edge files are named by EDGE_FILE. */
-export const PURE_FILES = /^src\/(common|raid|nbd|cluster)\//;
+export const PURE_FILES = /^src\/(common|raid|nbd|cluster|peers)\//;

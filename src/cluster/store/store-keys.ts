@@ -10,7 +10,8 @@
  * | pass/SLOT        | its node owes a resync pass             | none       |
  * | ch               | the message channel                     | none       |
  * | ack/SLOT         | what the slot has acknowledged          | none       |
- * | fd/EXPORTER/SLOT | highest epoch refused and drained       | exporter's |
+ * | fd/BOARD/SLOT    | highest epoch refused and drained there | the board's |
+ * | ev               | newest events of the superblocks        | none       |
  * | cfg              | timings, versions                       | none       |
  *
  * The create revision of m/SLOT is the member's SESSION EPOCH, and every transaction of the member
@@ -86,8 +87,18 @@ export class StoreKeys {
     return `${this.acks}${slot}`;
   }
 
-  fence(exporter: number, slot: number): string {
-    return `${this.prefix}fd/${exporter}/${slot}`;
+  /** Acknowledgements of fences; a board's name needs no other form in a key. */
+  get fences(): string {
+    return `${this.prefix}fd/`;
+  }
+
+  fence(board: string, slot: number): string {
+    return `${this.fences}${board}/${slot}`;
+  }
+
+  /** Newest events that the cluster was told of (docs/clustered-arrays.md). */
+  get newest(): string {
+    return `${this.prefix}ev`;
   }
 
   /** A resource's name may have any characters; the key has their percent form. */
