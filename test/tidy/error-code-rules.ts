@@ -5,7 +5,7 @@ import { lineAt } from "./source-text.ts";
 export const ERROR_TABLE = "docs/errors.md";
 
 /** First words of codes: the part of the program that refuses. */
-const AREAS = "RAID|NBD|CLUSTER|DLM|HAL|STORE|CONTROL|ENGINE|API|CLI|CONFIG|DAEMON|DEMO";
+const AREAS = "RAID|NBD|CLUSTER|DLM|LIFE|HAL|STORE|CONTROL|ENGINE|API|CLI|CONFIG|DAEMON|DEMO";
 /**
  * A code handed on as a value (`{ ok: false, code: "RAID_…" }`); NBD_… are the protocol's names.
  */

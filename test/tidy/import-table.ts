@@ -157,7 +157,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   {
     area: "control",
     files: CONTROL,
-    may: [COMMON, CONSTANTS, HAL_PORTS, RAID_PUBLIC, NBD_PUBLIC, STORE, CLUSTER_VIEW],
+    may: [COMMON, CONSTANTS, HAL_PORTS, RAID_PUBLIC, NBD_PUBLIC, STORE, CLUSTER_VIEW, LIFE],
     packages: [/^croner$/],
     node: "all",
   },
@@ -190,7 +190,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   {
     area: "cli",
     files: CLI,
-    may: [COMMON, CONSTANTS, CONFIG, HAL_PORTS, HAL_LINUX, RAID, CONTROL, API_SCHEMAS],
+    may: [COMMON, CONSTANTS, CONFIG, HAL_PORTS, HAL_LINUX, RAID, LIFE, CONTROL, API_SCHEMAS],
     packages: [/^commander$/],
     node: "all",
   },
