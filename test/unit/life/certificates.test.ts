@@ -134,38 +134,36 @@ test("openssl refuses what is on the list of refused certificates, and only that
   assert.throws(() => openssl("verify", ...args, put("gone.pem", gone.cert)), /revoked/);
 });
 
-test("two boards talk by mutual TLS, a stranger does not", async () => {
-  const ca = await createClusterCa("attic");
-  const server = await createBoardCertificate(ca, { name: "server", addresses: [] });
-  const client = await createBoardCertificate(ca, { name: "client", addresses: [] });
-  const names: unknown[] = [];
-  const listener: Server = tls.createServer(
-    { ...server, ca: ca.cert, requestCert: true, rejectUnauthorized: true },
-    (socket) => {
-      names.push(socket.getPeerCertificate().subject.CN);
-      socket.end("welcome");
-    },
-  );
-  listener.listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const { port } = listener.address() as AddressInfo;
-  const talk = withTimeout(10_000, async () => {
+test(
+  "two boards talk by mutual TLS, a stranger does not",
+  withTimeout(10_000, async () => {
+    const ca = await createClusterCa("attic");
+    const server = await createBoardCertificate(ca, { name: "server", addresses: [] });
+    const client = await createBoardCertificate(ca, { name: "client", addresses: [] });
+    const names: unknown[] = [];
+    const listener: Server = tls.createServer(
+      { ...server, ca: ca.cert, requestCert: true, rejectUnauthorized: true },
+      (socket) => {
+        names.push(socket.getPeerCertificate().subject.CN);
+        socket.end("welcome");
+      },
+    );
+    listener.listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    const { port } = listener.address() as AddressInfo;
     const options = { host: "127.0.0.1", port, ca: ca.cert, servername: "server" };
     const socket = tls.connect({ ...options, ...client });
     const [text] = await once(socket, "data");
     assert.is(String(text), "welcome");
     socket.destroy();
-    const stranger = await createBoardCertificate(await createClusterCa("attic"), {
-      name: "client",
-      addresses: [],
-    });
+    const others = await createClusterCa("attic");
+    const stranger = await createBoardCertificate(others, { name: "client", addresses: [] });
     const refused = tls.connect({ ...options, ...stranger });
     refused.on("error", () => undefined).resume();
     await once(refused, "close");
-  });
-  await talk();
-  assert.equal(names, ["client"]);
-  listener.close();
-});
+    assert.equal(names, ["client"]);
+    listener.close();
+  }),
+);
 
 test.run();
