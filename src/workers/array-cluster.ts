@@ -117,9 +117,19 @@ export class ArrayCluster implements ClusterHost {
     return this.#cluster.slot;
   }
 
+  /** This life of the node: what it asks of other boards' disks carries it. */
+  get epoch(): number {
+    return this.#cluster.epoch;
+  }
+
   /** Other nodes run the array. */
   get isRunElsewhere(): boolean {
     return this.#cluster.isRunElsewhere;
+  }
+
+  /** As JoinedCluster.setAside. Errors: CLUSTER_EXPELLED. */
+  setAside(device: string, isAside: boolean): Promise<void> {
+    return this.#cluster.setAside(device, isAside);
   }
 
   get #cluster(): JoinedCluster {

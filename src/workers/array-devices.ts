@@ -9,6 +9,7 @@ import type { CommandOutcome, Newcomer } from "../raid/array-messages.ts";
 import type { ArrayCluster } from "./array-cluster.ts";
 import { accessOf, withinLimit } from "./array-members.ts";
 import type { ArrayThreadCommand, ArrayThreadData } from "./array-messages.ts";
+import { putAside, takeBack } from "./aside-members.ts";
 import { DeviceFinder } from "./device-finder.ts";
 import { type NewcomerFlags, RETURNING, readNewcomer } from "./newcomer.ts";
 import { type MemberTicket, openMember } from "./open-member.ts";
@@ -63,11 +64,21 @@ export class ArrayDevices {
     this.#nextMember = count;
   }
 
+  fail(command: Command<"fail">): Promise<CommandOutcome> {
+    return this.#putAside(command);
+  }
+
   /** A member that still owes answers stays: nobody else may write on it meanwhile. */
   async remove(command: Command<"remove">): Promise<CommandOutcome> {
     const late = await this.#host.owed(command.path);
-    if (late === null) return this.#host.driver().command(command);
+    if (late === null) return this.#putAside(command);
     return { ok: false, code: "RAID_MEMBER_BUSY", message: late };
+  }
+
+  #putAside(command: Command<"fail" | "remove">): Promise<CommandOutcome> {
+    const { driver, cluster } = this.#host;
+    const member = driver().status.members.find(({ path }) => path === command.path);
+    return putAside(cluster(), member, () => driver().command(command));
   }
 
   /** Opens and reads the newcomer BEFORE the machine hears of it; closes it when it is refused. */
@@ -79,10 +90,11 @@ export class ArrayDevices {
     let outcome: CommandOutcome | null = null;
     try {
       outcome = await driver.command({ type: command.type, newcomer });
-      return outcome;
     } finally {
       if (outcome?.ok !== true) driver.forgetMember(newcomer.member);
     }
+    if (outcome.ok) await takeBack(this.#host.cluster(), newcomer.superblock?.deviceUuid);
+    return outcome;
   }
 
   /** Opens a device and makes it known to the driver. Errors: of opening and reading it. */

@@ -298,6 +298,7 @@ class ArrayThread {
     if (command.type === "add" || command.type === "re-add") return this.#devices.join(command);
     if (command.type === "change") return this.#changes.change(command.change);
     if (command.type === "remove") return this.#devices.remove(command);
+    if (command.type === "fail") return this.#devices.fail(command);
     return this.#driver.command(command);
   }
 

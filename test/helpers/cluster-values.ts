@@ -33,6 +33,8 @@ export const clusterView = (change: Partial<ClusterView> = {}): ClusterView => (
     },
   ],
   damaged: [],
+  aside: [],
+  forced: null,
   message: {
     seq: 7,
     name: "RESYNCING",

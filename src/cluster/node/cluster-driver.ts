@@ -100,6 +100,7 @@ interface Parts {
 
 class ClusterDriver implements JoinedCluster {
   readonly slot: number;
+  readonly epoch: number;
   readonly #options: ClusterOptions;
   readonly #parts: Parts;
   readonly #node: ClusterNode;
@@ -126,6 +127,7 @@ class ClusterDriver implements JoinedCluster {
     this.#parts = parts;
     const me = session.session;
     this.slot = toBitmapSlot(me.slot);
+    this.epoch = me.epoch;
     this.#membership = readMembership(keys, view.view, nodes);
     const isLiteral = protocol === "literal";
     this.#node = new ClusterNode({ me, nodes, isLiteral, trace: this.#trace });
@@ -195,6 +197,11 @@ class ClusterDriver implements JoinedCluster {
 
   processed(id: number, isRefused = false): void {
     this.#feed({ type: "processed", id, isRefused });
+  }
+
+  async setAside(device: string, isAside: boolean): Promise<void> {
+    const { session } = this.#parts;
+    if ((await this.#insist(() => session.setAside(device, isAside))) === null) throw expelled();
   }
 
   view(): ClusterView {

@@ -56,6 +56,8 @@ export interface ClusterOptions {
 export interface JoinedCluster {
   /** Number of this node's bitmap, from 0. Its bitmap lock is held. */
   readonly slot: number;
+  /** Create revision of its member key: this life of the node, never given twice. */
+  readonly epoch: number;
   /** Other nodes run the array, and know which of its copies count. */
   readonly isRunElsewhere: boolean;
   /**
@@ -68,6 +70,11 @@ export interface JoinedCluster {
   call(id: number, call: ClusterCall): void;
   /** The notice is carried out; `isRefused`: it cannot be, as a change that needs rest. */
   processed(id: number, isRefused?: boolean): void;
+  /**
+   * Notes that an administrator has put a member aside (`device`: its uuid, 32 hexadecimal digits),
+   * or has taken it back: no board brings back by itself what is noted. Errors: CLUSTER_EXPELLED.
+   */
+  setAside(device: string, isAside: boolean): Promise<void>;
   /** What is known now, as plain values. */
   view(): ClusterView;
   /** Ends at once, without a word to the others: they take this node for dead. */

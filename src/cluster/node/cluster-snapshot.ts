@@ -8,6 +8,7 @@ import { awaited, type ChannelView } from "../md/channel-view.ts";
 import { decodeMessage } from "../md/message-codec.ts";
 import { decodeResyncRange } from "../md/resync-range.ts";
 import type { KeyValue } from "../store/cluster-store.ts";
+import { readForced } from "../store/copy-records.ts";
 import type { StoreKeys } from "../store/store-keys.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import type {
@@ -56,6 +57,8 @@ export const snapshot = (input: SnapshotInput): ClusterView => {
     slots: membership.slots.map(slotOf),
     locks,
     damaged,
+    aside: [...found.keys()].flatMap((key) => keys.asideIn(key) ?? []).sort(),
+    forced: readForced(found.get(keys.forced)?.value ?? ""),
     message: channel === null ? null : messageOf(channel),
     ranges: [...ctx.ranges].map(([slot, { lo, hi }]) => ({ slot: toBitmapSlot(slot), lo, hi })),
     isBalancingSuspended: recoveries.isSuspended,

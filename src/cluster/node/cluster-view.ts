@@ -111,6 +111,13 @@ export interface ClusterView {
   /** Those that can be read. */
   readonly locks: readonly LockView[];
   readonly damaged: readonly DamagedKeyView[];
+  /** Members that an administrator put aside, by device_uuid (32 hexadecimal digits), sorted. */
+  readonly aside: readonly string[];
+  /**
+   * The array was started from old copies by request: superblocks with more than `from` and less
+   * than `to` events were written apart from what runs now. Null: it was not.
+   */
+  readonly forced: { readonly from: number; readonly to: number } | null;
   /** The last message; null: none, or the literal protocol. */
   readonly message: MessageView | null;
   /** What other nodes resync, by bitmap slot. */

@@ -15,8 +15,10 @@ import type {
   Txn,
   TxnOutcome,
 } from "./cluster-store.ts";
+import { LeaseKeeper } from "./lease-keeper-driver.ts";
 import { encodeSlot, type MemberRecord, readSlotState } from "./member-records.ts";
 import {
+  asideTxn,
   beginRecoveryTxn,
   confirmTxn,
   deadTxn,
@@ -74,16 +76,17 @@ export class MemberSession {
   #isOver = false;
   #isRestoring = false;
   readonly #unsubscribe: () => void;
+  readonly #keeper: LeaseKeeper;
   #cancelConfirm: (() => void) | null = null;
-  #cancelKeep: (() => void) | null = null;
 
   constructor(options: SessionOptions, session: Session, lease: LeaseId) {
     this.#options = options;
     this.session = session;
     this.lease = lease;
     this.#unsubscribe = options.view.subscribe((changes) => this.#see(changes));
+    const { store, clock, leaseMs = LEASE_MS } = options;
+    this.#keeper = new LeaseKeeper({ store, clock, lease, leaseMs });
     this.#confirmAfter(0);
-    this.#keepAfter();
   }
 
   get isOver(): boolean {
@@ -98,6 +101,8 @@ export class MemberSession {
     try {
       const outcome = await store.txn(confirmTxn(keys, this.session, this.#count, this.lease));
       if (this.#isOver) return null;
+      if (outcome.type === "unknown") this.#keeper.missed();
+      else this.#keeper.answered();
       if (outcome.type === "committed") {
         this.#options.view.expect(outcome.revision);
         listener.confirmed(sentAt, outcome.revision);
@@ -107,6 +112,7 @@ export class MemberSession {
       if (outcome.type === "refused") this.expel();
     } catch (error) {
       if (isCode(error, "CLUSTER_STORE_LEASE_GONE")) this.expel();
+      else this.#keeper.missed();
     }
     return null;
   }
@@ -209,11 +215,19 @@ export class MemberSession {
     return outcome.type === "committed";
   }
 
+  /**
+   * Notes that an administrator has put a member aside, or has taken it back. Right to repeat.
+   * Null: the session is over.
+   */
+  async setAside(device: string, isAside: boolean): Promise<true | null> {
+    return this.#write(asideTxn(this.#options.keys, this.session, device, isAside));
+  }
+
   /** Confirms and keeps the lease no more, as a board that died. */
   stop(): void {
     this.#isOver = true;
     this.#cancelConfirm?.();
-    this.#cancelKeep?.();
+    this.#keeper.stop();
     this.#unsubscribe();
   }
 
@@ -258,6 +272,15 @@ export class MemberSession {
     if (isGone) this.expel();
   }
 
+  /** A write that the session alone guards. Null: it is over. */
+  async #write(txn: Txn): Promise<true | null> {
+    const outcome = await this.#txn(txn);
+    if (outcome.type === "unknown") throw outcome.error;
+    if (outcome.type === "committed") return true;
+    this.expel();
+    return null;
+  }
+
   #txn(txn: Txn): Promise<TxnOutcome> {
     return this.#options.store.txn(txn);
   }
@@ -267,16 +290,6 @@ export class MemberSession {
     this.#cancelConfirm = this.#options.clock.after(ms, () => {
       void this.confirm();
       this.#confirmAfter(this.#options.confirmMs ?? CONFIRM_MS);
-    });
-  }
-
-  #keepAfter(): void {
-    if (this.#isOver) return;
-    const ms = (this.#options.leaseMs ?? LEASE_MS) / 4;
-    this.#cancelKeep = this.#options.clock.after(ms, () => {
-      // Whatever the answer: only a confirmation tells whether the session lives.
-      this.#options.store.leaseKeepAlive(this.lease).catch(() => {});
-      this.#keepAfter();
     });
   }
 }

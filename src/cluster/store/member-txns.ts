@@ -207,3 +207,12 @@ export const endPassTxn = (keys: StoreKeys, me: Session, passRevision: Revision)
   success: [{ type: "delete", key: keys.pass(me.slot) }],
   failure: [],
 });
+
+/** Until an administrator takes the member back, no board does so by itself. */
+export const asideTxn = (keys: StoreKeys, me: Session, device: string, isAside: boolean): Txn => {
+  const key = keys.aside(device);
+  const op: StoreOp = isAside
+    ? { type: "put", key, value: "", lease: null }
+    : { type: "delete", key };
+  return { compares: [keys.guard(me)], success: [op], failure: [] };
+};

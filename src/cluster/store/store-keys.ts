@@ -12,6 +12,8 @@
  * | ack/SLOT         | what the slot has acknowledged          | none       |
  * | fd/BOARD/SLOT    | highest epoch refused and drained there | the board's |
  * | ev               | newest events of the superblocks        | none       |
+ * | forced           | a start from older copies than ev's     | none       |
+ * | aside/DEVICE     | an administrator put the member aside   | none       |
  * | cfg              | timings, versions                       | none       |
  *
  * The create revision of m/SLOT is the member's SESSION EPOCH, and every transaction of the member
@@ -99,6 +101,26 @@ export class StoreKeys {
   /** Newest events that the cluster was told of (docs/clustered-arrays.md). */
   get newest(): string {
     return `${this.prefix}ev`;
+  }
+
+  /** A start from copies older than that, which an administrator asked for. */
+  get forced(): string {
+    return `${this.prefix}forced`;
+  }
+
+  get asides(): string {
+    return `${this.prefix}aside/`;
+  }
+
+  /** `device`: its uuid, 32 hexadecimal digits. */
+  aside(device: string): string {
+    return `${this.asides}${device}`;
+  }
+
+  /** The device in a key `aside/DEVICE`, or null. */
+  asideIn(key: string): string | null {
+    const device = key.startsWith(this.asides) ? key.slice(this.asides.length) : "";
+    return /^[0-9a-f]{32}$/.test(device) ? device : null;
   }
 
   /** A resource's name may have any characters; the key has their percent form. */
