@@ -9,6 +9,7 @@ import path from "node:path";
 import type { FastifyInstance } from "fastify";
 import { listen } from "./api/listen.ts";
 import { build } from "./api/server.ts";
+import { readVoters } from "./cluster/store/etcd-voters-client.ts";
 import { CodedError } from "./common/errors.ts";
 import type { Logger } from "./common/log.ts";
 import type { ClusterConfig, Config, TlsFiles } from "./config.ts";
@@ -22,8 +23,10 @@ import type {
   SeenStore,
   StorageEngine,
 } from "./control/engine.ts";
+import type { Quorum } from "./control/impact-types.ts";
 import { linuxDeviceFiles } from "./hal/linux/device-files.ts";
 import { makeFolder } from "./hal/linux/make-folder.ts";
+import { parsePeerPath } from "./hal/peer-path.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { storeError } from "./store/store-errors.ts";
 
@@ -168,8 +171,24 @@ const comingExports = (store: Store): EngineOptions["comingExports"] => {
     .map(({ name, description, tlsRequired }) => ({ name, description, tlsRequired }));
 };
 
-const controlOver = (options: DaemonOptions, store: Store, engine: StorageEngine): ControlPlane => {
+/** An etcd member is a board's when it has its name; null: arrays depend on no etcd. */
+const quorumOf = async (cluster: EngineCluster | null): Promise<Quorum | null> => {
+  if (cluster === null) return null;
+  const { voters, problem } = await readVoters(cluster.endpoints, cluster.tls);
+  return {
+    voters: voters.map(({ name, isHealthy }) => ({ name, board: name, isHealthy })),
+    problem,
+  };
+};
+
+const controlOver = (
+  options: DaemonOptions,
+  store: Store,
+  engine: StorageEngine,
+  cluster: EngineCluster | null,
+): ControlPlane => {
   const { config, logger, version } = options;
+  const here = config.cluster?.node ?? config.nodeName;
   return new ControlPlane({
     store,
     engine,
@@ -180,6 +199,13 @@ const controlOver = (options: DaemonOptions, store: Store, engine: StorageEngine
     devicesDirectory: config.devicesDirectory,
     devicePaths: config.devicePaths,
     startWaitMs: config.startWaitMs,
+    boards: {
+      here,
+      boardOf: (path) => parsePeerPath(path)?.board ?? (config.cluster === null ? here : null),
+      names: () => [],
+      quorum: () => quorumOf(cluster),
+    },
+    endProcess: () => process.kill(process.pid, "SIGTERM"),
     now: Date.now,
     newId: newJobId,
     logger,
@@ -220,6 +246,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const tokenPath = path.join(config.dataDirectory, "token");
     const seenFile = path.join(config.dataDirectory, "cluster-store.json");
     const newToken = ensureToken(store, tokenPath, options.isTokenRenewed ?? false);
+    const cluster = readCluster(config.cluster, seenFile);
     const engine = await (options.openEngine ?? openRealEngine)({
       nbdTcp: config.nbdTcp,
       nbdSocketPath: config.nbdSocketPath,
@@ -229,14 +256,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       answerLimitMs: config.answerLimitMs,
       syncSpeed: config.syncSpeed,
       isDirect: config.isDirect,
-      cluster: readCluster(config.cluster, seenFile),
+      cluster,
       onStoreSeen: (seen) => writeSeen(seenFile, seen, logger),
       labMode: config.isLabMode,
       nodeName: config.nodeName,
       logger,
     });
     opened.push({ what: "engine", close: () => engine.close() });
-    const control = controlOver(options, store, engine);
+    const control = controlOver(options, store, engine, cluster);
     opened.push({ what: "control", close: () => control.close() });
     const app = await buildApi(control, store);
     opened.push({ what: "api", close: () => app.close() });

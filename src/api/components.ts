@@ -29,6 +29,7 @@ import {
   MemberReplace,
 } from "./schemas/member.ts";
 import { Mismatches } from "./schemas/mismatch.ts";
+import { ImpactObject, NodeDrain, NodeList, NodeObject, NodeRestart } from "./schemas/node.ts";
 import { Rescue } from "./schemas/rescue.ts";
 import {
   ScheduleObject,
@@ -67,6 +68,7 @@ const ALL: readonly TSchema[] = [
   ExportList,
   ExportObject,
   ExportPatch,
+  ImpactObject,
   JobList,
   JobObject,
   LabFault,
@@ -79,6 +81,10 @@ const ALL: readonly TSchema[] = [
   MemberReAdd,
   MemberReplace,
   Mismatches,
+  NodeDrain,
+  NodeList,
+  NodeObject,
+  NodeRestart,
   Problem,
   Ready,
   Rescue,

@@ -36,6 +36,7 @@ import { registerHealthRoutes } from "./routes/health.ts";
 import { registerJobRoutes } from "./routes/jobs.ts";
 import { registerLabRoutes } from "./routes/lab.ts";
 import { registerMemberRoutes } from "./routes/members.ts";
+import { registerNodeRoutes } from "./routes/nodes.ts";
 import { registerScheduleRoutes } from "./routes/schedule.ts";
 import { registerSystemRoutes } from "./routes/system.ts";
 
@@ -216,6 +217,7 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
   registerExportRoutes(server, context);
   registerDeviceRoutes(server, context);
   registerDlmRoutes(server, context);
+  registerNodeRoutes(server, context);
   registerJobRoutes(server, context);
   registerEventRoutes(server, context, stream);
   registerLabRoutes(server, context);

@@ -2,9 +2,9 @@
 
 import type { Command } from "commander";
 import type { AttachResource, ExportResource } from "../api/schemas/export.ts";
+import { sizeText } from "../common/size-text.ts";
 import { clientOf, fetchAll, type OnlineFlags, withAccess } from "./online-access.ts";
 import { printJson, printText } from "./output.ts";
-import { sizeText } from "./status-text.ts";
 
 const exportPath = (name: string): string => `/api/v1/exports/${encodeURIComponent(name)}`;
 

@@ -5,6 +5,7 @@ import type { ArrayResource } from "../api/schemas/array.ts";
 import type { DeviceResource } from "../api/schemas/device.ts";
 import type { SystemResource } from "../api/schemas/system.ts";
 import { CodedError } from "../common/errors.ts";
+import { sizeText } from "../common/size-text.ts";
 import type { ApiClient } from "./api-client.ts";
 import { registerChangeVerbs } from "./change-verbs.ts";
 import { registerEventsCommand } from "./events-command.ts";
@@ -12,6 +13,7 @@ import { registerExportCommands } from "./export-commands.ts";
 import { registerImportVerbs } from "./import-verbs.ts";
 import { registerLocksCommand } from "./locks-command.ts";
 import { registerMemberVerbs } from "./member-verbs.ts";
+import { registerNodeCommands } from "./node-commands.ts";
 import {
   arrayPath,
   clientOf,
@@ -24,7 +26,7 @@ import {
 import { printLines, reportArray, runJob, type VerbFlags } from "./online-verb.ts";
 import { outputIsTerminal, printJson, printText } from "./output.ts";
 import { registerScrubCommands } from "./scrub-command.ts";
-import { detailLines, sizeText, statusLines } from "./status-text.ts";
+import { detailLines, statusLines } from "./status-text.ts";
 
 const WATCH_MS = 1000;
 const CLEAR_SCREEN = "\u001b[H\u001b[2J";
@@ -152,4 +154,5 @@ export function registerOnlineCommands(program: Command): void {
   registerExportCommands(program);
   registerEventsCommand(program);
   registerLocksCommand(program);
+  registerNodeCommands(program);
 }

@@ -2,7 +2,7 @@
 
 import type { ArrayResource } from "../api/schemas/array.ts";
 import type { ScheduleResource, ScrubResource } from "../api/schemas/schedule.ts";
-import { sizeText } from "./status-text.ts";
+import { sizeText } from "../common/size-text.ts";
 
 type Config = NonNullable<ScheduleResource["config"]>;
 

@@ -7,22 +7,10 @@
 import type { ArrayResource, SyncResource } from "../api/schemas/array.ts";
 import type { ArrayCandidateResource } from "../api/schemas/array-candidate.ts";
 import type { MemberResource } from "../api/schemas/member.ts";
+import { sizeText } from "../common/size-text.ts";
 
 const KIB = 1024;
 const BAR_CELLS = 20;
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
-
-/** Bytes in the largest binary unit that keeps the number at 1 or above, one decimal. */
-export function sizeText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit + 1 < UNITS.length) {
-    value /= 1024;
-    unit += 1;
-  }
-  const text = unit === 0 || Number.isInteger(value) ? String(value) : value.toFixed(1);
-  return `${text} ${UNITS[unit]}`;
-}
 
 /** Seconds as `2 h 5 min`, `3.5 min` or `12 s`. */
 export function durationText(seconds: number): string {

@@ -43,6 +43,8 @@ export interface StopOrder {
   readonly force: boolean;
   /** Also drop it from the list; its superblocks stay, it can be imported again. */
   readonly forget: boolean;
+  /** Why its exports close; clients that ask for one are told. */
+  readonly reason?: string;
 }
 
 /** How to start an array. */
@@ -266,7 +268,7 @@ export class ArrayCommands {
       createdBy: actor,
     };
     return jobs.run(fresh, () =>
-      arrays.exclusively(record.uuid, "a stop", () => this.#stop(record.uuid, order.forget)),
+      arrays.exclusively(record.uuid, "a stop", () => this.#stop(record.uuid, order)),
     );
   }
 
@@ -314,12 +316,12 @@ export class ArrayCommands {
     }
   }
 
-  async #stop(uuid: string, forget: boolean): Promise<JobOutcome> {
+  async #stop(uuid: string, { forget, reason }: StopOrder): Promise<JobOutcome> {
     const { arrays, exports, events } = this.#options;
     const view = arrays.find(uuid);
     if (view.isRunning) {
       const { running } = arrays.findRunning(uuid);
-      await exports.closeAll(uuid, `array ${view.record.name} is stopped`);
+      await exports.closeAll(uuid, reason ?? `array ${view.record.name} is stopped`);
       try {
         await running.stop();
       } catch (error) {

@@ -15,6 +15,7 @@ import type { ArrayView } from "./array-view.ts";
 import { ClusterService } from "./cluster-service.ts";
 import { DeviceMonitor } from "./device-monitor.ts";
 import { DeviceService } from "./device-service.ts";
+import { DrainService } from "./drain-service.ts";
 import type { StorageEngine } from "./engine.ts";
 import { EventService } from "./event-service.ts";
 import { ExportService } from "./export-service.ts";
@@ -23,7 +24,8 @@ import { JobService } from "./job-service.ts";
 import { LabFaults } from "./lab-faults.ts";
 import { LateStarts } from "./late-starts.ts";
 import { MemberCommands } from "./member-commands.ts";
-import { Rounds } from "./rounds.ts";
+import { type Boards, NodeService } from "./node-service.ts";
+import { type Chore, Rounds } from "./rounds.ts";
 import { ScrubCommands } from "./scrub-commands.ts";
 import { ScrubService } from "./scrub-service.ts";
 import { SpareGroupService } from "./spare-group-service.ts";
@@ -42,6 +44,9 @@ export interface ControlPlaneOptions {
   /** How long the start waits for members that should be there, milliseconds. */
   readonly startWaitMs: number;
   readonly devicePaths: readonly string[];
+  readonly boards: Boards;
+  /** Ends the daemon as a signal would; whoever runs it starts it again. */
+  readonly endProcess: () => void;
   readonly now: () => number;
   readonly newId: (now: number) => string;
   readonly logger: Logger;
@@ -77,6 +82,8 @@ export class ControlPlane {
   readonly scrubCommands: ScrubCommands;
   readonly spareGroups: SpareGroupService;
   readonly rounds: Rounds;
+  readonly nodes: NodeService;
+  readonly drains: DrainService;
   readonly labFaults: LabFaults;
   readonly monitor: DeviceMonitor;
   readonly startedAt: number;
@@ -116,16 +123,8 @@ export class ControlPlane {
     const { scrubs } = this;
     this.scrubCommands = new ScrubCommands({ arrays, jobs, syncJobs, scrubs, now });
     this.spareGroups = new SpareGroupService({ ...base, records: store.spares, arrays, devices });
-    const { spareGroups } = this;
     this.cluster = new ClusterService({ ...base, arrays, devices, exports, commands });
-    const { cluster } = this;
-    const chores = [
-      { name: "spares", look: () => spareGroups.tick() },
-      { name: "scrubs", look: () => scrubs.tick() },
-      { name: "cluster", look: () => cluster.tick() },
-      { name: "late-starts", look: () => this.#lateStarts.look() },
-    ];
-    this.rounds = new Rounds(chores, logger);
+    this.rounds = new Rounds(this.#chores(), logger);
     this.#lateStarts = new LateStarts({
       waitMs: options.startWaitMs,
       now,
@@ -133,6 +132,10 @@ export class ControlPlane {
     });
     const actions = this.scrubCommands;
     this.memberCommands = new MemberCommands({ engine, arrays, devices, jobs, actions });
+    this.nodes = new NodeService({ engine, boards: options.boards, arrays, devices, exports });
+    const { nodes, memberCommands: members } = this;
+    const service = { ...base, settings: store.settings, nodes, arrays, devices, exports };
+    this.drains = new DrainService({ ...service, commands, members, jobs });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
       devices,
@@ -156,6 +159,7 @@ export class ControlPlane {
     this.scrubs.load();
     this.spareGroups.load();
     this.cluster.load();
+    this.drains.load();
     await this.devices.load();
     this.#done.push("devices");
     const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
@@ -173,6 +177,15 @@ export class ControlPlane {
     this.monitor.start();
     this.rounds.start();
     this.events.changed("system", "system");
+  }
+
+  #chores(): Chore[] {
+    return [
+      { name: "spares", look: () => this.spareGroups.tick() },
+      { name: "scrubs", look: () => this.scrubs.tick() },
+      { name: "cluster", look: () => this.cluster.tick() },
+      { name: "late-starts", look: () => this.#lateStarts.look() },
+    ];
   }
 
   /** The steps of the start. */

@@ -15,7 +15,9 @@ export type JobKind =
   | "array.repair"
   | "member.add"
   | "member.re-add"
-  | "member.replace";
+  | "member.replace"
+  | "node.drain"
+  | "node.undrain";
 
 /** How far a sync action got: bytes, bytes per second, seconds. */
 export interface JobProgress {

@@ -70,6 +70,15 @@ export function copiesNow(status: ArrayStatus): number {
   return weakestCopies(status, (slot) => inSync.has(slot));
 }
 
+/** In-sync copies once every member on these paths is gone; of raid10, of the weakest data. */
+export function copiesWithout(status: ArrayStatus, isGone: (path: string) => boolean): number {
+  const left = status.members.filter(
+    ({ path, states }) => states.includes("in_sync") && path !== null && !isGone(path),
+  );
+  const inSync = new Set(left.map(({ raidSlot }) => raidSlot));
+  return status.layout === null ? inSync.size : weakestCopies(status, (slot) => inSync.has(slot));
+}
+
 /** Members of a running array that may fail now, whichever they are. */
 export function survivesNow(status: ArrayStatus): number {
   return Math.max(0, copiesNow(status) - 1);

@@ -1,5 +1,5 @@
 /**
- * What an exporter knows of sessions from the cluster's keys: which one each slot of each array has,
+ * What an exporter knows of sessions from the cluster's keys: which one each slot of an array has,
  * and up to which epoch the end of its sessions is to be acknowledged, and is. Plain bookkeeping.
  */
 import type { PeerSession } from "./member-name.ts";

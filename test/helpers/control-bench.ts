@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { silentLogger } from "../../src/common/log.ts";
 import { issueToken } from "../../src/control/access-token.ts";
 import { ControlPlane } from "../../src/control/control-plane.ts";
+import type { Boards } from "../../src/control/node-service.ts";
 import type { DeviceFiles } from "../../src/hal/device-files.ts";
 import { linuxDeviceFiles } from "../../src/hal/linux/device-files.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
@@ -30,6 +31,8 @@ export interface BenchOptions {
   readonly files?: DeviceFiles;
   /** Wall time to begin with, milliseconds. */
   readonly now?: number;
+  /** What of the boards the test says. */
+  readonly boards?: Partial<Boards>;
   /** Called with the store before control starts, to let it fail. */
   readonly onStore?: (store: Store) => void;
 }
@@ -41,6 +44,8 @@ export interface ControlBench extends AsyncDisposable {
   readonly token: string;
   /** Wall time given to control, milliseconds; tests set it. */
   readonly clock: { now: number };
+  /** How often the daemon was to end. */
+  readonly ends: { readonly count: number };
   /** Path of a file-backed device. */
   image(name: string): string;
   /** Like kill -9: the store is closed, nothing else is told. */
@@ -57,6 +62,7 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
   const token = issueToken(store.tokens, "admin", 0);
   options.onStore?.(store);
   const clock = { now: options.now ?? 1_700_000_000_000 };
+  const ends = { count: 0 };
   let ids = 0;
   const control = new ControlPlane({
     store,
@@ -68,6 +74,16 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
     devicesDirectory: disks,
     devicePaths: options.devicePaths ?? [],
     startWaitMs: 30_000,
+    boards: {
+      here: "opi-a",
+      boardOf: () => "opi-a",
+      names: () => [],
+      quorum: async () => null,
+      ...options.boards,
+    },
+    endProcess: () => {
+      ends.count += 1;
+    },
     now: () => clock.now,
     newId: () => {
       ids += 1;
@@ -85,6 +101,7 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
     folder,
     token,
     clock,
+    ends,
     image: (name) => join(disks, `${name}.img`),
     kill: async () => {
       await control.monitor.stop();

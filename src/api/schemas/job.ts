@@ -16,6 +16,8 @@ export const JobKind = Type.Enum([
   "member.add",
   "member.re-add",
   "member.replace",
+  "node.drain",
+  "node.undrain",
 ]);
 export type JobKindWord = Static<typeof JobKind>;
 

@@ -3,13 +3,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ArrayResource, SyncResource } from "../../../src/api/schemas/array.ts";
 import type { MemberResource } from "../../../src/api/schemas/member.ts";
-import {
-  barText,
-  detailLines,
-  durationText,
-  sizeText,
-  statusLines,
-} from "../../../src/cli/status-text.ts";
+import { barText, detailLines, durationText, statusLines } from "../../../src/cli/status-text.ts";
+import { sizeText } from "../../../src/common/size-text.ts";
 
 const member = (over: Partial<MemberResource>): MemberResource => ({
   slot: 0,

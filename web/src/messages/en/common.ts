@@ -125,6 +125,8 @@ export const COMMON_MESSAGES = {
   "job.member.add": "Add member",
   "job.member.re-add": "Re-add member",
   "job.member.replace": "Replace member",
+  "job.node.drain": "Take board out of service",
+  "job.node.undrain": "Take board into service",
   "job.queued": "queued",
   "job.running": "running",
   "job.paused": "paused",

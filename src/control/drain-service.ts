@@ -1,0 +1,325 @@
+/**
+ * Takes this board out of service and back. Its clients are told where else, its arrays leave their
+ * clusters, which hands over what their bitmaps mark (BITMAP_NEEDS_SYNC); for maintenance its disks
+ * are failed first, with the bits kept. What was taken out is remembered over restarts.
+ */
+
+import { CodedError, fromPlainError } from "../common/errors.ts";
+import type { Logger } from "../common/log.ts";
+import type { Settings } from "../store/settings.ts";
+import type { ArrayCommands } from "./array-commands.ts";
+import type { ArrayService } from "./array-service.ts";
+import type { DeviceService } from "./device-service.ts";
+import { type DrainMode, drainRefusals, type OwnMember, ownMembers } from "./drain-decision.ts";
+import type { EventService } from "./event-service.ts";
+import type { ExportService } from "./export-service.ts";
+import type { Job } from "./job.ts";
+import type { JobOutcome, JobService } from "./job-service.ts";
+import type { MemberCommands } from "./member-commands.ts";
+import type { NodeService } from "./node-service.ts";
+import { subjectOf } from "./subject.ts";
+
+/** What the service needs. */
+export interface DrainServiceOptions {
+  readonly settings: Settings;
+  readonly nodes: NodeService;
+  readonly arrays: ArrayService;
+  readonly devices: DeviceService;
+  readonly exports: ExportService;
+  readonly commands: ArrayCommands;
+  readonly members: MemberCommands;
+  readonly jobs: JobService;
+  readonly events: EventService;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** What was taken out of service. */
+export interface DrainRecord {
+  readonly mode: DrainMode;
+  readonly since: number;
+  /** False while it is under way, or was cut short. */
+  readonly isDone: boolean;
+  /** Arrays that ran here; `addresses`: where else their exports were reached. */
+  readonly arrays: readonly { readonly uuid: string; readonly addresses: readonly string[] }[];
+  /** Members that were failed on this board's disks. */
+  readonly members: readonly OwnMember[];
+}
+
+const SETTING = "node.drain";
+
+/** A clustered array leaves within seconds; what hangs is told. */
+const STOP_WAIT_MS = 120_000;
+/** A rebuild goes on by itself afterwards. */
+const RETURN_WAIT_MS = 60_000;
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const modeWords: Readonly<Record<DrainMode, string>> = {
+  drain: "drained",
+  maintenance: "in maintenance",
+};
+
+/** Drain, maintenance, and back. */
+export class DrainService {
+  readonly #options: DrainServiceOptions;
+  #record: DrainRecord | null = null;
+  #isBusy = false;
+
+  constructor(options: DrainServiceOptions) {
+    this.#options = options;
+  }
+
+  /** What is out of service; null: the board is in service. */
+  get record(): DrainRecord | null {
+    return this.#record;
+  }
+
+  /** Takes over what the last run left, BEFORE arrays start: one cut short is gone through with. */
+  load(): void {
+    const text = this.#options.settings.get(SETTING);
+    this.#record = text === null ? null : (JSON.parse(text) as DrainRecord | null);
+    if (this.#record === null || this.#record.isDone) return;
+    for (const { uuid } of this.#record.arrays) this.#options.arrays.stopped(uuid);
+    this.#keep({ ...this.#record, isDone: true });
+  }
+
+  /**
+   * Takes the board out of service, as a job. Errors: CONTROL_NODE_ELSEWHERE, CONTROL_NODE_BUSY,
+   * CONTROL_NODE_DRAINED, CONTROL_DRAIN_REFUSED.
+   */
+  async drain(name: string, mode: DrainMode, force: boolean, actor: string): Promise<Job> {
+    this.refuseOther(name);
+    this.#refuseBusy();
+    const before = this.#record;
+    if (before !== null) {
+      throw new CodedError("CONTROL_NODE_DRAINED", `${name} is ${modeWords[before.mode]} already`, {
+        // Its arrays run on other boards: this one could not fail its disks there.
+        remedy: before.mode === mode ? "nothing to do" : "undrain it first",
+      });
+    }
+    this.#isBusy = true;
+    try {
+      const facts = await this.#options.nodes.facts();
+      const refusals = drainRefusals(mode, facts).filter(({ mayForce }) => !(force && mayForce));
+      if (refusals.length > 0) throw refused(name, mode, refusals);
+      const members = mode === "maintenance" ? ownMembers(facts) : [];
+      const uuids = facts.arrays.map(({ uuid }) => uuid);
+      const work = (): Promise<JobOutcome> => this.#drain(mode, uuids, members, actor);
+      return this.#run("node.drain", actor, work);
+    } catch (error) {
+      this.#isBusy = false;
+      throw error;
+    }
+  }
+
+  /** Takes it into service again, as a job. Errors: CONTROL_NODE_ELSEWHERE, CONTROL_NODE_BUSY. */
+  undrain(name: string, actor: string): Job {
+    this.refuseOther(name);
+    this.#refuseBusy();
+    const record = this.#record;
+    if (record === null) {
+      throw new CodedError("CONTROL_NODE_IN_SERVICE", `${name} is in service`, {
+        remedy: "nothing to do",
+      });
+    }
+    this.#isBusy = true;
+    try {
+      return this.#run("node.undrain", actor, () => this.#undrain(record, actor));
+    } catch (error) {
+      this.#isBusy = false;
+      throw error;
+    }
+  }
+
+  /** Each board is drained, and restarted, by itself. Errors: CONTROL_NODE_ELSEWHERE. */
+  refuseOther(name: string): void {
+    const { here } = this.#options.nodes;
+    if (name === here) return;
+    throw new CodedError("CONTROL_NODE_ELSEWHERE", `this board is ${here}, not ${name}`, {
+      remedy: `ask ${name} itself: --api URL and --token TOKEN, or --data DIR, of that board`,
+    });
+  }
+
+  #refuseBusy(): void {
+    if (!this.#isBusy) return;
+    throw new CodedError("CONTROL_NODE_BUSY", "the board is being drained or taken into service", {
+      remedy: "ask again when that has ended",
+    });
+  }
+
+  #run(kind: "node.drain" | "node.undrain", actor: string, work: () => Promise<JobOutcome>): Job {
+    const subject = subjectOf("node", this.#options.nodes.here);
+    return this.#options.jobs.run({ kind, subject, createdBy: actor }, async () => {
+      try {
+        return await work();
+      } finally {
+        this.#isBusy = false;
+        this.#options.events.changed("system", "system");
+      }
+    });
+  }
+
+  async #drain(
+    mode: DrainMode,
+    uuids: readonly string[],
+    members: readonly OwnMember[],
+    actor: string,
+  ): Promise<JobOutcome> {
+    const { nodes, now } = this.#options;
+    const arrays: { uuid: string; addresses: string[] }[] = [];
+    for (const uuid of uuids) {
+      const places = await nodes.elsewhere(uuid);
+      arrays.push({ uuid, addresses: places.map(({ address }) => address) });
+    }
+    this.#keep({ mode, since: now(), isDone: false, arrays, members });
+    this.#tell("node.draining", `${nodes.here} is being taken out of service (${mode})`);
+    try {
+      for (const member of members) await this.#setAside(member);
+      for (const { uuid, addresses } of arrays) await this.#leave(uuid, addresses, actor);
+    } catch (error) {
+      await this.#giveBack(textOf(error), actor);
+      throw error;
+    }
+    this.#keep({ mode, since: now(), isDone: true, arrays, members });
+    const text = `${nodes.here} is ${modeWords[mode]}: ${arrays.length} arrays left to other boards`;
+    const where = arrays.map(({ uuid, addresses }) => ({ array: uuid, addresses }));
+    this.#tell("node.drained", text, { mode, arrays: where });
+    return { result: { mode, arrays: uuids.length, members: members.length } };
+  }
+
+  /** Every node knows of it before it is answered; the bits of what is written then are kept. */
+  async #setAside({ uuid, path }: OwnMember): Promise<void> {
+    const { arrays, devices, members } = this.#options;
+    const { status } = arrays.find(uuid);
+    const states = status?.members.find((member) => member.path === path)?.states ?? [];
+    if (states.includes("spare") && !states.includes("rebuilding")) return;
+    if (states.length > 0) await members.fail(uuid, devices.find(path).record.id);
+  }
+
+  /** Its exports close, with where else in the reason; then the node hands over and leaves. */
+  async #leave(uuid: string, addresses: readonly string[], actor: string): Promise<void> {
+    const { arrays, commands, jobs } = this.#options;
+    const { record } = arrays.find(uuid);
+    const reason =
+      addresses.length === 0
+        ? "its board is out of service"
+        : `its board is out of service: attach it at ${addresses.join(", ")}`;
+    const order = { confirm: record.name, force: true, forget: false, reason };
+    const job = commands.stop(uuid, order, actor);
+    await ended(jobs, job, STOP_WAIT_MS);
+  }
+
+  /** What was refused on the way, such as the last in-sync copy: back into service. */
+  async #giveBack(why: string, actor: string): Promise<void> {
+    const { nodes } = this.#options;
+    const record = this.#record;
+    this.#tell("node.drain-failed", `${nodes.here} stays in service: ${why}`, {}, "warning");
+    if (record !== null) await this.#undrain(record, actor).catch(() => undefined);
+  }
+
+  async #undrain(record: DrainRecord, actor: string): Promise<JobOutcome> {
+    const { nodes } = this.#options;
+    const failed: string[] = [];
+    const arrays = [];
+    for (const array of record.arrays) {
+      const isBack = await this.#start(array.uuid, failed);
+      if (!isBack) arrays.push(array);
+    }
+    const members = [];
+    for (const member of record.members) {
+      const isBack = await this.#takeBack(member, actor, failed);
+      if (!isBack) members.push(member);
+    }
+    if (failed.length > 0) {
+      this.#keep({ ...record, isDone: true, arrays, members });
+      const message = `${nodes.here} is not wholly in service: ${failed.join("; ")}`;
+      this.#tell("node.undrain-failed", message, {}, "warning");
+      throw new CodedError("CONTROL_UNDRAIN_INCOMPLETE", message, {
+        remedy: "see to what is named, then undrain again",
+      });
+    }
+    this.#keep(null);
+    this.#tell("node.undrained", `${nodes.here} is in service again`);
+    return { result: { arrays: record.arrays.length, members: record.members.length } };
+  }
+
+  /** True: it runs here, or is known here no more. */
+  async #start(uuid: string, failed: string[]): Promise<boolean> {
+    const { arrays, commands } = this.#options;
+    const view = arrays.get(uuid);
+    if (view === null || view.isRunning) return true;
+    try {
+      await commands.start(uuid, { readOnly: view.record.readOnly, run: false });
+      return true;
+    } catch (error) {
+      failed.push(textOf(error));
+      return false;
+    }
+  }
+
+  /** By bitmap; what its array cannot take back so is added, to be rebuilt whole. */
+  async #takeBack({ uuid, path }: OwnMember, actor: string, failed: string[]): Promise<boolean> {
+    const { arrays, devices, members, jobs } = this.#options;
+    const view = arrays.get(uuid);
+    if (view === null || devices.idOf(path) === null) return true;
+    if (!view.isRunning) return false;
+    try {
+      const { id } = devices.find(path).record;
+      const states = view.status?.members.find((member) => member.path === path)?.states ?? null;
+      if (states !== null && !states.includes("faulty")) return true;
+      if (states !== null) await members.remove(uuid, id);
+      await ended(jobs, await members.reAdd(uuid, id, { force: false }, actor), RETURN_WAIT_MS);
+      return true;
+    } catch (error) {
+      failed.push(`${path}: ${textOf(error)}`);
+      return false;
+    }
+  }
+
+  #keep(record: DrainRecord | null): void {
+    this.#options.settings.set(SETTING, JSON.stringify(record));
+    this.#record = record;
+  }
+
+  #tell(
+    type: string,
+    message: string,
+    details: Readonly<Record<string, unknown>> = {},
+    severity: "info" | "warning" = "info",
+  ): void {
+    const subject = subjectOf("node", this.#options.nodes.here);
+    this.#options.events.record({ type, severity, subject, message, details });
+    this.#options.events.changed("system", "system");
+  }
+}
+
+const refused = (
+  name: string,
+  mode: DrainMode,
+  refusals: readonly { readonly mayForce: boolean; readonly reason: string }[],
+): CodedError => {
+  const reasons = refusals.map(({ reason }) => reason);
+  const what = mode === "drain" ? "drained" : "taken into maintenance";
+  const mayForce = refusals.every((refusal) => refusal.mayForce);
+  return new CodedError(
+    "CONTROL_DRAIN_REFUSED",
+    `${name} cannot be ${what}: ${reasons.join("; ")}`,
+    {
+      remedy: mayForce
+        ? "see to that first, or ask with force (--force)"
+        : "see to that first: a copy elsewhere has to be in sync, etcd has to keep its quorum",
+      details: { reasons, may_force: mayForce },
+    },
+  );
+};
+
+/** Resolves when the job has succeeded. Errors: the job's, CONTROL_JOB_INTERRUPTED. */
+const ended = async (jobs: JobService, job: Job, waitMs: number): Promise<void> => {
+  const latest = await jobs.waitFor(job.id, AbortSignal.timeout(waitMs));
+  if (latest.problem !== null) throw fromPlainError(latest.problem);
+  if (latest.state === "succeeded") return;
+  throw new CodedError("CONTROL_JOB_INTERRUPTED", `${job.kind} is ${latest.state}`, {
+    remedy: "look at the array and its devices, then ask again",
+  });
+};

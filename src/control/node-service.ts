@@ -1,0 +1,148 @@
+/**
+ * The boards as an operator sees them: what stops when one does, where its clients go on. Gathers
+ * the facts that impact.ts judges.
+ */
+
+import { atMost } from "../common/at-most-driver.ts";
+import type { ArrayStatus } from "../raid/array-status.ts";
+import type { ArrayService } from "./array-service.ts";
+import type { ArrayView } from "./array-view.ts";
+import type { DeviceService } from "./device-service.ts";
+import type { StorageEngine } from "./engine.ts";
+import type { ExportService } from "./export-service.ts";
+import { impactOf } from "./impact.ts";
+import type { Impact, ImpactArray, ImpactFacts, Quorum } from "./impact-types.ts";
+
+/** What is known of the boards and their disks. */
+export interface Boards {
+  /** This board's name among the others. */
+  readonly here: string;
+  /** The board whose disk it is; null: every board opens it by itself. */
+  readonly boardOf: (path: string) => string | null;
+  /** Every board that is there, this one too. */
+  readonly names: () => readonly string[];
+  /** Members of the etcd that arrays depend on; null: there is none. */
+  readonly quorum: () => Promise<Quorum | null>;
+}
+
+/** What the service needs. */
+export interface NodeServiceOptions {
+  readonly boards: Boards;
+  readonly engine: StorageEngine;
+  readonly arrays: ArrayService;
+  readonly devices: DeviceService;
+  readonly exports: ExportService;
+}
+
+/** Where an array's exports are reached on another board. */
+export interface Elsewhere {
+  readonly board: string;
+  /** HOST:PORT of NBD. */
+  readonly address: string;
+}
+
+/** Bitmaps are small; a disk that hangs keeps nobody waiting. */
+const BITMAP_WAIT_MS = 2000;
+
+type RunningView = ArrayView & { readonly status: ArrayStatus };
+
+/** Hosts that name every interface, and no machine. */
+const WILDCARD = /^(?:0\.0\.0\.0|::|\[::\])(?=:[0-9]+$)/;
+
+/** The boards. */
+export class NodeService {
+  readonly #options: NodeServiceOptions;
+
+  constructor(options: NodeServiceOptions) {
+    this.#options = options;
+  }
+
+  get here(): string {
+    return this.#options.boards.here;
+  }
+
+  /** Boards that are there or run an array, sorted. */
+  names(): string[] {
+    const { boards } = this.#options;
+    const running = this.#running().flatMap(nodesOf(this.here));
+    return [...new Set([boards.here, ...boards.names(), ...running])].sort();
+  }
+
+  /** What judges a board or a device. */
+  async facts(): Promise<ImpactFacts> {
+    const { boards } = this.#options;
+    return {
+      here: boards.here,
+      arrays: await Promise.all(this.#running().map((view) => this.#array(view))),
+      unjudged: this.#unjudged().map(({ record }) => record.name),
+      boardOf: boards.boardOf,
+      quorum: await boards.quorum(),
+    };
+  }
+
+  /** What is lost when the board stops now. */
+  async boardImpact(name: string): Promise<Impact> {
+    return impactOf(await this.facts(), { kind: "board", name });
+  }
+
+  /** What is lost when the device is pulled now. Errors: CONTROL_DEVICE_NOT_FOUND. */
+  async deviceImpact(key: string): Promise<Impact> {
+    const { record, probe } = this.#options.devices.find(key);
+    const holder = this.#unjudged().filter((view) => view.record.uuid === probe?.md?.arrayUuid);
+    const unjudged = holder.map((view) => view.record.name);
+    const subject = { kind: "device", name: record.id, path: record.path } as const;
+    return impactOf({ ...(await this.facts()), unjudged }, subject);
+  }
+
+  /** Other boards that run the array, and where their clients attach. */
+  async elsewhere(uuid: string): Promise<Elsewhere[]> {
+    const { arrays } = this.#options;
+    if (arrays.get(uuid)?.isRunning !== true) return [];
+    const view = await arrays.findRunning(uuid).running.clusterView();
+    return (view?.members ?? [])
+      .filter(({ isMe, address }) => !isMe && address !== "")
+      .map(({ node, address }) => ({ board: node, address: address.replace(WILDCARD, node) }));
+  }
+
+  #running(): RunningView[] {
+    const views = this.#options.arrays.list();
+    return views.filter((view): view is RunningView => view.isRunning && view.status !== null);
+  }
+
+  async #array(view: RunningView): Promise<ImpactArray> {
+    const { uuid, name } = view.record;
+    return {
+      uuid,
+      name,
+      status: view.status,
+      nodes: nodesOf(this.here)(view),
+      clients: this.#options.exports.clientsOf(uuid).length,
+      dirtyBytes: await this.#dirtyBytes(view.status),
+    };
+  }
+
+  /** Of a clustered array each node knows its own bits only: all of them are on every member. */
+  async #dirtyBytes({ bitmap, members, sizeBytes }: ArrayStatus): Promise<number> {
+    const own = Math.min(bitmap.dirtyChunks * bitmap.chunkBytes, sizeBytes);
+    if (bitmap.type !== "clustered") return own;
+    const inSync = members.filter(({ states }) => states.includes("in_sync"));
+    const paths = inSync.flatMap(({ path }) => path ?? []);
+    const { boardOf } = this.#options.boards;
+    const path = paths.find((one) => (boardOf(one) ?? this.here) === this.here) ?? paths[0];
+    if (path === undefined) return own;
+    const marked = this.#options.engine.markedBytes(path).catch(() => null);
+    return (await atMost(marked, BITMAP_WAIT_MS, null)) ?? own;
+  }
+
+  /** Clustered arrays that are known and not run here: what others lose of them is not known. */
+  #unjudged(): ArrayView[] {
+    const isMeant = ({ isRunning, status }: ArrayView): boolean =>
+      !isRunning && status?.bitmap.type === "clustered";
+    return this.#options.arrays.list().filter(isMeant);
+  }
+}
+
+const nodesOf =
+  (here: string) =>
+  ({ status }: RunningView): string[] =>
+    status.peers?.nodes.map(({ node }) => node) ?? [here];
