@@ -37,6 +37,8 @@ export interface EngineCluster {
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
   /** What is remembered of the store; null: nothing. */
   readonly seen: SeenStore | null;
+  /** Boards serve their disks to each other; left out: all of them open the same disks. */
+  readonly hasExporters?: boolean;
 }
 
 /** What `openEngine(options)` of src/workers/engine-host.ts takes. */

@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { joinArray } from "../cluster/node/cluster-driver.ts";
 import type { ClusterListener, JoinedCluster } from "../cluster/node/cluster-member.ts";
 import type { ClusterHappening, ClusterView } from "../cluster/node/cluster-view.ts";
-import { arrayPrefix } from "../cluster/store/board-keys.ts";
+import { arrayPrefix, BoardKeys } from "../cluster/store/board-keys.ts";
 import type { ClusterStore } from "../cluster/store/cluster-store.ts";
 import { openEtcd } from "../cluster/store/etcd-start-client.ts";
 import { assert } from "../common/assert.ts";
@@ -94,7 +94,7 @@ export class ArrayCluster implements ClusterHost {
     const known = seen === null ? {} : { known: seen };
     const { store } = await openEtcd({ endpoints, tls, ...known }, prefix);
     const cluster = new ArrayCluster(data.name, store);
-    const { node, boot, address } = data;
+    const { node, boot, address, hasExporters = false } = data;
     try {
       cluster.#joined = await joinArray({
         store,
@@ -104,6 +104,7 @@ export class ArrayCluster implements ClusterHost {
         clock: { now: monotonicMs, after: afterMs },
         random: Math.random,
         listener: cluster.#listener(),
+        ...(hasExporters ? { boards: new BoardKeys(data.name) } : {}),
       });
     } catch (error) {
       await store.close();

@@ -16,7 +16,7 @@ import type { ExchangeEffect } from "../md/message-exchange.ts";
 import type { KeyChange } from "../store/cluster-store.ts";
 import { joinCluster } from "../store/join-driver.ts";
 import { LockClient } from "../store/lock-client-driver.ts";
-import type { HeldLock, MemberSession } from "../store/member-session-driver.ts";
+import type { MemberSession } from "../store/member-session-driver.ts";
 import { fenceTime, PERMIT_MS } from "../store/permission.ts";
 import { RACE_MS_MAX, retryDelay } from "../store/retry-delay.ts";
 import { keyOf } from "../store/revisioned-map.ts";
@@ -28,7 +28,9 @@ import { ClusterNode } from "./cluster-node.ts";
 import { snapshot } from "./cluster-snapshot.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { refuseDamaged, withKey } from "./damaged-keys.ts";
+import { Exporters } from "./exporters-driver.ts";
 import { FenceWatch } from "./fence-watch.ts";
+import { GoneSessions } from "./gone-driver.ts";
 import { isExchangeLock, LiteralDriver } from "./literal-driver.ts";
 import { isUnfenced, type Membership, readMembership } from "./membership.ts";
 import type { NodeEffect, NodeEvent } from "./node-events.ts";
@@ -41,7 +43,8 @@ const AWAY_MS_MAX = 1000;
 
 /**
  * Errors: CLUSTER_NO_SLOT when the array has no bitmap for one more node, CLUSTER_EXPELLED when the
- * others have gone on without this node before it took part, CLUSTER_BAD_CHANNEL or
+ * others have gone on without this node before it took part, CLUSTER_NOT_FENCED when a session that
+ * nobody else sees to may still reach disks of other boards, CLUSTER_BAD_CHANNEL or
  * DLM_BAD_RESOURCE when what it has to read first is damaged, and those of the store.
  */
 export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster> => {
@@ -49,13 +52,18 @@ export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster>
   const permitMs = options.permitMs ?? PERMIT_MS;
   const keys = new StoreKeys(prefix);
   const view = new ViewDriver({ store, prefix, clock, random });
-  const fences = new FenceWatch(keys, fenceTime(permitMs), clock.now());
+  const waitMs = fenceTime(permitMs);
+  const fences = new FenceWatch(keys, waitMs, clock.now());
   const watched = view.subscribe((changes, source) => fences.see(changes, source, clock.now()));
   let driver: ClusterDriver | null = null;
+  const onNews = (): void => driver?.boardsChanged();
+  const { boards } = options;
+  const exporters =
+    boards === undefined ? null : new Exporters({ ...options, keys, boards, waitMs, onNews });
   let isExpelled = false;
   let gateUntil = 0;
   try {
-    await view.start();
+    await Promise.all([view.start(), exporters?.start()]);
     refuseDamaged(keys, view.view.keys);
     const session = await joinCluster({
       ...options,
@@ -65,6 +73,11 @@ export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster>
       member,
       permitMs,
       patienceMs: options.patienceMs ?? PATIENCE_MS,
+      whyNotFenced: async (gone, since) => {
+        if (exporters === null) return null;
+        const isProven = await exporters.proves(gone, since).catch(() => null);
+        return isProven === true ? null : exporters.refusal(gone, view.view.keys);
+      },
       listener: {
         confirmed: (sentAt) => {
           // A late answer takes nothing back.
@@ -79,7 +92,7 @@ export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster>
         restored: (key, message) => options.listener.happened({ type: "damaged", key, message }),
       },
     });
-    driver = new ClusterDriver(options, { keys, view, fences, session });
+    driver = new ClusterDriver(options, { keys, view, fences, exporters, session });
     if (isExpelled) driver.lose("the others have removed this node");
     await driver.join();
     return driver;
@@ -87,6 +100,7 @@ export const joinArray = async (options: ClusterOptions): Promise<JoinedCluster>
     driver?.stop();
     watched();
     view.close();
+    exporters?.close();
     throw error;
   }
 };
@@ -95,6 +109,8 @@ interface Parts {
   readonly keys: StoreKeys;
   readonly view: ViewDriver;
   readonly fences: FenceWatch;
+  /** Null: boards open the same disks. */
+  readonly exporters: Exporters | null;
   readonly session: MemberSession;
 }
 
@@ -106,6 +122,7 @@ class ClusterDriver implements JoinedCluster {
   readonly #node: ClusterNode;
   readonly #trace = new Trace();
   readonly #locks: LockClient;
+  readonly #gone: GoneSessions;
   readonly #exchange: ChannelDriver | LiteralDriver;
   readonly #unsubscribe: () => void;
   readonly #joined = Promise.withResolvers<void>();
@@ -144,6 +161,15 @@ class ClusterDriver implements JoinedCluster {
         damaged: (resource, error) => this.#damaged(`lk/${resource}`, error),
       },
     });
+    this.#gone = new GoneSessions({
+      ...parts,
+      waitMs: fenceTime(options.permitMs ?? PERMIT_MS),
+      membership: () => this.#membership,
+      purge: (resource, owner) => this.#locks.purge(resource, [owner]),
+      now: () => clock.now(),
+      pause: (ms) => this.#pause(ms),
+      insist: (attempt) => this.#insist(attempt),
+    });
     const tell = (effect: ExchangeEffect): void => this.#feed({ type: "exchange", effect });
     this.#exchange = isLiteral
       ? new LiteralDriver({
@@ -171,7 +197,7 @@ class ClusterDriver implements JoinedCluster {
 
   /** Errors: CLUSTER_EXPELLED. */
   async join(): Promise<void> {
-    await this.#purgeLeftovers();
+    await this.#gone.purgeLeftovers();
     this.#lookAtMembers();
     this.#lookAtMessages();
     if (this.#exchange instanceof LiteralDriver) this.#exchange.begin();
@@ -205,7 +231,7 @@ class ClusterDriver implements JoinedCluster {
   }
 
   view(): ClusterView {
-    const { keys, view, fences } = this.#parts;
+    const { keys, view, fences, exporters } = this.#parts;
     const channel = this.#exchange instanceof ChannelDriver ? this.#exchange.view : null;
     return snapshot({
       node: this.#node,
@@ -214,6 +240,7 @@ class ClusterDriver implements JoinedCluster {
       channel,
       messageSince: this.#inFlight.since,
       fencedAt: (slot) => fences.dueAt(slot),
+      exportersOf: (gone) => exporters?.awaited(gone, view.view.keys) ?? [],
       heardAt: (slot) => fences.heardAt(slot),
       now: this.#options.clock.now(),
       trace: this.#trace,
@@ -234,6 +261,7 @@ class ClusterDriver implements JoinedCluster {
     this.#exchange.close();
     this.#locks.close();
     this.#parts.view.close();
+    this.#parts.exporters?.close();
     this.#joined.reject(expelled());
     this.#entered.resolve();
   }
@@ -287,13 +315,13 @@ class ClusterDriver implements JoinedCluster {
     const { session } = this.#parts;
     switch (effect.type) {
       case "declare-dead":
-        await this.#declare(effect);
+        await this.#gone.declare(effect);
         return this.#feed({ type: "declared", slot: effect.slot, epoch: effect.epoch });
       case "begin-recovery": {
         const { slot } = effect;
         const isMine = await this.#insist(() => session.beginRecovery(slot));
         // Whoever declared it dead may have died before it had purged its locks.
-        if (isMine === true) await this.#declare(effect);
+        if (isMine === true) await this.#gone.declare(effect);
         return this.#feed({ type: "recovery-begun", slot, isMine: isMine === true });
       }
       case "free-slot": {
@@ -311,33 +339,6 @@ class ClusterDriver implements JoinedCluster {
         return this.stop();
       default:
         return assertNever(effect, "effect");
-    }
-  }
-
-  /** The slot is dead, and nothing in the lock manager is its session's any more. */
-  async #declare(gone: LockOwner): Promise<void> {
-    const { session } = this.#parts;
-    await this.#purge(await this.#insist(() => session.declareDead(gone)));
-  }
-
-  /**
-   * What earlier sessions of this slot have, and, once they can do no I/O any more, what sessions
-   * have whose slots are free: nobody recovers those, and whoever joins takes their bits over.
-   */
-  async #purgeLeftovers(): Promise<void> {
-    const { session } = this.#parts;
-    const leftovers = await this.#insist(() => session.leftovers());
-    if (leftovers === null) return;
-    await this.#purge(leftovers.own);
-    if (leftovers.orphans.length === 0) return;
-    await this.#pause(fenceTime(this.#options.permitMs ?? PERMIT_MS));
-    await this.#purge(leftovers.orphans);
-  }
-
-  async #purge(locks: readonly HeldLock[] | null): Promise<void> {
-    for (const { resource, owner } of locks ?? []) {
-      if (this.#isOver) return;
-      await this.#locks.purge(resource, [owner]);
     }
   }
 
@@ -403,7 +404,8 @@ class ClusterDriver implements JoinedCluster {
     const { keys } = this.#parts;
     const isAbout = (change: KeyChange): boolean => {
       const key = keyOf(change);
-      return [keys.members, keys.slots, keys.passes].some((prefix) => key.startsWith(prefix));
+      const prefixes = [keys.members, keys.slots, keys.passes, keys.fences];
+      return prefixes.some((prefix) => key.startsWith(prefix));
     };
     const isListing = source === "listing";
     const isMembers = isListing || changes.some(isAbout);
@@ -412,11 +414,17 @@ class ClusterDriver implements JoinedCluster {
     if (!isLiteral && (isMembers || this.#exchange.concerns(changes))) this.#lookAtMessages();
   }
 
+  /** Other boards came, went or confirmed. */
+  boardsChanged(): void {
+    if (!this.#isOver && this.#unfenced().length > 0) this.#lookAtMembers();
+  }
+
   #lookAtMembers(): void {
     const { keys, view, fences } = this.#parts;
     const membership = readMembership(keys, view.view, this.#options.nodes);
     this.#membership = membership;
-    const fencedAt = (slot: number): number => fences.dueAt(slot);
+    const fencedAt = (slot: number): number =>
+      Math.max(fences.dueAt(slot), this.#gone.dueAt(membership, slot));
     this.#feed({ type: "membership", membership, fencedAt });
   }
 

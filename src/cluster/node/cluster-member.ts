@@ -12,6 +12,7 @@ import type {
   ClusterNotice,
   ClusterState,
 } from "../../raid/cluster-port.ts";
+import type { BoardKeys } from "../store/board-keys.ts";
 import type { ClusterStore } from "../store/cluster-store.ts";
 import type { MemberRecord } from "../store/member-records.ts";
 import type { StoreClock } from "../store/store-clock.ts";
@@ -47,6 +48,11 @@ export interface ClusterOptions {
   readonly protocol?: Protocol;
   /** How long to wait for a slot that is being recovered; 60 s if left out. */
   readonly patienceMs?: number;
+  /**
+   * Boards of the cluster serve the array's members to each other: none that is gone counts as
+   * fenced before they have said so. Left out: all boards open the same disks.
+   */
+  readonly boards?: BoardKeys;
   /** For tests: 10 s, 1 s and 6 s if left out. */
   readonly leaseMs?: number;
   readonly confirmMs?: number;

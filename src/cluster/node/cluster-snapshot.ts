@@ -9,7 +9,7 @@ import { decodeMessage } from "../md/message-codec.ts";
 import { decodeResyncRange } from "../md/resync-range.ts";
 import type { KeyValue } from "../store/cluster-store.ts";
 import { readForced } from "../store/copy-records.ts";
-import type { StoreKeys } from "../store/store-keys.ts";
+import type { Session, StoreKeys } from "../store/store-keys.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import type {
   ClusterView,
@@ -21,7 +21,8 @@ import type {
   SlotView,
 } from "./cluster-view.ts";
 import { damagedKeys } from "./damaged-keys.ts";
-import { type Membership, nodeName, type SeenSlot, seenAt } from "./membership.ts";
+import type { ExporterWait } from "./exporter-watch.ts";
+import { isUnfenced, type Membership, nodeName, type SeenSlot, seenAt } from "./membership.ts";
 import { messageName } from "./message-desk.ts";
 import type { Trace } from "./trace.ts";
 
@@ -33,7 +34,10 @@ export interface SnapshotInput {
   readonly channel: ChannelView | null;
   /** When its message was first seen. */
   readonly messageSince: number;
+  /** By its own confirmations. */
   readonly fencedAt: (slot: number) => number;
+  /** What its fence waits for besides. */
+  readonly exportersOf: (gone: Session) => readonly ExporterWait[];
   /** When a node was seen to confirm last. */
   readonly heardAt: (slot: number) => number;
   readonly now: number;
@@ -166,15 +170,42 @@ const whoConfirmed = ({ node, now, heardAt }: SnapshotInput, slot: number): stri
 
 /** "waiting for node 3, which last confirmed 0.8 s ago, to process RESYNCING, 0.4 s" */
 const messageWaits = (input: SnapshotInput) => {
-  const { channel, messageSince, now, fencedAt } = input;
+  const { channel, messageSince, now, node } = input;
   const message = channel === null ? null : messageOf(channel);
   if (message === null || message.isDone) return [];
-  return message.awaited.map(({ slot, what }) => {
+  return message.awaited.flatMap(({ slot, what }) => {
     const name = whoConfirmed(input, slot + 1);
     if (what === "process")
-      return `waiting for ${name} to process ${message.name}, ${seconds(now - messageSince)}`;
-    return `waiting for ${name} to be fenced before ${message.name} is finished, ${seconds(fencedAt(slot + 1) - now)} left`;
+      return [`waiting for ${name} to process ${message.name}, ${seconds(now - messageSince)}`];
+    const seen = seenAt(node.ctx.membership, slot + 1);
+    return fenceWaits(input, slot + 1, seen, ` before ${message.name} is finished`);
   });
+};
+
+/**
+ * "waiting for node 2, which last confirmed 2.9 s ago, to be fenced, 4.2 s left", "waiting for
+ * board-b to acknowledge the fence of node 2"
+ */
+const fenceWaits = (
+  input: SnapshotInput,
+  slot: number,
+  seen: SeenSlot | undefined,
+  what: string,
+): readonly string[] => {
+  const { now, fencedAt, exportersOf } = input;
+  const others = seen !== undefined && isUnfenced(seen) ? exportersOf(seen) : [];
+  const waits = others.map((wait) => {
+    if (wait.type === "acknowledge")
+      return `waiting for ${wait.board} to acknowledge the fence of node ${slot}${what}`;
+    const who = `${wait.board}, which last confirmed ${seconds(now - wait.heardAt)} ago,`;
+    return `waiting for ${who} to be fenced${what}, ${seconds(wait.dueAt - now)} left`;
+  });
+  if (waits.length > 0 && fencedAt(slot) <= now) return waits;
+  const who = whoConfirmed(input, slot);
+  return [
+    `waiting for ${who} to be fenced${what}, ${seconds(fencedAt(slot) - now)} left`,
+    ...waits,
+  ];
 };
 
 /**
@@ -205,14 +236,11 @@ const lockWaits = (input: SnapshotInput, locks: readonly LockView[]) => {
 
 /** "waiting for node 2, which last confirmed 2.9 s ago, to be fenced, 4.2 s left" */
 const memberWaits = (input: SnapshotInput): readonly string[] => {
-  const { node, now, fencedAt } = input;
+  const { node } = input;
   return node.ctx.membership.slots.flatMap((seen) => {
     const { slot, type } = seen;
     const name = `node ${slot}`;
-    if (type === "gone") {
-      const left = seconds(fencedAt(slot) - now);
-      return [`waiting for ${whoConfirmed(input, slot)} to be fenced, ${left} left`];
-    }
+    if (type === "gone") return fenceWaits(input, slot, seen, "");
     if (type === "dead") return [`waiting for somebody to recover the bitmap of ${name}`];
     if (seen.type !== "recovering") return [];
     const by = nodeName(node.ctx.membership, seen.by.slot);

@@ -106,6 +106,8 @@ export class Recoveries {
     for (const seen of this.#ctx.membership.slots) {
       if (!isUnrecovered(seen) || seen.slot === this.#ctx.me.slot) continue;
       const from = this.#dueAt(seen);
+      // What other boards have to say first is seen when they do.
+      if (!Number.isFinite(from)) continue;
       if (from > this.#ctx.now && (at === null || from < at)) at = from;
     }
     return at;

@@ -38,8 +38,13 @@ export class BoardKeys {
     this.prefix = `${clusterPrefix(cluster)}boards/`;
   }
 
+  /** Prefix of the keys that say which boards live. */
+  get boards(): string {
+    return `${this.prefix}b/`;
+  }
+
   board(name: string): string {
-    return `${this.prefix}b/${name}`;
+    return `${this.boards}${name}`;
   }
 
   heartbeat(name: string): string {
@@ -48,7 +53,7 @@ export class BoardKeys {
 
   /** The board whose key `b/NAME` this is, or null. */
   boardIn(key: string): string | null {
-    return this.#nameAfter(`${this.prefix}b/`, key);
+    return this.#nameAfter(this.boards, key);
   }
 
   /** The board whose key `hb/NAME` this is, or null. */

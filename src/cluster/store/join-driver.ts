@@ -2,7 +2,7 @@
 import { assert } from "../../common/assert.ts";
 import { CodedError } from "../../common/errors.ts";
 import { SLOTS_MAX } from "../dlm/slot-table.ts";
-import type { LeaseId } from "./cluster-store.ts";
+import type { LeaseId, Revision } from "./cluster-store.ts";
 import { LEASE_MS, MemberSession, type SessionOptions } from "./member-session-driver.ts";
 import { joinTxn, readJoin } from "./member-txns.ts";
 import { fenceTime, PERMIT_MS } from "./permission.ts";
@@ -23,6 +23,11 @@ export interface JoinOptions extends SessionOptions {
   readonly patienceMs?: number;
   /** What a confirmation permits; 6 s if left out. */
   readonly permitMs?: number;
+  /**
+   * Asked before a slot is adopted whose session was gone at revision `since`: null when it can
+   * write no more for other reasons than time, too; else why not.
+   */
+  readonly whyNotFenced?: (gone: Session, since: Revision) => Promise<CodedError | null>;
 }
 
 interface Place {
@@ -33,7 +38,7 @@ interface Place {
 const pause = (clock: StoreClock, ms: number): Promise<void> =>
   new Promise((resolve) => void clock.after(ms, resolve));
 
-/** Errors: CLUSTER_NO_SLOT when all are taken, and those of the store. */
+/** Errors: CLUSTER_NO_SLOT when all are taken, those of `whyNotFenced` and of the store. */
 export const joinCluster = async (options: JoinOptions): Promise<MemberSession> => {
   const { store, clock, random, slots } = options;
   assert(slots >= 1 && slots <= SLOTS_MAX, `${slots} slots`);
@@ -75,18 +80,25 @@ const findPlace = async (options: JoinOptions): Promise<Place | null> => {
   const { store, keys, clock, slots, member } = options;
   const until = clock.now() + (options.patienceMs ?? 0);
   const fence = fenceTime(options.permitMs ?? PERMIT_MS);
-  let adopting: (Place & { readonly since: number }) | null = null;
+  let adopting: (Place & { readonly since: number; readonly listed: Revision }) | null = null;
+  let problem: CodedError | null = null;
   for (;;) {
-    const { found } = await store.list(keys.prefix);
+    const { found, revision: listed } = await store.list(keys.prefix);
     const choice: SlotChoice = chooseSlot(keys, found, slots, member);
     const now = clock.now();
     if (choice.type === "free") return choice;
     if (choice.type === "adopt") {
       const { slot, revision } = choice;
       const isSame: boolean = adopting?.slot === slot && adopting.revision === revision;
-      if (!isSame || adopting === null) adopting = { slot, revision, since: now };
-      else if (now >= adopting.since + fence) return choice;
+      if (!isSame || adopting === null) adopting = { slot, revision, since: now, listed };
+      else if (now >= adopting.since + fence) {
+        const gone = { slot, epoch: revision };
+        problem = (await options.whyNotFenced?.(gone, adopting.listed)) ?? null;
+        if (problem === null) return choice;
+      }
     } else adopting = null;
+    if (adopting === null) problem = null;
+    if (problem !== null && now >= until) throw problem;
     if (choice.type === "full" || now >= until) return null;
     await pause(clock, LOOK_MS);
   }

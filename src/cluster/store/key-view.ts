@@ -27,6 +27,11 @@ export class KeyView {
     return this.#revision;
   }
 
+  /** Everything up to this revision was told, as far as we know. */
+  get complete(): Revision {
+    return this.#complete;
+  }
+
   /** Takes hints in; returns those that were news. */
   change(changes: readonly KeyChange[]): readonly KeyChange[] {
     for (const change of changes) this.#complete = Math.max(this.#complete, revisionOf(change));

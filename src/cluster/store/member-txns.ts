@@ -141,7 +141,20 @@ export const leftoversTxn = (keys: StoreKeys, me: Session): Txn => ({
   failure: [],
 });
 
-/** The keys in the lists of `deadTxn`, of either branch, and of `leftoversTxn`. */
+/**
+ * Lists the prefixes as one state that has gone through the store's consensus, as no read alone
+ * does: a transaction with a write, which its guard always refuses.
+ */
+export const consensusTxn = (prefix: string, prefixes: readonly string[]): Txn => {
+  const key = `${prefix}never`;
+  return {
+    compares: [numberIs("create-revision", key, Number.MAX_SAFE_INTEGER)],
+    success: [{ type: "put", key, value: "", lease: null }],
+    failure: prefixes.map((of) => ({ type: "list", prefix: of })),
+  };
+};
+
+/** The keys in the lists of these transactions, of either branch. */
 export const listedKeys = (results: readonly OpResult[]): readonly KeyValue[] =>
   results.flatMap((result) => (result.type === "list" ? result.found : []));
 

@@ -70,7 +70,10 @@ export class ViewDriver {
     return () => this.#listeners.delete(listener);
   }
 
-  /** A write under the prefix was committed at this revision: the watch must tell of it in time. */
+  /**
+   * A write under the prefix was committed at this revision, or may have been up to it: unless the
+   * watch tells so much in time, the keys are listed.
+   */
   expect(revision: Revision): void {
     this.#expected = Math.max(this.#expected, revision);
     if (this.#cancelEcho !== null || this.#isClosed || this.#watched >= revision) return;
