@@ -72,10 +72,15 @@ export const NBD_CMD_FLAG_REQ_ONE = 1 << 3;
 export const NBD_CMD_FLAG_FAST_ZERO = 1 << 4;
 
 export const NBD_REPLY_FLAG_DONE = 1 << 0;
+export const NBD_REPLY_TYPE_NONE = 0;
 export const NBD_REPLY_TYPE_OFFSET_DATA = 1;
+export const NBD_REPLY_TYPE_OFFSET_HOLE = 2;
 export const NBD_REPLY_TYPE_BLOCK_STATUS = 5;
 export const NBD_REPLY_TYPE_ERROR = 0x8001;
 export const NBD_REPLY_TYPE_ERROR_OFFSET = 0x8002;
+
+/** Chunk types with this bit are errors, also those not known here. */
+export const NBD_REPLY_TYPE_ERROR_BIT = 1 << 15;
 
 /** Flags of `base:allocation`. */
 export const NBD_STATE_HOLE = 1 << 0;
@@ -84,6 +89,7 @@ export const NBD_STATE_ZERO = 1 << 1;
 export const SATSUMA_STATE_DIRTY = 1 << 0;
 
 /** Lengths of fixed messages in bytes. */
+export const GREETING_BYTES = 18;
 export const CLIENT_FLAGS_BYTES = 4;
 export const OPTION_HEADER_BYTES = 16;
 export const OPTION_REPLY_HEADER_BYTES = 20;

@@ -96,6 +96,18 @@ export class ReceiveQueue {
     return bytes;
   }
 
+  /** Moves up to `length` bytes into `target` from `at` on and returns how many there were. */
+  moveInto(target: Uint8Array, at: number, length: number): number {
+    const moved = Math.min(length, this.#available);
+    for (let done = 0; done < moved; ) {
+      const { buffer, byteOffset, length: headLength } = this.#head;
+      const size = Math.min(moved - done, headLength - this.#headAt);
+      target.set(new Uint8Array(buffer, byteOffset + this.#headAt, size), at + done);
+      done += this.#step(size);
+    }
+    return moved;
+  }
+
   /** Forgets everything. */
   clear(): void {
     while (this.#available > 0) this.drop(this.#available);

@@ -37,3 +37,15 @@ export function decodeRequest(view: DataView, at: number, into: RequestFields): 
   into.lengthBytes = view.getUint32(at + 24);
   return true;
 }
+
+/** Writes a request at `at`, where 28 bytes exist. */
+export function encodeRequest(view: DataView, at: number, request: Readonly<RequestFields>): void {
+  view.setUint32(at, NBD_REQUEST_MAGIC);
+  view.setUint16(at + 4, request.flags);
+  view.setUint16(at + 6, request.command);
+  view.setUint32(at + 8, request.cookieHigh);
+  view.setUint32(at + 12, request.cookieLow);
+  view.setUint32(at + 16, Math.floor(request.offset / U32_RANGE));
+  view.setUint32(at + 20, request.offset % U32_RANGE);
+  view.setUint32(at + 24, request.lengthBytes);
+}
