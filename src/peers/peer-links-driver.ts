@@ -1,0 +1,309 @@
+/**
+ * The connections of one peer's disk. Requests go to the connection with the least under way; what
+ * finds no room waits in one queue, first come first served. A connection that breaks is made anew
+ * under its own number, and what it had not answered is sent again: the exporter finishes what the
+ * old one left before it admits the new one. After GIVE_UP_TICKS, or when it is refused, nothing is
+ * waited for any more: whatever is under way fails, and everything after it.
+ *
+ * Time is counted in ticks, not by the clock: a thread that stood still itself gives nobody up.
+ */
+
+import type { StoreClock } from "../cluster/store/store-clock.ts";
+import type { CodedError } from "../common/errors.ts";
+import { type Attached, ClientConnect, type ClientTarget } from "../nbd/client-connect-driver.ts";
+import { NbdClientConnection } from "../nbd/client-connection-driver.ts";
+import { lost, unreachable } from "../nbd/client-errors.ts";
+import type { Agreed } from "../nbd/client-handshake.ts";
+import { type ClientRequest, ClientRequestQueue } from "../nbd/client-request.ts";
+import { isFinal, peerError, peerGone } from "./peer-errors.ts";
+import { HealthFigures, type PeerHealth } from "./peer-health.ts";
+
+/** Its connections are looked at so often, while any is in use. */
+const TICK_MS = 500;
+/** A connection that owes an answer and is silent for so long is asked whether it is there … */
+const PROBE_TICKS = 4;
+/** … and counts as broken after so long: 5 s. */
+const SILENT_TICKS = 10;
+/** A broken connection is made anew within this, or the disk is given up: 5 s. */
+const GIVE_UP_TICKS = 10;
+/** Opening takes no longer: the exporter may have to finish what others left. */
+const OPEN_MS = 10_000;
+/** Pauses between two attempts to connect. */
+const PAUSE_MIN_MS = 50;
+const PAUSE_MAX_MS = 1000;
+
+export interface PeerLinksOptions {
+  /** Of the device, for messages. */
+  readonly name: string;
+  readonly clock: StoreClock;
+  /** Where the connection of this number, from 0, leads to. */
+  readonly target: (connection: number) => ClientTarget;
+  /** Whether a new connection leads to what was asked for. Errors: HAL_PEER_UNFIT. */
+  readonly check: (agreed: Agreed) => void;
+}
+
+interface Link {
+  readonly number: number;
+  connection: NbdClientConnection | null;
+  attempt: ClientConnect | null;
+  /** Unanswered when the connection broke; sent first on the new one. */
+  unanswered: ClientRequest[];
+  /** Ticks that it was silent for, or since it broke. */
+  ticks: number;
+  pauseMs: number;
+  takePauseBack: () => void;
+}
+
+const nothing = (): void => undefined;
+
+export class PeerLinks {
+  readonly #options: PeerLinksOptions;
+  readonly #links: Link[] = [];
+  readonly #queue = new ClientRequestQueue();
+  readonly #figures = new HealthFigures();
+  #stopTicking: (() => void) | null = null;
+  #gone: CodedError | null = null;
+  #closed: { readonly error: CodedError; readonly done: PromiseWithResolvers<void> } | null = null;
+
+  private constructor(options: PeerLinksOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * `connections`: how many, by what the first one has agreed on.
+   * Errors: HAL_PEER_UNREACHABLE, _UNTRUSTED, _REFUSED, _RESTARTED, _UNFIT.
+   */
+  static async open(
+    options: PeerLinksOptions,
+    connections: (agreed: Agreed) => number,
+  ): Promise<{ readonly links: PeerLinks; readonly agreed: Agreed }> {
+    const links = new PeerLinks(options);
+    try {
+      const agreed = await links.#openLink();
+      while (links.#links.length < connections(agreed)) await links.#openLink();
+      return { links, agreed };
+    } catch (error) {
+      const why = peerError(options.name, error);
+      await links.#end(why);
+      throw why;
+    }
+  }
+
+  /** Why every request fails; null: they do not. */
+  get gone(): CodedError | null {
+    return this.#gone;
+  }
+
+  get health(): PeerHealth {
+    const all = this.#links;
+    const isUp = all.every(({ connection }) => connection !== null);
+    const state = isUp ? "up" : "reconnecting";
+    return {
+      state: this.#gone === null ? state : "gone",
+      connections: all.filter(({ connection }) => connection !== null).length,
+      inFlight: all.reduce((sum, { connection }) => sum + (connection?.underWay ?? 0), 0),
+      waiting: all.reduce((sum, link) => sum + link.unanswered.length, this.#queue.length),
+      ...this.#figures.told,
+    };
+  }
+
+  /** Its owner is told once how the request ended; here already when all is given up. */
+  submit(request: ClientRequest): void {
+    const ended = this.#gone ?? this.#closed?.error;
+    if (ended !== undefined) return fail(request, ended);
+    const link = this.#queue.length === 0 ? this.#freest(request.payloadBytes) : null;
+    if (link === null) this.#queue.push(request);
+    else this.#send(link, request);
+    this.#tickOn();
+  }
+
+  /** An answer has come to `request`: what waits for room goes on. */
+  answered(request: ClientRequest, error: CodedError | null): void {
+    this.#figures.answered(this.#options.clock.now() - request.sentAt, error);
+    this.#sendQueued();
+    this.#endWhenIdle();
+  }
+
+  /**
+   * What connections carry is waited for while all of them live; what would have to wait for a new
+   * connection fails with `error`, and so does everything from then on.
+   */
+  close(error: CodedError): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    if (this.#gone !== null) return Promise.resolve();
+    this.#closed = { error, done };
+    if (this.#links.some(({ connection }) => connection === null)) void this.#end(error);
+    else this.#endWhenIdle();
+    return done.promise;
+  }
+
+  async #openLink(): Promise<Agreed> {
+    const { clock, name, target, check } = this.#options;
+    const attempt = new ClientConnect(target(this.#links.length));
+    const late = unreachable(name, `no answer within ${OPEN_MS / 1000} s`);
+    const takeBack = clock.after(OPEN_MS, () => attempt.cancel(late));
+    try {
+      const attached = await attempt.attached;
+      const link: Link = {
+        number: this.#links.length,
+        connection: null,
+        attempt: null,
+        unanswered: [],
+        ticks: 0,
+        pauseMs: PAUSE_MIN_MS,
+        takePauseBack: nothing,
+      };
+      this.#links.push(link);
+      this.#attach(link, attached);
+      check(attached.agreed);
+      return attached.agreed;
+    } finally {
+      takeBack();
+    }
+  }
+
+  #attach(link: Link, attached: Attached): void {
+    link.ticks = 0;
+    link.pauseMs = PAUSE_MIN_MS;
+    link.connection = new NbdClientConnection(attached, {
+      onEnded: (error, unanswered) => this.#onEnded(link, error, unanswered),
+    });
+  }
+
+  /** The connection with room that has the least under way. */
+  #freest(payloadBytes: number): Link | null {
+    let best: Link | null = null;
+    let least = Number.POSITIVE_INFINITY;
+    for (const link of this.#links) {
+      const { connection } = link;
+      if (connection === null || !connection.hasRoom(payloadBytes)) continue;
+      if (connection.load >= least) continue;
+      best = link;
+      least = connection.load;
+    }
+    return best;
+  }
+
+  #send(link: Link, request: ClientRequest): void {
+    request.sentAt = this.#options.clock.now();
+    link.connection?.submit(request);
+  }
+
+  #sendQueued(): void {
+    for (let next = this.#queue.first; next !== null; next = this.#queue.first) {
+      const link = this.#freest(next.payloadBytes);
+      if (link === null) return;
+      this.#queue.shift();
+      this.#send(link, next);
+    }
+  }
+
+  #onEnded(link: Link, error: CodedError, unanswered: ClientRequest[]): void {
+    link.connection = null;
+    link.unanswered = unanswered;
+    link.ticks = 0;
+    if (this.#gone !== null) return;
+    const why = peerError(this.#options.name, error);
+    this.#figures.note(why);
+    if (this.#closed !== null) void this.#end(this.#closed.error);
+    else if (isFinal(why)) this.#giveUp(why);
+    else this.#reconnect(link);
+  }
+
+  #reconnect(link: Link): void {
+    const attempt = new ClientConnect(this.#options.target(link.number));
+    link.attempt = attempt;
+    this.#tickOn();
+    attempt.attached.then(
+      (attached) => this.#onReconnected(link, attached),
+      (error: unknown) => this.#onNotReconnected(link, peerError(this.#options.name, error)),
+    );
+  }
+
+  #onReconnected(link: Link, attached: Attached): void {
+    const { check, name } = this.#options;
+    link.attempt = null;
+    this.#attach(link, attached);
+    if (this.#gone !== null) return void link.connection?.disconnect();
+    try {
+      check(attached.agreed);
+    } catch (error) {
+      return this.#giveUp(peerError(name, error));
+    }
+    this.#figures.reconnected();
+    // All of it has room: it had on the connection before.
+    for (const request of link.unanswered.splice(0)) this.#send(link, request);
+    this.#sendQueued();
+  }
+
+  #onNotReconnected(link: Link, why: CodedError): void {
+    link.attempt = null;
+    if (this.#gone !== null) return;
+    this.#figures.note(why);
+    if (isFinal(why)) return this.#giveUp(why);
+    link.takePauseBack = this.#options.clock.after(link.pauseMs, () => this.#reconnect(link));
+    link.pauseMs = Math.min(2 * link.pauseMs, PAUSE_MAX_MS);
+  }
+
+  #giveUp(why: CodedError): void {
+    void this.#end(peerGone(this.#options.name, why));
+  }
+
+  #endWhenIdle(): void {
+    if (this.#closed === null || this.#queue.length > 0) return;
+    const isBusy = this.#links.some(({ connection }) => connection?.underWay !== 0);
+    if (!isBusy) void this.#end(this.#closed.error);
+  }
+
+  /** Nothing is waited for any more: all requests fail with `error`, now and later. */
+  async #end(error: CodedError): Promise<void> {
+    if (this.#gone !== null) return;
+    this.#gone = error;
+    this.#stopTicking?.();
+    const ends = this.#links.map((link) => this.#endLink(link, error));
+    for (let next = this.#queue.shift(); next !== null; next = this.#queue.shift())
+      fail(next, error);
+    await Promise.all(ends);
+    this.#closed?.done.resolve();
+  }
+
+  async #endLink(link: Link, error: CodedError): Promise<void> {
+    const { connection, attempt, takePauseBack } = link;
+    takePauseBack();
+    attempt?.cancel(error);
+    const isIdle = connection?.underWay === 0;
+    if (!isIdle) connection?.cut(error);
+    for (const request of link.unanswered.splice(0)) fail(request, error);
+    if (isIdle) await connection.disconnect();
+  }
+
+  #tickOn(): void {
+    this.#stopTicking ??= this.#options.clock.after(TICK_MS, () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#stopTicking = null;
+    for (const link of this.#links) if (this.#gone === null) this.#look(link);
+    const isIdle = this.#links.every(({ connection }) => connection?.underWay === 0);
+    if (!isIdle && this.#gone === null) this.#tickOn();
+  }
+
+  #look(link: Link): void {
+    const { connection } = link;
+    const { name } = this.#options;
+    link.ticks = connection === null || connection.isSilent() ? link.ticks + 1 : 0;
+    if (connection === null) {
+      if (link.ticks < GIVE_UP_TICKS) return;
+      const seconds = (GIVE_UP_TICKS * TICK_MS) / 1000;
+      const last = this.#figures.told.lastError?.message ?? "none could be made";
+      this.#giveUp(unreachable(name, `no connection for ${seconds} s: ${last}`));
+    } else if (link.ticks >= SILENT_TICKS) {
+      connection.cut(lost(name, "it does not answer any more"));
+    } else if (link.ticks === PROBE_TICKS) connection.probe();
+  }
+}
+
+const fail = (request: ClientRequest, error: CodedError): void => {
+  request.failure = error;
+  request.owner.onAnswered(request);
+};
