@@ -2,6 +2,7 @@
  * A small NBD client for tests that must know exactly which requests were answered: fixed
  * newstyle, simple replies, many requests under way. Written from the protocol document.
  */
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 const COMMAND = { read: 0, write: 1, disconnect: 2, flush: 3, trim: 4 } as const;
@@ -32,16 +33,29 @@ export class NbdClient {
     socket.on("close", () => this.#end());
   }
 
-  /** Attaches to an export. Rejects when the server goes away. */
-  static async attach(peer: NbdPeer, exportName: string): Promise<NbdClient> {
+  /** Attaches to an export. Rejects when the server goes away, or has not answered in time. */
+  static async attach(peer: NbdPeer, exportName: string, limitMs?: number): Promise<NbdClient> {
     const socket = connect(typeof peer === "string" ? { path: peer } : peer);
-    await new Promise<void>((resolve, reject) => {
-      socket.once("connect", () => resolve());
+    const late = () => void socket.destroy(new Error(`no answer within ${limitMs} ms`));
+    const timer = limitMs === undefined ? undefined : setTimeout(late, limitMs);
+    const gone = new Promise<never>((_, reject) => {
       socket.once("error", reject);
+      socket.once("close", () => reject(new Error("the server closed the connection")));
     });
-    const client = new NbdClient(socket);
-    await client.#handshake(exportName);
-    return client;
+    // Once attached, whoever waits for an answer is told.
+    gone.catch(() => {});
+    try {
+      await Promise.race([once(socket, "connect"), gone]);
+      const client = new NbdClient(socket);
+      await Promise.race([client.#handshake(exportName), gone]);
+      return client;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {

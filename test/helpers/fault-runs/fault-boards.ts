@@ -1,0 +1,286 @@
+/**
+ * Boards of a cluster for fault runs: real daemons, each behind links that can be cut, with a real
+ * etcd over TLS. `own`: each board has its own disks and serves them to the others; `shared`: all
+ * open the same files. The array md0 is a raid1 with a member on each board (two when shared), and
+ * every board has the export md0.
+ */
+import { closeSync, ftruncateSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import type { ArrayResource } from "../../../src/api/schemas/array.ts";
+import type { ArrayCandidateResource } from "../../../src/api/schemas/array-candidate.ts";
+import type { Prng } from "../../../src/common/prng.ts";
+import { eventually } from "../timeout.ts";
+import { type CertificateFiles, makeCertificates } from "./certificates.ts";
+import { FaultBoard } from "./fault-board.ts";
+import { FaultEtcd } from "./fault-etcd.ts";
+import { freePort } from "./free-port.ts";
+import { LinkProxy } from "./link-proxy.ts";
+import { LinkTable } from "./link-table.ts";
+
+export const ARRAY = "md0";
+const CLUSTER = "runs";
+/** Under it is all that the cluster keeps in etcd. */
+export const CLUSTER_PREFIX = `/satsuma/${CLUSTER}/`;
+const LOCAL = "127.0.0.1";
+const MIB = 1024 * 1024;
+const SEEN_MS = 60_000;
+/** Bitmaps beyond one for each board: who comes back takes another slot at first. */
+const MORE_NODES = 2;
+const LEGS_MAX = 3;
+
+/** Whose the disks are. */
+export type BoardsKind = "own" | "shared";
+
+export interface FaultBoardsOptions {
+  readonly kind: BoardsKind;
+  readonly boards: number;
+  readonly etcdMembers: number;
+  readonly sizeMib: number;
+  readonly folder: string;
+  readonly prng: Prng;
+  /** Told when a board's process ends though nobody asked it to. */
+  readonly onExit: (board: FaultBoard, why: string) => void;
+}
+
+export class FaultBoards {
+  readonly links = new LinkTable();
+  readonly boards: FaultBoard[] = [];
+  readonly #options: FaultBoardsOptions;
+  readonly #proxies: LinkProxy[] = [];
+  #etcd: FaultEtcd | null = null;
+
+  private constructor(options: FaultBoardsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts etcd and the boards, makes the array and its exports. */
+  static async start(options: FaultBoardsOptions): Promise<FaultBoards> {
+    const boards = new FaultBoards(options);
+    try {
+      await boards.#prepare();
+      await boards.#makeArray();
+      return boards;
+    } catch (error) {
+      await boards.stop();
+      throw error;
+    }
+  }
+
+  get kind(): BoardsKind {
+    return this.#options.kind;
+  }
+
+  get folder(): string {
+    return this.#options.folder;
+  }
+
+  get etcd(): FaultEtcd {
+    if (this.#etcd === null) throw new Error("etcd does not run");
+    return this.#etcd;
+  }
+
+  get numbers(): readonly number[] {
+    return [...this.boards.keys()];
+  }
+
+  board(at: number): FaultBoard {
+    const board = this.boards[at];
+    if (board === undefined) throw new Error(`there is no board ${at + 1}`);
+    return board;
+  }
+
+  /** The folder of the disks that a board opens by path. */
+  dataDir(at: number): string {
+    return join(this.folder, `data${at + 1}`);
+  }
+
+  /** Name and file of the disk that a board can lose. */
+  disk(at: number): { readonly id: string; readonly file: string } {
+    const id = this.kind === "own" ? "disk1" : `disk${(at % 2) + 1}`;
+    return { id, file: join(this.#disks(at), `${id}.img`) };
+  }
+
+  /** Files of all members of the array. */
+  get memberFiles(): readonly string[] {
+    const { boards } = this.#options;
+    const legs = this.kind === "own" ? Math.min(boards, LEGS_MAX) : 2;
+    return Array.from({ length: legs }, (_, at) => this.disk(at).file);
+  }
+
+  array(at: number): Promise<ArrayResource> {
+    return this.board(at).ask<ArrayResource>("GET", `/arrays/${ARRAY}`);
+  }
+
+  /** Waits until every board sees a whole array at rest, in which all reads may be balanced. */
+  async untilWhole(ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    for (const at of this.numbers) {
+      const left = Math.max(1000, until - performance.now());
+      await eventually(`board ${at + 1} sees a whole array`, left, async () => {
+        const { status } = await this.array(at);
+        const { cluster, health, sync } = status;
+        const isIn = cluster?.phase === "entered" && cluster.balances_reads;
+        if (health === "optimal" && sync === null && isIn && cluster.resync === null) return true;
+        const { members } = status;
+        throw new Error(JSON.stringify({ health, sync, cluster, members }));
+      });
+    }
+  }
+
+  /**
+   * Boards take their own disks back by themselves; of disks that all share an administrator does:
+   * what is faulty is removed and added again.
+   */
+  async readmit(): Promise<void> {
+    if (this.kind === "own") return;
+    const { status } = await this.array(0);
+    const failed = status.members.filter(({ states }) => states.includes("faulty"));
+    for (const { device_id } of failed) {
+      const path = `/arrays/${ARRAY}/members/${device_id}`;
+      await this.board(0).ask("DELETE", path);
+      try {
+        await this.board(0).ask("POST", `${path}/actions/re-add`);
+      } catch {
+        // Its bitmap cannot tell what it lacks.
+        await this.board(0).ask("POST", `/arrays/${ARRAY}/members`, { device_id });
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    // The etcd goes last: boards leave the cluster.
+    await Promise.all(this.boards.map((board) => board.shutDown()));
+    await this.#etcd?.stop();
+    for (const proxy of this.#proxies) await proxy.close();
+  }
+
+  // --- start ------------------------------------------------------------------------------------
+
+  #places(): ReadonlyMap<number, string> {
+    const boards = this.boards.flatMap(({ pid, name }) =>
+      pid === null ? [] : [[pid, name] as const],
+    );
+    return new Map([...boards, ...(this.#etcd?.pids ?? [])]);
+  }
+
+  async #prepare(): Promise<void> {
+    const { folder, boards, etcdMembers, prng, kind } = this.#options;
+    const names = Array.from({ length: boards }, (_, at) => `board${at + 1}`);
+    const tlsFolder = join(folder, "tls");
+    mkdirSync(tlsFolder, { recursive: true, mode: 0o700 });
+    const certificates = await makeCertificates(tlsFolder, ["etcd", ...names]);
+    const certificateOf = (name: string): CertificateFiles => {
+      const found = certificates.get(name);
+      if (found === undefined) throw new Error(`no certificate for ${name}`);
+      return found;
+    };
+    const common = { links: this.links, places: () => this.#places() };
+    this.#etcd = await FaultEtcd.start({
+      ...{ members: etcdMembers, folder, tls: certificateOf("etcd"), prng: prng.fork() },
+      ...common,
+    });
+    for (const [at, name] of names.entries()) {
+      this.#makeDisks(at);
+      const exporter = kind === "own" ? await this.#exporter(at, name) : [];
+      const board: FaultBoard = new FaultBoard({
+        ...{ at, folder, dataDir: this.dataDir(at), env: {} },
+        config: this.#config(at, certificateOf(name), exporter),
+        onExit: (why) => this.#options.onExit(board, why),
+      });
+      this.boards.push(board);
+    }
+    for (const board of this.boards) await board.start();
+  }
+
+  /** A proxy in front of a board's member exports. Returns the lines of its configuration. */
+  async #exporter(at: number, place: string): Promise<readonly string[]> {
+    const { prng } = this.#options;
+    const advertised = `127.0.1.${at + 1}`;
+    const port = await freePort([LOCAL, advertised]);
+    this.#proxies.push(
+      await LinkProxy.start({
+        ...{ place, links: this.links, places: () => this.#places(), prng: prng.fork() },
+        listen: { host: advertised, port },
+        target: { host: LOCAL, port },
+      }),
+    );
+    return [`member_listen = "${LOCAL}:${port}"`, `member_advertise = "${advertised}"`];
+  }
+
+  #config(at: number, tls: CertificateFiles, exporter: readonly string[]): string {
+    const text = (value: string): string => JSON.stringify(value);
+    return [
+      "[devices]",
+      `directory = ${text(this.#disks(at))}`,
+      "[cluster]",
+      `name = "${CLUSTER}"`,
+      `node = "board${at + 1}"`,
+      `etcd = [${this.etcd.endpoints.map(text).join(", ")}]`,
+      `tls_authority = ${text(tls.ca)}`,
+      `tls_certificate = ${text(tls.certificate)}`,
+      `tls_key = ${text(tls.key)}`,
+      ...exporter,
+      "[log]",
+      'level = "debug"',
+      "",
+    ].join("\n");
+  }
+
+  #disks(at: number): string {
+    return join(this.folder, this.kind === "own" ? `disks${at + 1}` : "disks");
+  }
+
+  #makeDisks(at: number): void {
+    const names = this.kind === "own" ? ["disk1"] : at === 0 ? ["disk1", "disk2"] : [];
+    mkdirSync(this.#disks(at), { recursive: true, mode: 0o700 });
+    for (const name of names) {
+      const file = openSync(join(this.#disks(at), `${name}.img`), "wx", 0o600);
+      ftruncateSync(file, this.#options.sizeMib * MIB);
+      closeSync(file);
+    }
+  }
+
+  /** Names of the members as the first board calls them. */
+  get #memberIds(): readonly string[] {
+    if (this.kind === "shared") return ["disk1", "disk2"];
+    const legs = this.numbers.slice(0, LEGS_MAX);
+    return legs.map((at) => (at === 0 ? "disk1" : `board${at + 1}.disk1`));
+  }
+
+  async #makeArray(): Promise<void> {
+    const nodes = this.numbers.length + MORE_NODES;
+    const order = { name: ARRAY, level: "raid1", bitmap: "clustered", nodes };
+    const ids = this.#memberIds;
+    for (const board of this.boards) {
+      const isFirst = board.at === 0;
+      const members = isFirst ? await this.#devices(board, ids) : await carriers(board, ids.length);
+      const made = { device_ids: members, home_cluster: CLUSTER, assume_clean: true };
+      const body = isFirst ? { ...order, ...made } : { import: members };
+      await board.ask("POST", "/arrays", body);
+      const { id } = await board.ask<ArrayResource>("GET", `/arrays/${ARRAY}`);
+      await board.ask("POST", "/exports", { name: ARRAY, array: id });
+    }
+  }
+
+  /** Waits until a board knows these devices. */
+  async #devices(board: FaultBoard, ids: readonly string[]): Promise<readonly string[]> {
+    await eventually(`${board.name} sees ${ids.join(", ")}`, SEEN_MS, async () => {
+      const { items } = await board.ask<{ items: { id: string }[] }>("GET", "/devices?limit=100");
+      const seen = items.map(({ id }) => id);
+      if (ids.every((id) => seen.includes(id))) return true;
+      throw new Error(`it sees ${seen.join(", ")}`);
+    });
+    return ids;
+  }
+}
+
+/** The devices that hold members of the array, as a board calls them. */
+const carriers = (board: FaultBoard, count: number): Promise<readonly string[]> =>
+  eventually(`${board.name} sees the members of ${ARRAY}`, SEEN_MS, async () => {
+    const { items } = await board.ask<{ items: readonly ArrayCandidateResource[] }>(
+      "GET",
+      "/arrays/candidates",
+    );
+    const members = items.find(({ name }) => name === ARRAY)?.members ?? [];
+    return members.length === count && members.map(({ device_id }) => device_id);
+  });
