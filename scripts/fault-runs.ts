@@ -44,10 +44,13 @@ const tell = (report: FaultRunReport): void => {
   );
   for (const line of happened) print(`    ${line}`);
   print(
-    `  ${writes} writes, ${reads} reads, ${moves} blocks passed on, ${fences} sessions fenced, ${report.givenUp} requests given up, ${changes} reads beside unfinished writes changed`,
+    `  ${writes} writes, ${reads} reads, ${moves} blocks passed on, ${fences} sessions fenced, ` +
+      `${report.givenUp} requests given up, ${changes} reads beside unfinished writes changed`,
   );
   print(
-    `  longest hold: ${seconds(report.longestWrite.ms)} (${report.longestWrite.what}), of reads ${seconds(report.longestRead.ms)}; whole ${seconds(report.wholeMs)} after all was mended`,
+    `  longest hold: ${seconds(report.longestWrite.ms)} (${report.longestWrite.what}), ` +
+      `of reads ${seconds(report.longestRead.ms)}; ` +
+      `whole ${seconds(report.wholeMs)} after all was mended`,
   );
   for (const problem of problems) print(`  WRONG: ${problem}`);
   if (report.folder !== null) print(`  its logs and files: ${report.folder}`);

@@ -2,12 +2,12 @@
  * What may be read of blocks that several clients write through several boards: every write, flush,
  * read and error is told here in the order in which it happened, and held against these rules.
  *
- * - A block has one owner at a time, and the owner has one write of it under way at a time; it passes
- *   on only what is acknowledged and flushed. So the writes of a block have an order.
+ * - A block has one owner at a time, which has one write of it under way at a time and passes on
+ *   only what is acknowledged and flushed. So the writes of a block have an order.
  * - A read returns nothing older than what was acknowledged before the read began.
  * - A read returns nothing that nobody wrote, and nothing of another block.
- * - A write that was not acknowledged may show or not. Which of its copies shows may change until the
- *   boards have come to rest (`settled`); from then on it neither comes nor goes.
+ * - A write that was not acknowledged may show or not. Which of its copies shows may change until
+ *   the boards have come to rest (`settled`); from then on it neither comes nor goes.
  * - A write that was asked for again by another way (an attempt) after its first way's session was
  *   fenced never shows the first attempt again: a fenced session writes no more.
  *
@@ -215,8 +215,8 @@ export class BlockHistory {
   }
 
   /**
-   * True when a board that was never fenced may still have had an attempt of the block's last write:
-   * two boards wrote the block at once, which their clients must not ask for, and copies may differ.
+   * True when a board that was never fenced may still have had an attempt of the block's last
+   * write: two boards wrote it at once, which clients must not ask for, and copies may differ.
    */
   mayDiffer(block: number): boolean {
     return this.#block(block).writes.some(({ attempts }) =>

@@ -1,7 +1,7 @@
 /**
- * Looks at the keys of a cluster all the time, past what is cut: which sessions there are, which are
- * over and proven so. Each listing is of one revision of etcd, so what it shows was true at once.
- * Pure but for the listing that it is given.
+ * What the keys of a cluster show, looked at all the time and past what is cut: which sessions
+ * there are, which are over and proven so. Each listing is of one revision of etcd: what it shows
+ * was true at once. Pure but for the listing that it is given.
  */
 import type { EtcdKey } from "./fault-etcd.ts";
 
@@ -121,9 +121,9 @@ export class ClusterWatch {
       if (slot === undefined || createRevision > slot.modRevision) continue;
       const fence = keys.get(`${prefix}fd/${exporter}/${session.slot}`);
       if (Number(fence?.value ?? 0) >= session.epoch) continue;
-      this.#report.onProblem(
-        `slot ${session.slot} (${session.board}, epoch ${session.epoch}) is dead, and ${exporter} has not acknowledged its fence (${fence?.value ?? "nothing"})`,
-      );
+      const what = `slot ${session.slot} (${session.board}, epoch ${session.epoch}) is dead`;
+      const told = fence?.value ?? "nothing";
+      this.#report.onProblem(`${what}, and ${exporter} has not acknowledged its fence (${told})`);
     }
   }
 }

@@ -1,4 +1,4 @@
-/** One board of fault runs: `satsuma serve` as a process, killed, stopped and started at any time. */
+/** One board of fault runs: `satsuma serve` as a process that is killed, stopped and started. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";

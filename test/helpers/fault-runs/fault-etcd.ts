@@ -1,6 +1,6 @@
 /**
- * The etcd of fault runs: members as processes of their own, TLS for clients, and a proxy in front of
- * each for clients and for the other members, so that any link of it can be cut.
+ * The etcd of fault runs: members as processes of their own, TLS for clients, and proxies in front
+ * of each, for clients and for the other members, so that any link of it can be cut.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,6 +1,6 @@
 /**
- * What happens to the boards of a run, by seed: a list of faults, each with what it hits, how long it
- * lasts and how long after it the next one waits. Pure.
+ * What happens to the boards of a run, by seed: a list of faults, each with what it hits, how long
+ * it lasts and how long after it the next one waits. Pure.
  */
 import { Prng } from "../../../src/common/prng.ts";
 import type { BoardsKind } from "./fault-boards.ts";

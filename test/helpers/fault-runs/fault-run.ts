@@ -1,7 +1,7 @@
 /**
  * One randomised run: boards as real processes, clients on all of them that check what they read,
- * and what a seed's plan has happen to them. Then everything is mended, the boards must come back to
- * full redundancy by themselves, and what was acknowledged must be there, the same on all members.
+ * and what a seed's plan has happen to them. Then everything is mended; the boards must come back
+ * to full redundancy by themselves, and what was acknowledged be there, the same on all members.
  */
 import { appendFileSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -130,9 +130,9 @@ export class LinkProxy {
     const again = prng.chance(rule.lostPerMille, 1000) ? SENT_AGAIN_MS * prng.between(1, 5) : 0;
     const ms = rule.delayMs + again;
     if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
-    if (sink.destroyed) return false;
-    if (!sink.write(chunk)) await Promise.race([once(sink, "drain"), once(sink, "close")]);
-    return !sink.destroyed;
+    if (!sink.writable) return false;
+    if (!sink.write(chunk)) await written(sink);
+    return sink.writable;
   }
 
   #linkChange(): Promise<void> {
@@ -144,6 +144,13 @@ export class LinkProxy {
     });
   }
 }
+
+/** Until it takes more, or nothing any more. */
+const written = (sink: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    sink.once("drain", resolve);
+    sink.once("close", resolve);
+  });
 
 /** The place whose process has the socket with this local port on loopback, or null. */
 const placeOf = (port: number, places: ReadonlyMap<number, string>): string | null => {

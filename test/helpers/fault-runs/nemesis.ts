@@ -288,4 +288,8 @@ const jumped = (seconds: number): Readonly<Record<string, string>> => ({
 });
 
 /** Where Debian's package libfaketime has its library for threads. */
-export const FAKETIME_LIBRARY = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/faketime/libfaketimeMT.so.1`;
+export const FAKETIME_LIBRARY = join(
+  "/usr/lib",
+  `${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`,
+  "faketime/libfaketimeMT.so.1",
+);

@@ -1,4 +1,4 @@
-/** Small file systems that can be filled up: a tmpfs on a folder, where this process may mount one. */
+/** Small file systems to be filled up: a tmpfs on a folder, where this process may mount one. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 

@@ -43,7 +43,7 @@ test("planted: a lost write shows what was there before", () => {
   assert.match(readNow(history, value(0)) ?? "", /nothing, though write 2/);
 });
 
-test("planted: a value that nobody wrote, of another block, of a write or attempt never made", () => {
+test("planted: what nobody wrote, another block, a write or an attempt that was never made", () => {
   const history = fresh();
   const first = written(history);
   const other = written(history, 1);
