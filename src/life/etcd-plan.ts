@@ -32,7 +32,7 @@ export interface PlanMember {
   /** Id of its board, which may be none of the cluster's any more. */
   readonly owner: string;
   readonly isLearner: boolean;
-  readonly isLeader: boolean;
+  readonly isElected: boolean;
   /** Milliseconds since it answered last; 0: it is well. */
   readonly silentMs: number;
 }
@@ -155,7 +155,7 @@ class Plan {
   /** What is given up first: silent ones, then witnesses, the leader last. */
   #worth(member: PlanMember): number {
     if (member.silentMs > 0) return 0;
-    if (member.isLeader) return 3;
+    if (member.isElected) return 3;
     return this.#boardOf(member)?.isWitness === true ? 1 : 2;
   }
 

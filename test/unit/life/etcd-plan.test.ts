@@ -22,7 +22,7 @@ const board = (name: string, more: Partial<PlanBoard> = {}): PlanBoard => {
 };
 
 const voter = (owner: string, more: Partial<PlanMember> = {}): PlanMember => {
-  return { id: `m-${owner}`, owner, isLearner: false, isLeader: false, silentMs: 0, ...more };
+  return { id: `m-${owner}`, owner, isLearner: false, isElected: false, silentMs: 0, ...more };
 };
 
 const planOf = (boards: readonly PlanBoard[], members: readonly PlanMember[]): PlanStep =>
