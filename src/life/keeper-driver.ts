@@ -68,6 +68,7 @@ export class Keeper {
   #sight: ClusterSight | null = null;
   #missed = 0;
   #hasLostData = false;
+  #isFull = false;
   #refusedList: string | null = null;
   #isClosed = false;
   #isTold = false;
@@ -250,10 +251,12 @@ export class Keeper {
     if (first !== this.#identity.id) return true;
     const { quotaBytes, onEvent } = this.#options;
     const full = "etcd is full and refuses writes: reads and writes of all boards wait";
-    onEvent({ type: "cluster.store-full", severity: "critical", message: full });
+    if (!this.#isFull) onEvent({ type: "cluster.store-full", severity: "critical", message: full });
+    this.#isFull = true;
     await this.#care.makeRoom(etcd, quotaBytes);
     const { alarms } = await this.#watch.look(this.registry.endpoints);
     if (alarms.some(({ alarm }) => alarm === "NOSPACE")) return true;
+    this.#isFull = false;
     const message = "etcd has room again: its history was forgotten and its files made smaller";
     onEvent({ type: "cluster.store-freed", severity: "info", message });
     return true;
