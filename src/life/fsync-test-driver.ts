@@ -15,7 +15,7 @@ export interface EtcdTiming {
 
 const WRITES = 100;
 const WRITE_BYTES = 2300;
-/** etcd's advice for the log, and a tenth of the short election time less what the network takes. */
+/** etcd's advice for its log: well below a tenth of the short election time. */
 const QUICK_MS = 10;
 const writeAsync = promisify(write);
 const syncAsync = promisify(fdatasync);

@@ -1,6 +1,6 @@
 /**
- * What a cluster keeps of its boards and witnesses, in etcd under /satsuma-life/CLUSTER/ (beside the
- * keys of the arrays, so that nobody who looks at those is woken by these):
+ * What a cluster keeps of its boards and witnesses, in etcd under /satsuma-life/CLUSTER/: beside
+ * the keys of the arrays, so that nobody who looks at those is woken by these.
  *
  * | key             | value                                         | lease |
  * |-----------------|-----------------------------------------------|-------|

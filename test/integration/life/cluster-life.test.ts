@@ -1,4 +1,4 @@
-/** Boards become a cluster, lose members and get new ones, with a real etcd that they run themselves. */
+/** Boards become a cluster, lose members and get new ones, with a real etcd that they run. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { EtcdStore } from "../../../src/cluster/store/etcd-store-client.ts";
