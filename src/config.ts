@@ -64,6 +64,8 @@ export interface Config {
   readonly startWaitMs: number;
   /** Limits of sync actions, of every array that has none of its own; bytes per second. */
   readonly syncSpeed: { readonly min: number; readonly max: number };
+  /** Part of the link to other boards that sync actions may use. */
+  readonly linkShare: number;
   readonly logLevel: LogLevel;
 }
 
@@ -104,6 +106,9 @@ const DEVICE_SECONDS_MAX = 3600;
 const SYNC_SPEED = { min: 1000 * 1024, max: 16 * 2 ** 30 };
 const SYNC_SPEED_LEAST = 1024;
 const SYNC_SPEED_MOST = 2 ** 40;
+/** Choice: what clients of other boards send has room at any time. */
+const LINK_SHARE = 0.7;
+const LINK_SHARE_LEAST = 0.05;
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
 /** Every key of the file, with the type it must have. */
@@ -131,6 +136,7 @@ const KEYS = {
   "devices.start_wait": "number",
   "sync.speed_min": "number",
   "sync.speed_max": "number",
+  "sync.link_share": "number",
   "log.level": "string",
 } as const;
 
@@ -277,6 +283,12 @@ const parseSyncSpeed = (file: Values): Config["syncSpeed"] => {
   return { min, max };
 };
 
+const parseLinkShare = (file: Values): number => {
+  const value = (file["sync.link_share"] as number | undefined) ?? LINK_SHARE;
+  if (value >= LINK_SHARE_LEAST && value <= 1) return value;
+  throw invalid("sync.link_share", value, `must be a number from ${LINK_SHARE_LEAST} to 1`);
+};
+
 const parseName = (value: string): string => {
   if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(value)) {
     throw invalid("name", value, "must be 1 to 63 of A-Z a-z 0-9 . -");
@@ -408,6 +420,7 @@ export function loadConfig(flags: ConfigFlags): Config {
     ),
     ...deviceTimes(file),
     syncSpeed: parseSyncSpeed(file),
+    linkShare: parseLinkShare(file),
     isDirect: (file["devices.direct"] as boolean | undefined) ?? false,
     cluster: parseCluster(file, flags, nodeName),
     logLevel: level as LogLevel,

@@ -255,6 +255,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ioWorkers: config.ioWorkers,
       answerLimitMs: config.answerLimitMs,
       syncSpeed: config.syncSpeed,
+      linkShare: config.linkShare,
       isDirect: config.isDirect,
       cluster,
       onStoreSeen: (seen) => writeSeen(seenFile, seen, logger),

@@ -34,6 +34,7 @@ const SPEED_WORDS: Readonly<Record<SyncResource["sub_state"], string>> = {
   running: "",
   paused: " (paused)",
   yielding: " (yields to clients)",
+  "sharing-link": " (its share of the network)",
   limited: " (speed limit)",
   "awaiting-nodes": " (waits for other nodes)",
 };

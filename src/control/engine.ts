@@ -58,6 +58,8 @@ export interface EngineOptions {
   readonly answerLimitMs: number | null;
   /** Of arrays for which `setSyncSpeed` has set no other. */
   readonly syncSpeed: SyncSpeed;
+  /** Part of the link to other boards that sync actions may use, above 0 and at most 1. */
+  readonly linkShare: number;
   /** Members are used past the page cache (O_DIRECT) where they can be. */
   readonly isDirect: boolean;
   /** Null: the board is in no cluster. */

@@ -7,8 +7,8 @@
 import { assert } from "../common/assert.ts";
 import { ArrayMachine } from "./array-machine.ts";
 import { ArrayMap } from "./array-map.ts";
+import type { ArrayOptions } from "./array-options.ts";
 import {
-  type ArrayOptions,
   type ArrayState,
   type ClusterMetadata,
   emit,

@@ -12,6 +12,7 @@ import type {
   Newcomer,
   ReadSuperblock,
 } from "./array-messages.ts";
+import type { ArrayOptions } from "./array-options.ts";
 import type { ArrayHappening, SyncReason } from "./array-status.ts";
 import { hasBadBlockLog } from "./bad-block-list.ts";
 import type { BadRange } from "./bad-block-table.ts";
@@ -344,15 +345,6 @@ export interface LostLeg {
 export interface Silence {
   readonly since: number;
   readonly silentMs: number;
-}
-
-export interface ArrayOptions {
-  /** Milliseconds without a write until the array is marked clean. Source: md safe_mode_delay. */
-  readonly safeModeMs: number;
-  /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
-  readonly answerLimitMs: number | null;
-  /** Least bytes that a cluster's node resyncs at a time; for tests. */
-  readonly windowBytes?: number | undefined;
 }
 
 export const emptyPending = (): Pending => ({

@@ -70,10 +70,11 @@ export interface MemberStatus {
 }
 
 /**
- * Why a sync action crawls: beside clients only the guaranteed speed is kept; other nodes have to
+ * Why a sync action crawls: beside clients only the guaranteed speed is kept; it may use a share of
+ * the link to other boards only; other nodes have to
  * hold their writes in a window first.
  */
-export type SyncHold = "clients" | "speed-limit" | "nodes";
+export type SyncHold = "clients" | "link" | "speed-limit" | "nodes";
 
 export interface SyncStatus {
   readonly action: SyncActionWord;

@@ -8,6 +8,7 @@ import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { OpenMember } from "./array-driver.ts";
 import type { ArrayMachine } from "./array-machine.ts";
+import type { ArrayOptions } from "./array-options.ts";
 import { type AfterChange, legOf, type StartMember, startArray } from "./array-start.ts";
 import { SECTOR } from "./array-state.ts";
 import { assemble } from "./assembly.ts";
@@ -46,6 +47,8 @@ export interface AssembleOptions {
   readonly syncSpeedMax: number;
   /** Milliseconds that a member may owe an answer before it is failed; none: no limit. */
   readonly answerLimitMs?: number | null;
+  /** As ArrayOptions.linkShare. */
+  readonly linkShare?: number | null;
   /** As ArrayOptions.windowBytes. */
   readonly windowBytes?: number;
   /**
@@ -176,11 +179,7 @@ export const assembleDevices = async (
     freshest: shape.freshest,
     bitmap: superblock,
     bitmapStale: bitmap.state === "stale",
-    options: {
-      safeModeMs: SAFE_MODE_MS,
-      answerLimitMs: options.answerLimitMs ?? null,
-      windowBytes: options.windowBytes,
-    },
+    options: machineOptions(options),
   });
   // One that was running lists those that it knows.
   if (cluster !== null && options.isChanged !== true)
@@ -200,6 +199,13 @@ export const assembleDevices = async (
     leftOut: verdict.members.filter((member) => placementOf(member) === null),
   };
 };
+
+const machineOptions = (options: AssembleOptions): ArrayOptions => ({
+  safeModeMs: SAFE_MODE_MS,
+  answerLimitMs: options.answerLimitMs ?? null,
+  linkShare: options.linkShare,
+  windowBytes: options.windowBytes,
+});
 
 const startMembers = async (
   devices: readonly AssembleDevice[],

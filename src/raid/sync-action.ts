@@ -22,6 +22,7 @@ import { joinRanges } from "./bad-block-list.ts";
 import { noteBadBlocks } from "./bad-block-notes.ts";
 import type { BadRange } from "./bad-block-table.ts";
 import { copyExtents, rebuildExtents } from "./copy-planning.ts";
+import { linkCap, noteLinkPiece, noteLinkRate } from "./link-share.ts";
 import { failMember, isUpdateDue } from "./metadata-update.ts";
 import { countCorrected, repairRead } from "./read-repair.ts";
 import { RUN_ACTIVE, SYNCED_ALL } from "./shared-state.ts";
@@ -99,12 +100,15 @@ export const noteClients = (state: ArrayState): void => {
 };
 
 /**
- * Refills the token bucket: the full speed when idle, the guaranteed speed beside clients. That one
+ * Refills the token bucket: the full speed when idle, of a link its share; the guaranteed speed
+ * beside clients. That one
  * is kept over the time in which other nodes are asked to hold their writes: it is made up for.
  */
 const refillBudget = (state: ArrayState, run: SyncRun): void => {
   noteClients(state);
-  const rate = state.now < state.busyUntil ? state.syncSpeedMin : state.syncSpeedMax;
+  const { syncSpeedMin: least, syncSpeedMax: most } = state;
+  const full = Math.max(Math.min(most, linkCap(state, run)), Math.min(least, most));
+  const rate = state.now < state.busyUntil ? least : full;
   const seconds = (state.now - run.budgetAt) / 1000;
   run.budgetAt = state.now;
   if (isAnnouncing(state)) run.awaited += Math.min(rate, state.syncSpeedMin) * seconds;
@@ -119,7 +123,7 @@ const issuePieces = (state: ArrayState, run: SyncRun): void => {
     if (!skipSettled(state, run) || run.cursor >= run.total) break;
     const from = run.cursor;
     if (run.budget <= 0 && !isHeldAt(state, from)) {
-      noteHold(state, run, run.inFlight.size === 0 ? budgetHold(state) : null);
+      noteHold(state, run, run.inFlight.size === 0 ? budgetHold(state, run) : null);
       return pauseHolding(state, run);
     }
     const granted = windowEnd(state, run);
@@ -135,6 +139,7 @@ const issuePieces = (state: ArrayState, run: SyncRun): void => {
     if (plan.extents.length === 0) continue;
     const token = nextToken(state);
     noteIssued(state, run);
+    noteLinkPiece(state, run, plan);
     run.inFlight.set(token, plan);
     emit(state, { type: "copy", token, plan });
   }
@@ -180,6 +185,7 @@ export const onSyncPiece = (state: ArrayState, token: number, result: CopyResult
   }
   estimateSpeed(state, run, plan.end - plan.from);
   noteCopied(state, run, plan.end - plan.from);
+  noteLinkRate(state, run);
   settle(state, run);
   checkpoint(state, run);
   return true;

@@ -19,6 +19,7 @@ import type { SyncReason } from "./array-status.ts";
 import { isChangeBegun } from "./cluster-change.ts";
 import { publishBalancing } from "./cluster-sync.ts";
 import { gatherBitmaps, isGathered } from "./gather-bitmaps.ts";
+import { NO_LINK_BEST } from "./link-share.ts";
 import { isUpdateDue } from "./metadata-update.ts";
 import { repairNext } from "./read-repair.ts";
 import { activateSpare, isSpareDue } from "./spare-activation.ts";
@@ -150,6 +151,8 @@ const startRun = (
     copyingAt: state.now,
     copyingMs: 0,
     copyingBytes: 0,
+    isOverLink: false,
+    linkBest: NO_LINK_BEST,
     speed: 0,
     hold: restingHold(state.now),
     speedAt: state.now,

@@ -5,6 +5,7 @@
 
 import { type ArrayState, isInCluster } from "./array-state.ts";
 import type { SyncHold } from "./array-status.ts";
+import { isLinkCapped } from "./link-share.ts";
 import type { HoldTimes, SyncRun } from "./sync-run.ts";
 
 /** The last milliseconds that count. Choice: as the shown speed, by eye. */
@@ -13,7 +14,7 @@ const MEMORY_MS = 3000;
 export const restingHold = (now: number): HoldTimes => ({
   at: now,
   by: null,
-  heldMs: { clients: 0, "speed-limit": 0, nodes: 0 },
+  heldMs: { clients: 0, link: 0, "speed-limit": 0, nodes: 0 },
   totalMs: 0,
 });
 
@@ -29,11 +30,13 @@ export const noteHold = (state: ArrayState, run: SyncRun, by: SyncHold | null): 
   hold.by = by;
 };
 
-const HOLDS = ["clients", "speed-limit", "nodes"] as const satisfies readonly SyncHold[];
+const HOLDS = ["clients", "link", "speed-limit", "nodes"] as const satisfies readonly SyncHold[];
 
 /** The budget is spent: beside clients only the guaranteed speed refills it. */
-export const budgetHold = (state: ArrayState): SyncHold =>
-  state.now < state.busyUntil ? "clients" : "speed-limit";
+export const budgetHold = (state: ArrayState, run: SyncRun): SyncHold => {
+  if (state.now < state.busyUntil) return "clients";
+  return isLinkCapped(state, run) ? "link" : "speed-limit";
+};
 
 /** What it waits for most of the time; null: it copies for most of it. */
 export const mostlyHeldBy = ({ hold }: SyncRun): SyncHold | null =>

@@ -12,6 +12,13 @@ export interface HoldTimes {
   totalMs: number;
 }
 
+/** What the link gave at its best lately: now, and in the time before. */
+export interface LinkBest {
+  readonly since: number;
+  readonly now: number;
+  readonly before: number;
+}
+
 export interface SyncRun {
   readonly action: "resync" | "recover" | "check" | "repair";
   readonly reason: SyncReason;
@@ -52,6 +59,9 @@ export interface SyncRun {
   copyingAt: number;
   copyingMs: number;
   copyingBytes: number;
+  /** It copies to or from another board's disk, and what that reached at its best. */
+  isOverLink: boolean;
+  linkBest: LinkBest;
   hold: HoldTimes;
   speed: number;
   speedAt: number;

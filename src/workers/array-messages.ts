@@ -25,6 +25,8 @@ export interface ArrayThreadData {
   readonly syncSpeedMax: number;
   /** Milliseconds that a member may owe an answer before it is failed; null: no limit. */
   readonly answerLimitMs: number | null;
+  /** Part of the link to other boards that sync actions may use. */
+  readonly linkShare: number;
   /** The board's cluster, and where its peers find the board; null: it is in none. */
   readonly cluster: ThreadCluster | null;
 }

@@ -122,6 +122,7 @@ class EngineHost implements StorageEngine {
         syncSpeedMin: speed.min,
         syncSpeedMax: speed.max,
         answerLimitMs: this.#options.answerLimitMs,
+        linkShare: this.#options.linkShare,
         cluster: this.#threadCluster(),
       },
       pool: this.#pool,

@@ -38,6 +38,7 @@ export class EngineBench {
       comingExports: [],
       ioWorkers: options.ioWorkers ?? 2,
       answerLimitMs: null,
+      linkShare: 1,
       syncSpeed: { min: 1000 * 1024, max: 16 * 2 ** 30 },
       isDirect: options.isDirect ?? false,
       cluster: null,

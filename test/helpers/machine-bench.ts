@@ -71,6 +71,9 @@ export interface BenchOptions {
   readonly resyncOffset?: number | "none";
   readonly readOnly?: boolean;
   readonly syncSpeed?: number;
+  /** Paths of the members; `/m0`, `/m1` … where there is none. */
+  readonly paths?: readonly string[];
+  readonly linkShare?: number;
   /** Windows as a board has them; else of 32 MiB at least. */
   readonly hasOwnWindows?: boolean;
   readonly superblock?: Partial<Superblock>;
@@ -161,7 +164,7 @@ export class MachineBench {
     });
     const members = placements.map((placement, id) => ({
       id,
-      path: `/m${id}`,
+      path: options.paths?.[id] ?? `/m${id}`,
       superblock: { ...freshest, devNumber: id, deviceUuid: new Uint8Array(16).fill(id + 1) },
       placement,
       bitmapArea: hasBitmap && placement.type !== "spare" ? this.area(...dirty) : null,
@@ -185,6 +188,7 @@ export class MachineBench {
       options: {
         safeModeMs: SAFE_MODE_MS,
         answerLimitMs: ANSWER_LIMIT_MS,
+        linkShare: options.linkShare,
         windowBytes: options.hasOwnWindows === true ? undefined : 32 * MIB,
       },
     });

@@ -109,6 +109,7 @@ test(
       ioWorkers: 3,
       answerLimitMs: 30_000,
       syncSpeed: { min: 1_024_000, max: 17_179_869_184 },
+      linkShare: 0.7,
       isDirect: false,
       cluster: null,
       labMode: true,

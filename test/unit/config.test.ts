@@ -51,6 +51,7 @@ test("binds to loopback and keeps everything in the data directory by default", 
       cluster: null,
       startWaitMs: 30_000,
       syncSpeed: { min: 1_024_000, max: 17_179_869_184 },
+      linkShare: 0.7,
       logLevel: "info",
     },
   );
@@ -83,6 +84,7 @@ etcd = ["http://10.0.0.1:2379", "http://10.0.0.2:2379/"]
 [sync]
 speed_min = 2048
 speed_max = 2048
+link_share = 0.5
 [log]
 level = "debug"
 `;
@@ -110,6 +112,7 @@ level = "debug"
         },
         startWaitMs: 30_000,
         syncSpeed: { min: 2048, max: 2048 },
+        linkShare: 0.5,
         logLevel: "debug",
       },
     );
@@ -186,6 +189,8 @@ const REFUSED: readonly (readonly [string, string])[] = [
     "must be an https URL",
   ],
   ["[sync]\nspeed_max = 1023", "sync.speed_max = 1023 must be bytes per second from 1024 to 2^40"],
+  ["[sync]\nlink_share = 1.5", "sync.link_share = 1.5 must be a number from 0.05 to 1"],
+  ["[sync]\nlink_share = 0", "sync.link_share = 0 must be a number from 0.05 to 1"],
   ["[sync]\nspeed_min = 1.5e3\nspeed_max = 1024", "must be at most sync.speed_max, 1024"],
   ["name = ", "CONFIG_SYNTAX"],
   ['name = "a"\nname = "b"', "CONFIG_SYNTAX"],

@@ -53,6 +53,7 @@ export function memberResource(
 
 const HELD_STATES: Readonly<Record<SyncHold, SyncResource["sub_state"]>> = {
   clients: "yielding",
+  link: "sharing-link",
   "speed-limit": "limited",
   nodes: "awaiting-nodes",
 };

@@ -64,10 +64,13 @@ export const Eta = Closed({ low: Type.Number(), high: Type.Number() });
 export const Sync = Closed(
   {
     action: SyncActionWord,
-    sub_state: Type.Enum(["running", "paused", "yielding", "limited", "awaiting-nodes"], {
-      description:
-        "what it does for most of the time: beside clients it is `yielding` beyond the guaranteed speed, `limited` by the speed limit, or `awaiting-nodes`: other nodes have to hold their writes first",
-    }),
+    sub_state: Type.Enum(
+      ["running", "paused", "yielding", "sharing-link", "limited", "awaiting-nodes"],
+      {
+        description:
+          "what it does for most of the time: beside clients it is `yielding` beyond the guaranteed speed, `sharing-link` where it keeps to its share of the network, `limited` by the speed limit, or `awaiting-nodes`: other nodes have to hold their writes first",
+      },
+    ),
     reason: Type.Enum([
       "initial",
       "unclean-shutdown",

@@ -71,6 +71,7 @@ export const ARRAY_MESSAGES = {
   "sync.paused": "paused",
   "sync.yielding": "yields to clients",
   "sync.limited": "held by the speed limit",
+  "sync.sharing-link": "its share of the network",
   "sync.awaiting-nodes": "waits for other boards",
   "sync.elsewhere": "Another board of the cluster copies, or is about to.",
   "sync.pending": "Another board of the cluster copies; what is due here waits for it.",
