@@ -84,6 +84,7 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
   readonly #account: PayloadAccount;
   readonly #free: NbdRequest[] = [];
   readonly #onClosed: (reason: string) => void;
+  readonly #onGone: () => void;
   readonly #sent = (error?: Error | null): void => {
     // A failed write closes the socket; what it did not send is dropped then.
     if (error !== undefined && error !== null) return;
@@ -113,13 +114,17 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
   /** The clock as last looked at: once per batch and per answer. */
   #lookAt = 0;
 
-  /** `received` holds what came after the handshake; `onClosed` AFTER the last request ended. */
+  /**
+   * `received` holds what came after the handshake. `onGone`: the socket is closed; `onClosed`
+   * AFTER the last request ended.
+   */
   constructor(
     input: SocketInput,
     session: Session,
     received: ReceiveQueue,
     surroundings: ConnectionSurroundings,
     onClosed: (reason: string) => void,
+    onGone: () => void = () => undefined,
   ) {
     this.session = session;
     this.#input = input;
@@ -135,6 +140,7 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
     );
     this.#writer = new ReplyWriter(session, this.#replies, this.#account);
     this.#onClosed = onClosed;
+    this.#onGone = onGone;
   }
 
   /** Takes the socket over: what was received is parsed, then what comes. */
@@ -446,6 +452,7 @@ export class NbdConnection implements RequestOwner, BudgetWaiter {
 
   #onSocketClose(): void {
     this.#socketClosed = true;
+    this.#onGone();
     this.#blocked = false;
     if (this.#phase === "open") {
       this.#phase = "draining";

@@ -92,4 +92,25 @@ export interface ExportDirectory {
   /** Open ones only. */
   find(name: string): ExportEntry | null;
   isComing(name: string): boolean;
+  /** Why an export is not found; left out: there is no such export. */
+  refusal?(name: string): ExportRefusal | null;
+}
+
+/** `policy`: there is such an export, but not for who asks. */
+export interface ExportRefusal {
+  readonly kind: "unknown" | "policy";
+  /** For people. */
+  readonly text: string;
+}
+
+/** The exports as one connection sees them, where that depends on who it is. */
+export interface ConnectionDirectory extends ExportDirectory {
+  /** TLS is there. `name`: the CN in the client's certificate; null when there is none. */
+  secured(name: string | null): void;
+  /** Past the handshake. `abort` cuts it off at once; its requests end unanswered. */
+  attached(abort: (reason: string) => void): void;
+  /** The socket is closed; requests of it may still be with the back end. */
+  gone(): void;
+  /** Once: nothing of the connection is left. */
+  ended(): void;
 }

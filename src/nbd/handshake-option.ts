@@ -296,7 +296,9 @@ function contextReply(id: number, context: MetadataContext): OptionReply {
 function findExport(name: string, surroundings: HandshakeSurroundings): Found {
   const entry = surroundings.directory.find(name);
   if (entry === null) {
-    return { ok: false, reply: plainReply(NBD_REP_ERR_UNKNOWN, "there is no such export") };
+    const refusal = surroundings.directory.refusal?.(name) ?? null;
+    const type = refusal?.kind === "policy" ? NBD_REP_ERR_POLICY : NBD_REP_ERR_UNKNOWN;
+    return { ok: false, reply: plainReply(type, refusal?.text ?? "there is no such export") };
   }
   if (!entry.tlsRequired || surroundings.tls === "active") return { ok: true, entry };
   // Without a certificate TLS_REQD must not be sent: the client could not follow it.

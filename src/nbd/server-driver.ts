@@ -10,7 +10,7 @@ import { silentLogger } from "../common/log.ts";
 import { addressText, bindServer, type NbdAddress } from "./address-driver.ts";
 import { BusyPoll } from "./busy-poll-driver.ts";
 import { type ConnectionSurroundings, NbdConnection } from "./connection-driver.ts";
-import type { ExportDirectory } from "./export-backend.ts";
+import type { ConnectionDirectory, ExportDirectory } from "./export-backend.ts";
 import { HandshakeDriver, type HandshakeResult } from "./handshake-driver.ts";
 import { InputBlockPool } from "./input-block.ts";
 import { IoStatistics, type NbdCounters } from "./io-statistics.ts";
@@ -28,6 +28,8 @@ export interface NbdServerOptions {
   /** Goes before the number in client ids, so that they differ between threads. */
   readonly idPrefix?: string;
   readonly logger?: Logger;
+  /** Where exports depend on who asks: the directory of the next connection. */
+  readonly directoryFor?: () => ConnectionDirectory;
   /** As `ConnectionSurroundings` has it. */
   readonly makeRoom?: (fd: number, bytes: number) => void;
 }
@@ -77,6 +79,7 @@ export class NbdServer {
   readonly #limits: ServerLimits;
   readonly #tls: NbdTls | null;
   readonly #idPrefix: string;
+  readonly #directoryFor: (() => ConnectionDirectory) | null;
   readonly #logger: Logger;
   readonly #surroundings: ConnectionSurroundings;
   readonly #budget: PayloadBudget;
@@ -95,6 +98,7 @@ export class NbdServer {
     this.#limits = serverLimits(options.limits);
     this.#tls = options.tls ?? null;
     this.#idPrefix = options.idPrefix ?? "";
+    this.#directoryFor = options.directoryFor ?? null;
     this.#logger = options.logger ?? silentLogger;
     this.#budget = new PayloadBudget(this.#limits.budgetBytes);
     const now = (): number => performance.now();
@@ -142,23 +146,26 @@ export class NbdServer {
     const peer = peerName(socket);
     const input = SocketInput.ofAccepted(socket, this.#blocks);
     input.socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    const own = this.#directoryFor?.() ?? null;
     const environment = {
-      directory: this.#directory,
+      directory: own ?? this.#directory,
       tls: this.#tls,
       handshakeMs: this.#limits.handshakeMs,
       closingMs: this.#limits.closingMs,
       isShuttingDown: () => this.#closing,
+      onSecured: (name: string | null) => own?.secured(name),
     };
     const handshake = new HandshakeDriver(
       input,
       environment,
       (result) => {
         this.#handshakes.delete(greeted);
-        this.#attach(result, peer);
+        this.#attach(result, peer, own);
       },
       (reason) => {
         this.#handshakes.delete(greeted);
         this.#logger.debug({ peer, reason }, "nbd.handshake-ended");
+        own?.ended();
         this.#wake();
       },
     );
@@ -224,26 +231,37 @@ export class NbdServer {
     this.#stopSweeping();
   }
 
-  #attach(result: HandshakeResult, peer: string): void {
+  #attach(result: HandshakeResult, peer: string, own: ConnectionDirectory | null): void {
     const { input, session, received, isTls } = result;
     const { socket } = input;
     if (this.#attached.size >= this.#limits.connectionsMax) {
       this.#logger.debug({ peer }, "nbd.client-refused");
       socket.on("error", () => undefined);
       socket.destroy();
+      own?.ended();
       return;
     }
     const id = `${this.#idPrefix}${this.#nextId}`;
     this.#nextId += 1;
     const exportName = session.entry.name;
-    const connection = new NbdConnection(input, session, received, this.#surroundings, (reason) => {
+    const onClosed = (reason: string): void => {
       this.#attached.delete(id);
       this.#logger.info({ client: id, export: exportName, peer, reason }, "nbd.client-detached");
+      own?.ended();
       this.#wake();
-    });
+    };
+    const connection = new NbdConnection(
+      input,
+      session,
+      received,
+      this.#surroundings,
+      onClosed,
+      () => own?.gone(),
+    );
     const watch = new StallWatch(this.#limits);
     this.#attached.set(id, { connection, id, peer, isTls, connectedAt: Date.now(), watch });
     this.#logger.info({ client: id, export: exportName, peer, tls: isTls }, "nbd.client-attached");
+    own?.attached((reason) => connection.abort(reason));
     connection.start();
   }
 

@@ -39,3 +39,10 @@ export function upgradeToTls(
   });
   server.emit("connection", socket);
 }
+
+/** The name in the client's certificate; null when there is none, or more than one. */
+export function commonName(secured: TLSSocket): string | null {
+  // Without a certificate the object is empty; a name that is there twice is a list.
+  const subject: { readonly CN?: unknown } | undefined = secured.getPeerCertificate().subject;
+  return typeof subject?.CN === "string" ? subject.CN : null;
+}

@@ -38,6 +38,8 @@ export type LedgerEffect =
       readonly epoch: number;
     };
 
+const NOTHING: readonly LedgerEffect[] = [];
+
 /** `wait`: the gate is closed, ask again; `never`: the request is not to be carried out. */
 export type Permission = "go" | "wait" | "never";
 
@@ -58,6 +60,7 @@ export class FenceLedger {
 
   /** What is to be done since the last call, in order. */
   take(): readonly LedgerEffect[] {
+    if (this.#effects.length === 0) return NOTHING;
     const effects = this.#effects;
     this.#effects = [];
     return effects;
@@ -157,6 +160,13 @@ export class FenceLedger {
     const door = this.#doors.find(connection);
     if (door?.state !== "asking") return;
     this.#refuse(door, { kind: "policy", text: door.waits ?? "it was given up" });
+    this.#answer();
+  }
+
+  /** Its socket is closed: no request of it begins any more. */
+  gone(connection: number): void {
+    const door = this.#doors.find(connection);
+    if (door?.state === "open") door.state = "closing";
     this.#answer();
   }
 

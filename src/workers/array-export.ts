@@ -9,6 +9,7 @@ import {
   type MetadataContext,
   NBD_ENOTSUP,
 } from "../nbd/export-backend.ts";
+import { ExtentList } from "../nbd/extent-list.ts";
 import type { ArrayIo } from "../raid/io-driver.ts";
 import { BIT_CLEAN } from "../raid/shared-state.ts";
 
@@ -175,28 +176,5 @@ export class ArrayExport implements ExportBackend {
       at = next;
     }
     return extents.list;
-  }
-}
-
-/** Extents one after the other, neighbours of the same flags made one, as many as are wanted. */
-class ExtentList {
-  readonly #extentsMax: number;
-  readonly #list: { lengthBytes: number; readonly flags: number }[] = [];
-
-  constructor(extentsMax: number) {
-    this.#extentsMax = extentsMax;
-  }
-
-  get list(): readonly BlockExtent[] {
-    return this.#list;
-  }
-
-  /** False when there is no room: the stretch was not added. */
-  add(lengthBytes: number, flags: number): boolean {
-    const last = this.#list.at(-1);
-    if (last?.flags === flags) last.lengthBytes += lengthBytes;
-    else if (this.#list.length < this.#extentsMax) this.#list.push({ lengthBytes, flags });
-    else return false;
-    return true;
   }
 }

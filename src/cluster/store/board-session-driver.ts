@@ -17,6 +17,7 @@ import type {
   Txn,
   TxnOutcome,
 } from "./cluster-store.ts";
+import { LeaseKeeper } from "./lease-keeper-driver.ts";
 import { CONFIRM_MS, LEASE_MS } from "./member-session-driver.ts";
 import { RACE_MS_MAX, retryDelay } from "./retry-delay.ts";
 import { keyOf } from "./revisioned-map.ts";
@@ -58,10 +59,8 @@ export class BoardSession {
   #count = 0;
   #isOver = false;
   #isStoring = false;
-  /** The store did not answer the last time: the lease may be short. */
-  #isFailing = false;
+  readonly #keeper: LeaseKeeper;
   #cancelConfirm: (() => void) | null = null;
-  #cancelKeep: (() => void) | null = null;
 
   private constructor(options: BoardSessionOptions, epoch: number, lease: LeaseId) {
     this.#options = options;
@@ -69,8 +68,9 @@ export class BoardSession {
     this.lease = lease;
     this.#wanted = encodeBoard(options.record);
     this.#unsubscribe = options.view.subscribe((changes) => this.#see(changes));
+    const { store, clock } = options;
+    this.#keeper = new LeaseKeeper({ store, clock, lease, leaseMs: LEASE_MS });
     this.#confirmAfter(0);
-    this.#keepAfter();
   }
 
   /**
@@ -153,7 +153,7 @@ export class BoardSession {
   stop(): void {
     this.#isOver = true;
     this.#cancelConfirm?.();
-    this.#cancelKeep?.();
+    this.#keeper.stop();
     this.#unsubscribe();
   }
 
@@ -195,26 +195,15 @@ export class BoardSession {
       const compares = [keys.guard(this.life)];
       const outcome = await store.txn({ compares, success: [put], failure: [] });
       if (this.#isOver) return null;
+      if (outcome.type === "unknown") this.#keeper.missed();
+      else this.#keeper.answered();
       if (outcome.type === "refused") this.expel();
-      this.#answered(outcome.type !== "unknown");
       return outcome;
     } catch (error) {
       if (isCode(error, "CLUSTER_STORE_LEASE_GONE")) this.expel();
-      this.#answered(false);
+      else this.#keeper.missed();
       return null;
     }
-  }
-
-  /** A lease that was not kept for long is kept as soon as the store answers again. */
-  #answered(isAnswered: boolean): void {
-    const isBack = isAnswered && this.#isFailing;
-    this.#isFailing = !isAnswered;
-    if (isBack && !this.#isOver) this.#keepAlive();
-  }
-
-  #keepAlive(): void {
-    // Whatever the answer: only a confirmation tells whether the life goes on.
-    this.#options.store.leaseKeepAlive(this.lease).catch(() => undefined);
   }
 
   #confirmAfter(ms: number): void {
@@ -222,14 +211,6 @@ export class BoardSession {
     this.#cancelConfirm = this.#options.clock.after(ms, () => {
       void this.confirm().then((isDone) => (isDone ? this.#keepRecord() : undefined));
       this.#confirmAfter(CONFIRM_MS);
-    });
-  }
-
-  #keepAfter(): void {
-    if (this.#isOver) return;
-    this.#cancelKeep = this.#options.clock.after(LEASE_MS / 4, () => {
-      this.#keepAlive();
-      this.#keepAfter();
     });
   }
 }

@@ -340,6 +340,19 @@ test("nobody new writes where a fenced session still may; who does already goes 
   assert.equal(bench.effects(), [`admit ${new4}`, "acknowledge 1/300"]);
 });
 
+test("nothing begins for who hung up, and nobody new writes beside what it left at the disk", () => {
+  const bench = new Bench();
+  const one = bench.served(node(1, 110));
+  bench.begin(one);
+  bench.ledger.gone(one);
+  assert.is(bench.begin(one), "never");
+  const other = bench.ask(node(3, 130));
+  assert.equal(bench.effects(), []);
+  bench.ledger.end(one);
+  assert.equal(bench.effects(), [`admit ${other}`]);
+  bench.ledger.ended(one);
+});
+
 test("a board makes an array on a disk that nobody else uses", () => {
   const bench = new Bench();
   const looks = bench.served(board("board3", 60), { mode: "read" });
