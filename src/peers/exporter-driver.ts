@@ -151,7 +151,7 @@ export class Exporter {
         session: who,
         state,
         atDevice,
-        waits,
+        waits: waits?.text ?? null,
       })),
       heard: this.#watch.live.map(({ name }) => ({
         name,

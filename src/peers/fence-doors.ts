@@ -1,6 +1,6 @@
 /** The connections to an exporter's disks, and which of them may be there beside each other. */
 import type { FenceSlots } from "./fence-slots.ts";
-import { judgeSession, type Verdict } from "./fence-verdict.ts";
+import { judgeSession, type Refusal, refuse, type Verdict, wait } from "./fence-verdict.ts";
 import { type MemberName, sessionText } from "./member-name.ts";
 
 /** A connection that asks for a disk. */
@@ -23,14 +23,15 @@ export interface Door {
   state: "asking" | "open" | "closing";
   /** Requests that the device has not answered. */
   atDevice: number;
-  /** What an ask waits for, for people. */
-  waits: string | null;
+  /** What an ask waits for: what it is told when it has waited for too long. */
+  waits: Refusal | null;
 }
 
 /** `replaces`: the connections whose place it takes. */
 export type DoorVerdict = Verdict & { readonly replaces: readonly Door[] };
 
 const NONE: readonly Door[] = [];
+const LATE = "requests of a connection that is over are still at the disk";
 
 export class FenceDoors {
   readonly #peerMax: number;
@@ -101,28 +102,20 @@ export class FenceDoors {
     const verdict = judgeSession(name, peer, life, slots);
     if (verdict.type !== "admit") return { ...verdict, replaces: NONE };
     const beside = this.all.filter((other) => other !== door && other.ask.name.disk === name.disk);
-    if (beside.some((other) => isLater(other, door))) {
-      const refusal = { kind: "policy", text: "a later handle has taken its place" } as const;
-      return { type: "refuse", refusal, replaces: NONE };
-    }
+    if (beside.some((other) => isLater(other, door)))
+      return { ...refuse("superseded", "a later handle has taken its place"), replaces: NONE };
     const replaces = beside.filter((other) => isReplacedBy(other, door));
     const late = beside.filter(
       (other) => other.atDevice > 0 && (other.state === "closing" || replaces.includes(other)),
     );
     const mustWait = late.some((other) => isWrite(door) || replaces.includes(other));
-    if (mustWait)
-      return wait("requests of a connection that is over are still at the disk", replaces);
+    if (mustWait) return { ...wait("busy", LATE), replaces };
     const inTheWay = beside.find((other) => !replaces.includes(other) && isInTheWay(other, door));
-    if (inTheWay !== undefined) return wait(`${inTheWay.who} uses the disk`, replaces);
+    if (inTheWay !== undefined)
+      return { ...wait("busy", `${inTheWay.who} uses the disk`), replaces };
     return { type: "admit", replaces };
   }
 }
-
-const wait = (text: string, replaces: readonly Door[]): DoorVerdict => ({
-  type: "wait",
-  text,
-  replaces,
-});
 
 /** `NODE.BOOT.THREAD.NUMBER`; any other handle is a thread of its own. */
 const partsOf = (handle: string): { readonly thread: string; readonly number: number } => {

@@ -57,13 +57,14 @@ const tellMember = (ledger: FenceLedger, uuid: string, slot: number, change: Key
   ledger.member(uuid, slot, member, modRevision);
 };
 
-/** Who waits for the end of a slot's last session: see readMembership of cluster/node. */
+/**
+ * Whoever recovers a slot, or adopts it because no member is left, waits for the end of its last
+ * session: while the slot is not free. A key that holds something else is of an unfenced one too.
+ */
 const tellSlot = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void => {
   if (change.type === "delete") return ledger.slotKey(uuid, slot, 0, false);
-  const type = readSlotState(change.now.value)?.type;
-  // A key that holds something else may be that of a session which nobody has fenced.
-  const isAwaited = type === undefined || type === "live";
-  ledger.slotKey(uuid, slot, change.now.modRevision, isAwaited);
+  const { modRevision, value } = change.now;
+  ledger.slotKey(uuid, slot, modRevision, readSlotState(value)?.type !== "free");
 };
 
 const tellFence = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void => {

@@ -86,7 +86,7 @@ export class FenceLedger {
     this.#life = null;
     this.#gateUntil = Number.NEGATIVE_INFINITY;
     for (const door of this.#doors.all) {
-      if (door.state === "asking") this.#refuse(door, { kind: "policy", text: reason });
+      if (door.state === "asking") this.#refuse(door, { word: "restarted", text: reason });
       else this.#close(door, reason);
     }
   }
@@ -146,12 +146,11 @@ export class FenceLedger {
   ask(ask: MemberAsk): void {
     const door = this.#doors.add(ask);
     if (door === null) {
-      const text = "this board has as many connections as it may";
-      this.#effects.push({
-        type: "refuse",
-        connection: ask.connection,
-        refusal: { kind: "policy", text },
-      });
+      const refusal = {
+        word: "busy",
+        text: "the board has as many connections as it may",
+      } as const;
+      this.#effects.push({ type: "refuse", connection: ask.connection, refusal });
     } else this.#answer();
   }
 
@@ -159,7 +158,7 @@ export class FenceLedger {
   giveUp(connection: number): void {
     const door = this.#doors.find(connection);
     if (door?.state !== "asking") return;
-    this.#refuse(door, { kind: "policy", text: door.waits ?? "it was given up" });
+    this.#refuse(door, door.waits ?? { word: "busy", text: "it was given up" });
     this.#answer();
   }
 
@@ -184,7 +183,7 @@ export class FenceLedger {
     for (const door of this.#doors.all) {
       if (door.ask.name.disk !== disk) continue;
       const text = "the disk is served no more";
-      if (door.state === "asking") this.#refuse(door, { kind: "unknown", text });
+      if (door.state === "asking") this.#refuse(door, { word: "no-disk", text });
       else this.#close(door, text);
     }
   }
@@ -254,9 +253,9 @@ export class FenceLedger {
       const verdict = this.#doors.judge(door, this.#life, this.#slots);
       for (const replaced of verdict.replaces) {
         if (replaced.state !== "asking") this.#close(replaced, "a later connection replaces it");
-        else this.#refuse(replaced, { kind: "policy", text: "a later connection replaces it" });
+        else this.#refuse(replaced, { word: "superseded", text: "a later connection replaces it" });
       }
-      if (verdict.type === "wait") door.waits = verdict.text;
+      if (verdict.type === "wait") door.waits = verdict.refusal;
       else if (verdict.type === "refuse") this.#refuse(door, verdict.refusal);
       else {
         this.#doors.open(door);

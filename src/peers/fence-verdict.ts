@@ -1,23 +1,29 @@
 /** What is to become of a connection that asks for a disk, but for which others are there. */
 import type { FenceSlots } from "./fence-slots.ts";
 import type { MemberName } from "./member-name.ts";
+import type { RefusalWord } from "./member-refusal.ts";
 
-/** `unknown`: there is no such thing here; `policy`: it is there, and not for whoever asks. */
+/** Final for who asks. */
 export interface Refusal {
-  readonly kind: "unknown" | "policy";
+  readonly word: RefusalWord;
   /** For people. */
   readonly text: string;
 }
 
 export type Verdict =
   | { readonly type: "admit" }
-  /** `text`: what it waits for, for people. */
-  | { readonly type: "wait"; readonly text: string }
+  /** `refusal`: what becomes of it when it has waited for too long. */
+  | { readonly type: "wait"; readonly refusal: Refusal }
   | { readonly type: "refuse"; readonly refusal: Refusal };
 
-const refuse = (kind: Refusal["kind"], text: string): Verdict => ({
+export const wait = (word: RefusalWord, text: string): Verdict => ({
+  type: "wait",
+  refusal: { word, text },
+});
+
+export const refuse = (word: RefusalWord, text: string): Verdict => ({
   type: "refuse",
-  refusal: { kind, text },
+  refusal: { word, text },
 });
 
 /**
@@ -31,14 +37,13 @@ export const judgeSession = (
   slots: FenceSlots,
 ): Verdict => {
   if (life === null)
-    return { type: "wait", text: "this board is not in its cluster now: it serves nobody" };
+    return wait("restarted", "this board is not in its cluster now: it serves nobody");
   if (name.life !== life)
-    return refuse("unknown", `this is life ${life} of the board, not ${name.life}`);
+    return refuse("restarted", `this is life ${life} of the board, not ${name.life}`);
   const standing = slots.standing(name.session);
-  if (standing === "over") return refuse("policy", "the session is over");
-  if (standing === "unseen")
-    return { type: "wait", text: "the cluster's keys do not tell of the session" };
+  if (standing === "over") return refuse("fenced", "the session is over");
+  if (standing === "unseen") return wait("fenced", "the cluster's keys do not tell of the session");
   if (slots.ownerOf(name.session) !== peer)
-    return refuse("policy", `the session is not of the board ${peer}`);
+    return refuse("stranger", `the session is not of the board ${peer}`);
   return { type: "admit" };
 };

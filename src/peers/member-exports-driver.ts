@@ -13,7 +13,9 @@ import type {
 import { BlockBackend, type RequestPermit } from "./block-backend-driver.ts";
 import type { DiskRooms, DiskUse, ServedDisk } from "./disk-rooms-driver.ts";
 import type { FenceLedger, LedgerEffect } from "./fence-ledger.ts";
+import type { Refusal } from "./fence-verdict.ts";
 import { decodeMemberName, type MemberName } from "./member-name.ts";
+import { refusalText } from "./member-refusal.ts";
 
 /** Who asks is answered within this time. Choice: as long as a peer tries to come back. */
 const ADMIT_MS = 5000;
@@ -125,11 +127,17 @@ interface Asked {
   isOver: boolean;
   use: DiskUse | null;
   entry: ExportEntry | null;
-  refusal: ExportRefusal | null;
+  refusal: Refusal | null;
   cancel: (() => void) | null;
 }
 
 const NO_NAMES: readonly ExportNotice[] = [];
+
+/** As NBD tells it. */
+const told = ({ word, text }: Refusal): ExportRefusal => ({
+  kind: word === "no-disk" || word === "restarted" ? "unknown" : "policy",
+  text: refusalText(word, text),
+});
 
 class MemberDoor implements ConnectionDirectory {
   readonly #exports: MemberExports;
@@ -162,8 +170,12 @@ class MemberDoor implements ConnectionDirectory {
 
   refusal(text: string): ExportRefusal | null {
     if (this.#peer === null)
-      return { kind: "policy", text: "member exports are for boards of the cluster, over TLS" };
-    return this.#asked?.text === text ? this.#asked.refusal : null;
+      return told({
+        word: "stranger",
+        text: "disks are served to boards of the cluster, over TLS",
+      });
+    const refusal = this.#asked?.text === text ? this.#asked.refusal : null;
+    return refusal === null ? null : told(refusal);
   }
 
   attached(abort: (reason: string) => void): void {
@@ -203,7 +215,7 @@ class MemberDoor implements ConnectionDirectory {
     this.#exports.options.onAnswered();
   }
 
-  refuse(number: number, refusal: ExportRefusal): void {
+  refuse(number: number, refusal: Refusal): void {
     const asked = this.#of(number);
     if (asked === null) return;
     this.#release(asked);
@@ -216,7 +228,7 @@ class MemberDoor implements ConnectionDirectory {
   close(reason: string): void {
     if (this.#asked === null) return;
     this.#asked.entry = null;
-    this.#asked.refusal = { kind: "policy", text: reason };
+    this.#asked.refusal = { word: "fenced", text: reason };
     this.#abort?.(reason);
     this.#exports.poke();
   }
@@ -243,7 +255,7 @@ class MemberDoor implements ConnectionDirectory {
     const disk = name === null ? null : rooms.find(name.disk);
     if (name === null || disk === null) {
       const what = name === null ? "export" : `disk ${name.disk}`;
-      asked.refusal = { kind: "unknown", text: `there is no such ${what} here` };
+      asked.refusal = { word: "no-disk", text: `there is no such ${what} here` };
       return;
     }
     asked.cancel = clock.after(ADMIT_MS, () => this.#giveUp(asked));
@@ -258,7 +270,8 @@ class MemberDoor implements ConnectionDirectory {
       asked.use = use;
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
-      return this.refuse(asked.number, { kind: "policy", text: error.message });
+      const word = error.code === "HAL_DEVICE_CLAIMED" ? "busy" : "no-disk";
+      return this.refuse(asked.number, { word, text: error.message });
     }
     asked.isKnown = true;
     ledger.ask({ connection: asked.number, name, peer });
@@ -271,7 +284,7 @@ class MemberDoor implements ConnectionDirectory {
       this.#exports.options.ledger.giveUp(asked.number);
       this.#exports.carryOut();
     } else if (!asked.isOver)
-      this.refuse(asked.number, { kind: "policy", text: "the disk could not be opened in time" });
+      this.refuse(asked.number, { word: "busy", text: "the disk could not be opened in time" });
   }
 
   /** The name is asked for no more, and nothing of it is under way. */

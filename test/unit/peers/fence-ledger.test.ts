@@ -89,7 +89,7 @@ const wordOf = (effect: LedgerEffect): string => {
     case "close":
       return `${effect.type} ${effect.connection}`;
     case "refuse":
-      return `refuse ${effect.connection}: ${effect.refusal.kind}`;
+      return `refuse ${effect.connection}: ${effect.refusal.word}`;
     default:
       return `${effect.type} ${effect.slot}/${effect.epoch}`;
   }
@@ -114,10 +114,10 @@ test("refused: another life, another board's session, one that is over", () => {
   bench.ask(node(2, 120));
   bench.ask(board("board1", 49));
   bench.ask(board("board1", 50), {}, "board3");
-  const kinds = ["unknown", "policy", "policy", "policy", "policy", "policy"];
+  const words = ["restarted", "stranger", "fenced", "fenced", "fenced", "stranger"];
   assert.equal(
     bench.effects(),
-    kinds.map((kind, at) => `refuse ${at + 1}: ${kind}`),
+    words.map((word, at) => `refuse ${at + 1}: ${word}`),
   );
 });
 
@@ -132,7 +132,7 @@ test("a session that no key tells of yet is waited for, and the keys are looked 
   const never = bench.ask(node(4, 300), {}, "board4");
   bench.ledger.known(300);
   bench.ledger.settle();
-  assert.equal(bench.effects(), [`refuse ${never}: policy`]);
+  assert.equal(bench.effects(), [`refuse ${never}: fenced`]);
 });
 
 test("nobody is served before the board lives; who asks waits until then", () => {
@@ -260,7 +260,7 @@ test("when the life is over nothing begins, and a request that hangs is remember
   const asking = bench.ask(node(9, 900), {}, "board9");
   bench.begin(one);
   bench.ledger.endLife("out");
-  assert.equal(bench.effects(), [`close ${one}`, `refuse ${asking}: policy`]);
+  assert.equal(bench.effects(), [`close ${one}`, `refuse ${asking}: restarted`]);
   assert.is(bench.begin(one), "never");
   bench.ledger.beginLife(250);
   bench.ledger.openGate(1000);
@@ -304,7 +304,7 @@ test("of asks for the same connection the last one counts", () => {
   bench.begin(one);
   const second = bench.ask(node(1, 110));
   const third = bench.ask(node(1, 110));
-  assert.equal(bench.effects(), [`close ${one}`, `refuse ${second}: policy`]);
+  assert.equal(bench.effects(), [`close ${one}`, `refuse ${second}: superseded`]);
   bench.ledger.end(one);
   assert.equal(bench.effects(), [`admit ${third}`]);
 });
@@ -317,7 +317,7 @@ test("a later writing handle of a thread takes the place of the earlier one, nev
   const later = bench.ask(node(1, 110), { handle: "board1.boot.io.10", connection: 1 });
   assert.equal(bench.effects(), [`close ${one}`]);
   const stale = bench.ask(node(1, 110), { handle: "board1.boot.io.9" });
-  assert.equal(bench.effects(), [`refuse ${stale}: policy`]);
+  assert.equal(bench.effects(), [`refuse ${stale}: superseded`]);
   bench.ledger.end(one);
   assert.equal(bench.effects(), [`admit ${later}`]);
   assert.is(bench.begin(other), "go");
@@ -363,7 +363,7 @@ test("a board makes an array on a disk that nobody else uses", () => {
   bench.ledger.ended(makes);
   assert.equal(bench.effects(), [`admit ${runs}`]);
   bench.ledger.giveUp(other);
-  assert.equal(bench.effects(), [`refuse ${other}: policy`]);
+  assert.equal(bench.effects(), [`refuse ${other}: busy`]);
   assert.is(bench.begin(looks), "go");
 });
 
@@ -371,12 +371,12 @@ test("a peer has so many connections and no more; a disk that is taken away has 
   const bench = new Bench();
   for (let number = 0; number < 8; number += 1) bench.served(node(1, 110), { connection: number });
   const more = bench.ask(node(1, 110), { connection: 9 });
-  assert.equal(bench.effects(), [`refuse ${more}: policy`]);
+  assert.equal(bench.effects(), [`refuse ${more}: busy`]);
   const other = bench.served(node(3, 130));
   const waits = bench.ask(node(9, 900), {}, "board9");
   bench.ledger.closeDisk("disk1");
   const closed = [1, 2, 3, 4, 5, 6, 7, 8, other].map((one) => `close ${one}`);
-  assert.equal(bench.effects(), [...closed, `refuse ${waits}: unknown`]);
+  assert.equal(bench.effects(), [...closed, `refuse ${waits}: no-disk`]);
 });
 
 test.run();

@@ -278,8 +278,9 @@ class World {
       [1, 2, 3].flatMap((slot) => {
         const keys = this.keysOf(uuid);
         const key = this.map.get(keys.slot(slot));
-        const isGone = key?.value === "live" && this.map.get(keys.member(slot)) === null;
-        return isGone && !this.#isFenced(uuid, slot, key.modRevision) ? [`${uuid}/${slot}`] : [];
+        const isMember = this.map.get(keys.member(slot)) !== null;
+        const isAwaited = key !== null && key.value !== "free" && !isMember;
+        return isAwaited && !this.#isFenced(uuid, slot, key.modRevision) ? [`${uuid}/${slot}`] : [];
       }),
     );
   }
