@@ -3,7 +3,7 @@
  * of the event loop; a batch is one write to the socket. Answers are taken in place as they come,
  * in any order. How much may be under way is its owner's choice (`hasRoom`).
  *
- * It has no clock: its owner looks at `isSilent` now and then, asks by `probe`, and cuts it.
+ * It has no clock: its owner looks at it now and then (`look`), asks by `probe`, and cuts it.
  *
  * Source: NBD protocol doc/proto.md, "Transmission".
  */
@@ -29,6 +29,12 @@ const PAYLOAD_MAX = 8 * MIB;
 const HEADERS_BYTES = 16 * KIB;
 /** A server that does not answer the good-bye is left after this. */
 const CLOSING_MS = 2_000;
+
+/**
+ * `heard`: something came; `idle`: it owes nothing; `fresh`: it owes answers only since the last
+ * look; `silent`: it owes answers and gave none.
+ */
+export type ConnectionLook = "heard" | "idle" | "fresh" | "silent";
 
 export interface ClientConnectionOwner {
   /**
@@ -56,6 +62,7 @@ export class NbdClientConnection implements RequestsUnderWay {
   #sequence = 0;
   #isProbing = false;
   #wasHeard = false;
+  #isFresh = false;
   #isEnded = false;
   #outgoing: Uint8Array[] = [];
   #headers = new Uint8Array(0);
@@ -100,16 +107,19 @@ export class NbdClientConnection implements RequestsUnderWay {
     return this.#underWay < REQUESTS_MAX && this.#payloadBytes + payloadBytes <= PAYLOAD_MAX;
   }
 
-  /** True when it owes an answer and nothing was heard of it since the last call. */
-  isSilent(): boolean {
-    const isSilent = this.#underWay > 0 && !this.#wasHeard;
+  /** How it did since the last call. */
+  look(): ConnectionLook {
+    const busy = this.#isFresh ? "fresh" : "silent";
+    const look = this.#underWay === 0 ? "idle" : busy;
+    const wasHeard = this.#wasHeard;
+    this.#isFresh = false;
     this.#wasHeard = false;
-    return isSilent;
+    return wasHeard ? "heard" : look;
   }
 
   /** Sends it with what else is sent in this turn. BEFORE it: `hasRoom`. */
   submit(request: ClientRequest): void {
-    this.#wasHeard ||= this.#underWay === 0;
+    this.#isFresh ||= this.#underWay === 0;
     this.#underWay += 1;
     this.#payloadBytes += request.payloadBytes;
     this.#enqueue(request);

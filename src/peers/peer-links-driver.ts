@@ -48,8 +48,12 @@ interface Link {
   attempt: ClientConnect | null;
   /** Unanswered when the connection broke; sent first on the new one. */
   unanswered: ClientRequest[];
-  /** Ticks that it was silent for, or since it broke. */
-  ticks: number;
+  /** Ticks since it was last heard of, while it owed something. */
+  lost: number;
+  /** It is given up when `lost` gets there: so long after it broke without an answer since. */
+  giveUpAt: number;
+  /** Those of its connection now. */
+  silent: number;
   pauseMs: number;
   takePauseBack: () => void;
 }
@@ -149,7 +153,9 @@ export class PeerLinks {
         connection: null,
         attempt: null,
         unanswered: [],
-        ticks: 0,
+        lost: 0,
+        giveUpAt: Number.POSITIVE_INFINITY,
+        silent: 0,
         pauseMs: PAUSE_MIN_MS,
         takePauseBack: nothing,
       };
@@ -163,8 +169,7 @@ export class PeerLinks {
   }
 
   #attach(link: Link, attached: Attached): void {
-    link.ticks = 0;
-    link.pauseMs = PAUSE_MIN_MS;
+    link.silent = 0;
     link.connection = new NbdClientConnection(attached, {
       onEnded: (error, unanswered) => this.#onEnded(link, error, unanswered),
     });
@@ -201,19 +206,31 @@ export class PeerLinks {
   #onEnded(link: Link, error: CodedError, unanswered: ClientRequest[]): void {
     link.connection = null;
     link.unanswered = unanswered;
-    link.ticks = 0;
     if (this.#gone !== null) return;
     const why = peerError(this.#options.name, error);
     this.#figures.note(why);
     if (this.#closed !== null) void this.#end(this.#closed.error);
     else if (isFinal(why)) this.#giveUp(why);
-    else this.#reconnect(link);
+    else this.#onBroken(link);
+  }
+
+  /** The first attempt is made at once, unless the connection before gave nothing either. */
+  #onBroken(link: Link): void {
+    this.#tickOn();
+    const isAgain = link.giveUpAt < Number.POSITIVE_INFINITY;
+    if (isAgain) return this.#reconnectLater(link);
+    link.giveUpAt = link.lost + GIVE_UP_TICKS;
+    this.#reconnect(link);
+  }
+
+  #reconnectLater(link: Link): void {
+    link.takePauseBack = this.#options.clock.after(link.pauseMs, () => this.#reconnect(link));
+    link.pauseMs = Math.min(2 * link.pauseMs, PAUSE_MAX_MS);
   }
 
   #reconnect(link: Link): void {
     const attempt = new ClientConnect(this.#options.target(link.number));
     link.attempt = attempt;
-    this.#tickOn();
     attempt.attached.then(
       (attached) => this.#onReconnected(link, attached),
       (error: unknown) => this.#onNotReconnected(link, peerError(this.#options.name, error)),
@@ -233,6 +250,8 @@ export class PeerLinks {
     this.#figures.reconnected();
     // All of it has room: it had on the connection before.
     for (const request of link.unanswered.splice(0)) this.#send(link, request);
+    // Whatever its disk does, an answer shows that it is there.
+    link.connection?.probe();
     this.#sendQueued();
   }
 
@@ -240,9 +259,8 @@ export class PeerLinks {
     link.attempt = null;
     if (this.#gone !== null) return;
     this.#figures.note(why);
-    if (isFinal(why)) return this.#giveUp(why);
-    link.takePauseBack = this.#options.clock.after(link.pauseMs, () => this.#reconnect(link));
-    link.pauseMs = Math.min(2 * link.pauseMs, PAUSE_MAX_MS);
+    if (isFinal(why)) this.#giveUp(why);
+    else this.#reconnectLater(link);
   }
 
   #giveUp(why: CodedError): void {
@@ -290,16 +308,29 @@ export class PeerLinks {
 
   #look(link: Link): void {
     const { connection } = link;
-    const { name } = this.#options;
-    link.ticks = connection === null || connection.isSilent() ? link.ticks + 1 : 0;
-    if (connection === null) {
-      if (link.ticks < GIVE_UP_TICKS) return;
-      const seconds = (GIVE_UP_TICKS * TICK_MS) / 1000;
-      const last = this.#figures.told.lastError?.message ?? "none could be made";
-      this.#giveUp(unreachable(name, `no connection for ${seconds} s: ${last}`));
-    } else if (link.ticks >= SILENT_TICKS) {
-      connection.cut(lost(name, "it does not answer any more"));
-    } else if (link.ticks === PROBE_TICKS) connection.probe();
+    const look = connection?.look() ?? "silent";
+    if (look === "fresh") return;
+    if (look !== "silent") {
+      link.lost = 0;
+      link.silent = 0;
+      link.giveUpAt = Number.POSITIVE_INFINITY;
+      link.pauseMs = PAUSE_MIN_MS;
+      return;
+    }
+    link.lost += 1;
+    if (link.lost >= link.giveUpAt) return this.#giveUp(this.#unanswered());
+    if (connection === null) return;
+    link.silent += 1;
+    if (link.silent === PROBE_TICKS) connection.probe();
+    if (link.silent >= SILENT_TICKS)
+      connection.cut(lost(this.#options.name, "it does not answer any more"));
+  }
+
+  #unanswered(): CodedError {
+    const seconds = (GIVE_UP_TICKS * TICK_MS) / 1000;
+    const last = this.#figures.told.lastError?.message ?? "it does not answer";
+    const why = unreachable(this.#options.name, `no answer for ${seconds} s: ${last}`);
+    return peerError(this.#options.name, why);
   }
 }
 

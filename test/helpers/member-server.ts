@@ -14,13 +14,14 @@ import { decodeMemberName } from "../../src/peers/member-name.ts";
 import type { PeerAccess, PeerTicket } from "../../src/peers/peer-ticket.ts";
 import { exportEntry } from "./memory-backend.ts";
 
-/** A cluster's authority and the certificates of two of its boards; made once per process. */
+/** A cluster's authority and the certificates of two of its boards. */
 export interface BoardCertificates {
   readonly ca: CertifiedKey;
   readonly of: Readonly<Record<"board1" | "board2", CertifiedKey>>;
 }
 
-const makeCertificates = async (): Promise<BoardCertificates> => {
+/** Another cluster's at each call. */
+export const makeBoardCertificates = async (): Promise<BoardCertificates> => {
   const ca = await createClusterCa("t");
   const board1 = await createBoardCertificate(ca, { name: "board1", addresses: [] });
   const board2 = await createBoardCertificate(ca, { name: "board2", addresses: [] });
@@ -29,8 +30,9 @@ const makeCertificates = async (): Promise<BoardCertificates> => {
 
 let made: Promise<BoardCertificates> | null = null;
 
-export const boardCertificates = (): Promise<BoardCertificates> => {
-  made ??= makeCertificates();
+/** Made once per process. */
+const boardCertificates = (): Promise<BoardCertificates> => {
+  made ??= makeBoardCertificates();
   return made;
 };
 
