@@ -35,6 +35,8 @@ const GOOD_LIFE_MS = 60_000;
 const UNSEEN_MS = 300;
 /** Between attempts to write while the store does not answer. */
 const RETRY_MS_MAX = 500;
+/** Ends of sessions that are written side by side. */
+const ACKNOWLEDGING_MAX = 16;
 /** Between looks at what is told to others. */
 const TELL_MS = 250;
 /** At the end requests at the disks are waited for so long. */
@@ -82,6 +84,9 @@ export class Exporter {
   #reaches: readonly string[] = [];
   #isEnding = false;
   #isReading = false;
+  /** Ends of sessions that are to be written into the store: one of a slot at most. */
+  readonly #owed: ClusterEffect[] = [];
+  #acknowledging = 0;
   readonly #ended = Promise.withResolvers<void>();
   #lastBoards = "";
   #lastState = "";
@@ -245,6 +250,8 @@ export class Exporter {
     await Promise.race([over.promise, this.#ended.promise]);
     if (this.#isEnding) return;
     this.#session = null;
+    // The next life decides anew.
+    this.#owed.length = 0;
     this.#reason = "the cluster goes on without this board: it joins again";
     this.#ledger.endLife(this.#reason);
     this.#exports.carryOut();
@@ -303,7 +310,25 @@ export class Exporter {
   #onEffect(effect: ClusterEffect): void {
     const { uuid, slot, epoch } = effect;
     if (effect.type === "own-fenced") this.#options.listener.ownFenced(uuid, slot, epoch);
-    else if (this.#session !== null) void this.#acknowledge(effect, this.#session);
+    else {
+      this.#owed.push(effect);
+      this.#acknowledgeNext();
+    }
+  }
+
+  /** At the start of a life there may be one for each slot of each array. */
+  #acknowledgeNext(): void {
+    const session = this.#session;
+    while (this.#acknowledging < ACKNOWLEDGING_MAX) {
+      const effect = this.#owed.shift();
+      if (effect === undefined) return;
+      if (session === null) continue;
+      this.#acknowledging += 1;
+      void this.#acknowledge(effect, session).finally(() => {
+        this.#acknowledging -= 1;
+        this.#acknowledgeNext();
+      });
+    }
   }
 
   /** Until the store has it, or this life is over. One of a slot at a time. */

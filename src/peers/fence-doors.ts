@@ -30,6 +30,8 @@ export interface Door {
 /** `replaces`: the connections whose place it takes. */
 export type DoorVerdict = Verdict & { readonly replaces: readonly Door[] };
 
+/** Choice: more than all threads of all boards have at all disks. */
+const HANDLES_MAX = 8192;
 const NONE: readonly Door[] = [];
 const LATE = "requests of a connection that is over are still at the disk";
 
@@ -37,6 +39,8 @@ export class FenceDoors {
   readonly #peerMax: number;
   readonly #doors = new Map<number, Door>();
   readonly #asking = new Set<Door>();
+  /** The largest number of a writing handle that was let in, of each thread at each disk. */
+  readonly #largest = new Map<string, number>();
 
   constructor(peerMax: number) {
     this.#peerMax = peerMax;
@@ -81,6 +85,18 @@ export class FenceDoors {
     door.state = "open";
     door.waits = null;
     this.#asking.delete(door);
+    if (isWrite(door)) this.#remember(door);
+  }
+
+  /** The one that was let in longest ago is forgotten: its session is over by then. */
+  #remember(door: Door): void {
+    const key = placeOf(door);
+    this.#largest.delete(key);
+    this.#largest.set(key, door.number);
+    for (const oldest of this.#largest.keys()) {
+      if (this.#largest.size <= HANDLES_MAX) break;
+      this.#largest.delete(oldest);
+    }
   }
 
   remove(door: Door): void {
@@ -102,7 +118,8 @@ export class FenceDoors {
     const verdict = judgeSession(name, peer, life, slots);
     if (verdict.type !== "admit") return { ...verdict, replaces: NONE };
     const beside = this.all.filter((other) => other !== door && other.ask.name.disk === name.disk);
-    if (beside.some((other) => isLater(other, door)))
+    const isLate = isWrite(door) && door.number < (this.#largest.get(placeOf(door)) ?? 0);
+    if (isLate || beside.some((other) => isLater(other, door)))
       return { ...refuse("superseded", "a later handle has taken its place"), replaces: NONE };
     const replaces = beside.filter((other) => isReplacedBy(other, door));
     const late = beside.filter(
@@ -124,6 +141,8 @@ const partsOf = (handle: string): { readonly thread: string; readonly number: nu
     ? { thread: handle, number: 0 }
     : { thread: match[1] ?? handle, number: Number(match[2]) };
 };
+
+const placeOf = ({ who, thread, ask }: Door): string => `${who} ${thread} ${ask.name.disk}`;
 
 const isWrite = ({ ask }: Door): boolean => ask.name.mode === "write";
 

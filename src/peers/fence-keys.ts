@@ -1,7 +1,7 @@
 /** Tells a fence ledger what the cluster's keys say: whose each slot is, which boards live. */
 import { BoardKeys, clusterPrefix } from "../cluster/store/board-keys.ts";
 import type { KeyChange } from "../cluster/store/cluster-store.ts";
-import { decodeMember, readSlotState } from "../cluster/store/member-records.ts";
+import { decodeMember } from "../cluster/store/member-records.ts";
 import { keyOf, revisionOf } from "../cluster/store/revisioned-map.ts";
 import type { FenceLedger } from "./fence-ledger.ts";
 
@@ -57,15 +57,8 @@ const tellMember = (ledger: FenceLedger, uuid: string, slot: number, change: Key
   ledger.member(uuid, slot, member, modRevision);
 };
 
-/**
- * Whoever recovers a slot, or adopts it because no member is left, waits for the end of its last
- * session: while the slot is not free. A key that holds something else is of an unfenced one too.
- */
-const tellSlot = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void => {
-  if (change.type === "delete") return ledger.slotKey(uuid, slot, 0, false);
-  const { modRevision, value } = change.now;
-  ledger.slotKey(uuid, slot, modRevision, readSlotState(value)?.type !== "free");
-};
+const tellSlot = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void =>
+  ledger.slotKey(uuid, slot, change.type === "put" ? change.now.modRevision : 0);
 
 const tellFence = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void => {
   const value = change.type === "put" ? change.now.value : "";

@@ -105,11 +105,9 @@ export class FenceLedger {
     this.#slots.member(uuid, slot, member, revision);
   }
 
-  /** The slot's own key; `isAwaited`: the end of its last session may be waited for. */
-  slotKey(uuid: string, slot: number, written: number, isAwaited: boolean): void {
-    const entry = this.#slots.entry(uuid, slot);
-    entry.written = written;
-    entry.isAwaited = isAwaited;
+  /** The slot's own key, by its mod revision; 0: there is none. */
+  slotKey(uuid: string, slot: number, written: number): void {
+    this.#slots.entry(uuid, slot).written = written;
   }
 
   boardKey(name: string, epoch: number | null): void {

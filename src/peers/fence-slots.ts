@@ -26,8 +26,6 @@ export interface SlotEntry {
   goneAt: number;
   /** Of the slot's own key. */
   written: number;
-  /** Somebody may wait until its last session is fenced. */
-  isAwaited: boolean;
   /** The store says so, in this life of the board. */
   acknowledged: number;
   acknowledgedAt: number;
@@ -45,7 +43,6 @@ const newEntry = (uuid: string, slot: number): SlotEntry => ({
   last: null,
   goneAt: 0,
   written: 0,
-  isAwaited: false,
   acknowledged: 0,
   acknowledgedAt: 0,
   underWay: null,
@@ -117,11 +114,11 @@ export class FenceSlots {
 }
 
 /**
- * The epoch up to which the sessions of the slot are over and somebody may wait for them to be
- * fenced; 0: nobody does.
+ * The epoch up to which the sessions of the slot are over, so that somebody may wait for them to be
+ * fenced: whatever the slot's own key says, which something else may have written. 0: none is.
  */
-export const dueEpoch = ({ member, isAwaited, written, goneAt }: SlotEntry): number =>
-  member === null && isAwaited ? Math.max(written, goneAt) : 0;
+export const dueEpoch = ({ member, written, goneAt }: SlotEntry): number =>
+  member === null ? Math.max(written, goneAt) : 0;
 
 /**
  * Whether the last session of the slot is known to be another board's. A slot key that was written

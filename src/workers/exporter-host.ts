@@ -28,6 +28,8 @@ export interface ExporterOptions {
   readonly endpoints: readonly string[];
   /** PEM texts; null: plain HTTP, or HTTPS by the machine's authorities. */
   readonly etcdTls: PeerTls | null;
+  /** Members that etcd tells of are asked as well. */
+  readonly learnsMembers?: boolean;
   /** Of the cluster's authority, for peers. */
   readonly tls: PeerTls;
   readonly listen: { readonly host: string; readonly port: number };
@@ -57,13 +59,14 @@ export class ExporterHost {
   private constructor(options: ExporterOptions) {
     this.#options = options;
     const { cluster, node, boot, api, version, endpoints, etcdTls, tls } = options;
-    const { listen, advertise, seen } = options;
+    const { listen, advertise, seen, learnsMembers = false } = options;
     const board = { name: node, boot, api, version };
     const data: ExporterThreadData = {
       cluster,
       board,
       endpoints,
       etcdTls,
+      learnsMembers,
       tls,
       listen,
       advertise,

@@ -16,6 +16,7 @@ export interface ExporterThreadData {
   readonly endpoints: readonly string[];
   /** PEM texts; null: plain HTTP, or HTTPS by the machine's authorities. */
   readonly etcdTls: PeerTls | null;
+  readonly learnsMembers: boolean;
   readonly tls: PeerTls;
   readonly listen: { readonly host: string; readonly port: number };
   /** The host that peers are told; null: the one of `listen`. */

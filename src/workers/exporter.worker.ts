@@ -153,12 +153,12 @@ class ExporterThread {
 
   /** Null: the thread ends. */
   async #openStore(): Promise<ClusterStore | null> {
-    const { endpoints, etcdTls, seen, cluster } = this.#data;
+    const { endpoints, etcdTls, learnsMembers, seen, cluster } = this.#data;
     let told = "";
     while (!this.#isEnding) {
       try {
         const known = seen === null ? {} : { known: seen };
-        const options = { endpoints, tls: etcdTls, ...known };
+        const options = { endpoints, tls: etcdTls, learnsMembers, ...known };
         const { store, warnings } = await openEtcd(options, clusterPrefix(cluster));
         for (const warning of warnings) logger.info({ warning }, "exporter.store");
         if (!this.#isEnding) return store;

@@ -35,7 +35,7 @@ class Bench {
 
   joins(slot: number, epoch: number, name: string): void {
     this.ledger.member(UUID, slot, { epoch, node: name }, epoch);
-    this.ledger.slotKey(UUID, slot, epoch, true);
+    this.ledger.slotKey(UUID, slot, epoch);
     this.ledger.known(epoch);
     this.ledger.settle();
   }
@@ -177,12 +177,10 @@ test("the end of a session is acknowledged when its requests have ended, not bef
   assert.equal(bench.effects(), [], "once");
 });
 
-test("an array that nobody asked for is acknowledged too; a slot that left clean is not", () => {
+test("an array that nobody asked for is acknowledged too", () => {
   const bench = new Bench();
-  bench.ledger.slotKey(UUID, 1, 290, false);
-  bench.goes(1, 290);
   bench.ledger.member("bbbbbbbb-0000", 4, { epoch: 150, node: "board1" }, 150);
-  bench.ledger.slotKey("bbbbbbbb-0000", 4, 150, true);
+  bench.ledger.slotKey("bbbbbbbb-0000", 4, 150);
   bench.ledger.member("bbbbbbbb-0000", 4, null, 310);
   bench.ledger.settle();
   assert.equal(bench.effects(), ["acknowledge 4/310"]);
@@ -201,11 +199,11 @@ test("the board's own use of its disks is ended before the end of its session is
 
 test("a session whose board nobody knows may be the board's own", () => {
   const bench = new Bench();
-  bench.ledger.slotKey(UUID, 5, 220, true);
+  bench.ledger.slotKey(UUID, 5, 220);
   bench.ledger.settle();
   assert.equal(bench.effects(), ["own-fenced 5/220"]);
   // The slot's key was written after board1 had taken it: perhaps by another session.
-  bench.ledger.slotKey(UUID, 1, 280, true);
+  bench.ledger.slotKey(UUID, 1, 280);
   bench.goes(1, 300);
   assert.equal(bench.effects(), ["own-fenced 1/300"]);
 });
@@ -222,7 +220,7 @@ test("acknowledged again: the slot's key was written later, or the store has les
   const bench = new Bench();
   bench.goes(1, 300);
   assert.equal(bench.effects(), ["acknowledge 1/300"]);
-  bench.ledger.slotKey(UUID, 1, 310, true);
+  bench.ledger.slotKey(UUID, 1, 310);
   bench.ledger.settle();
   assert.equal(bench.effects(), [], "one at a time");
   done(bench, 1, 300, 311);
@@ -321,6 +319,9 @@ test("a later writing handle of a thread takes the place of the earlier one, nev
   bench.ledger.end(one);
   assert.equal(bench.effects(), [`admit ${later}`]);
   assert.is(bench.begin(other), "go");
+  bench.ledger.ended(later);
+  const late = bench.ask(node(1, 110), { handle: "board1.boot.io.9" });
+  assert.equal(bench.effects(), [`refuse ${late}: superseded`], "though no later one is left");
 });
 
 test("nobody new writes where a fenced session still may; who does already goes on", () => {

@@ -279,8 +279,9 @@ class World {
         const keys = this.keysOf(uuid);
         const key = this.map.get(keys.slot(slot));
         const isMember = this.map.get(keys.member(slot)) !== null;
-        const isAwaited = key !== null && key.value !== "free" && !isMember;
-        return isAwaited && !this.#isFenced(uuid, slot, key.modRevision) ? [`${uuid}/${slot}`] : [];
+        return key !== null && !isMember && !this.#isFenced(uuid, slot, key.modRevision)
+          ? [`${uuid}/${slot}`]
+          : [];
       }),
     );
   }
