@@ -8,6 +8,7 @@ import { encodeBoard } from "../../src/cluster/store/board-record.ts";
 import type { KeyValue, StoreOp } from "../../src/cluster/store/cluster-store.ts";
 import { EtcdStore } from "../../src/cluster/store/etcd-store-client.ts";
 import { encodeMember } from "../../src/cluster/store/member-records.ts";
+import type { StoreClock } from "../../src/cluster/store/store-clock.ts";
 import { StoreKeys } from "../../src/cluster/store/store-keys.ts";
 import { silentLogger } from "../../src/common/log.ts";
 import { FaultSwitch } from "../../src/hal/layers/fault-device.ts";
@@ -182,6 +183,9 @@ export class ExporterBench {
       readonly tls?: PeerTls;
       readonly disk?: string;
       readonly life?: number;
+      /** Of what stands between; else the exporter's own. */
+      readonly port?: number;
+      readonly clock?: StoreClock;
     } = {},
   ): Promise<PeerDevice> {
     const here = this.boards.find(({ isHere }) => isHere);
@@ -193,13 +197,13 @@ export class ExporterBench {
       disk,
       life,
       host,
-      port: Number(port),
+      port: options.port ?? Number(port),
       sizeBytes: DISK_BYTES,
       logicalBlockSize: 512,
     };
     const handle = `${peer}.bootboot.main.${this.#handles}`;
     const tls = options.tls ?? (await this.certificate(peer));
-    return PeerDevice.open(ticket, { tls, session, handle }, mode);
+    return PeerDevice.open(ticket, { tls, session, handle }, mode, options.clock);
   }
 
   async stop(): Promise<void> {

@@ -12,6 +12,7 @@ import { CutProxy } from "../../helpers/cut-proxy.ts";
 import { MemberServer, makeBoardCertificates } from "../../helpers/member-server.ts";
 import { MemoryBackend } from "../../helpers/memory-backend.ts";
 import { concat, u, utf8 } from "../../helpers/nbd-messages.ts";
+import { QUICK_CLOCK } from "../../helpers/quick-clock.ts";
 import { withSeeds } from "../../helpers/seed.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
@@ -19,12 +20,6 @@ const test = suite("peers: peer device");
 
 const MIB = 2 ** 20;
 const LIMIT_MS = 60_000;
-
-/** Pauses and limits are 20 times shorter. */
-const QUICK: StoreClock = {
-  now: MONOTONIC_CLOCK.now,
-  after: (ms, act) => MONOTONIC_CLOCK.after(ms / 20, act),
-};
 
 interface Fixture {
   readonly server: MemberServer;
@@ -40,7 +35,7 @@ const onBoard = (body: (fixture: Fixture) => Promise<void>) =>
     const server = await MemberServer.start({ disks: { disk1: backend } });
     const proxy = await CutProxy.start(`http://127.0.0.1:${server.port}`);
     const devices: PeerDevice[] = [];
-    const open = async (clock = QUICK): Promise<PeerDevice> => {
+    const open = async (clock: StoreClock = QUICK_CLOCK): Promise<PeerDevice> => {
       const ticket = server.ticket("disk1", proxy.port);
       const device = await PeerDevice.open(ticket, server.access(), "write", clock);
       devices.push(device);
@@ -191,7 +186,7 @@ test(
     const slow = device.write([pattern(512, 1)], 0);
     await eventually("its disk is slow", 5_000, () => backend.heldCalls === 1);
     // Much longer than silence is borne.
-    await new Promise<void>((resolve) => QUICK.after(25_000, resolve));
+    await new Promise<void>((resolve) => QUICK_CLOCK.after(25_000, resolve));
     assert.equal([device.health.inFlight, device.health.reconnects], [1, 0], "it is waited for");
     backend.release();
     await slow;
@@ -208,7 +203,7 @@ test(
     const device = await open();
     proxy.freeze();
     const write = device.write([pattern(4096, 3)], 0);
-    await new Promise<void>((resolve) => QUICK.after(3_500, resolve));
+    await new Promise<void>((resolve) => QUICK_CLOCK.after(3_500, resolve));
     proxy.thaw();
     await write;
     same(await readBack(device, 0, 4096), pattern(4096, 3), "it is there");
@@ -227,7 +222,7 @@ test(
           { ...ticket, ...changed },
           { ...access, tls: { ...access.tls, ...tls } },
           "write",
-          QUICK,
+          QUICK_CLOCK,
         ),
       );
     assert.is((await opened({ board: "board3" })).code, "HAL_PEER_UNTRUSTED", "another board");
@@ -247,7 +242,7 @@ test(
   onBoard(async ({ server, backend }) => {
     const ticket = server.ticket("disk1");
     const opened = (changed: object) =>
-      failureOf(PeerDevice.open({ ...ticket, ...changed }, server.access(), "write", QUICK));
+      failureOf(PeerDevice.open({ ...ticket, ...changed }, server.access(), "write", QUICK_CLOCK));
     assert.is((await opened({ sizeBytes: backend.sizeBytes + 1 })).code, "HAL_PEER_UNFIT");
     assert.is((await opened({ disk: "disk2" })).code, "HAL_PEER_REFUSED");
     assert.is((await opened({ port: 1 })).code, "HAL_PEER_UNREACHABLE");
@@ -305,7 +300,13 @@ const withFalseServer = async (
   const address = { host: "127.0.0.1", port };
   try {
     const device = await PeerDevice.over({
-      ...{ name: "false", mode: "write", sizeBytes: MIB, logicalBlockSize: 512, clock: QUICK },
+      ...{
+        name: "false",
+        mode: "write",
+        sizeBytes: MIB,
+        logicalBlockSize: 512,
+        clock: QUICK_CLOCK,
+      },
       target: () => ({ server: "false", address, exportName: "", tls: null }),
     });
     await body(device);
