@@ -11,35 +11,14 @@ import path from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { CodedError } from "./common/errors.ts";
 import type { LogLevel } from "./common/log.ts";
-
-/** A place to listen at. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
+import { type ClusterConfig, parseCluster } from "./config-cluster.ts";
+import { type Address, invalid, parseAddress, parseName, type Values } from "./config-values.ts";
 
 /** Files of a certificate for NBD over TLS. */
 export interface TlsFiles {
   readonly certificate: string;
   readonly key: string;
   readonly clientAuthority: string | null;
-}
-
-/** Files by which the board shows etcd who it is, and by which it knows etcd; absolute paths. */
-export interface EtcdTlsFiles {
-  readonly authority: string;
-  readonly certificate: string;
-  readonly key: string;
-}
-
-/** The cluster that the board is in. */
-export interface ClusterConfig {
-  readonly name: string;
-  /** The board's name among the nodes. */
-  readonly node: string;
-  /** Client URLs of etcd's members. */
-  readonly endpoints: readonly string[];
-  readonly tls: EtcdTlsFiles | null;
 }
 
 /** The daemon's configuration; paths are absolute. */
@@ -130,6 +109,8 @@ const KEYS = {
   "cluster.name": "string",
   "cluster.node": "string",
   "cluster.etcd": "strings",
+  "cluster.member_listen": "string",
+  "cluster.member_advertise": "string",
   "cluster.tls_authority": "string",
   "cluster.tls_certificate": "string",
   "cluster.tls_key": "string",
@@ -141,13 +122,6 @@ const KEYS = {
 } as const;
 
 type Key = keyof typeof KEYS;
-type Values = Partial<Record<Key, unknown>>;
-
-const invalid = (key: string, value: unknown, must: string): CodedError =>
-  new CodedError("CONFIG_INVALID_VALUE", `${key} = ${JSON.stringify(value)} ${must}`, {
-    remedy: "correct it in the configuration file or on the command line",
-    details: { key },
-  });
 
 /** Number of single-character edits between two short words. */
 function editDistance(a: string, b: string): number {
@@ -232,17 +206,6 @@ const readFile = (file: string): Values => {
   return flatten(table);
 };
 
-/** `HOST:PORT`, `[IPV6]:PORT` or `PORT`. Errors: CONFIG_INVALID_VALUE. */
-export function parseAddress(key: string, text: string, defaultHost: string): Address {
-  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):)?([0-9]{1,5})$/.exec(text);
-  const port = Number(match?.[2] ?? Number.NaN);
-  if (match === null || port > 65_535) {
-    throw invalid(key, text, "must be HOST:PORT with a port up to 65535");
-  }
-  const host = match[1]?.replace(/^\[|\]$/g, "") ?? defaultHost;
-  return { host, port };
-}
-
 const parseWorkers = (value: unknown): number => {
   const workers = typeof value === "string" ? Number(value) : value;
   if (!Number.isInteger(workers) || (workers as number) < 1 || (workers as number) > WORKERS_MAX) {
@@ -289,13 +252,6 @@ const parseLinkShare = (file: Values): number => {
   throw invalid("sync.link_share", value, `must be a number from ${LINK_SHARE_LEAST} to 1`);
 };
 
-const parseName = (value: string): string => {
-  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(value)) {
-    throw invalid("name", value, "must be 1 to 63 of A-Z a-z 0-9 . -");
-  }
-  return value;
-};
-
 const parseSocket = (value: string): string | null => {
   if (value === "") {
     return null;
@@ -323,52 +279,6 @@ const parseTls = (values: Values): TlsFiles | null => {
     key: path.resolve(String(key)),
     clientAuthority: authority === undefined ? null : path.resolve(String(authority)),
   };
-};
-
-/** Source: the bitmap superblock's cluster_name, 64 bytes with its NUL. */
-const CLUSTER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-
-const parseEndpoint = (text: string): string => {
-  const url = URL.parse(text.trim());
-  const isPlain = url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/";
-  if (!isPlain || url.search !== "" || url.hash !== "" || url.username !== "") {
-    throw invalid("cluster.etcd", text, "must be URLs like http://HOST:2379");
-  }
-  return url.origin;
-};
-
-const parseEtcdTls = (values: Values, endpoints: readonly string[]): EtcdTlsFiles | null => {
-  const names = ["tls_authority", "tls_certificate", "tls_key"] as const;
-  const [authority, certificate, key] = names.map((name) => values[`cluster.${name}`]);
-  if (authority === undefined && certificate === undefined && key === undefined) return null;
-  if (authority === undefined || certificate === undefined || key === undefined) {
-    throw invalid("cluster.tls_authority", authority ?? null, "needs tls_certificate and tls_key");
-  }
-  const plain = endpoints.find((url) => url.startsWith("http:"));
-  if (plain !== undefined) throw invalid("cluster.etcd", plain, "must be an https URL with tls_*");
-  return {
-    authority: path.resolve(String(authority)),
-    certificate: path.resolve(String(certificate)),
-    key: path.resolve(String(key)),
-  };
-};
-
-/** The cluster of file and flags; null when neither names one. */
-const parseCluster = (
-  values: Values,
-  flags: ConfigFlags,
-  nodeName: string,
-): ClusterConfig | null => {
-  const name = flags.cluster ?? (values["cluster.name"] as string | undefined);
-  const listed = flags.etcd?.split(",") ?? (values["cluster.etcd"] as string[] | undefined) ?? [];
-  const node = flags.node ?? (values["cluster.node"] as string | undefined) ?? nodeName;
-  if (name === undefined && listed.length === 0 && flags.node === undefined) return null;
-  if (name === undefined || !CLUSTER_NAME.test(name)) {
-    throw invalid("cluster.name", name ?? null, "must be 1 to 63 of A-Z a-z 0-9 . _ -");
-  }
-  if (listed.length === 0) throw invalid("cluster.etcd", [], "must name a member of etcd");
-  const endpoints = listed.map(parseEndpoint);
-  return { name, node: parseName(node), endpoints, tls: parseEtcdTls(values, endpoints) };
 };
 
 const defaultName = (): string =>
@@ -400,6 +310,8 @@ export function loadConfig(flags: ConfigFlags): Config {
   const cores = Math.min(4, availableParallelism());
   const nodeName = parseName(text("name", flags.name) ?? defaultName());
   const devices = text("devices.directory", undefined) ?? path.join(dataDirectory, "disks");
+  const cluster = parseCluster(file, flags, nodeName);
+  const isDirect = (file["devices.direct"] as boolean | undefined) ?? false;
   return Object.freeze({
     dataDirectory,
     nodeName,
@@ -421,8 +333,9 @@ export function loadConfig(flags: ConfigFlags): Config {
     ...deviceTimes(file),
     syncSpeed: parseSyncSpeed(file),
     linkShare: parseLinkShare(file),
-    isDirect: (file["devices.direct"] as boolean | undefined) ?? false,
-    cluster: parseCluster(file, flags, nodeName),
+    // Peers read and write a disk through the page cache, so its own board does as well.
+    isDirect: isDirect && cluster?.exporter == null,
+    cluster,
     logLevel: level as LogLevel,
   });
 }

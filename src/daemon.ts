@@ -12,11 +12,13 @@ import { build } from "./api/server.ts";
 import { readVoters } from "./cluster/store/etcd-voters-client.ts";
 import { CodedError } from "./common/errors.ts";
 import type { Logger } from "./common/log.ts";
-import type { ClusterConfig, Config, TlsFiles } from "./config.ts";
+import type { Config, TlsFiles } from "./config.ts";
+import type { ClusterConfig, ClusterTlsFiles } from "./config-cluster.ts";
 import { holderOf, issueToken } from "./control/access-token.ts";
 import { ControlPlane } from "./control/control-plane.ts";
 import type {
   EngineCluster,
+  EngineExporter,
   EngineOptions,
   EngineTls,
   OpenEngine,
@@ -137,14 +139,20 @@ const writeSeen = (file: string, seen: SeenStore, logger: Logger): void => {
   }
 };
 
+const readClusterTls = (files: ClusterTlsFiles): EngineExporter["tls"] => {
+  const read = (file: string): string => readPem(file, "cluster.tls_*");
+  return { ca: read(files.authority), cert: read(files.certificate), key: read(files.key) };
+};
+
 const readCluster = (config: ClusterConfig | null, seenFile: string): EngineCluster | null => {
   if (config === null) return null;
-  const { tls, ...others } = config;
-  const rest = { ...others, seen: readSeen(seenFile) };
-  if (tls === null) return { ...rest, tls };
-  const read = (file: string): string => readPem(file, "cluster.tls_*");
-  const pems = { ca: read(tls.authority), cert: read(tls.certificate), key: read(tls.key) };
-  return { ...rest, tls: pems };
+  const { tls, exporter, ...rest } = config;
+  return {
+    ...rest,
+    seen: readSeen(seenFile),
+    tls: tls === null ? null : readClusterTls(tls),
+    exporter: exporter === null ? null : { ...exporter, tls: readClusterTls(exporter.tls) },
+  };
 };
 
 /** Tells the command line where the daemon is; gone again when it has ended well. */
@@ -189,6 +197,8 @@ const controlOver = (
 ): ControlPlane => {
   const { config, logger, version } = options;
   const here = config.cluster?.node ?? config.nodeName;
+  // Every board opens the disks by itself: they are nobody's.
+  const opensShared = config.cluster !== null && config.cluster.exporter === null;
   return new ControlPlane({
     store,
     engine,
@@ -201,8 +211,8 @@ const controlOver = (
     startWaitMs: config.startWaitMs,
     boards: {
       here,
-      boardOf: (path) => parsePeerPath(path)?.board ?? (config.cluster === null ? here : null),
-      names: () => [],
+      boardOf: (path) => parsePeerPath(path)?.board ?? (opensShared ? null : here),
+      names: () => engine.peers?.boards().map(({ name }) => name) ?? [],
       quorum: () => quorumOf(cluster),
     },
     endProcess: () => process.kill(process.pid, "SIGTERM"),
@@ -222,6 +232,15 @@ const buildApi = (control: ControlPlane, store: Store): Promise<FastifyInstance>
 const urlOf = ({ host, port }: { readonly host: string; readonly port: number }): string => {
   const shown = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
   return `http://${shown.includes(":") ? `[${shown}]` : shown}:${port}`;
+};
+
+const ANY_HOST: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+/** What peers are told of the API; empty when they could not reach it. */
+const peersUrl = (url: string, host: string, cluster: ClusterConfig | null): string => {
+  if (!ANY_HOST.has(host)) return url;
+  const advertised = cluster?.exporter?.advertise ?? null;
+  return advertised === null ? "" : urlOf({ host: advertised, port: Number(new URL(url).port) });
 };
 
 /**
@@ -261,6 +280,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       onStoreSeen: (seen) => writeSeen(seenFile, seen, logger),
       labMode: config.isLabMode,
       nodeName: config.nodeName,
+      version: options.version,
       logger,
     });
     opened.push({ what: "engine", close: () => engine.close() });
@@ -270,8 +290,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     opened.push({ what: "api", close: () => app.close() });
     // The address is taken BEFORE arrays start: a second daemon fails without touching members.
     const address = await listen(app, config.http);
-    await control.start();
     const url = urlOf(address);
+    await engine.share(peersUrl(url, address.host, config.cluster));
+    await control.start();
     const announcement = path.join(config.dataDirectory, "daemon.json");
     announce(announcement, url, engine.nbd);
     opened.push({ what: "announcement", close: () => rmSync(announcement, { force: true }) });

@@ -30,6 +30,7 @@ import {
 } from "./schemas/member.ts";
 import { Mismatches } from "./schemas/mismatch.ts";
 import { ImpactObject, NodeDrain, NodeList, NodeObject, NodeRestart } from "./schemas/node.ts";
+import { PeerObject, PeerReport } from "./schemas/peer.ts";
 import { Rescue } from "./schemas/rescue.ts";
 import {
   ScheduleObject,
@@ -85,6 +86,8 @@ const ALL: readonly TSchema[] = [
   NodeList,
   NodeObject,
   NodeRestart,
+  PeerObject,
+  PeerReport,
   Problem,
   Ready,
   Rescue,

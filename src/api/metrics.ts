@@ -15,6 +15,7 @@ import { arrayFamilies } from "./metrics-arrays.ts";
 import { clusterFamilies } from "./metrics-cluster.ts";
 import { type Family, single } from "./metrics-family.ts";
 import { ioFamilies } from "./metrics-io.ts";
+import { nodeFamilies } from "./metrics-nodes.ts";
 
 type EventLoopDelay = ReturnType<typeof monitorEventLoopDelay>;
 
@@ -105,6 +106,7 @@ export class MetricsPage {
       ...daemonFamilies(control, stream, this.#lag),
       ...arrayFamilies(control),
       ...clusterFamilies(control),
+      ...nodeFamilies(control),
       ...ioFamilies(control),
     ];
     for (const family of families) {

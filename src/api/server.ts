@@ -37,6 +37,7 @@ import { registerJobRoutes } from "./routes/jobs.ts";
 import { registerLabRoutes } from "./routes/lab.ts";
 import { registerMemberRoutes } from "./routes/members.ts";
 import { registerNodeRoutes } from "./routes/nodes.ts";
+import { registerPeerRoutes } from "./routes/peers.ts";
 import { registerScheduleRoutes } from "./routes/schedule.ts";
 import { registerSystemRoutes } from "./routes/system.ts";
 
@@ -218,6 +219,7 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
   registerDeviceRoutes(server, context);
   registerDlmRoutes(server, context);
   registerNodeRoutes(server, context);
+  registerPeerRoutes(server, context);
   registerJobRoutes(server, context);
   registerEventRoutes(server, context, stream);
   registerLabRoutes(server, context);

@@ -7,13 +7,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { CodedError, fromPlainError } from "../common/errors.ts";
-import {
-  type Address,
-  HTTP_DEFAULT,
-  NBD_DEFAULT,
-  parseAddress,
-  SOCKET_PATH_BYTES_MAX,
-} from "../config.ts";
+import { HTTP_DEFAULT, NBD_DEFAULT, SOCKET_PATH_BYTES_MAX } from "../config.ts";
+import { type Address, parseAddress } from "../config-values.ts";
 import type { BoardCredentials } from "./demo-credentials.ts";
 import type { ServeMessage } from "./serve.ts";
 

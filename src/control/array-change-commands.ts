@@ -8,7 +8,7 @@ import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import type { ArrayService } from "./array-service.ts";
-import { refuseWithoutCluster } from "./cluster-check.ts";
+import { refusePeersDisks, refuseWithoutCluster } from "./cluster-check.ts";
 import type { RunningArray, StorageEngine } from "./engine.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService } from "./job-service.ts";
@@ -153,9 +153,9 @@ export class ArrayChangeCommands {
 
   /**
    * Sets the speed limits at once, and makes the other changes as a job; null when there are none.
-   * Errors: CONTROL_NAME_TAKEN, CONTROL_SPEED_ORDER, CONTROL_NO_CLUSTER, RAID_BAD_CLUSTER,
-   * RAID_BAD_BITMAP_CHUNK; the job's: the engine's, with `details.done`: the changes made before
-   * the one that failed.
+   * Errors: CONTROL_NAME_TAKEN, CONTROL_SPEED_ORDER, CONTROL_NO_CLUSTER, CONTROL_PEERS_DISK,
+   * RAID_BAD_CLUSTER, RAID_BAD_BITMAP_CHUNK; the job's: the engine's, with `details.done`: the
+   * changes made before the one that failed.
    */
   async change(arrayKey: string, patch: ArrayPatch, actor: string): Promise<Job | null> {
     const { arrays, jobs, engine } = this.#options;
@@ -172,6 +172,8 @@ export class ArrayChangeCommands {
     const changes = changesOf(running.status, patch, engine.cluster);
     if (changes.some((change) => change.type === "bitmap" && change.bitmap === "clustered")) {
       refuseWithoutCluster(engine.cluster, view.record.name);
+    } else if (changes.some(({ type }) => type === "bitmap")) {
+      refusePeersDisks(running.status.members.flatMap(({ path }) => path ?? []));
     }
     const { speedMin, speedMax } = patch;
     if (speedMin !== undefined || speedMax !== undefined) {

@@ -16,7 +16,7 @@ import {
 } from "./array-plan.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { StartProblem } from "./array-view.ts";
-import { refuseWithoutCluster } from "./cluster-check.ts";
+import { refusePeersDisks, refuseWithoutCluster } from "./cluster-check.ts";
 import type { DeviceService } from "./device-service.ts";
 import type { CreateArrayRequest, RunningArray, StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
@@ -115,6 +115,8 @@ export class ArrayCommands {
     );
     if (order.bitmap === "clustered") {
       refuseWithoutCluster(engine.cluster, order.name);
+    } else {
+      refusePeersDisks(paths);
     }
     return plan;
   }
@@ -237,6 +239,7 @@ export class ArrayCommands {
     const problem = newestCopyProblem(
       arrays.get(uuid)?.status ?? null,
       await engine.examine(paths),
+      engine.peers !== null,
     );
     if (problem === null) return;
     const { code, message, remedy, members } = problem;
@@ -363,6 +366,7 @@ export class ArrayCommands {
     const { arrays, devices } = this.#options;
     const view = arrays.get(uuid);
     const registered = view?.record.memberPaths ?? [];
+    await devices.lookAtPeers();
     await devices.readAll(
       [
         ...new Set([...registered, ...devices.carriersOf(uuid).map((found) => found.record.path)]),

@@ -7,6 +7,7 @@ import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { AssemblyReport } from "../raid/assembly-status.ts";
 import type { ArrayCommands } from "./array-commands.ts";
 import type { ArrayService } from "./array-service.ts";
+import { refusePeersDisks } from "./cluster-check.ts";
 import type { DeviceService, DeviceView } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { ExportService } from "./export-service.ts";
@@ -52,6 +53,7 @@ export class ArrayImport {
   /** Arrays that superblocks name and that do not run, as the devices were read last. */
   async candidates(): Promise<ArrayCandidate[]> {
     const { arrays, commands, devices, engine } = this.#options;
+    await devices.lookAtPeers();
     const found = commands
       .foundUuids()
       .map((uuid) => ({ uuid, members: devices.carriersOf(uuid) }))
@@ -66,8 +68,9 @@ export class ArrayImport {
 
   /**
    * Starts the array that these devices hold, as a job. Errors before anything is started:
-   * CONTROL_NOT_ONE_ARRAY, CONTROL_ARRAY_RUNNING, CONTROL_ARRAY_INCOMPLETE, CONTROL_NAME_TAKEN, and
-   * the reason of assembly (RAID_UNSUPPORTED_METADATA, RAID_UNSUPPORTED_LEVEL …).
+   * CONTROL_NOT_ONE_ARRAY, CONTROL_ARRAY_RUNNING, CONTROL_ARRAY_INCOMPLETE, CONTROL_NAME_TAKEN,
+   * CONTROL_PEERS_DISK, and the reason of assembly (RAID_UNSUPPORTED_METADATA,
+   * RAID_UNSUPPORTED_LEVEL …).
    */
   async take(order: ImportOrder, actor: string): Promise<Job> {
     const { arrays, commands, devices, engine, exports } = this.#options;
@@ -78,6 +81,7 @@ export class ArrayImport {
     this.#refuseName(order.exportName);
     const report = await engine.examine(paths);
     this.#refuseUnfit(report, order);
+    if (!order.readOnly && report.array?.bitmap.type !== "clustered") refusePeersDisks(paths);
     return commands.startAsJob(uuid, order, actor, {
       paths: async () => paths,
       afterStart: async () => {

@@ -26,6 +26,8 @@ export interface ClusterServiceOptions {
   readonly exports: ExportService;
   readonly commands: ArrayCommands;
   readonly events: EventService;
+  /** An array of boards that share their disks waits for members that should be there. */
+  readonly onIncomplete: (uuid: string) => void;
   readonly now: () => number;
   readonly logger: Logger;
 }
@@ -59,6 +61,12 @@ const PAUSE_MAX_MS = 30_000;
 /** A key of the cluster store holds something else. */
 const DAMAGE: ReadonlySet<string> = new Set(["CLUSTER_BAD_CHANNEL", "DLM_BAD_RESOURCE"]);
 
+/** What is missing may come with another board. */
+const COPY_AWAY: ReadonlySet<string> = new Set([
+  "CONTROL_ARRAY_INCOMPLETE",
+  "CONTROL_NEWEST_COPY_MISSING",
+]);
+
 interface Attempt {
   pauseMs: number;
   nextAt: number;
@@ -70,11 +78,11 @@ interface Attempt {
  * lacks as faulty; somebody puts a damaged key right. A start from what is there is refused for as
  * long as they have not.
  */
-const mayPass = ({ startProblem, status }: ArrayView): boolean => {
+export const mayPass = ({ startProblem, status }: ArrayView): boolean => {
   const code = startProblem?.code ?? "";
   const isClustered = status?.bitmap.type === "clustered";
   if (DAMAGE.has(code)) return true;
-  return code.startsWith("CLUSTER_") || (code === "CONTROL_ARRAY_INCOMPLETE" && isClustered);
+  return code.startsWith("CLUSTER_") || (COPY_AWAY.has(code) && isClustered);
 };
 
 const absenceOf = (array: ArrayView): ClusterAbsence => ({
@@ -150,18 +158,36 @@ export class ClusterService {
   }
 
   async #join({ record, startProblem }: ArrayView, attempt: Attempt): Promise<void> {
-    const { commands, logger, now } = this.#options;
+    const { logger, now } = this.#options;
     attempt.isRunning = true;
     try {
-      await commands.start(record.uuid, { readOnly: record.readOnly, run: false });
+      await this.#start(record);
     } catch (error) {
       logger.warn({ array: record.uuid, error }, "join-failed");
       this.#tellDamage(record, startProblem?.code);
+      await this.#giveUp(record.uuid);
     } finally {
       attempt.isRunning = false;
       attempt.pauseMs = Math.min(2 * attempt.pauseMs, PAUSE_MAX_MS);
       attempt.nextAt = now() + attempt.pauseMs;
     }
+  }
+
+  /**
+   * Disks of boards that share them come and go with their boards: those that should be there are
+   * waited for, as when the board starts.
+   */
+  async #start({ uuid, readOnly }: ArrayView["record"]): Promise<void> {
+    const { commands, engine, onIncomplete } = this.#options;
+    if (engine.peers === null) return await commands.start(uuid, { readOnly, run: false });
+    if (!(await commands.startIfComplete(uuid, readOnly))) onIncomplete(uuid);
+  }
+
+  /** Clients who wait for its exports are told when it does not start again by itself. */
+  async #giveUp(uuid: string): Promise<void> {
+    const { arrays, exports } = this.#options;
+    const view = arrays.get(uuid);
+    if (view !== null && !mayPass(view)) await exports.giveUp(uuid);
   }
 
   /** Once: nobody else is told of what keeps this board out, and only a person can put it right. */
@@ -182,14 +208,17 @@ export class ClusterService {
     const { arrays, exports } = this.#options;
     const { code, message, remedy } = goneError(reason, isBroken);
     arrays.ended(uuid, { code, message, remedy, members: [] });
-    await exports.closeAll(uuid, message);
+    await exports.closeAll(uuid, message, !isBroken);
   }
 
-  /** Devices that no running array has, read anew. */
+  /** Devices that no running array has in use, read anew. */
   async #findDevice(uuid: string): Promise<string | null> {
     const { devices } = this.#options;
     await devices.discover();
-    const free = devices.list().filter((view) => view.membership?.running == null);
+    const free = devices.list().filter(({ membership }) => {
+      const isFaulty = membership?.member?.states.includes("faulty") ?? false;
+      return membership?.running == null || isFaulty;
+    });
     for (const { record } of free) {
       const { probe } = await devices.read(record.path);
       const found = probe?.md?.deviceUuid;

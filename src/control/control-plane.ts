@@ -12,7 +12,7 @@ import { ArrayCommands } from "./array-commands.ts";
 import { ArrayImport } from "./array-import.ts";
 import { ArrayService } from "./array-service.ts";
 import type { ArrayView } from "./array-view.ts";
-import { ClusterService } from "./cluster-service.ts";
+import { ClusterService, mayPass } from "./cluster-service.ts";
 import { DeviceMonitor } from "./device-monitor.ts";
 import { DeviceService } from "./device-service.ts";
 import { DrainService } from "./drain-service.ts";
@@ -24,7 +24,10 @@ import { JobService } from "./job-service.ts";
 import { LabFaults } from "./lab-faults.ts";
 import { LateStarts } from "./late-starts.ts";
 import { MemberCommands } from "./member-commands.ts";
+import { MemberReturns } from "./member-returns.ts";
 import { type Boards, NodeService } from "./node-service.ts";
+import { withPeers } from "./peer-device-files.ts";
+import { PeerService } from "./peer-service.ts";
 import { type Chore, Rounds } from "./rounds.ts";
 import { ScrubCommands } from "./scrub-commands.ts";
 import { ScrubService } from "./scrub-service.ts";
@@ -78,6 +81,8 @@ export class ControlPlane {
   readonly arrayChanges: ArrayChangeCommands;
   readonly memberCommands: MemberCommands;
   readonly cluster: ClusterService;
+  readonly peers: PeerService;
+  readonly returns: MemberReturns;
   readonly scrubs: ScrubService;
   readonly scrubCommands: ScrubCommands;
   readonly spareGroups: SpareGroupService;
@@ -92,7 +97,8 @@ export class ControlPlane {
   #isClosing = false;
 
   constructor(options: ControlPlaneOptions) {
-    const { store, engine, files, now, logger } = options;
+    const { store, engine, now, logger } = options;
+    const files = withPeers(options.files, engine.peers);
     this.options = options;
     this.store = store;
     this.engine = engine;
@@ -123,7 +129,10 @@ export class ControlPlane {
     const { scrubs } = this;
     this.scrubCommands = new ScrubCommands({ arrays, jobs, syncJobs, scrubs, now });
     this.spareGroups = new SpareGroupService({ ...base, records: store.spares, arrays, devices });
-    this.cluster = new ClusterService({ ...base, arrays, devices, exports, commands });
+    const onIncomplete = (uuid: string): void => this.#lateStarts.wait(uuid);
+    const shared = { ...base, arrays, devices, exports, commands };
+    this.cluster = new ClusterService({ ...shared, onIncomplete });
+    this.peers = new PeerService({ engine, devices });
     this.rounds = new Rounds(this.#chores(), logger);
     this.#lateStarts = new LateStarts({
       waitMs: options.startWaitMs,
@@ -136,6 +145,7 @@ export class ControlPlane {
     const { nodes, memberCommands: members } = this;
     const service = { ...base, settings: store.settings, nodes, arrays, devices, exports };
     this.drains = new DrainService({ ...service, commands, members, jobs });
+    this.returns = new MemberReturns({ ...base, arrays, devices, commands: this.memberCommands });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
       devices,
@@ -160,7 +170,9 @@ export class ControlPlane {
     this.spareGroups.load();
     this.cluster.load();
     this.drains.load();
+    this.returns.load();
     await this.devices.load();
+    await this.peers.tick();
     this.#done.push("devices");
     const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
     const starts = wanted.map(async ({ record: { uuid }, status }) => {
@@ -175,6 +187,8 @@ export class ControlPlane {
     await this.#lateStarts.look();
     this.#done.push("arrays", "exports");
     this.monitor.start();
+    // Disks of boards that come or go: at once.
+    this.engine.peers?.onChange(() => this.#boardsChanged());
     this.rounds.start();
     this.events.changed("system", "system");
   }
@@ -183,6 +197,8 @@ export class ControlPlane {
     return [
       { name: "spares", look: () => this.spareGroups.tick() },
       { name: "scrubs", look: () => this.scrubs.tick() },
+      { name: "peers", look: () => this.peers.tick() },
+      { name: "returns", look: async () => void this.returns.tick() },
       { name: "cluster", look: () => this.cluster.tick() },
       { name: "late-starts", look: () => this.#lateStarts.look() },
     ];
@@ -215,13 +231,22 @@ export class ControlPlane {
     await this.arrays.close();
   }
 
+  #boardsChanged(): void {
+    if (this.#isClosing) return;
+    this.events.changed("system", "system");
+    this.monitor.tick().catch((error: unknown) => {
+      this.options.logger.error({ error }, "device-watch-failed");
+    });
+  }
+
   /**
    * False when it waits for a member. Clients wait for the exports of this array alone, whatever
-   * becomes of the others, and are told when it was refused.
+   * becomes of the others, and are told when it was refused for good.
    */
   async #startWanted(uuid: string, onlyComplete: boolean): Promise<boolean> {
     const isDecided = await this.#startArray(uuid, onlyComplete);
-    if (isDecided) await this.exports.giveUp(uuid);
+    const view = this.arrays.get(uuid);
+    if (isDecided && (view === null || !mayPass(view))) await this.exports.giveUp(uuid);
     return isDecided;
   }
 

@@ -1,12 +1,13 @@
 /**
- * The devices of the board: files of the data directory's `disks` folder and configured paths, each
- * with a stable id. Reads what they hold through the engine, never while an array uses them.
- * device-monitor.ts watches them.
+ * The devices of the board: files of the data directory's `disks` folder, configured paths, and the
+ * disks that other boards serve, each with a stable id. Reads what they hold through the engine,
+ * never while an array uses them. device-monitor.ts watches them.
  */
 
 import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { DeviceFile, DeviceFiles } from "../hal/device-files.ts";
+import { parsePeerPath, peerDeviceId } from "../hal/peer-path.ts";
 import type { DeviceRecord, DeviceRecords, SeenFile } from "../store/device-records.ts";
 import type { ArrayService, Membership } from "./array-service.ts";
 import { type DeviceVerdict, deviceState } from "./device-state.ts";
@@ -17,6 +18,8 @@ import { subjectOf } from "./subject.ts";
 /** Devices a board may have; further files in the folder are ignored. */
 export const DEVICES_MAX = 256;
 const PROBES_AT_ONCE = 8;
+/** Looks at peers' disks are not repeated for so long, milliseconds: each one connects to all. */
+const PEERS_FRESH_MS = 2000;
 
 /** What the service needs. `directory` holds the file-backed devices, `*.img`. */
 export interface DeviceServiceOptions {
@@ -37,6 +40,8 @@ export interface DeviceView extends DeviceVerdict {
   readonly file: DeviceFile | null;
   readonly probe: DeviceProbe | null;
   readonly membership: Membership | null;
+  /** The board that serves it; null: it is this board's own. */
+  readonly board: string | null;
 }
 
 /** What is kept of a device. For a member of a running array `file` is what the array opened. */
@@ -47,6 +52,8 @@ interface Entry {
 }
 
 const slug = (path: string): string => {
+  const peer = parsePeerPath(path);
+  if (peer !== null) return peerDeviceId(peer);
   const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.img$/, "");
   return name.replace(/[^A-Za-z0-9._-]/g, "-").slice(0, 60) || "device";
 };
@@ -57,6 +64,7 @@ export class DeviceService {
   readonly #entries = new Map<string, Entry>();
   /** Paths that a verb under way has taken. */
   readonly #reserved = new Set<string>();
+  #peersLookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DeviceServiceOptions) {
     this.#options = options;
@@ -77,6 +85,7 @@ export class DeviceService {
     const found = [
       ...this.#options.configuredPaths,
       ...(await this.#options.files.listImages(this.#options.directory)),
+      ...(this.#options.files.listPeers?.() ?? []),
     ];
     const fresh = found.filter((path) => !this.#entries.has(path));
     return fresh.filter((path) => this.#register(path) !== null);
@@ -143,6 +152,17 @@ export class DeviceService {
     for (let at = 0; at < paths.length; at += PROBES_AT_ONCE) {
       await Promise.all(paths.slice(at, at + PROBES_AT_ONCE).map((path) => this.read(path)));
     }
+  }
+
+  /** Reads peers' disks anew that nobody uses here: other boards write there, and nothing tells. */
+  async lookAtPeers(): Promise<void> {
+    const now = this.#options.now();
+    if (now - this.#peersLookedAt < PEERS_FRESH_MS) return;
+    this.#peersLookedAt = now;
+    const idle = this.list().filter(
+      ({ board, file, membership }) => board !== null && file !== null && !membership?.running,
+    );
+    await this.readAll(idle.map(({ record }) => record.path));
   }
 
   /**
@@ -329,6 +349,7 @@ export class DeviceService {
       file: entry.file,
       probe: entry.probe,
       membership,
+      board: parsePeerPath(entry.record.path)?.board ?? null,
       ...deviceState({ ...facts, isStale }),
     };
   }

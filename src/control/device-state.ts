@@ -1,6 +1,7 @@
 /** What a device is good for now, and why: one word and the reasons behind it. */
 
 import type { DeviceFile } from "../hal/device-files.ts";
+import { FAILED_BEFORE, FAILED_ELSEWHERE } from "../raid/fault-reason-status.ts";
 import type { Membership } from "./array-service.ts";
 import type { DeviceProbe } from "./engine.ts";
 
@@ -96,16 +97,27 @@ export function deviceState(facts: DeviceFacts): DeviceVerdict {
   return contentVerdict(probe, facts.isStale);
 }
 
+const GONE = "the path is gone";
+const ANOTHER = "another file or device is at the path";
+
+/** A member that failed for this may be back; one that fails requests is another matter. */
+export const AWAY_REASONS: ReadonlySet<string> = new Set([
+  GONE,
+  ANOTHER,
+  FAILED_BEFORE,
+  FAILED_ELSEWHERE,
+]);
+
 /** Why the member opened as `before` is not there any more; null while it is. */
 export function lossReason(before: DeviceFile | null, now: DeviceFile | null): string | null {
   if (before === null) {
     return null;
   }
   if (now === null) {
-    return "the path is gone";
+    return GONE;
   }
   if (before.identity !== now.identity) {
-    return "another file or device is at the path";
+    return ANOTHER;
   }
   if (now.sizeBytes < before.sizeBytes) {
     return `it was cut from ${before.sizeBytes} to ${now.sizeBytes} bytes`;

@@ -10,6 +10,7 @@ import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport } from "../raid/assembly-status.ts";
 import type { WriteHoldFigures } from "../raid/hold-status.ts";
+import type { PeerBoards } from "./peer-boards.ts";
 
 /** A certificate for NBD over TLS (STARTTLS), PEM texts. */
 export interface EngineTls {
@@ -37,8 +38,17 @@ export interface EngineCluster {
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
   /** What is remembered of the store; null: nothing. */
   readonly seen: SeenStore | null;
-  /** Boards serve their disks to each other; left out: all of them open the same disks. */
-  readonly hasExporters?: boolean;
+  /** Null: the board serves no disks to its peers, and uses none of theirs. */
+  readonly exporter: EngineExporter | null;
+}
+
+/** How a board serves its disks to its peers. */
+export interface EngineExporter {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The host that peers are told to connect to; null: as `listen` says. */
+  readonly advertise: string | null;
+  /** PEM texts by which the boards know each other. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
 }
 
 /** What `openEngine(options)` of src/workers/engine-host.ts takes. */
@@ -70,6 +80,8 @@ export interface EngineOptions {
   readonly labMode: boolean;
   /** Goes into set_name and messages. */
   readonly nodeName: string;
+  /** Of this program. */
+  readonly version: string;
   readonly logger: Logger;
 }
 
@@ -251,6 +263,13 @@ export interface MemberFault {
 }
 
 export interface StorageEngine {
+  /** Boards that serve their disks to each other; null: this one does not. */
+  readonly peers: PeerBoards | null;
+  /**
+   * The board's disks are served from now on, and those of its peers seen. `api`: URL of its API.
+   * Errors: NBD_ADDRESS_*.
+   */
+  share(api: string): Promise<void>;
   /** Cluster that this board is in; null: clustered arrays are read here, never written. */
   readonly cluster: string | null;
   /** Never rejects for what it finds: a path that is gone or unfit has a `problem`. */
@@ -295,9 +314,9 @@ export interface StorageEngine {
   openExport(spec: ExportSpec): Promise<void>;
   /**
    * Closes the export and its connections after draining requests under way, or gives up one that
-   * was to come.
+   * was to come. `coming`: it is to be opened again, and clients who ask meanwhile wait for it.
    */
-  closeExport(name: string): Promise<void>;
+  closeExport(name: string, coming?: ExportNotice): Promise<void>;
   clients(): readonly ExportClient[];
   counters(): IoCounters;
   /** Where NBD listens, as URIs to build attach commands from. */

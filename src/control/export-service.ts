@@ -186,10 +186,13 @@ export class ExportService {
     }
   }
 
-  /** Closes every export of an array: BEFORE the array is stopped. */
-  async closeAll(uuid: string, reason: string): Promise<void> {
+  /**
+   * Closes every export of an array: BEFORE the array is stopped. `isComing`: it starts again by
+   * itself, and clients who attach meanwhile wait for that.
+   */
+  async closeAll(uuid: string, reason: string, isComing = false): Promise<void> {
     for (const entry of this.#of(uuid)) {
-      await this.#closeEntry(entry, reason);
+      await this.#closeEntry(entry, reason, isComing);
       this.#options.events.changed("export", entry.record.name);
     }
   }
@@ -247,9 +250,11 @@ export class ExportService {
     entry.reason = null;
   }
 
-  async #closeEntry(entry: Entry, reason: string): Promise<void> {
-    if (entry.isOpen) {
-      await this.#options.engine.closeExport(entry.record.name);
+  async #closeEntry(entry: Entry, reason: string, isComing = false): Promise<void> {
+    const { name, description, tlsRequired } = entry.record;
+    if (entry.isOpen || isComing) {
+      const coming = isComing ? { name, description, tlsRequired } : undefined;
+      await this.#options.engine.closeExport(name, coming);
     }
     entry.isOpen = false;
     entry.reason = reason;

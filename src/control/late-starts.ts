@@ -20,8 +20,9 @@ export class LateStarts {
     this.#options = options;
   }
 
-  /** The array waits for members from now on. */
+  /** The array waits for members from now on, if it does not already. */
   wait(uuid: string): void {
+    if (this.#deadlines.has(uuid)) return;
     this.#deadlines.set(uuid, this.#options.now() + this.#options.waitMs);
   }
 

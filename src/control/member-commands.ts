@@ -4,6 +4,7 @@ import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import { refuseUnfit } from "./array-plan.ts";
 import type { ArrayService } from "./array-service.ts";
+import { refusePeersDisks } from "./cluster-check.ts";
 import type { DeviceService, DeviceView } from "./device-service.ts";
 import type { RunningArray, StorageEngine } from "./engine.ts";
 import type { Job } from "./job.ts";
@@ -49,6 +50,22 @@ const refuseSectors = (device: DeviceView, { logicalBlockBytes, name }: ArraySta
   }
 };
 
+const notAMember = (device: string, array: string): CodedError =>
+  new CodedError("CONTROL_MEMBER_NOT_FOUND", `device ${device} is no member of array ${array}`, {
+    remedy: "list the members of the array",
+  });
+
+/** False when its bitmap does not tell all that it lacks. Errors: the engine's. */
+const isReAdded = async (running: RunningArray, path: string): Promise<boolean> => {
+  try {
+    await running.reAdd(path);
+    return true;
+  } catch (error) {
+    if (error instanceof CodedError && error.code === "RAID_RE_ADD_REFUSED") return false;
+    throw error;
+  }
+};
+
 /** Add, fail, remove, re-add, replace, flags, and the sync action. */
 export class MemberCommands {
   readonly #options: MemberCommandsOptions;
@@ -58,8 +75,9 @@ export class MemberCommands {
   }
 
   /**
-   * Adds a device, as a job. Errors: those of `refuseUnfit`, RAID_SECTOR_SIZE_MISMATCH,
-   * RAID_FLAG_UNSUPPORTED, CONTROL_MEMBER_RAN_APART; the job's: the engine's.
+   * Adds a device, as a job. Errors: those of `refuseUnfit`, CONTROL_PEERS_DISK,
+   * RAID_SECTOR_SIZE_MISMATCH, RAID_FLAG_UNSUPPORTED, CONTROL_MEMBER_RAN_APART; the job's: the
+   * engine's.
    */
   async add(arrayKey: string, deviceKey: string, order: AddOrder, actor: string): Promise<Job> {
     const { arrays, devices } = this.#options;
@@ -67,6 +85,7 @@ export class MemberCommands {
     const { level, bitmap } = running.status;
     refuseFlags({ level, bitmap: bitmap.type }, order);
     const device = await devices.read(devices.find(deviceKey).record.path);
+    if (bitmap.type !== "clustered") refusePeersDisks([device.record.path]);
     // What an old member of this array holds is the array's own content.
     const isOwn = device.probe?.md?.arrayUuid === view.record.uuid;
     refuseUnfit(device, order.force || isOwn);
@@ -110,6 +129,32 @@ export class MemberCommands {
     return this.#job("member.re-add", view.record.uuid, actor, () =>
       running.reAdd(device.record.path),
     );
+  }
+
+  /**
+   * Takes back a member that was away, by itself: by the bitmaps, else whole. Nothing that the
+   * array never had is lost. Errors: CONTROL_MEMBER_NOT_FOUND, CONTROL_MEMBER_RAN_APART,
+   * CONTROL_ARRAY_BUSY, the engine's.
+   */
+  async takeBack(uuid: string, path: string): Promise<"re-add" | "add"> {
+    const { arrays, devices } = this.#options;
+    const { running } = arrays.findRunning(uuid);
+    const device = await devices.read(path);
+    if (device.probe?.md?.arrayUuid !== uuid) throw notAMember(path, running.status.name);
+    refuseSectors(device, running.status);
+    await this.#refuseApart(running, path);
+    const distrust = device.record.lostContent !== null;
+    return await arrays.exclusively(uuid, "the return of a member", async () => {
+      const release = devices.reserve([path]);
+      try {
+        if (!distrust && (await isReAdded(running, path))) return "re-add";
+        await running.add(path, { force: false, distrust });
+        devices.trustContent(path);
+        return "add";
+      } finally {
+        release();
+      }
+    });
   }
 
   /**
@@ -195,11 +240,7 @@ export class MemberCommands {
     const { arrays, devices } = this.#options;
     const device = devices.find(deviceKey);
     if (arrays.membershipOf(device.record.path)?.uuid !== uuid) {
-      const name = arrays.get(uuid)?.record.name;
-      const message = `device ${device.record.id} is no member of array ${name}`;
-      throw new CodedError("CONTROL_MEMBER_NOT_FOUND", message, {
-        remedy: "list the members of the array",
-      });
+      throw notAMember(device.record.id, arrays.get(uuid)?.record.name ?? uuid);
     }
     return device;
   }

@@ -24,4 +24,6 @@ export interface DeviceFiles {
    * Errors: HAL_FILE_EXISTS, HAL_NO_SPACE, HAL_NOT_WRITABLE.
    */
   createImage(path: string, sizeBytes: number): Promise<void>;
+  /** Paths of the disks that other boards serve now; without it there are none. */
+  listPeers?(): readonly string[];
 }

@@ -8,14 +8,13 @@
 import { equalBytes } from "../common/bytes.ts";
 import type { Member } from "./array-state.ts";
 import type { AssemblyMember, AssemblyReason, AssemblyStart } from "./assembly-types.ts";
+import { FAILED_BEFORE } from "./fault-reason-status.ts";
 import { newMember } from "./new-member.ts";
 import { memberRole } from "./superblock.ts";
 import type { Superblock } from "./superblock-fields.ts";
 
 /** What a device may look like that the others failed: it did not get their update. */
 const LEFT_BEHIND: ReadonlySet<AssemblyReason> = new Set(["faulty", "non-fresh", "split-brain"]);
-
-const FAULT_REASON = "it failed before this board joined";
 
 /** Where the failed device stands among the given ones, with its superblock. */
 interface Failed {
@@ -41,7 +40,7 @@ export const knownFailures = ({ members, shape }: AssemblyStart): readonly Membe
   return [...failed.values()].map(({ id, path, superblock }) =>
     newMember({ member: id, path, badBlocks: [] }, superblock, {
       state: "faulty",
-      faultReason: FAULT_REASON,
+      faultReason: FAILED_BEFORE,
     }),
   );
 };

@@ -19,6 +19,7 @@ import {
   publishLeg,
   SECTOR,
 } from "./array-state.ts";
+import { FAILED_ELSEWHERE } from "./fault-reason-status.ts";
 import { isJoining } from "./member-arrival.ts";
 import { newMember } from "./new-member.ts";
 import { markFaulty, withRole } from "./role-changes.ts";
@@ -57,8 +58,7 @@ export const yieldLostMembers = (state: ArrayState, told: Superblock): void => {
   for (const member of state.members.values()) {
     if (!hasLostRole(state, member, told)) continue;
     blockLeg(state, member);
-    const reason = "another node has recorded it as faulty";
-    emit(state, { type: "give-up-member", member: member.id, reason });
+    emit(state, { type: "give-up-member", member: member.id, reason: FAILED_ELSEWHERE });
   }
 };
 
@@ -101,7 +101,7 @@ const takeFailures = (state: ArrayState, told: Superblock): void => {
   for (const member of state.members.values()) {
     if (!hasLostRole(state, member, told)) continue;
     blockLeg(state, member);
-    const reason = state.pending.failing.get(member.id) ?? "another node has recorded it as faulty";
+    const reason = state.pending.failing.get(member.id) ?? FAILED_ELSEWHERE;
     markFaulty(state, member.id, reason, state.pending);
     state.pending.failing.delete(member.id);
     state.pending.confirm = true;

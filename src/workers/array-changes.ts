@@ -177,7 +177,7 @@ export class ArrayChanges {
       const open = this.#members();
       for (const { device } of open) await device.close();
       const members = open.map(({ path }) => this.#host.ticket(path));
-      this.#reopened = await openMembers({ ...this.#data, members }, accessOf(cluster));
+      this.#reopened = await openMembers({ ...this.#data, members }, accessOf(cluster, this.#data));
     },
     goOnIn: (cluster) => {
       this.isEntering = cluster !== null && cluster !== this.#host.cluster();

@@ -5,6 +5,7 @@
  */
 
 import { randomUUID } from "node:crypto";
+import { toDlmSlot } from "../cluster/dlm/slot-table.ts";
 import { joinArray } from "../cluster/node/cluster-driver.ts";
 import type { ClusterListener, JoinedCluster } from "../cluster/node/cluster-member.ts";
 import type { ClusterHappening, ClusterView } from "../cluster/node/cluster-view.ts";
@@ -28,6 +29,9 @@ import {
 import type { ThreadCluster } from "./array-messages.ts";
 import { gateSentence } from "./gate-words.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
+import type { OwnSession } from "./own-sessions.ts";
+import { handleOwner, type PeerUse } from "./peer-links.ts";
+import { noteSession } from "./session-notes.ts";
 import { ThreadGate } from "./thread-gate.ts";
 
 /** The board remembers the store's revision, as it was so long ago at most. Choice. */
@@ -66,6 +70,8 @@ export class ArrayCluster implements ClusterHost {
   /** When this thread may do I/O on the members. */
   readonly gate: DeviceGate = new ThreadGate(() => this.#until);
   readonly name: string;
+  readonly #data: ThreadCluster;
+  readonly #uuid: string;
   readonly #store: ClusterStore;
   #joined: JoinedCluster | null = null;
   #host: ArrayClusterHost | null = null;
@@ -82,19 +88,24 @@ export class ArrayCluster implements ClusterHost {
   #isLeaving = false;
   #tellStoreAt = 0;
 
-  private constructor(name: string, store: ClusterStore) {
-    this.name = name;
+  private constructor(data: ThreadCluster, uuid: string, store: ClusterStore) {
+    this.name = data.name;
+    this.#data = data;
+    this.#uuid = uuid;
     this.#store = store;
   }
 
-  /** Errors: CLUSTER_*; the node is in no cluster then. */
+  /**
+   * Errors: CLUSTER_*; the node is in no cluster then. CLUSTER_EXPELLED also when the others are
+   * past its session before this board may use its disks in it.
+   */
   static async join(data: ThreadCluster, facts: ClusterFacts): Promise<ArrayCluster> {
     const prefix = arrayPrefix(data.name, facts.uuid);
     const { endpoints, tls, seen } = data;
     const known = seen === null ? {} : { known: seen };
     const { store } = await openEtcd({ endpoints, tls, ...known }, prefix);
-    const cluster = new ArrayCluster(data.name, store);
-    const { node, boot, address, hasExporters = false } = data;
+    const cluster = new ArrayCluster(data, facts.uuid, store);
+    const { node, boot, address, exporter } = data;
     try {
       cluster.#joined = await joinArray({
         store,
@@ -104,13 +115,28 @@ export class ArrayCluster implements ClusterHost {
         clock: { now: monotonicMs, after: afterMs },
         random: Math.random,
         listener: cluster.#listener(),
-        ...(hasExporters ? { boards: new BoardKeys(data.name) } : {}),
+        ...(exporter !== null ? { boards: new BoardKeys(data.name) } : {}),
       });
+      if (exporter !== null) await noteSession(cluster.session);
     } catch (error) {
-      await store.close();
+      await cluster.close();
       throw error;
     }
     return cluster;
+  }
+
+  /** Of this node: what its requests at exporters are part of. */
+  get session(): OwnSession {
+    const { slot, epoch } = this.#cluster.view();
+    return { uuid: this.#uuid, slot: toDlmSlot(slot), epoch };
+  }
+
+  /** As whom this node opens peers' disks; null: it uses none. */
+  get peerUse(): PeerUse | null {
+    const { exporter, node, boot } = this.#data;
+    if (exporter === null) return null;
+    const session = { kind: "node", ...this.session } as const;
+    return { tls: exporter.tls, owner: handleOwner(node, boot), session };
   }
 
   /** Number of this node's bitmap, from 0. */

@@ -34,15 +34,16 @@ export interface DevicesHost {
 
 export class ArrayDevices {
   readonly #host: DevicesHost;
-  readonly #answerLimitMs: number | null;
+  readonly #data: ArrayThreadData;
   readonly #tickets: Map<string, MemberTicket>;
   #nextMember: number;
   /** Of devices that other nodes add. */
   readonly finder: DeviceFinder;
 
-  constructor({ members, answerLimitMs }: ArrayThreadData, host: DevicesHost) {
+  constructor(data: ArrayThreadData, host: DevicesHost) {
+    const { members } = data;
     this.#host = host;
-    this.#answerLimitMs = answerLimitMs;
+    this.#data = data;
     this.#nextMember = members.length;
     this.#tickets = new Map(members.map((member) => [member.path, member]));
     this.finder = new DeviceFinder({
@@ -101,14 +102,14 @@ export class ArrayDevices {
   async #open(ticket: MemberTicket, flags: NewcomerFlags): Promise<Newcomer> {
     // A faulty member that is still held has its claim already.
     const isHeld = this.#host.driver().status.members.some(({ path }) => path === ticket.path);
-    const access = accessOf(this.#host.cluster());
+    const access = accessOf(this.#host.cluster(), this.#data);
     const device = await openMember(ticket, "write", isHeld ? { ...access, claim: null } : access);
     const driver = this.#host.driver();
     const member = this.#nextMember++;
     driver.addMember(member, { path: ticket.path, device });
     try {
       const setUuid = this.#host.setUuid();
-      const found = await withinLimit(device, this.#answerLimitMs, () =>
+      const found = await withinLimit(device, this.#data.answerLimitMs, () =>
         readNewcomer(device, { ...flags, setUuid }),
       );
       this.#tickets.set(ticket.path, ticket);

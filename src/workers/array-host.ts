@@ -6,6 +6,7 @@ import { assert } from "../common/assert.ts";
 import { CodedError, fromPlainError } from "../common/errors.ts";
 import { workerUrl } from "../common/worker-url.ts";
 import type { AddOptions, RunningArray, SeenStore, SyncSpeed } from "../control/engine.ts";
+import type { PeerLink } from "../control/peer-boards.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import { goneError } from "../raid/gone-status.ts";
@@ -19,6 +20,8 @@ import type {
 } from "./array-messages.ts";
 import type { IoPool } from "./io-pool.ts";
 import type { MemberTicket } from "./open-member.ts";
+import { isPeer } from "./open-store.ts";
+import type { OwnSession, OwnSessions } from "./own-sessions.ts";
 import { ThreadLink } from "./thread-link.ts";
 
 /** Its new objects are few: a small nursery costs nothing, and there is one for each array. */
@@ -36,6 +39,10 @@ export interface ArrayHostOptions {
   readonly onStoreSeen: (seen: SeenStore) => void;
   /** The path of a device by its device_uuid (32 hexadecimal digits), or null. */
   readonly findDevice: (uuid: string) => Promise<string | null>;
+  /** In which sessions this board uses its disks; null: it serves none. */
+  readonly sessions: OwnSessions | null;
+  /** How its ways to peers' disks are; nothing: it has ended. */
+  readonly onLinks: (links: readonly PeerLink[]) => void;
 }
 
 type Assembled = Extract<ArrayToMain, { type: "assembled" }>;
@@ -48,6 +55,7 @@ export class ArrayHostThread implements RunningArray {
   readonly #ended = Promise.withResolvers<null>();
   #status: ArrayStatus | null = null;
   #shared: SharedArrayState | null = null;
+  readonly #sessions = new Set<OwnSession>();
 
   private constructor(options: ArrayHostOptions) {
     this.#options = options;
@@ -58,7 +66,11 @@ export class ArrayHostThread implements RunningArray {
     });
     this.#link = new ThreadLink(worker, "array thread");
     worker.on("message", (message: ArrayToMain) => this.#onMessage(message));
-    worker.on("exit", () => this.#ended.resolve(null));
+    worker.on("exit", () => {
+      this.#ended.resolve(null);
+      options.onLinks([]);
+      for (const session of this.#sessions) void this.#sessionOver(session);
+    });
   }
 
   /**
@@ -169,7 +181,7 @@ export class ArrayHostThread implements RunningArray {
   }
 
   async #attach(assembled: Assembled): Promise<void> {
-    const { shape, legs, readOnly, hasBitmap, isGated, status } = assembled;
+    const { shape, legs, readOnly, hasBitmap, isGated, peers, status } = assembled;
     const { pool } = this.#options;
     const channels = Array.from({ length: pool.size }, () => new MessageChannel());
     const ports = channels.map(({ port1 }) => port1);
@@ -185,6 +197,7 @@ export class ArrayHostThread implements RunningArray {
         readOnly,
         hasBitmap,
         isGated,
+        peers,
         port,
       } as const;
       return { request, transfer: [port] };
@@ -201,6 +214,32 @@ export class ArrayHostThread implements RunningArray {
     const path = await this.#options.findDevice(uuid);
     const member = path === null ? null : this.#options.ticket(path);
     this.#post({ type: "device-found", id, member });
+  }
+
+  #sessionBegins(session: OwnSession): void {
+    const isOver = this.#options.sessions?.begin(session) === false;
+    if (!isOver) this.#sessions.add(session);
+    this.#post({ type: "session-noted", isOver });
+  }
+
+  /**
+   * AFTER the thread has ended, or left the session, and the I/O workers have let the array go.
+   * What was given up there may still reach a disk of this board: that is waited for.
+   */
+  async #sessionOver(session: OwnSession): Promise<void> {
+    this.#sessions.delete(session);
+    const { data, pool, sessions } = this.#options;
+    const members = this.#status?.members.flatMap(({ path }) => path ?? []) ?? [];
+    const all = new Set([...data.members.map(({ path }) => path), ...members]);
+    const paths = [...all].filter((path) => !isPeer(path));
+    await pool.askEach(() => ({ request: { type: "settle", paths } }));
+    sessions?.end(session);
+  }
+
+  #sessionLeft({ uuid, slot, epoch }: OwnSession): void {
+    for (const session of this.#sessions)
+      if (session.uuid === uuid && session.slot === slot && session.epoch === epoch)
+        void this.#sessionOver(session);
   }
 
   /** Nothing of the array is touched any more: its thread ends without another word. */
@@ -246,6 +285,12 @@ export class ArrayHostThread implements RunningArray {
         return this.#options.onStoreSeen(message.seen);
       case "expelled":
         return void this.#expelled(message.reason, message.isBroken);
+      case "session":
+        return this.#sessionBegins(message.session);
+      case "session-over":
+        return this.#sessionLeft(message.session);
+      case "peer-links":
+        return this.#options.onLinks(message.links);
       case "stopped":
         return;
     }

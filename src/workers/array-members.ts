@@ -11,14 +11,15 @@ import { type OpenMemberOptions, openMember } from "./open-member.ts";
 
 /**
  * How this thread claims members, asks before its I/O, alone or as a node of a cluster, and reads
- * them: sync actions read each byte once.
+ * them: sync actions read each byte once. Peers' disks are written by nodes of a cluster alone.
  */
 export const accessOf = (
   cluster: ArrayCluster | null,
-): { readonly claim: MemberClaim } & OpenMemberOptions => ({
-  isUncached: true,
-  ...(cluster === null ? { claim: "alone" } : { claim: "cluster", gate: cluster.gate }),
-});
+  { readOnly, peers }: Pick<ArrayThreadData, "readOnly" | "peers">,
+): { readonly claim: MemberClaim } & OpenMemberOptions =>
+  cluster === null
+    ? { isUncached: true, claim: "alone", peers: readOnly ? peers : null }
+    : { isUncached: true, claim: "cluster", gate: cluster.gate, peers: cluster.peerUse };
 
 /** Opens every member it can; the others get their reason from assembly's refusal or stay out. */
 export const openMembers = async (
@@ -45,7 +46,7 @@ export const openMembers = async (
 
 /** What the members say before the node has joined: nothing is claimed yet. */
 const readFacts = async (data: ArrayThreadData): Promise<ClusterFacts | null> => {
-  const devices = await openMembers({ ...data, readOnly: true }, {});
+  const devices = await openMembers({ ...data, readOnly: true }, { peers: data.peers });
   try {
     return await readClusterFacts(devices);
   } finally {

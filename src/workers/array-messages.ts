@@ -7,6 +7,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import type { PlainError } from "../common/errors.ts";
 import type { EngineCluster, SeenStore } from "../control/engine.ts";
+import type { PeerLink } from "../control/peer-boards.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
 import type { ArrayCommand } from "../raid/array-messages.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
@@ -14,6 +15,8 @@ import type { BadRange } from "../raid/bad-block-table.ts";
 import type { LegReportKind } from "../raid/leg-reports.ts";
 import type { SharedArrayShape } from "../raid/shared-state.ts";
 import type { MemberTicket } from "./open-member.ts";
+import type { OwnSession } from "./own-sessions.ts";
+import type { PeerUse } from "./peer-links.ts";
 
 /** workerData of an array thread. */
 export interface ArrayThreadData {
@@ -29,6 +32,8 @@ export interface ArrayThreadData {
   readonly linkShare: number;
   /** The board's cluster, and where its peers find the board; null: it is in none. */
   readonly cluster: ThreadCluster | null;
+  /** As whom peers' disks are read before the array has a session of its own; null: not at all. */
+  readonly peers: PeerUse | null;
 }
 
 export interface ThreadCluster extends EngineCluster {
@@ -65,7 +70,9 @@ export type MainToArray =
   /** The answer to `find-device`; null: the board has no such device. */
   | { readonly type: "device-found"; readonly id: number; readonly member: MemberTicket | null }
   /** Answered by `cluster-view`. */
-  | { readonly type: "view-cluster"; readonly id: number };
+  | { readonly type: "view-cluster"; readonly id: number }
+  /** The answer to `session`; `isOver`: others are past it, so nothing may be touched in it. */
+  | { readonly type: "session-noted"; readonly isOver: boolean };
 
 export type ArrayToMain =
   | {
@@ -76,9 +83,16 @@ export type ArrayToMain =
       readonly hasBitmap: boolean;
       /** Its node is in a cluster: I/O begins only while it may do any. */
       readonly isGated: boolean;
+      /** As whom the I/O workers open peers' disks. */
+      readonly peers: PeerUse | null;
       readonly status: ArrayStatus;
     }
   | { readonly type: "refused"; readonly error: PlainError }
+  /** The node has joined: answered by `session-noted` before it touches a member in it. */
+  | { readonly type: "session"; readonly session: OwnSession }
+  /** Nothing is done in the session any more, though the thread goes on. */
+  | { readonly type: "session-over"; readonly session: OwnSession }
+  | { readonly type: "peer-links"; readonly links: readonly PeerLink[] }
   | { readonly type: "running" }
   | { readonly type: "status"; readonly status: ArrayStatus }
   | { readonly type: "happening"; readonly happening: ArrayHappening }
@@ -159,5 +173,6 @@ export type ArrayToWorker =
       readonly legs: readonly LegTicket[];
       readonly hasBitmap: boolean;
       readonly isGated: boolean;
+      readonly peers: PeerUse | null;
     }
   | { readonly type: "go" };

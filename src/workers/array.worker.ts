@@ -28,6 +28,7 @@ import type {
 } from "./array-messages.ts";
 import { ArrayRest } from "./array-rest.ts";
 import { clusterHappening, devicePassedOver } from "./cluster-happenings.ts";
+import { type PeerUse, peerLinks } from "./peer-links.ts";
 import { WorkerPorts } from "./worker-ports.ts";
 
 /** Between ticks while something is under way, and while nothing is. Choice: 1/10 of safe mode. */
@@ -35,6 +36,7 @@ const TICK_MS = 20;
 const IDLE_TICK_MS = 500;
 /** Status messages at most this often while a sync action runs. */
 const PROGRESS_MS = 200;
+const LINKS_MS = 500;
 
 class ArrayThread {
   readonly #data: ArrayThreadData;
@@ -47,6 +49,8 @@ class ArrayThread {
   readonly #changes: ArrayChanges;
   #attachedLeft = 0;
   #lastProgress = 0;
+  #lastLinks = 0;
+  #toldLinks = "[]";
   #nextTick: NodeJS.Timeout | undefined;
   /** The nodes as they were told last. */
   #toldPeers = "";
@@ -72,9 +76,7 @@ class ArrayThread {
       rest: this.#rest,
       driver: () => this.#driver,
       cluster: () => this.#cluster,
-      goOnIn: (joined) => {
-        this.#cluster = joined;
-      },
+      goOnIn: (joined) => this.#goOnIn(joined),
       ticket: (path) => this.#devices.ticket(path),
       array: () => ({
         setUuid: this.#array.setUuid,
@@ -93,6 +95,7 @@ class ArrayThread {
       legs: this.#legTickets(),
       hasBitmap: this.#array.hasBitmap,
       isGated: this.#cluster !== null,
+      peers: this.#peers,
       readOnly: this.#data.readOnly,
       status: this.#status(),
     });
@@ -114,9 +117,24 @@ class ArrayThread {
           id: message.id,
           view: this.#cluster?.view() ?? null,
         });
+      case "session-noted":
+        // Heard by who asked (session-notes.ts).
+        return;
       default:
         return assertNever(message);
     }
+  }
+
+  /** As whom the I/O workers open peers' disks. */
+  get #peers(): PeerUse | null {
+    return accessOf(this.#cluster, this.#data).peers ?? null;
+  }
+
+  /** AFTER everything of the cluster that the array leaves is over, in all threads. */
+  #goOnIn(joined: ArrayCluster | null): void {
+    if (joined === null && this.#cluster !== null && this.#data.cluster?.exporter != null)
+      post({ type: "session-over", session: this.#cluster.session });
+    this.#cluster = joined;
   }
 
   #status(): ArrayStatus {
@@ -207,9 +225,21 @@ class ArrayThread {
       if (JSON.stringify(this.#cluster.peers()) !== this.#toldPeers)
         post({ type: "status", status: this.#status() });
     }
+    if (now - this.#lastLinks >= LINKS_MS) {
+      this.#lastLinks = now;
+      this.#tellLinks();
+    }
     if (status.arrayState === "clear" && !this.#changes.isUnderWay) return;
     const pause = this.#driver.restless ? TICK_MS : IDLE_TICK_MS;
     this.#nextTick = setTimeout(() => this.#tick(), pause);
+  }
+
+  /** How the ways to peers' disks are, as far as that is news. */
+  #tellLinks(): void {
+    const links = peerLinks();
+    const told = JSON.stringify(links);
+    if (told !== this.#toldLinks) post({ type: "peer-links", links });
+    this.#toldLinks = told;
   }
 
   #host(): ArrayHost {
@@ -354,6 +384,7 @@ class ArrayThread {
         legs: this.#legTickets(),
         hasBitmap,
         isGated: this.#cluster !== null,
+        peers: this.#peers,
       });
     });
     this.#whenAttached = null;
@@ -372,7 +403,7 @@ const main = async (): Promise<void> => {
   let cluster: ArrayCluster | null = null;
   try {
     cluster = await joinCluster(data);
-    const devices = await openMembers(data, accessOf(cluster));
+    const devices = await openMembers(data, accessOf(cluster, data));
     const array = await assembleDevices(devices, { ...data, cluster, now: Date.now() });
     const kept = new Set([...array.members.values()].map(({ device }) => device));
     for (const { device } of devices) if (!kept.has(device)) await device.close();

@@ -3,15 +3,17 @@
 import { accessSync, constants } from "node:fs";
 import { CodedError } from "../common/errors.ts";
 import type { DeviceProbe } from "../control/engine.ts";
-import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
 import { readContent } from "../raid/content-driver.ts";
 import { levelName } from "../raid/examine-lines.ts";
 import { memberRole, superblockMinor, superblockName } from "../raid/superblock.ts";
 import type { Superblock090 } from "../raid/superblock-090.ts";
 import type { Superblock } from "../raid/superblock-fields.ts";
 import { uuidToKernelText } from "../raid/uuid.ts";
+import { isPeer } from "./open-store.ts";
+import { type ReadStore, withStore } from "./read-store.ts";
 
 const writable = (path: string): boolean => {
+  if (isPeer(path)) return true;
   try {
     accessSync(path, constants.W_OK);
     return true;
@@ -57,7 +59,7 @@ const describe090 = (sb: Superblock090): NonNullable<DeviceProbe["md"]> => {
 };
 
 /** Never rejects for what it finds. */
-export const probePath = async (path: string): Promise<DeviceProbe> => {
+export const probePath = async (path: string, open: ReadStore): Promise<DeviceProbe> => {
   const unknown = {
     path,
     sizeBytes: 0,
@@ -67,8 +69,7 @@ export const probePath = async (path: string): Promise<DeviceProbe> => {
     signatures: [],
   };
   try {
-    const device = await FileBlockDevice.open(path, { mode: "read" });
-    try {
+    return await withStore(path, open, async (device) => {
       const { probe, signatures } = await readContent(device);
       const found = probe.superblock;
       const { sizeBytes, logicalBlockSize } = device;
@@ -87,9 +88,7 @@ export const probePath = async (path: string): Promise<DeviceProbe> => {
         signatures: words,
         problem: null,
       };
-    } finally {
-      await device.close();
-    }
+    });
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     return { ...unknown, problem: { code: error.code, message: error.advice } };

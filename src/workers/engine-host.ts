@@ -5,7 +5,6 @@
  */
 
 import { randomBytes, randomUUID } from "node:crypto";
-import { statSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { CodedError, type PlainError } from "../common/errors.ts";
 import type {
@@ -22,6 +21,7 @@ import type {
   StorageEngine,
 } from "../control/engine.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
+import type { ExportNotice } from "../nbd/export-backend.ts";
 import type { ArrayHappening, ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport } from "../raid/assembly-status.ts";
 import { type CreateDevice, createOnDevices } from "../raid/create-driver.ts";
@@ -36,7 +36,11 @@ import { probePath } from "./device-probe.ts";
 import { examinePaths, markedBytesOf } from "./examine-paths.ts";
 import { FaultBoard } from "./fault-board.ts";
 import { IoPool } from "./io-pool.ts";
-import { openMember } from "./open-member.ts";
+import { type MemberTicket, openMember } from "./open-member.ts";
+import { openStore, storeOf } from "./open-store.ts";
+import { PeerHost, type PeerHostOptions } from "./peer-host.ts";
+import type { PeerUse } from "./peer-links.ts";
+import type { ReadStore } from "./read-store.ts";
 
 class EngineHost implements StorageEngine {
   readonly #options: EngineOptions;
@@ -44,19 +48,30 @@ class EngineHost implements StorageEngine {
   readonly #ending = new AbortController();
   readonly #pool: IoPool;
   readonly #faults: FaultBoard;
+  readonly peers: PeerHost | null;
   readonly #arrays = new Map<string, ArrayHostThread>();
   readonly #statusListeners: ((uuid: string, status: ArrayStatus) => void)[] = [];
   readonly #happeningListeners: ((uuid: string, happening: ArrayHappening) => void)[] = [];
   readonly #expelledListeners: ((uuid: string, reason: string, isBroken: boolean) => void)[] = [];
   #findDevice: (deviceUuid: string) => Promise<string | null> = async () => null;
   #seen: SeenStore | null;
+  /** Array threads so far. */
+  #started = 0;
   #nbd: StorageEngine["nbd"] = { tcp: null, socketPath: null };
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#seen = options.cluster?.seen ?? null;
-    this.#pool = new IoPool(options, (uuid, error) => this.#tellNotDirect(uuid, error));
+    this.#pool = new IoPool(options, {
+      notDirect: (uuid, error) => this.#tellNotDirect(uuid, error),
+      links: (thread, links) => this.peers?.tell(thread, links),
+    });
     this.#faults = new FaultBoard(options.labMode);
+    this.peers = makePeers(options, {
+      boot: this.#boot,
+      onStoreSeen: (seen) => this.#storeSeen(seen),
+      faultsOf: (path) => this.#faults.ticket({ path }).faults,
+    });
   }
 
   async listen(): Promise<void> {
@@ -65,6 +80,10 @@ class EngineHost implements StorageEngine {
     const port = nbdTcp === null ? 0 : await this.#pool.listenTcp(nbdTcp.host, nbdTcp.port);
     const tcp = nbdTcp === null ? null : { host: nbdTcp.host, port };
     this.#nbd = { tcp, socketPath: nbdSocketPath };
+  }
+
+  async share(api: string): Promise<void> {
+    await this.peers?.start(api, this.#seen);
   }
 
   get cluster(): string | null {
@@ -76,15 +95,15 @@ class EngineHost implements StorageEngine {
   }
 
   probe(path: string): Promise<DeviceProbe> {
-    return probePath(path);
+    return probePath(path, this.#open);
   }
 
   examine(paths: readonly string[]): Promise<AssemblyReport> {
-    return examinePaths(paths, this.cluster);
+    return examinePaths(paths, this.cluster, this.#open);
   }
 
   markedBytes(path: string): Promise<number | null> {
-    return markedBytesOf(path);
+    return markedBytesOf(path, this.#open);
   }
 
   async create(request: CreateArrayRequest, uuid?: string): Promise<RunningArray> {
@@ -97,7 +116,7 @@ class EngineHost implements StorageEngine {
       });
     }
     const options = createOptions(request, this.#options.nodeName, uuid);
-    const devices = await openAll(request);
+    const devices = await openAll(request, (path) => this.#ticket(path), this.peers?.use ?? null);
     try {
       await createOnDevices(options, devices, request.force);
     } finally {
@@ -111,12 +130,13 @@ class EngineHost implements StorageEngine {
     { readOnly, syncSpeed }: AssembleOrder,
   ): Promise<RunningArray> {
     const speed = syncSpeed ?? this.#options.syncSpeed;
+    const thread = `array ${this.#started++}`;
     let uuid = "";
     const early: (() => void)[] = [];
     const whenKnown = (act: () => void) => (uuid === "" ? early.push(act) : act());
     const start: ArrayHostOptions = {
       data: {
-        members: paths.map((path) => this.#faults.ticket(path)),
+        members: paths.map((path) => this.#ticket(path)),
         readOnly,
         workers: this.#pool.size,
         syncSpeedMin: speed.min,
@@ -124,15 +144,18 @@ class EngineHost implements StorageEngine {
         answerLimitMs: this.#options.answerLimitMs,
         linkShare: this.#options.linkShare,
         cluster: this.#threadCluster(),
+        peers: this.peers?.use ?? null,
       },
       pool: this.#pool,
-      ticket: (path) => this.#faults.ticket(path),
+      ticket: (path) => this.#ticket(path),
       onStatus: (status) => whenKnown(() => this.#tellStatus(uuid, status)),
       onHappening: (happening) => whenKnown(() => this.#tellHappening(uuid, happening)),
       onStopped: () => this.#arrays.delete(uuid),
       onStoreSeen: (seen) => this.#storeSeen(seen),
       onExpelled: (reason, isBroken) => whenKnown(() => this.#tellExpelled(uuid, reason, isBroken)),
       findDevice: (deviceUuid) => this.#findDevice(deviceUuid),
+      sessions: this.peers?.sessions ?? null,
+      onLinks: (links) => this.peers?.tell(thread, links),
     };
     const array = await ArrayHostThread.start(start, this.#ending.signal);
     uuid = array.uuid;
@@ -166,8 +189,8 @@ class EngineHost implements StorageEngine {
     return this.#pool.askEach(() => ({ request: { type: "open-export", spec } }));
   }
 
-  closeExport(name: string): Promise<void> {
-    return this.#pool.askEach(() => ({ request: { type: "close-export", name } }));
+  closeExport(name: string, coming: ExportNotice | null = null): Promise<void> {
+    return this.#pool.askEach(() => ({ request: { type: "close-export", name, coming } }));
   }
 
   clients(): readonly ExportClient[] {
@@ -193,7 +216,15 @@ class EngineHost implements StorageEngine {
   async close(): Promise<void> {
     this.#ending.abort();
     for (const array of [...this.#arrays.values()]) await array.stop();
+    await this.peers?.close();
     await this.#pool.close();
+  }
+
+  readonly #open: ReadStore = (path) =>
+    openStore(this.#ticket(path), "read", { peers: this.peers?.use ?? null });
+
+  #ticket(path: string): MemberTicket {
+    return this.#faults.ticket({ path, peer: this.peers?.ticket(path) ?? null });
   }
 
   #tellStatus(uuid: string, status: ArrayStatus): void {
@@ -238,30 +269,37 @@ class EngineHost implements StorageEngine {
   #refuseTwice(paths: readonly string[]): void {
     const used = new Map<string, string>();
     for (const array of this.#arrays.values()) {
-      for (const { path } of array.status.members)
-        if (path !== null) used.set(identity(path), path);
+      for (const { path } of array.status.members) if (path !== null) used.set(storeOf(path), path);
     }
     for (const path of paths) {
-      const other = used.get(identity(path));
+      const other = used.get(storeOf(path));
       if (other !== undefined) {
         throw new CodedError("RAID_DEVICE_IN_USE", `${path} is in use already (as ${other})`, {
           remedy: "give each device once, and none that is a member of a running array",
           details: { path, other },
         });
       }
-      used.set(identity(path), path);
+      used.set(storeOf(path), path);
     }
   }
 }
 
-/** Device and inode of a path; the path itself when it leads nowhere. */
-const identity = (path: string): string => {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? path : `${stat.dev}:${stat.ino}`;
+/** Null of a board that serves no disks. */
+const makePeers = (
+  { cluster, version, logger }: EngineOptions,
+  host: Pick<PeerHostOptions, "boot" | "onStoreSeen" | "faultsOf">,
+): PeerHost | null => {
+  const exporter = cluster?.exporter ?? null;
+  if (cluster === null || exporter === null) return null;
+  return new PeerHost({ ...host, cluster, exporter, version, logger });
 };
 
 /** Opens all or none. */
-const openAll = async (request: CreateArrayRequest): Promise<CreateDevice[]> => {
+const openAll = async (
+  request: CreateArrayRequest,
+  ticket: (path: string) => MemberTicket,
+  peers: PeerUse | null,
+): Promise<CreateDevice[]> => {
   const { members: paths, writeMostly, failfast } = request;
   const opened: CreateDevice[] = [];
   try {
@@ -270,8 +308,9 @@ const openAll = async (request: CreateArrayRequest): Promise<CreateDevice[]> => 
         opened.push("missing");
         continue;
       }
-      const device: BlockDevice = await openMember({ path, faults: null }, "write", {
+      const device: BlockDevice = await openMember(ticket(path), "write", {
         claim: "alone",
+        peers,
       });
       const devFlags =
         (writeMostly.includes(path) ? WRITE_MOSTLY : 0) | (failfast.includes(path) ? FAIL_FAST : 0);

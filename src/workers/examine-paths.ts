@@ -1,12 +1,12 @@
 /** What starting an array from some paths would come to, and how much a member's bitmap marks. */
 
 import { CodedError } from "../common/errors.ts";
-import { FileBlockDevice } from "../hal/linux/file-block-device.ts";
 import { assemblyReport } from "../raid/assembly-report.ts";
 import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
 import type { AssemblyCandidate } from "../raid/assembly-types.ts";
 import { readCandidate } from "../raid/candidate-driver.ts";
 import { readMarkedBytes } from "../raid/marked-bytes-driver.ts";
+import { type ReadStore, withStore } from "./read-store.ts";
 
 const unreadable = (path: string, error: CodedError): FoundMember => ({
   path,
@@ -24,17 +24,13 @@ const unreadable = (path: string, error: CodedError): FoundMember => ({
 export const examinePaths = async (
   paths: readonly string[],
   cluster: string | null,
+  open: ReadStore,
 ): Promise<AssemblyReport> => {
   const candidates: AssemblyCandidate[] = [];
   const unopened = new Map<string, FoundMember>();
   for (const path of paths) {
     try {
-      const device = await FileBlockDevice.open(path, { mode: "read" });
-      try {
-        candidates.push(await readCandidate(path, device));
-      } finally {
-        await device.close();
-      }
+      candidates.push(await withStore(path, open, (device) => readCandidate(path, device)));
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       unopened.set(path, unreadable(path, error));
@@ -47,14 +43,9 @@ export const examinePaths = async (
 };
 
 /** Bytes that the bitmap on the device marks; null when it cannot tell. Never rejects for that. */
-export const markedBytesOf = async (path: string): Promise<number | null> => {
+export const markedBytesOf = async (path: string, open: ReadStore): Promise<number | null> => {
   try {
-    const device = await FileBlockDevice.open(path, { mode: "read" });
-    try {
-      return await readMarkedBytes(device);
-    } finally {
-      await device.close();
-    }
+    return await withStore(path, open, readMarkedBytes);
   } catch (error) {
     if (error instanceof CodedError) return null;
     throw error;

@@ -4,6 +4,7 @@ import { CodedError } from "../common/errors.ts";
 import type { MemberFault } from "../control/engine.ts";
 import { FaultSwitch } from "../hal/layers/fault-device.ts";
 import type { MemberTicket } from "./open-member.ts";
+import type { StoreTicket } from "./open-store.ts";
 
 export class FaultBoard {
   readonly #labMode: boolean;
@@ -15,8 +16,8 @@ export class FaultBoard {
   }
 
   /** What a thread needs to open the member; without lab mode there is no layer at all. */
-  ticket(path: string): MemberTicket {
-    return { path, faults: this.#labMode ? this.#switch(path).buffer : null };
+  ticket(store: StoreTicket): MemberTicket {
+    return { ...store, faults: this.#labMode ? this.#switch(store.path).buffer : null };
   }
 
   /** One fault of a kind per member: a new one replaces it. Errors: HAL_LAB_MODE_OFF. */

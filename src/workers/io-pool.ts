@@ -5,6 +5,7 @@ import { type MessagePort, Worker } from "node:worker_threads";
 import type { PlainError } from "../common/errors.ts";
 import { workerUrl } from "../common/worker-url.ts";
 import type { EngineOptions, ExportClient, IoCounters } from "../control/engine.ts";
+import type { PeerLink } from "../control/peer-boards.ts";
 import { bindServer } from "../nbd/address-driver.ts";
 import { LATENCY_BOUNDS } from "../nbd/io-statistics.ts";
 import { ThreadLink } from "./thread-link.ts";
@@ -16,16 +17,21 @@ interface PoolWorker {
   counters: IoCounters | null;
 }
 
-export type NotDirectListener = (uuid: string, error: PlainError) => void;
+/** What workers tell unasked. */
+export interface PoolListener {
+  /** A member of array `uuid` cannot be used past the page cache. */
+  notDirect(uuid: string, error: PlainError): void;
+  /** How the ways to peers' disks are that `thread` has open. */
+  links(thread: string, links: readonly PeerLink[]): void;
+}
 
 export class IoPool {
   readonly #workers: readonly PoolWorker[];
 
-  /** `onNotDirect`: a member of array `uuid` cannot be used past the page cache. */
-  constructor(options: EngineOptions, onNotDirect: NotDirectListener) {
+  constructor(options: EngineOptions, listener: PoolListener) {
     const { ioWorkers, tls, comingExports, isDirect } = options;
     this.#workers = Array.from({ length: ioWorkers }, (_, worker) =>
-      startWorker({ worker, tls, comingExports, isDirect }, onNotDirect),
+      startWorker({ worker, tls, comingExports, isDirect }, listener),
     );
   }
 
@@ -98,7 +104,7 @@ export class IoPool {
 const YOUNG_GENERATION_MB = 3;
 const DIRECT_YOUNG_GENERATION_MB = 24;
 
-const startWorker = (data: IoThreadData, onNotDirect: NotDirectListener): PoolWorker => {
+const startWorker = (data: IoThreadData, listener: PoolListener): PoolWorker => {
   const thread = new Worker(workerUrl("io", import.meta.url), {
     name: "io",
     workerData: data,
@@ -111,7 +117,8 @@ const startWorker = (data: IoThreadData, onNotDirect: NotDirectListener): PoolWo
   thread.on("message", (message: IoToMain) => {
     if (message.type === "clients") worker.clients = message.clients;
     else if (message.type === "counters") worker.counters = message.counters;
-    else if (message.type === "not-direct") onNotDirect(message.uuid, message.error);
+    else if (message.type === "not-direct") listener.notDirect(message.uuid, message.error);
+    else if (message.type === "peer-links") listener.links(`io ${data.worker}`, message.links);
     else link.settle(message.id, message.error, message.port);
   });
   return worker;

@@ -10,6 +10,8 @@ import type { ExportSpec } from "../control/engine.ts";
 import { loadSendBuffer, type SetSendBuffer } from "../hal/linux/send-buffer.ts";
 import type { ExportDirectory, ExportEntry, ExportNotice } from "../nbd/export-backend.ts";
 import { NbdServer } from "../nbd/server-driver.ts";
+import { settled } from "./open-member.ts";
+import { peerLinks } from "./peer-links.ts";
 import { WorkerArray } from "./worker-array.ts";
 import type { IoRequest, IoThreadData, IoToMain, MainToIo } from "./worker-messages.ts";
 
@@ -30,6 +32,7 @@ class IoThread implements ExportDirectory {
   #sendBuffer: SetSendBuffer | null = null;
   #lastClients = "";
   #lastOps = -1;
+  #lastLinks = "[]";
 
   constructor(data: IoThreadData) {
     this.#worker = data.worker;
@@ -102,10 +105,11 @@ class IoThread implements ExportDirectory {
         this.#server.exportsChanged();
         return null;
       case "close-export":
-        this.#exports.delete(request.name);
-        if (this.#coming.delete(request.name)) this.#server.exportsChanged();
-        await this.#server.closeExport(request.name);
+        await this.#closeExport(request.name, request.coming);
         this.#postStatistics();
+        return null;
+      case "settle":
+        await Promise.all(request.paths.map(settled));
         return null;
       case "close":
         await this.#server.close();
@@ -118,6 +122,14 @@ class IoThread implements ExportDirectory {
   async #listen(host: string, port: number): Promise<number | null> {
     await this.#server.listen({ host, port, reusePort: true });
     return this.#server.addresses.find((address) => address.port !== null)?.port ?? null;
+  }
+
+  async #closeExport(name: string, coming: ExportNotice | null): Promise<void> {
+    this.#exports.delete(name);
+    const wasComing = this.#coming.delete(name);
+    if (coming !== null) this.#coming.set(name, coming);
+    if (wasComing || coming !== null) this.#server.exportsChanged();
+    await this.#server.closeExport(name);
   }
 
   #entry(spec: ExportSpec): ExportEntry {
@@ -150,6 +162,10 @@ class IoThread implements ExportDirectory {
     const ops = Object.values(counters.nbdRequests).reduce((sum, count) => sum + count, 0);
     if (ops !== this.#lastOps) post({ type: "counters", counters });
     this.#lastOps = ops;
+    const links = peerLinks();
+    const told = JSON.stringify(links);
+    if (told !== this.#lastLinks) post({ type: "peer-links", links });
+    this.#lastLinks = told;
   }
 }
 

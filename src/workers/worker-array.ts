@@ -10,6 +10,7 @@ import { ArrayExport } from "./array-export.ts";
 import type { ArrayToWorker, LegTicket, WorkerToArray } from "./array-messages.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { openMember, owed } from "./open-member.ts";
+import type { PeerUse } from "./peer-links.ts";
 import { ThreadGate } from "./thread-gate.ts";
 
 export interface WorkerArrayOptions {
@@ -21,6 +22,8 @@ export interface WorkerArrayOptions {
   readonly hasBitmap: boolean;
   /** Of an array that runs in a cluster: I/O begins only while the node may do any. */
   readonly isGated: boolean;
+  /** As whom peers' disks are opened; null: not at all. */
+  readonly peers: PeerUse | null;
   /** Members are used past the page cache where they can be. */
   readonly isDirect: boolean;
   /** A member cannot be. HAL_NOT_DIRECT. */
@@ -39,6 +42,7 @@ export class WorkerArray {
   #io: ArrayIo;
   #hasBitmap: boolean;
   #isGated: boolean;
+  #peers: PeerUse | null;
   #isClosed = false;
   /** Requests that came while the array is being changed, else null. NBD bounds them. */
   #held: HeldRequest[] | null = null;
@@ -47,6 +51,7 @@ export class WorkerArray {
     this.#options = options;
     this.#hasBitmap = options.hasBitmap;
     this.#isGated = options.isGated;
+    this.#peers = options.peers;
     this.#io = this.#makeIo(options.shape);
     options.port.on("message", (message: ArrayToWorker) => this.#onMessage(message));
   }
@@ -118,11 +123,13 @@ export class WorkerArray {
   }
 
   /** The array was started anew. */
-  #renew({ shape, legs, hasBitmap, isGated }: Extract<ArrayToWorker, { type: "renew" }>): void {
+  #renew(renewed: Extract<ArrayToWorker, { type: "renew" }>): void {
+    const { shape, legs, hasBitmap, isGated, peers } = renewed;
     if (this.#isClosed) return this.#post({ type: "attached", errors: [] });
     this.#io = this.#makeIo(shape);
     this.#hasBitmap = hasBitmap;
     this.#isGated = isGated;
+    this.#peers = peers;
     void this.start(legs);
   }
 
@@ -148,7 +155,8 @@ export class WorkerArray {
       const gate = this.#isGated ? new ThreadGate(() => io.state.gateUntil) : null;
       const range = { from: dataOffset, to: dataOffset + io.state.map.memberBytes };
       const direct = isDirect ? { range, onRefused: onNotDirect } : null;
-      const device = await openMember(member, readOnly ? "read" : "write", { gate, direct });
+      const options = { gate, direct, peers: this.#peers };
+      const device = await openMember(member, readOnly ? "read" : "write", options);
       if (this.#isClosed || io !== this.#io) {
         await device.close();
         return this.#isClosed ? null : "the array is being stopped";

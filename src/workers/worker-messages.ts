@@ -3,9 +3,11 @@
 import type { MessagePort } from "node:worker_threads";
 import type { PlainError } from "../common/errors.ts";
 import type { EngineTls, ExportClient, ExportSpec, IoCounters } from "../control/engine.ts";
+import type { PeerLink } from "../control/peer-boards.ts";
 import type { ExportNotice } from "../nbd/export-backend.ts";
 import type { SharedArrayShape } from "../raid/shared-state.ts";
 import type { LegTicket } from "./array-messages.ts";
+import type { PeerUse } from "./peer-links.ts";
 
 /** workerData of an I/O worker. */
 export interface IoThreadData {
@@ -29,11 +31,16 @@ export type IoRequest =
       readonly readOnly: boolean;
       readonly hasBitmap: boolean;
       readonly isGated: boolean;
+      /** As whom peers' disks are opened; null: not at all. */
+      readonly peers: PeerUse | null;
       readonly port: MessagePort;
     }
   | { readonly type: "detach-array"; readonly uuid: string }
   | { readonly type: "open-export"; readonly spec: ExportSpec }
-  | { readonly type: "close-export"; readonly name: string }
+  /** `coming`: clients who ask for it wait until it is opened again. */
+  | { readonly type: "close-export"; readonly name: string; readonly coming: ExportNotice | null }
+  /** Answered when nothing that was given up may still reach one of the paths. */
+  | { readonly type: "settle"; readonly paths: readonly string[] }
   | { readonly type: "close" };
 
 export interface MainToIo {
@@ -52,4 +59,5 @@ export type IoToMain =
   /** A member of the array cannot be used past the page cache. */
   | { readonly type: "not-direct"; readonly uuid: string; readonly error: PlainError }
   | { readonly type: "clients"; readonly clients: readonly ExportClient[] }
-  | { readonly type: "counters"; readonly counters: IoCounters };
+  | { readonly type: "counters"; readonly counters: IoCounters }
+  | { readonly type: "peer-links"; readonly links: readonly PeerLink[] };

@@ -44,6 +44,7 @@ export class EngineBench {
       cluster: null,
       onStoreSeen: () => undefined,
       labMode: true,
+      version: "0.0.0",
       nodeName: "bench",
       logger: ndjsonLogger({ write: () => undefined, wallTime: () => 0, level: "error" }),
     });

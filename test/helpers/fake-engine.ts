@@ -16,6 +16,7 @@ import type {
   RunningArray,
   StorageEngine,
 } from "../../src/control/engine.ts";
+import type { PeerBoards } from "../../src/control/peer-boards.ts";
 import type { ArrayHappening, ArrayStatus, MemberStatus } from "../../src/raid/array-status.ts";
 import type { AssemblyReport } from "../../src/raid/assembly-status.ts";
 import { createOptionsOf } from "../../src/raid/create-options.ts";
@@ -29,6 +30,7 @@ type FailingCall = "create" | "assemble" | "openExport" | "change";
 
 export class FakeEngine implements StorageEngine {
   cluster: string | null = "attic";
+  peers: PeerBoards | null = null;
   readonly arrays = new Map<string, FakeArray>();
   /** What devices hold, by path. */
   readonly contents = new Map<string, FakeContent>();
@@ -44,7 +46,11 @@ export class FakeEngine implements StorageEngine {
   #made = 0;
   #ticks = 0;
   #onStatus: (uuid: string, status: ArrayStatus) => void = () => undefined;
-  #onHappening: (uuid: string, happening: ArrayHappening) => void = () => undefined;
+  readonly #onHappening: ((uuid: string, happening: ArrayHappening) => void)[] = [];
+
+  async share(): Promise<void> {
+    // It has no peers, or those that the test gave it.
+  }
 
   tick(): number {
     this.#ticks += 1;
@@ -74,7 +80,7 @@ export class FakeEngine implements StorageEngine {
   }
 
   announce(uuid: string, happening: ArrayHappening): void {
-    this.#onHappening(uuid, happening);
+    for (const listener of this.#onHappening) listener(uuid, happening);
   }
 
   ended(status: ArrayStatus): void {
@@ -197,7 +203,7 @@ export class FakeEngine implements StorageEngine {
   }
 
   onHappening(listener: (uuid: string, happening: ArrayHappening) => void): void {
-    this.#onHappening = listener;
+    this.#onHappening.push(listener);
   }
 
   async openExport(spec: ExportSpec): Promise<void> {

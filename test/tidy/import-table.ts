@@ -18,7 +18,7 @@ export const EDGE_FILE = /-(driver|device|client)\.ts$|\.worker\.ts$/;
 
 const COMMON = /^src\/common\//;
 const CONSTANTS = /^src\/constants(\.ts|\/)/;
-const CONFIG = /^src\/config\.ts$/;
+const CONFIG = /^src\/config(-[a-z]+)?\.ts$/;
 const HAL_PORTS = /^src\/hal\/[^/]+\.ts$/;
 const HAL_LINUX = /^src\/hal\/linux\//;
 const HAL_RK3588 = /^src\/hal\/rk3588\//;
@@ -58,7 +58,7 @@ const RAID_PUBLIC =
 const NBD_PUBLIC = /^src\/nbd\/(export-backend|.*-driver)\.ts$/;
 const RAID_STATUS = /^src\/raid\/.*-status\.ts$/;
 /** The storage engine's interface: declared by control, implemented by workers. */
-const ENGINE = /^src\/control\/engine\.ts$/;
+const ENGINE = /^src\/control\/(engine|peer-boards)\.ts$/;
 
 const WEB_SERVER = [/^fastify$/, /^@fastify\//, /^typebox(\/|$)/, /^prom-client$/, /^pino$/];
 const PANEL = [/^preact(\/|$)/, /^@preact\//, /^vite$/];

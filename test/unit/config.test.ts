@@ -8,9 +8,9 @@ import {
   type Config,
   type ConfigFlags,
   loadConfig,
-  parseAddress,
   SOCKET_PATH_BYTES_MAX,
 } from "../../src/config.ts";
+import { parseAddress } from "../../src/config-values.ts";
 import { inFolder } from "../helpers/temporary-folder.ts";
 
 /** The configuration of a file's text and flags. */
@@ -109,6 +109,7 @@ level = "debug"
           node: "opi-b",
           endpoints: ["http://10.0.0.1:2379", "http://10.0.0.2:2379"],
           tls: null,
+          exporter: null,
         },
         startWaitMs: 30_000,
         syncSpeed: { min: 2048, max: 2048 },
@@ -128,6 +129,7 @@ level = "debug"
       node: "n2",
       endpoints: ["https://h:1", "https://[::1]:2"],
       tls: null,
+      exporter: null,
     });
   }),
 );
@@ -159,6 +161,34 @@ tls_key = "/etc/k.pem"
   }),
 );
 
+const TLS = 'tls_authority="/a"\ntls_certificate="/c"\ntls_key="/k"\n';
+const FILES = { authority: "/a", certificate: "/c", key: "/k" };
+
+test(
+  "a board serves its disks to its peers, through the page cache, with the certificate for etcd",
+  inFolder(async (folder) => {
+    const cluster = `[cluster]\nname="a"\n${TLS}member_listen="0.0.0.0:10810"\nmember_advertise="b1"\n`;
+    const text = `${cluster}etcd=["https://h:1"]\n[devices]\ndirect=true`;
+    const config = load(folder, text);
+    const listen = { host: "0.0.0.0", port: 10810 };
+    assert.equal(config.cluster?.exporter, { listen, advertise: "b1", tls: FILES });
+    assert.equal([config.cluster?.tls, config.isDirect], [FILES, false]);
+  }),
+);
+
+test(
+  "an etcd on loopback may do without certificates where they are the peers'",
+  inFolder(async (folder) => {
+    const text = `[cluster]\nname="a"\n${TLS}member_listen="10.0.0.1:1"\n`;
+    const { cluster } = load(folder, `${text}etcd=["http://127.0.0.1:2379", "http://[::1]:2379"]`);
+    assert.equal([cluster?.tls, cluster?.exporter?.tls], [null, FILES]);
+    assert.throws(
+      () => load(folder, `${text}etcd=["http://10.0.0.1:2379"]`),
+      /must be an https URL/,
+    );
+  }),
+);
+
 const REFUSED: readonly (readonly [string, string])[] = [
   ['nmae = "x"', "CONFIG_UNKNOWN_KEY there is no key nmae; did you mean name?"],
   ['foo = "x"', "there is no key foo; docs/configuration.md lists every key"],
@@ -187,6 +217,12 @@ const REFUSED: readonly (readonly [string, string])[] = [
   [
     '[cluster]\nname="a"\netcd=["http://h:1"]\ntls_authority="/a"\ntls_certificate="/c"\ntls_key="/k"',
     "must be an https URL",
+  ],
+  ['[cluster]\nname="a"\netcd=["http://h:1"]\nmember_listen="h:1"', "needs the keys tls_*"],
+  ['[cluster]\nname="a"\netcd=["http://h:1"]\nmember_advertise="h"', "needs member_listen"],
+  [
+    `[cluster]\nname="a"\netcd=["https://h:1"]\n${TLS}member_listen="0.0.0.0:1"`,
+    "needs member_advertise",
   ],
   ["[sync]\nspeed_max = 1023", "sync.speed_max = 1023 must be bytes per second from 1024 to 2^40"],
   ["[sync]\nlink_share = 1.5", "sync.link_share = 1.5 must be a number from 0.05 to 1"],

@@ -22,7 +22,7 @@ export function deviceResource(control: ControlPlane, view: DeviceView): DeviceR
       size: probe?.sizeBytes ?? file?.sizeBytes ?? 0,
       logical_block_size: probe?.logicalBlockSize ?? 512,
       read_only: probe?.readOnly ?? false,
-      node: control.options.nodeName,
+      node: view.board ?? control.nodes.here,
       array_id: membership?.uuid ?? null,
       array_name: membership?.name ?? null,
       slot: membership?.member?.raidSlot ?? null,

@@ -47,6 +47,9 @@ export interface Seating {
 /** The bitmap of a slot: md counts from 0. Source: md-cluster.c, slot_number - 1. */
 export const toBitmapSlot = (slot: number): number => slot - 1;
 
+/** DLM slot, from 1, of a bitmap's. */
+export const toDlmSlot = (slot: number): number => slot + 1;
+
 const isSameLife = (a: Member, b: Member): boolean => a.node === b.node && a.epoch === b.epoch;
 
 const bySlot = (a: SeatedMember, b: SeatedMember): number => a.slot - b.slot;

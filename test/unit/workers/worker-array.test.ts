@@ -42,6 +42,7 @@ class Asking {
       readOnly: false,
       hasBitmap: true,
       isGated: false,
+      peers: null,
       isDirect: false,
       onNotDirect: () => undefined,
       port: port2,
@@ -79,6 +80,7 @@ const renew = (): ArrayToWorker => ({
   legs: [LEG],
   hasBitmap: true,
   isGated: false,
+  peers: null,
 });
 
 test(

@@ -124,6 +124,20 @@ const COLUMNS: readonly Column<DeviceResource>[] = [
   },
 ];
 
+const BOARD: Column<DeviceResource> = {
+  key: "board",
+  title: t("devices.board"),
+  kind: "key",
+  cell: ({ status }) => <span>{status.node}</span>,
+};
+
+/** Whose a device is matters where boards serve their disks to each other. */
+const columnsFor = (devices: readonly DeviceResource[]): readonly Column<DeviceResource>[] => {
+  const boards = new Set(devices.map(({ status }) => status.node));
+  const [device, ...rest] = COLUMNS;
+  return boards.size < 2 || device === undefined ? COLUMNS : [device, BOARD, ...rest];
+};
+
 /** The page. */
 export function DevicesPage({ board }: { board: Board }) {
   const devices = [...board.devices.values()].sort((a, b) => a.id.localeCompare(b.id));
@@ -136,7 +150,7 @@ export function DevicesPage({ board }: { board: Board }) {
         <div class="panel">
           <DataTable
             label={t("devices.title")}
-            columns={COLUMNS}
+            columns={columnsFor(devices)}
             rows={devices}
             rowKey={(device) => device.id}
           />

@@ -5,6 +5,7 @@ export const DEVICE_MESSAGES = {
   "devices.none": "No device yet",
   "devices.none-why": "Make a file-backed disk, or put an image into the disks folder.",
   "devices.device": "Device",
+  "devices.board": "Board",
   "devices.state": "State",
   "devices.size": "Size",
   "devices.used-by": "Array",

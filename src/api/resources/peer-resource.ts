@@ -1,0 +1,113 @@
+/** The boards that serve their disks to each other, as the API shows them. */
+
+import type { ControlPlane } from "../../control/control-plane.ts";
+import type { ExporterReport, PeerBoard, PeerBoards } from "../../control/peer-boards.ts";
+import { type PathView, visibility } from "../../control/visibility.ts";
+import type { PeerReportResource, PeerResource } from "../schemas/peer.ts";
+
+const seconds = (ms: number | null): number | null =>
+  ms === null ? null : Math.round(ms * 1000) / 1_000_000;
+
+/** The id under which a disk is a device of this board. */
+const deviceIdOf = (control: ControlPlane, board: PeerBoard, disk: string): string => {
+  if (board.isHere) return disk;
+  const device = control.devices
+    .list()
+    .find(({ board: of, record }) => of === board.name && record.path.endsWith(`/${disk}`));
+  return device?.record.id ?? `${board.name}.${disk}`;
+};
+
+const peerResource = (control: ControlPlane, board: PeerBoard): PeerResource => ({
+  id: board.name,
+  state: "up",
+  here: board.isHere,
+  epoch: board.epoch,
+  address: board.address,
+  api: board.api,
+  version: board.version,
+  disks: board.disks.map(({ id, kind, sizeBytes }) => ({
+    id,
+    device_id: deviceIdOf(control, board, id),
+    kind,
+    size: sizeBytes,
+  })),
+  reaches: [...board.reaches],
+});
+
+/** Boards whose disks are devices here, and that do not live now. */
+const awayResources = (control: ControlPlane, live: readonly PeerBoard[]): PeerResource[] => {
+  const devices = control.devices.list().filter(({ board }) => board !== null);
+  const names = new Set(devices.flatMap(({ board }) => board ?? []));
+  return [...names]
+    .filter((name) => !live.some((board) => board.name === name))
+    .map((name) => ({
+      id: name,
+      state: "away" as const,
+      here: false,
+      epoch: null,
+      address: "",
+      api: "",
+      version: "",
+      disks: devices
+        .filter(({ board }) => board === name)
+        .map(({ record, probe }) => ({
+          id: record.path.slice(record.path.lastIndexOf("/") + 1),
+          device_id: record.id,
+          kind: "file" as const,
+          size: probe?.sizeBytes ?? 0,
+        })),
+      reaches: [],
+    }));
+};
+
+const pathResource = (path: PathView): PeerReportResource["paths"][number] => ({
+  node: path.board,
+  device_node: path.owner,
+  disk: path.disk,
+  state: path.state,
+  latency: seconds(path.latencyMs),
+  in_flight: path.inFlight,
+  reconnects: path.reconnects,
+  last_error: path.lastError,
+});
+
+const exporterResource = (
+  peers: PeerBoards,
+  { sessions, fences }: ExporterReport,
+): PeerReportResource["exporter"] => ({
+  open: peers.gate().isOpen,
+  reason: peers.gate().reason,
+  sessions: sessions.map((session) => ({
+    session: session.session,
+    node: session.board,
+    disks: [...session.disks],
+    connections: session.connections,
+    in_flight: session.inFlight,
+    waits: session.waits,
+  })),
+  fences: fences.map(({ arrayUuid, slot, epoch }) => ({ array: arrayUuid, slot, epoch })),
+});
+
+/** The boards, and how the ways between them are. */
+export async function peerReportResource(control: ControlPlane): Promise<PeerReportResource> {
+  const { peers, cluster } = control.engine;
+  const links = {
+    self: "/api/v1/peers",
+    nodes: "/api/v1/nodes",
+    devices: "/api/v1/devices",
+    dlm: "/api/v1/dlm",
+  };
+  if (peers === null) return { cluster, exporter: null, items: [], paths: [], links };
+  const boards = peers.boards();
+  const items = [
+    ...boards.map((board) => peerResource(control, board)),
+    ...awayResources(control, boards),
+  ];
+  return {
+    cluster,
+    exporter: exporterResource(peers, await peers.report()),
+    items: items.sort((a, b) => a.id.localeCompare(b.id)),
+    paths: visibility(boards, peers.links()).map(pathResource),
+    links,
+  };
+}

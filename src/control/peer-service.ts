@@ -1,0 +1,45 @@
+/** The disks of this board, for its peers. */
+
+import { parsePeerPath } from "../hal/peer-path.ts";
+import type { DeviceService, DeviceView } from "./device-service.ts";
+import type { StorageEngine } from "./engine.ts";
+import type { ServedDisk } from "./peer-boards.ts";
+
+/** What the service needs. */
+export interface PeerServiceOptions {
+  readonly engine: StorageEngine;
+  readonly devices: DeviceService;
+}
+
+/** As boards name disks to each other: a device with another id is not served. */
+const DISK_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+const served = ({ record, file, probe }: DeviceView): ServedDisk[] => {
+  const { id, path } = record;
+  const kind = file?.kind ?? "other";
+  const isOwn = parsePeerPath(path) === null && DISK_ID.test(id);
+  if (!isOwn || kind === "other" || probe === null || probe.problem !== null) return [];
+  const sizeBytes = file?.kind === "block" ? probe.sizeBytes : (file?.sizeBytes ?? 0);
+  return [{ id, path, kind, sizeBytes, logicalBlockSize: probe.logicalBlockSize }];
+};
+
+/** Serving. */
+export class PeerService {
+  readonly #options: PeerServiceOptions;
+  #served = "";
+
+  constructor(options: PeerServiceOptions) {
+    this.#options = options;
+  }
+
+  /** Tells the peers which disks this board has, when that has changed. */
+  async tick(): Promise<void> {
+    const { engine, devices } = this.#options;
+    if (engine.peers === null) return;
+    const disks = devices.list().flatMap(served);
+    const now = JSON.stringify(disks);
+    if (now === this.#served) return;
+    this.#served = now;
+    engine.peers.serve(disks);
+  }
+}
