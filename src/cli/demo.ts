@@ -1,7 +1,8 @@
 /**
  * `satsuma demo`: a board to try, in a folder of its own: a real daemon process with two
- * file-backed disks, the array md0 and the export md0; or several that share their disks
- * (shared-demo.ts). A second start with the same folder resumes.
+ * file-backed disks, the array md0 and the export md0; or several that serve their disks to each
+ * other (boards-demo.ts) or open the same ones (shared-demo.ts). A second start with the same
+ * folder resumes.
  */
 
 import { rmSync } from "node:fs";
@@ -15,6 +16,7 @@ import { demoDirectory } from "../config.ts";
 import { makeFolder } from "../hal/linux/make-folder.ts";
 import { ApiClient } from "./api-client.ts";
 import { type BoardProcess, boardCredentials, startBoardProcess } from "./board-process.ts";
+import { runBoardsDemo } from "./boards-demo.ts";
 import { readCredentials, writeCredentials } from "./demo-credentials.ts";
 import { fetchAll } from "./online-access.ts";
 import { printText } from "./output.ts";
@@ -37,7 +39,7 @@ interface DemoFlags {
   readonly nbd?: string;
 }
 
-/** Boards that can share one machine's members. Choice: as many as a demo needs. */
+/** Boards of a demo. Choice: as many as a demo needs. */
 const BOARDS_MAX = 8;
 
 const boardsOf = (flags: DemoFlags): number => {
@@ -45,11 +47,6 @@ const boardsOf = (flags: DemoFlags): number => {
   if (!Number.isInteger(boards) || boards < 1 || boards > BOARDS_MAX) {
     throw new CodedError("CLI_BAD_USAGE", `--boards ${flags.boards} is no number of boards`, {
       remedy: `give a number from 1 to ${BOARDS_MAX}`,
-    });
-  }
-  if (boards > 1 && !flags.shared) {
-    throw new CodedError("CLI_NO_CLUSTER", "boards that serve their disks to each other", {
-      remedy: "this version has boards that open the same disks: add --shared",
     });
   }
   if (boards === 1 && flags.shared) {
@@ -143,7 +140,8 @@ const runDemo = async (flags: DemoFlags): Promise<void> => {
   const { promise: ended, resolve: end } = Promise.withResolvers<"signal">();
   process.once("SIGINT", () => end("signal"));
   process.once("SIGTERM", () => end("signal"));
-  if (boards > 1) return await runSharedDemo({ ...flags, directory, boards, sizeBytes, ended });
+  const several = { ...flags, directory, boards, sizeBytes, ended };
+  if (boards > 1) return await (flags.shared ? runSharedDemo(several) : runBoardsDemo(several));
   await runOneBoard(flags, directory, sizeBytes, ended);
 };
 
@@ -187,8 +185,8 @@ export function registerDemoCommand(program: Command): void {
     .command("demo")
     .description("run boards to try, with file-backed disks, an array and an export")
     .option("--data <dir>", `folder of the boards (default: ${demoDirectory()})`)
-    .option("--boards <count>", "number of boards", "1")
-    .option("--shared", "every board opens the same disks; needs etcd (Debian: etcd-server)")
+    .option("--boards <count>", "number of boards; several need etcd (Debian: etcd-server)", "1")
+    .option("--shared", "every board opens the same disks, instead of its own")
     .option("--size <size>", "size of each disk, sparse", "2G")
     .option(
       "--http <host:port>",

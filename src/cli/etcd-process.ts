@@ -3,6 +3,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { type IncomingMessage, get as plainGet } from "node:http";
+import { get as secureGet } from "node:https";
 import { createServer } from "node:net";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -13,6 +15,13 @@ const START_MS = 30_000;
 const LOOK_MS = 100;
 const ANSWER_MS = 1000;
 const STOP_MS = 10_000;
+
+/** Files by which etcd and its clients know each other: the same for both ends. */
+export interface EtcdFiles {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
 
 /** A running etcd. */
 export interface EtcdProcess {
@@ -59,15 +68,46 @@ const endLeftOver = async (previous: EtcdCredentials | null, folder: string): Pr
   if (isOurs(previous.pid, folder)) process.kill(previous.pid, "SIGKILL");
 };
 
-const isHealthy = async (endpoint: string): Promise<boolean> => {
+/** The body of a reply; rejects when there is none in time. */
+const fetchText = async (url: string, tls: EtcdFiles | null): Promise<string> => {
+  const options = { timeout: ANSWER_MS, agent: false } as const;
+  const request =
+    tls === null
+      ? plainGet(url, options)
+      : secureGet(url, {
+          ...options,
+          ca: readFileSync(tls.authority),
+          cert: readFileSync(tls.certificate),
+          key: readFileSync(tls.key),
+        });
+  request.on("timeout", () => request.destroy(new Error("no answer")));
+  const [reply] = (await once(request, "response")) as [IncomingMessage];
+  reply.setEncoding("utf8");
+  let text = "";
+  for await (const piece of reply) text += piece;
+  return text;
+};
+
+const isHealthy = async (endpoint: string, tls: EtcdFiles | null): Promise<boolean> => {
   try {
-    const reply = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(ANSWER_MS) });
-    const { health } = (await reply.json()) as { readonly health?: string };
-    return health === "true";
+    const reply = await fetchText(`${endpoint}/health`, tls);
+    return (JSON.parse(reply) as { readonly health?: string }).health === "true";
   } catch {
     return false;
   }
 };
+
+/** Nobody without a certificate of the authority is answered, at either port. */
+const tlsFlags = ({ authority, certificate, key }: EtcdFiles): readonly string[] =>
+  ["", "peer-"].flatMap((side) => [
+    `--${side}client-cert-auth`,
+    `--${side}trusted-ca-file`,
+    authority,
+    `--${side}cert-file`,
+    certificate,
+    `--${side}key-file`,
+    key,
+  ]);
 
 const endOf = (child: ChildProcess): Promise<string> =>
   new Promise((resolve) => {
@@ -82,26 +122,37 @@ const failed = (why: string, log: string): CodedError =>
       })
     : new CodedError("CLI_ETCD_ENDED", `etcd did not start (${why})`, { remedy: `see ${log}` });
 
+/** How to start etcd. */
+export interface EtcdStart {
+  /** It is asked for where it was, nowhere else. */
+  readonly keepsPort?: boolean;
+  readonly tls?: EtcdFiles | null;
+}
+
 /**
- * Starts etcd with its data in the folder. `keepsPort`: it is asked for where it was, nowhere else.
+ * Starts etcd with its data in the folder.
  * Errors: CLI_NO_ETCD, CLI_ETCD_ENDED.
  */
 export async function startEtcd(
   directory: string,
   previous: EtcdCredentials | null,
-  { keepsPort = false }: { readonly keepsPort?: boolean } = {},
+  { keepsPort = false, tls = null }: EtcdStart = {},
 ): Promise<EtcdProcess> {
   const folder = path.join(directory, "etcd");
   await endLeftOver(previous, folder);
   const lastPort = Number(URL.parse(previous?.endpoints[0] ?? "")?.port ?? 0);
-  const endpoint = `http://127.0.0.1:${keepsPort ? lastPort : await freePort(lastPort)}`;
-  const peer = `http://127.0.0.1:${await freePort(0)}`;
+  const scheme = tls === null ? "http" : "https";
+  const endpoint = `${scheme}://127.0.0.1:${keepsPort ? lastPort : await freePort(lastPort)}`;
+  const peer = `${scheme}://127.0.0.1:${await freePort(0)}`;
   const logPath = path.join(directory, "etcd.log");
   const log = openSync(logPath, "a", 0o600);
   const urls = ["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint];
   const peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer];
   const names = ["--name", "demo", "--initial-cluster", `demo=${peer}`, "--data-dir", folder];
-  const rest = ["--logger", "zap", "--log-level", "warn", "--auto-compaction-retention", "1h"];
+  const rest = [
+    ...["--logger", "zap", "--log-level", "warn", "--auto-compaction-retention", "1h"],
+    ...(tls === null ? [] : tlsFlags(tls)),
+  ];
   // A group of its own: Ctrl-C reaches only the demo, which ends it last.
   const child = spawn("etcd", [...names, ...urls, ...peers, ...rest], {
     stdio: ["ignore", log, log],
@@ -114,7 +165,7 @@ export async function startEtcd(
     ending = why;
   });
   const deadline = Date.now() + START_MS;
-  while (!(await isHealthy(endpoint))) {
+  while (!(await isHealthy(endpoint, tls))) {
     if (ending !== null) throw failed(ending, logPath);
     if (Date.now() > deadline) {
       child.kill("SIGKILL");

@@ -6,7 +6,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { CodedError } from "../common/errors.ts";
 import type { EtcdCredentials } from "./demo-credentials.ts";
-import { type EtcdProcess, startEtcd } from "./etcd-process.ts";
+import { type EtcdFiles, type EtcdProcess, startEtcd } from "./etcd-process.ts";
 import { printText } from "./output.ts";
 
 const RESTART_MS = 500;
@@ -15,6 +15,7 @@ const STARTS_MAX = 5;
 
 export class KeptEtcd {
   readonly #directory: string;
+  readonly #tls: EtcdFiles | null;
   readonly #lost = Promise.withResolvers<string>();
   #etcd: EtcdProcess;
   #isEnding = false;
@@ -22,15 +23,20 @@ export class KeptEtcd {
   #onRestart: () => void = () => undefined;
   readonly #watching: Promise<void>;
 
-  private constructor(directory: string, etcd: EtcdProcess) {
+  private constructor(directory: string, etcd: EtcdProcess, tls: EtcdFiles | null) {
     this.#directory = directory;
     this.#etcd = etcd;
+    this.#tls = tls;
     this.#watching = this.#watch();
   }
 
   /** `previous`: of the folder's last run. Errors: CLI_NO_ETCD, CLI_ETCD_ENDED. */
-  static async start(directory: string, previous: EtcdCredentials | null): Promise<KeptEtcd> {
-    return new KeptEtcd(directory, await startEtcd(directory, previous));
+  static async start(
+    directory: string,
+    previous: EtcdCredentials | null,
+    tls: EtcdFiles | null = null,
+  ): Promise<KeptEtcd> {
+    return new KeptEtcd(directory, await startEtcd(directory, previous, { tls }), tls);
   }
 
   get credentials(): EtcdCredentials {
@@ -70,7 +76,10 @@ export class KeptEtcd {
     for (let start = 1; start <= STARTS_MAX && !this.#isEnding; start++) {
       await pause(RESTART_MS);
       try {
-        this.#etcd = await startEtcd(this.#directory, this.credentials, { keepsPort: true });
+        this.#etcd = await startEtcd(this.#directory, this.credentials, {
+          keepsPort: true,
+          tls: this.#tls,
+        });
         return true;
       } catch (error) {
         why = error instanceof CodedError ? error.message : String(error);

@@ -2,11 +2,13 @@
 
 import type { Command } from "commander";
 import type { DlmResource } from "../api/schemas/dlm.ts";
+import type { PeerReportResource } from "../api/schemas/peer.ts";
 import { CodedError } from "../common/errors.ts";
 import { absentLines, locksLines } from "./locks-text.ts";
 import { clientOf, type OnlineFlags, withAccess } from "./online-access.ts";
 import { printLines } from "./online-verb.ts";
 import { printJson } from "./output.ts";
+import { exporterLines } from "./peers-text.ts";
 
 const TRACE_MAX = 1000;
 
@@ -32,16 +34,18 @@ export function registerLocksCommand(program: Command): void {
           remedy: "see satsuma status; only arrays with a clustered bitmap have locks",
         });
       }
+      const peers = await clientOf(flags).request<PeerReportResource>("GET", "/api/v1/peers");
       if (flags.json) {
-        printJson({ ...dlm, items, absent });
-      } else if (items.length + absent.length === 0) {
+        printJson({ ...dlm, items, absent, exporter: peers.exporter });
+      } else if (items.length + absent.length === 0 && peers.exporter === null) {
         const where = dlm.cluster === null ? "the board is in no cluster" : "it knows none";
         printLines([`no clustered array: ${where}`]);
       } else {
         const blocks = [
           ...items.map((item) => locksLines(item, traced)),
           ...absent.map(absentLines),
-        ];
+          exporterLines(peers),
+        ].filter((lines) => lines.length > 0);
         printLines([blocks.map((lines) => lines.join("\n")).join("\n\n")]);
       }
     });

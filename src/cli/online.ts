@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import type { ArrayResource } from "../api/schemas/array.ts";
 import type { DeviceResource } from "../api/schemas/device.ts";
+import type { PeerReportResource } from "../api/schemas/peer.ts";
 import type { SystemResource } from "../api/schemas/system.ts";
 import { CodedError } from "../common/errors.ts";
 import { sizeText } from "../common/size-text.ts";
@@ -25,6 +26,7 @@ import {
 } from "./online-access.ts";
 import { printLines, reportArray, runJob, type VerbFlags } from "./online-verb.ts";
 import { outputIsTerminal, printJson, printText } from "./output.ts";
+import { boardsLines } from "./peers-text.ts";
 import { registerScrubCommands } from "./scrub-command.ts";
 import { detailLines, statusLines } from "./status-text.ts";
 
@@ -39,7 +41,9 @@ const statusText = async (client: ApiClient, names: readonly string[]): Promise<
   const isNamesake = ({ id, name }: ArrayResource): boolean =>
     all.some((other) => other.name === name && other.id !== id);
   const lines = arrays.flatMap((array) => [...statusLines(array, isNamesake(array)), ""]);
-  return `${[system.health.sentence, "", ...lines].join("\n").trimEnd()}\n`;
+  const peers = await client.request<PeerReportResource>("GET", "/api/v1/peers");
+  const text = [system.health.sentence, "", ...lines, ...boardsLines(peers)];
+  return `${text.join("\n").trimEnd()}\n`;
 };
 
 const registerReading = (program: Command): void => {
@@ -54,7 +58,8 @@ const registerReading = (program: Command): void => {
         const wanted = arrays.filter(
           ({ id, name }) => names.length === 0 || names.includes(id) || names.includes(name),
         );
-        printJson({ health: system.health, arrays: wanted });
+        const peers = await client.request<PeerReportResource>("GET", "/api/v1/peers");
+        printJson({ health: system.health, arrays: wanted, boards: peers.items });
         return;
       }
       printText(await statusText(client, names));
