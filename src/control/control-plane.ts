@@ -4,6 +4,7 @@
  */
 
 import { atMost } from "../common/at-most-driver.ts";
+import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { DeviceFiles } from "../hal/device-files.ts";
 import type { Store } from "../store/store.ts";
@@ -258,6 +259,8 @@ export class ControlPlane {
       if (onlyComplete) return await this.arrayCommands.startIfComplete(uuid, readOnly);
       await this.arrayCommands.start(uuid, { readOnly, run: false });
     } catch (error) {
+      // Several of its devices appeared at once: the first one has it started.
+      if (error instanceof CodedError && error.code === "CONTROL_ARRAY_BUSY") return false;
       this.options.logger.error({ array: uuid, error }, "array-start-failed");
       this.events.record({
         type: "array.start-failed",
