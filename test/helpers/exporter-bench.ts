@@ -38,6 +38,8 @@ export class ExporterBench {
   /** Answers of the engine for its own use of the disks come at once. */
   isOwnDrained = true;
   state: ExporterState | null = null;
+  /** How often the gate was told to be closed. */
+  closings = 0;
   boards: readonly SeenBoard[] = [];
   readonly #etcd: EtcdCluster;
   readonly #store: EtcdStore;
@@ -101,6 +103,7 @@ export class ExporterBench {
       },
       onState: (state) => {
         this.state = state;
+        if (!state.isOpen) this.closings += 1;
       },
     });
   }
@@ -158,6 +161,12 @@ export class ExporterBench {
     const outcome = await this.#store.txn({ compares: [], success, failure: [] });
     if (outcome.type !== "committed") throw new Error(`the store says ${outcome.type}`);
     return outcome.revision;
+  }
+
+  /** Confirmations that the exporter's board has committed in this life. */
+  async confirmations(): Promise<number> {
+    const { found } = await this.#store.list(new BoardKeys(CLUSTER).heartbeat("board2"));
+    return Number(found[0]?.value ?? 0);
   }
 
   /** The exporter's acknowledgement for a slot. */
