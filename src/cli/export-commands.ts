@@ -95,6 +95,9 @@ const registerAttach = (group: Command): void => {
         printText(attach.items.map(({ text }) => `${text}\n`).join(""));
       } else {
         printText(attach.items.map(({ title, text }) => `# ${title}\n${text}\n\n`).join(""));
+        printText(
+          attach.elsewhere.map(({ board, uri }) => `# also at ${board}: ${uri}\n`).join(""),
+        );
       }
     });
 };

@@ -20,8 +20,13 @@ import { printLines } from "./online-verb.ts";
 const LOOK_MS = 1000;
 /** Of one board: from its restart until everything is whole again. */
 const WAIT_SECONDS = 1800;
-/** The daemon has answered, and goes. */
-const BUSY_CODES = new Set(["CLI_API_UNREACHABLE", "API_NOT_READY", "API_OVERLOADED"]);
+/** It is on its way down, or up. */
+const AWAY_CODES: ReadonlySet<string> = new Set([
+  "CLI_NO_DAEMON",
+  "CLI_API_UNREACHABLE",
+  "API_NOT_READY",
+  "API_OVERLOADED",
+]);
 
 interface RestartFlags extends OnlineFlags {
   readonly rolling?: string[];
@@ -29,9 +34,10 @@ interface RestartFlags extends OnlineFlags {
   readonly timeout: string;
 }
 
+/** A board and its data folder, which tells where it is: its next start may be elsewhere. */
 interface Target {
   readonly name: string;
-  readonly client: ApiClient;
+  readonly data: string;
 }
 
 const hereOf = async (client: ApiClient): Promise<NodeResource> => {
@@ -44,8 +50,9 @@ const hereOf = async (client: ApiClient): Promise<NodeResource> => {
 };
 
 /** As it looks now; a board that is starting or ending does not answer. */
-const look = async ({ name, client }: Target): Promise<RollingBoard> => {
+const look = async ({ name, data }: Target): Promise<RollingBoard> => {
   try {
+    const client = clientOf({ data });
     const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
     const { status } = await client.request<NodeResource>("GET", path);
     const impact = await client.request<ImpactResource>("GET", `${path}/impact`);
@@ -70,12 +77,12 @@ const look = async ({ name, client }: Target): Promise<RollingBoard> => {
       },
     };
   } catch (error) {
-    if (error instanceof CodedError && BUSY_CODES.has(error.code)) return { name, told: null };
+    if (error instanceof CodedError && AWAY_CODES.has(error.code)) return { name, told: null };
     throw error;
   }
 };
 
-const restart = async ({ name, client }: Target, force: boolean): Promise<void> => {
+const restart = async (client: ApiClient, name: string, force: boolean): Promise<void> => {
   const path = `/api/v1/nodes/${encodeURIComponent(name)}/actions/restart`;
   await client.request("POST", path, { body: { force } });
 };
@@ -89,7 +96,7 @@ const carryOut = async (
   if (step.type === "restart") {
     const target = targets.find(({ name }) => name === step.name);
     printLines([`${step.name}: restarting`]);
-    if (target !== undefined) await restart(target, false);
+    if (target !== undefined) await restart(clientOf(target), target.name, false);
     const { name, startedAt } = step;
     return { left: plan.left.filter((one) => one !== name), restarting: { name, startedAt } };
   }
@@ -152,17 +159,14 @@ export function registerNodeRestart(group: Command): void {
         });
       }
       if (name !== undefined) {
-        await restart({ name, client: clientOf(flags) }, flags.force ?? false);
+        await restart(clientOf(flags), name, flags.force ?? false);
         printLines([`${name}: restarting`]);
         return;
       }
-      const clients = (flags.rolling ?? []).map((data) => clientOf({ data }));
-      const boards = await Promise.all(
-        clients.map(async (client) => ({ client, here: await hereOf(client) })),
-      );
-      await roll(
-        boards.map(({ client, here }) => ({ client, name: here.name })),
-        limitMs,
-      );
+      const targets = (flags.rolling ?? []).map(async (data): Promise<Target> => {
+        const { name: board } = await hereOf(clientOf({ data }));
+        return { name: board, data };
+      });
+      await roll(await Promise.all(targets), limitMs);
     });
 }

@@ -26,7 +26,7 @@ import { LabFaults } from "./lab-faults.ts";
 import { LateStarts } from "./late-starts.ts";
 import { MemberCommands } from "./member-commands.ts";
 import { MemberReturns } from "./member-returns.ts";
-import { type Boards, NodeService } from "./node-service.ts";
+import { type Boards, type Elsewhere, NodeService } from "./node-service.ts";
 import { withPeers } from "./peer-device-files.ts";
 import { PeerService } from "./peer-service.ts";
 import { type Chore, Rounds } from "./rounds.ts";
@@ -218,6 +218,12 @@ export class ControlPlane {
   /** The verdict over all arrays. */
   health(): BoardHealth {
     return boardHealth(this.arrays.list());
+  }
+
+  /** Other boards where clients of an array may attach; of a drained one those of then. */
+  async elsewhere(uuid: string): Promise<readonly Elsewhere[]> {
+    const left = this.drains.record?.arrays.find((array) => array.uuid === uuid);
+    return left?.elsewhere ?? (await this.nodes.elsewhere(uuid));
   }
 
   /** Ends the watch, closes the exports, stops the arrays clean. The engine and store stay open. */

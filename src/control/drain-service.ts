@@ -16,7 +16,7 @@ import type { ExportService } from "./export-service.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService } from "./job-service.ts";
 import type { MemberCommands } from "./member-commands.ts";
-import type { NodeService } from "./node-service.ts";
+import type { Elsewhere, NodeService } from "./node-service.ts";
 import { subjectOf } from "./subject.ts";
 
 /** What the service needs. */
@@ -40,8 +40,8 @@ export interface DrainRecord {
   readonly since: number;
   /** False while it is under way, or was cut short. */
   readonly isDone: boolean;
-  /** Arrays that ran here; `addresses`: where else their exports were reached. */
-  readonly arrays: readonly { readonly uuid: string; readonly addresses: readonly string[] }[];
+  /** Arrays that ran here; `elsewhere`: where else their exports were reached. */
+  readonly arrays: readonly { readonly uuid: string; readonly elsewhere: readonly Elsewhere[] }[];
   /** Members that were failed on this board's disks. */
   readonly members: readonly OwnMember[];
 }
@@ -50,8 +50,6 @@ const SETTING = "node.drain";
 
 /** A clustered array leaves within seconds; what hangs is told. */
 const STOP_WAIT_MS = 120_000;
-/** A rebuild goes on by itself afterwards. */
-const RETURN_WAIT_MS = 60_000;
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -125,7 +123,7 @@ export class DrainService {
     }
     this.#isBusy = true;
     try {
-      return this.#run("node.undrain", actor, () => this.#undrain(record, actor));
+      return this.#run("node.undrain", actor, () => this.#undrain(record));
     } catch (error) {
       this.#isBusy = false;
       throw error;
@@ -167,23 +165,23 @@ export class DrainService {
     actor: string,
   ): Promise<JobOutcome> {
     const { nodes, now } = this.#options;
-    const arrays: { uuid: string; addresses: string[] }[] = [];
-    for (const uuid of uuids) {
-      const places = await nodes.elsewhere(uuid);
-      arrays.push({ uuid, addresses: places.map(({ address }) => address) });
-    }
+    const arrays: { uuid: string; elsewhere: Elsewhere[] }[] = [];
+    for (const uuid of uuids) arrays.push({ uuid, elsewhere: await nodes.elsewhere(uuid) });
     this.#keep({ mode, since: now(), isDone: false, arrays, members });
     this.#tell("node.draining", `${nodes.here} is being taken out of service (${mode})`);
     try {
       for (const member of members) await this.#setAside(member);
-      for (const { uuid, addresses } of arrays) await this.#leave(uuid, addresses, actor);
+      for (const { uuid, elsewhere } of arrays) await this.#leave(uuid, elsewhere, actor);
     } catch (error) {
-      await this.#giveBack(textOf(error), actor);
+      await this.#giveBack(textOf(error));
       throw error;
     }
     this.#keep({ mode, since: now(), isDone: true, arrays, members });
     const text = `${nodes.here} is ${modeWords[mode]}: ${arrays.length} arrays left to other boards`;
-    const where = arrays.map(({ uuid, addresses }) => ({ array: uuid, addresses }));
+    const where = arrays.map(({ uuid, elsewhere }) => ({
+      array: uuid,
+      addresses: elsewhere.map(({ address }) => address),
+    }));
     this.#tell("node.drained", text, { mode, arrays: where });
     return { result: { mode, arrays: uuids.length, members: members.length } };
   }
@@ -198,27 +196,27 @@ export class DrainService {
   }
 
   /** Its exports close, with where else in the reason; then the node hands over and leaves. */
-  async #leave(uuid: string, addresses: readonly string[], actor: string): Promise<void> {
+  async #leave(uuid: string, elsewhere: readonly Elsewhere[], actor: string): Promise<void> {
     const { arrays, commands, jobs } = this.#options;
     const { record } = arrays.find(uuid);
     const reason =
-      addresses.length === 0
+      elsewhere.length === 0
         ? "its board is out of service"
-        : `its board is out of service: attach it at ${addresses.join(", ")}`;
+        : `its board is out of service: attach it at ${elsewhere.map(({ address }) => address).join(", ")}`;
     const order = { confirm: record.name, force: true, forget: false, reason };
     const job = commands.stop(uuid, order, actor);
     await ended(jobs, job, STOP_WAIT_MS);
   }
 
   /** What was refused on the way, such as the last in-sync copy: back into service. */
-  async #giveBack(why: string, actor: string): Promise<void> {
+  async #giveBack(why: string): Promise<void> {
     const { nodes } = this.#options;
     const record = this.#record;
     this.#tell("node.drain-failed", `${nodes.here} stays in service: ${why}`, {}, "warning");
-    if (record !== null) await this.#undrain(record, actor).catch(() => undefined);
+    if (record !== null) await this.#undrain(record).catch(() => undefined);
   }
 
-  async #undrain(record: DrainRecord, actor: string): Promise<JobOutcome> {
+  async #undrain(record: DrainRecord): Promise<JobOutcome> {
     const { nodes } = this.#options;
     const failed: string[] = [];
     const arrays = [];
@@ -228,7 +226,7 @@ export class DrainService {
     }
     const members = [];
     for (const member of record.members) {
-      const isBack = await this.#takeBack(member, actor, failed);
+      const isBack = await this.#takeBack(member, failed);
       if (!isBack) members.push(member);
     }
     if (failed.length > 0) {
@@ -259,8 +257,8 @@ export class DrainService {
   }
 
   /** By bitmap; what its array cannot take back so is added, to be rebuilt whole. */
-  async #takeBack({ uuid, path }: OwnMember, actor: string, failed: string[]): Promise<boolean> {
-    const { arrays, devices, members, jobs } = this.#options;
+  async #takeBack({ uuid, path }: OwnMember, failed: string[]): Promise<boolean> {
+    const { arrays, devices, members } = this.#options;
     const view = arrays.get(uuid);
     if (view === null || devices.idOf(path) === null) return true;
     if (!view.isRunning) return false;
@@ -269,7 +267,7 @@ export class DrainService {
       const states = view.status?.members.find((member) => member.path === path)?.states ?? null;
       if (states !== null && !states.includes("faulty")) return true;
       if (states !== null) await members.remove(uuid, id);
-      await ended(jobs, await members.reAdd(uuid, id, { force: false }, actor), RETURN_WAIT_MS);
+      await members.takeBack(uuid, path);
       return true;
     } catch (error) {
       failed.push(`${path}: ${textOf(error)}`);

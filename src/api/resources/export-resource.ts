@@ -3,6 +3,7 @@
 import type { ControlPlane } from "../../control/control-plane.ts";
 import type { ExportClient } from "../../control/engine.ts";
 import type { ExportView } from "../../control/export-service.ts";
+import type { Elsewhere } from "../../control/node-service.ts";
 import { subjectOf } from "../../control/subject.ts";
 import type { AttachResource, ExportClientResource, ExportResource } from "../schemas/export.ts";
 import { timeText } from "./times.ts";
@@ -20,6 +21,16 @@ export function exportUris(control: ControlPlane, view: ExportView): AttachResou
         : `nbd${secure}+unix:///${name}?socket=${encodeURIComponent(socketPath).replaceAll("%2F", "/")}`,
     tcp: tcp === null ? null : `nbd${secure}://${hostText(host)}:${tcp.port}/${name}`,
   };
+}
+
+/** URIs of the export on other boards; they need not have an export of this name. */
+export function urisElsewhere(
+  { record }: ExportView,
+  places: readonly Elsewhere[],
+): AttachResource["elsewhere"] {
+  const scheme = record.tlsRequired ? "nbds" : "nbd";
+  const name = encodeURIComponent(record.name);
+  return places.map(({ board, address }) => ({ board, uri: `${scheme}://${address}/${name}` }));
 }
 
 /** The resource of an export. */

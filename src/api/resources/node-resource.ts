@@ -41,9 +41,9 @@ const statusOf = async (control: ControlPlane): Promise<NodeStatus> => {
     since: timeTextOrNull(record?.since ?? null),
     started_at: timeText(control.startedAt),
     arrays: arraysOf(control),
-    elsewhere: (record?.arrays ?? []).map(({ uuid, addresses }) => ({
+    elsewhere: (record?.arrays ?? []).map(({ uuid, elsewhere }) => ({
       array_id: uuid,
-      addresses: [...addresses],
+      addresses: elsewhere.map(({ address }) => address),
     })),
     quorum:
       quorum === null

@@ -10,6 +10,7 @@ import {
   exportResource,
   exportUris,
   reachableHost,
+  urisElsewhere,
 } from "../resources/export-resource.ts";
 import { replies } from "../responses.ts";
 import type { ApiServer, RouteContext } from "../route-context.ts";
@@ -27,7 +28,7 @@ import {
   ExportPatch,
 } from "../schemas/export.ts";
 
-const attachOf = (control: ControlPlane, view: ExportView): AttachResource => {
+const attachOf = async (control: ControlPlane, view: ExportView): Promise<AttachResource> => {
   const { tcp, socketPath } = control.engine.nbd;
   const uris = exportUris(control, view);
   const places: AttachPlace[] = [];
@@ -41,6 +42,7 @@ const attachOf = (control: ControlPlane, view: ExportView): AttachResource => {
   return {
     export_id: view.record.name,
     uris,
+    elsewhere: urisElsewhere(view, await control.elsewhere(view.record.arrayUuid)),
     items: places.flatMap((place) => attachItems(place, view.record.name)),
   };
 };
@@ -182,7 +184,7 @@ const registerUse = (app: ApiServer, { control }: RouteContext): void => {
       },
     },
     async ({ params, query, headers }, reply) => {
-      const all = attachOf(control, control.exports.find(params.export_id));
+      const all = await attachOf(control, control.exports.find(params.export_id));
       const items = all.items.filter(
         (item) =>
           (query.target === undefined || item.target === query.target) &&

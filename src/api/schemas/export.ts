@@ -96,6 +96,9 @@ export const Attach = Closed(
   {
     export_id: Type.String(),
     uris: Closed({ unix: Nullable(Type.String()), tcp: Nullable(Type.String()) }),
+    elsewhere: Type.Array(Closed({ board: Type.String(), uri: Type.String() }), {
+      description: "other boards that run the array, where they export it under the same name",
+    }),
     items: Type.Array(
       Closed({
         target: AttachTarget,

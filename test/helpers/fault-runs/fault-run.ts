@@ -14,7 +14,6 @@ import { ARRAY, type BoardsKind, CLUSTER_PREFIX, FaultBoards } from "./fault-boa
 import { FaultLoad, type LongestHold } from "./fault-load.ts";
 import { describeFault, type FaultKind, type FaultPlan, planFaults } from "./fault-plan.ts";
 import { compareLegs } from "./leg-compare.ts";
-import type { Namespaces } from "./namespaces.ts";
 import { FAKETIME_LIBRARY, Nemesis } from "./nemesis.ts";
 import { mountSmall, unmountSmall } from "./small-mount.ts";
 
@@ -44,15 +43,11 @@ export interface FaultRunOptions {
   readonly say?: (line: string) => void;
   /** Another plan than the seed's. */
   readonly plan?: FaultPlan;
-  /** Keeps the files of a good run as well. */
-  readonly isKept?: boolean;
-  /** A network of their own; whoever made it takes it away. */
-  readonly namespaces?: Namespaces;
 }
 
 export interface FaultRunReport {
   readonly seed: number;
-  /** Null: the run's files are gone. */
+  /** Null when all was as it must be: the run's files are gone then. */
   readonly folder: string | null;
   readonly happened: readonly string[];
   readonly problems: readonly string[];
@@ -129,12 +124,11 @@ class FaultRun {
   // --- phases -----------------------------------------------------------------------------------
 
   async #start(): Promise<void> {
-    const { seed, kind, boards, etcdMembers, sizeMib, namespaces } = this.#options;
+    const { seed, kind, boards, etcdMembers, sizeMib } = this.#options;
     const prng = new Prng(seed).fork();
     this.#mountWhatFills();
     const started = await FaultBoards.start({
       ...{ kind, boards, etcdMembers, sizeMib, folder: this.#folder, prng },
-      ...(namespaces === undefined ? {} : { namespaces }),
       onExit: (board, why) => {
         this.#note(`${board.name} ended by itself: ${why}`);
         if (!this.#isOver && !this.#mayEnd) this.#problem(`${board.name} ended by itself: ${why}`);
@@ -235,17 +229,13 @@ class FaultRun {
       this.#note(`the end: ${String(error)}`);
     }
     this.#problems.push(...(this.#load?.problems ?? []));
-    const isKept = this.#isKept;
+    const isFailed = this.#problems.length > 0;
     for (const folder of this.#mounts) {
-      if (isKept) cpSync(folder, `${folder}-kept`, { recursive: true });
+      if (isFailed) cpSync(folder, `${folder}-kept`, { recursive: true });
       unmountSmall(folder);
     }
-    if (isKept) writeFileSync(join(this.#folder, "problems.txt"), this.#problems.join("\n"));
+    if (isFailed) writeFileSync(join(this.#folder, "problems.txt"), this.#problems.join("\n"));
     else rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
-  }
-
-  get #isKept(): boolean {
-    return this.#options.isKept === true || this.#problems.length > 0;
   }
 
   // --- besides ----------------------------------------------------------------------------------
@@ -299,7 +289,7 @@ class FaultRun {
     const none: LongestHold = { ms: 0, what: "none" };
     return {
       seed: this.#options.seed,
-      folder: this.#isKept ? this.#folder : null,
+      folder: this.#problems.length > 0 ? this.#folder : null,
       happened: this.#plan.steps.flatMap(({ faults }) => faults.map(describeFault)),
       problems: this.#problems,
       writes: counts?.writes ?? 0,

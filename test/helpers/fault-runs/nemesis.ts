@@ -71,7 +71,6 @@ export class Nemesis {
         this.#boards.board(fault.board).signal("SIGSTOP");
         return () => this.#boards.board(fault.board).signal("SIGCONT");
       case "cut-all":
-        if (this.#boards.namespaces !== null) return this.#takeDown(fault.board);
         return this.#boards.links.cut([
           ...this.#toPeers(fault.board),
           ...this.#toEtcd(fault.board),
@@ -84,7 +83,6 @@ export class Nemesis {
         return this.#cutOneWay(fault.board, fault.peer);
       case "bad-link": {
         const { kind: _kind, board, ms: _ms, ...rule } = fault;
-        if (this.#boards.namespaces !== null) return this.#shape(board, rule);
         const links = [...this.#toPeers(board), ...this.#toEtcd(board)];
         return this.#boards.links.lay(links, { ...GOOD_LINK, ...rule });
       }
@@ -180,24 +178,6 @@ export class Nemesis {
     return this.#boards.links.cut(peer === null ? all : [this.#link(board, peer, true)]);
   }
 
-  /** The board's machine, its member of etcd too. */
-  #takeDown(board: number): End {
-    this.#boards.namespaces?.setCut(board, true);
-    return () => this.#boards.namespaces?.setCut(board, false);
-  }
-
-  #shape(
-    board: number,
-    { delayMs, lostPerMille }: { readonly delayMs: number; readonly lostPerMille: number },
-  ): End {
-    const loss = `${lostPerMille / 10}%`;
-    const { ok, said } = this.#boards.namespaces?.shape(board, [
-      ...["delay", `${delayMs}ms`, `${delayMs / 4}ms`, "loss", loss],
-    ]) ?? { ok: false, said: "no network" };
-    if (!ok) throw new Error(`netem: ${said}`);
-    return () => void this.#boards.namespaces?.shape(board, []);
-  }
-
   // --- disks ------------------------------------------------------------------------------------
 
   #diskGone(at: number): End {
@@ -207,28 +187,12 @@ export class Nemesis {
     return () => renameSync(aside, file);
   }
 
-  /**
-   * The file loses its second half: the bytes are gone for good, and its board must notice. One
-   * that is cut and brought back while its board is off is not in the fault model.
-   */
-  async #diskCutOff(at: number): Promise<End> {
+  /** The file loses its second half: the bytes are gone for good, and its board must notice. */
+  #diskCutOff(at: number): End {
     const { file } = this.#boards.disk(at);
-    const seen = await this.#isServing(at);
-    if (!seen) {
-      this.#note(`not done: board ${at + 1} does not look at its disk`);
-      return () => undefined;
-    }
     const { size } = statSync(file);
     truncateSync(file, size / 2);
     return () => truncateSync(file, size);
-  }
-
-  async #isServing(at: number): Promise<boolean> {
-    try {
-      return (await this.#boards.array(at)).status.cluster !== null;
-    } catch {
-      return false;
-    }
   }
 
   async #diskFault(fault: Extract<Fault, { readonly kind: "disk-fault" }>): Promise<End> {

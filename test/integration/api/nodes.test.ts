@@ -67,6 +67,8 @@ test(
     assert.equal(status.elsewhere[0].addresses, ["10.0.0.2:10809"]);
     const { reason } = (await api.ask("GET", "/api/v1/exports/md0")).body.status;
     assert.match(reason, "attach it at 10.0.0.2:10809");
+    const { elsewhere } = (await api.ask("GET", "/api/v1/exports/md0/attach")).body;
+    assert.equal(elsewhere, [{ board: "b", uri: "nbd://10.0.0.2:10809/md0" }]);
     assert.is((await api.do("POST", `${HERE}/actions/undrain`)).status, 200);
     assert.is((await api.ask("GET", HERE)).body.status.state, "in-service");
     assert.is((await api.ask("GET", "/api/v1/exports/md0")).body.status.state, "online");

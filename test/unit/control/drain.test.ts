@@ -76,7 +76,9 @@ test(
     assert.match(control.exports.find("md0").reason ?? "", "attach it at 10.0.0.2:10809");
     const states = array.status.members.map((member) => member.states);
     assert.equal(states, [["in_sync"], ["in_sync"]], "peers go on using its disks");
-    assert.equal(control.drains.record?.arrays[0]?.addresses, ["10.0.0.2:10809"]);
+    assert.equal(control.drains.record?.arrays[0]?.elsewhere, [
+      { board: "b", address: "10.0.0.2:10809" },
+    ]);
   }),
 );
 
@@ -167,7 +169,7 @@ test(
       // The power goes after the first word of a drain.
       const { uuid } = again.control.arrays.find("md0").record;
       const record = { mode: "drain", since: 1, isDone: false, members: [] };
-      const arrays = [{ uuid, addresses: [] }];
+      const arrays = [{ uuid, elsewhere: [] }];
       again.control.store.settings.set("node.drain", JSON.stringify({ ...record, arrays }));
     }
     await using third = await openBench({ folder, engine: first.engine });
