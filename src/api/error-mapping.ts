@@ -101,6 +101,8 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CLUSTER_STORE_UNGUARDED: STORE_UNFIT,
   CLUSTER_EXPELLED: kind(503, "expelled", "This board is out of the cluster"),
   CLUSTER_MEMBER_MISSING: kind(409, "member-missing", "A member is missing on this board"),
+  CLUSTER_NEWER_COPY_ELSEWHERE: kind(409, "newer-copy-elsewhere", "A newer copy is elsewhere"),
+  CLUSTER_NOT_FENCED: kind(503, "not-fenced", "A node that is gone may still write"),
   CLUSTER_NO_SLOT: kind(409, "no-slot", "The array has no node slot left"),
   CONTROL_NO_CLUSTER: kind(409, "no-cluster", "The board is in no cluster"),
   CONTROL_ARRAY_INCOMPLETE: kind(409, "array-incomplete", "A working member is not given"),

@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { CodedError, fromPlainError } from "../common/errors.ts";
+import { CodedError, fromPlainError, type PlainError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import { uuidToKernelText } from "../raid/uuid.ts";
 import {
@@ -178,9 +178,10 @@ export class ArrayCommands {
     await arrays.exclusively(uuid, "a start", async () => {
       try {
         const from = paths ?? (await this.#pathsFor(uuid));
-        if (!order.run) await this.#refuseOldCopy(uuid, from);
+        const doubt = order.run ? null : await this.#doubt(uuid, from, readOnly);
         const syncSpeed = arrays.ownSyncSpeed(uuid);
-        const running = await engine.assemble(from, { readOnly, syncSpeed });
+        const { run } = order;
+        const running = await engine.assemble(from, { readOnly, syncSpeed, run, doubt });
         const view = arrays.adopt(running, { readOnly });
         await exports.openAll(uuid);
         events.record({
@@ -234,16 +235,24 @@ export class ArrayCommands {
     });
   }
 
-  async #refuseOldCopy(uuid: string, paths: readonly string[]): Promise<void> {
+  /**
+   * Why these devices may not hold the newest copy, to be thrown where the array's cluster does not
+   * know better. Of any other array it is thrown here.
+   */
+  async #doubt(
+    uuid: string,
+    paths: readonly string[],
+    readOnly: boolean,
+  ): Promise<PlainError | null> {
     const { arrays, engine } = this.#options;
-    const problem = newestCopyProblem(
-      arrays.get(uuid)?.status ?? null,
-      await engine.examine(paths),
-      engine.peers !== null,
-    );
-    if (problem === null) return;
+    const report = await engine.examine(paths);
+    const problem = newestCopyProblem(arrays.get(uuid)?.status ?? null, report);
+    if (problem === null) return null;
     const { code, message, remedy, members } = problem;
-    throw fromPlainError({ code, message, remedy, details: { members } });
+    const doubt = { code, message, remedy, details: { members } };
+    const isClustered = report.array?.bitmap.type === "clustered";
+    if (isClustered && !readOnly && engine.peers !== null) return doubt;
+    throw fromPlainError(doubt);
   }
 
   /** Stops an array, as a job. Errors: CONTROL_CONFIRMATION_REQUIRED, CONTROL_ARRAY_EXPORTED. */

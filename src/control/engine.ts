@@ -4,6 +4,7 @@
  */
 
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
+import type { PlainError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { ExportNotice } from "../nbd/export-backend.ts";
 import type { ArrayChange } from "../raid/array-change.ts";
@@ -98,6 +99,13 @@ export interface SyncSpeed {
 export interface AssembleOrder {
   readonly readOnly: boolean;
   readonly syncSpeed?: SyncSpeed | null;
+  /** Although the devices that are there may not hold the newest copy. */
+  readonly run?: boolean;
+  /**
+   * Why it must not be started from them without `run`, as far as this board knows: asked where its
+   * cluster knows nothing of the copies. Null, or left out: nothing speaks against it.
+   */
+  readonly doubt?: PlainError | null;
 }
 
 /** One running array. */

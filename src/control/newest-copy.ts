@@ -38,17 +38,15 @@ const digitsOf = (text: string): string => {
  * Why an array must not be started from these devices unless the user insists; null when nothing
  * speaks against it. `remembered`: its status as this board saw it last, null when it never ran
  * here. What was changed elsewhere since has more updates than remembered, and is believed.
- * `asksCluster`: the cluster knows the newest updates of its arrays, and refuses older ones itself.
  */
 export function newestCopyProblem(
   remembered: ArrayStatus | null,
   report: AssemblyReport,
-  asksCluster: boolean,
 ): StartProblem | null {
   const { array, refusal } = report;
   if (array === null || refusal !== null) return null;
   const isClustered = array.bitmap.type === "clustered";
-  if (isClustered && !report.isComplete && !asksCluster) return otherNodesKnow(report);
+  if (isClustered && !report.isComplete) return otherNodesKnow(report);
   if (remembered === null) return null;
   if (remembered.bitmap.type === "clustered" && !isClustered) return leftCluster(report);
   const inSync = new Set(

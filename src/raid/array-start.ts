@@ -27,6 +27,7 @@ import {
 } from "./bitmap-superblock.ts";
 import { joinedCluster } from "./cluster-calls.ts";
 import { restingClusterSync, type ToldByCluster } from "./cluster-sync-state.ts";
+import { OUTRUN } from "./copies-rule.ts";
 import { NO_CLUSTER } from "./no-cluster.ts";
 import {
   BIT_DURABLE,
@@ -91,6 +92,8 @@ export interface StartInput {
   readonly slot?: number;
   /** The array was changed as a whole. */
   readonly afterChange?: AfterChange;
+  /** Events of the first update, which comes before any write: newer copies are left behind. */
+  readonly firstUpdate?: number;
   /** Largest logical block of the members, bytes. */
   readonly logicalBlockBytes: number;
   readonly workers: number;
@@ -308,7 +311,8 @@ export const startArray = (input: StartInput): StartedArray => {
   const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
   // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
   const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale;
-  const dropsMembers = rolesChanged && !input.readOnly;
+  const { firstUpdate = 0 } = input;
+  const dropsMembers = (rolesChanged && !input.readOnly) || firstUpdate > 0;
   const isChanged = input.afterChange !== undefined;
   // An array that several nodes run is never clean. Source: md.c md_run, set_in_sync.
   const activate = input.slot !== undefined && clean;
@@ -331,7 +335,7 @@ export const startArray = (input: StartInput): StartedArray => {
     events: input.freshest.events,
     // A member now missing, or a node that is gone, may hold or have written one more update.
     mustOutrun: dropsMembers || input.told?.isBalancingSuspended === true,
-    seenEvents: 0,
+    seenEvents: Math.max(0, firstUpdate - OUTRUN),
     isUneven: input.members.some(
       ({ placement, superblock }) =>
         placement.type === "in_sync" && superblock.events < input.freshest.events,

@@ -4,7 +4,7 @@
  */
 
 import { assert } from "../common/assert.ts";
-import { CodedError } from "../common/errors.ts";
+import { CodedError, fromPlainError, type PlainError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { OpenMember } from "./array-driver.ts";
 import type { ArrayMachine } from "./array-machine.ts";
@@ -22,6 +22,7 @@ import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-
 import { readCandidate } from "./candidate-driver.ts";
 import type { ToldByCluster } from "./cluster-sync-state.ts";
 import { readRange } from "./content-driver.ts";
+import { type CopiesRule, type ForcedStart, forcedStart } from "./copies-rule.ts";
 import { knownFailures } from "./known-failures.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
 import type { SharedArrayState } from "./shared-state.ts";
@@ -60,6 +61,8 @@ export interface AssembleOptions {
     readonly slot: number;
     readonly isRunElsewhere: boolean;
   } | null;
+  /** Of a node that begins to run the array; `doubt`: where nothing is known of its copies. */
+  readonly copies?: CopiesRule & { readonly doubt: PlainError | null };
   readonly afterChange?: AfterChange;
   /** Of an array that was running: what its cluster has told it. */
   readonly told?: ToldByCluster;
@@ -82,6 +85,10 @@ export interface AssembledArray {
   readonly members: ReadonlyMap<number, OpenMember>;
   readonly legs: readonly AssembledLeg[];
   readonly hasBitmap: boolean;
+  /** Events of the superblocks that it starts from. */
+  readonly events: number;
+  /** It starts from older copies than the cluster knows of. */
+  readonly forced: ForcedStart | null;
   /** Members that take no part, each with its reason. */
   readonly leftOut: readonly AssemblyMember[];
 }
@@ -139,6 +146,23 @@ const placementOf = ({ placement }: AssemblyMember): StartMember["placement"] | 
   }
 };
 
+/** Errors: RAID_*, CLUSTER_* with `details.members`; `copies.doubt`. */
+const refuseToRun = (verdict: AssemblyStart, options: AssembleOptions): void => {
+  const { cluster = null, readOnly, copies } = options;
+  const unrunnable = refusalToRun(verdict, {
+    readOnly,
+    cluster: cluster?.name ?? null,
+    ...(cluster === null ? {} : { slot: cluster.slot }),
+    // An array that ran here a moment ago knows what the others do.
+    isRunElsewhere: cluster?.isRunElsewhere === true && options.isChanged !== true,
+    ...(copies === undefined ? {} : { copies }),
+  });
+  if (unrunnable !== null)
+    refuse(unrunnable.code, unrunnable.message, unrunnable.remedy, verdict.members);
+  const { doubt = null } = copies ?? {};
+  if (doubt !== null && copies?.newest === null && !copies.isForced) throw fromPlainError(doubt);
+};
+
 /**
  * Starts the array the devices make. Devices that take no part stay open; `leftOut` names them.
  * Errors: RAID_* with `details.members`, a reason per device.
@@ -153,18 +177,9 @@ export const assembleDevices = async (
   if (verdict.verdict === "refuse") {
     return refuse(verdict.code, verdict.message, verdict.remedy, verdict.members);
   }
-  const { cluster = null } = options;
-  const { readOnly } = options;
-  const unrunnable = refusalToRun(verdict, {
-    readOnly,
-    cluster: cluster?.name ?? null,
-    ...(cluster === null ? {} : { slot: cluster.slot }),
-    // An array that ran here a moment ago knows what the others do.
-    isRunElsewhere: cluster?.isRunElsewhere === true && options.isChanged !== true,
-  });
-  if (unrunnable !== null) {
-    return refuse(unrunnable.code, unrunnable.message, unrunnable.remedy, verdict.members);
-  }
+  refuseToRun(verdict, options);
+  const { cluster = null, copies } = options;
+  const forced = copies === undefined ? null : forcedStart(verdict, copies);
   const { bitmap, shape } = verdict;
   const superblock =
     bitmap.state === "usable" || bitmap.state === "stale" ? bitmap.superblock : null;
@@ -179,6 +194,7 @@ export const assembleDevices = async (
     freshest: shape.freshest,
     bitmap: superblock,
     bitmapStale: bitmap.state === "stale",
+    ...(forced === null ? {} : { firstUpdate: forced.to }),
     options: machineOptions(options),
   });
   // One that was running lists those that it knows.
@@ -188,6 +204,8 @@ export const assembleDevices = async (
     ...started,
     setUuid: shape.freshest.setUuid,
     hasBitmap: superblock !== null,
+    events: shape.freshest.events,
+    forced,
     members: new Map(
       members.map(({ member, device }) => [member.id, { path: member.path, device }]),
     ),

@@ -5,6 +5,7 @@
 
 import type { AssemblyStart } from "./assembly-types.ts";
 import { bitmapClusterName } from "./bitmap-superblock.ts";
+import { type CopiesRule, olderCopies } from "./copies-rule.ts";
 import { RAID_SLOTS_MAX } from "./shared-state.ts";
 
 /** Why an array that could be assembled is not run here. */
@@ -14,6 +15,7 @@ export interface RunRefusal {
     | "RAID_BITMAP_UNUSABLE"
     | "RAID_CLUSTERED_ARRAY"
     | "CLUSTER_MEMBER_MISSING"
+    | "CLUSTER_NEWER_COPY_ELSEWHERE"
     | "CLUSTER_NO_SLOT";
   readonly message: string;
   readonly remedy: string;
@@ -27,6 +29,8 @@ export interface RunOptions {
   readonly slot?: number;
   /** Other nodes of the cluster run the array. */
   readonly isRunElsewhere?: boolean;
+  /** Which copies count in the cluster; left out: those of an array that ran a moment ago. */
+  readonly copies?: CopiesRule;
 }
 
 /** The first reason that holds, or null. */
@@ -49,7 +53,8 @@ export function refusalToRun(start: AssemblyStart, options: RunOptions): RunRefu
   if (options.cluster === home)
     return (
       slotRefusal(bitmap.superblock.nodes, options.slot ?? 0) ??
-      (options.isRunElsewhere === true && !start.complete ? memberMissing(start) : null)
+      (options.isRunElsewhere === true && !start.complete ? memberMissing(start) : null) ??
+      (options.copies === undefined ? null : olderCopies(start, options.copies, options))
     );
   const where = options.cluster === null ? "no cluster" : `the cluster ${options.cluster}`;
   return {

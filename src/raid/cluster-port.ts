@@ -20,8 +20,14 @@ export type ClusterCall =
    * sent before: the moment to look whether the update is still needed.
    */
   | { readonly type: "metadata-update-start" }
-  /** The superblocks are durable. Answered when every node has read them again. */
-  | { readonly type: "metadata-update-finish"; readonly deviceNumber: number }
+  /**
+   * The superblocks are durable, with so many events. Answered when every node has read them again.
+   */
+  | {
+      readonly type: "metadata-update-finish";
+      readonly deviceNumber: number;
+      readonly events: number;
+    }
   /** Nothing is needed any more. */
   | { readonly type: "metadata-update-cancel" }
   /** Answered when this node alone may run a sync action. */

@@ -139,7 +139,9 @@ const finishUpdate = (
   acknowledged: (state: ArrayState, work: Pending) => void,
 ): void => {
   const deviceNumber = inSyncMembers(state)[0]?.superblock.devNumber ?? 0;
-  callCluster(state, { type: "metadata-update-finish", deviceNumber }, (now, answer) => {
+  const { events } = state;
+  const finish = { type: "metadata-update-finish", deviceNumber, events } as const;
+  callCluster(state, finish, (now, answer) => {
     now.clusterMetadata.told = null;
     if (answer.ok) {
       now.clusterMetadata.stage = "idle";

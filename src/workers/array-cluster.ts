@@ -7,7 +7,11 @@
 import { randomUUID } from "node:crypto";
 import { toDlmSlot } from "../cluster/dlm/slot-table.ts";
 import { joinArray } from "../cluster/node/cluster-driver.ts";
-import type { ClusterListener, JoinedCluster } from "../cluster/node/cluster-member.ts";
+import type {
+  ArrayCopies,
+  ClusterListener,
+  JoinedCluster,
+} from "../cluster/node/cluster-member.ts";
 import type { ClusterHappening, ClusterView } from "../cluster/node/cluster-view.ts";
 import { arrayPrefix, BoardKeys } from "../cluster/store/board-keys.ts";
 import type { ClusterStore } from "../cluster/store/cluster-store.ts";
@@ -154,9 +158,9 @@ export class ArrayCluster implements ClusterHost {
     return this.#cluster.isRunElsewhere;
   }
 
-  /** As JoinedCluster.setAside. Errors: CLUSTER_EXPELLED. */
-  setAside(device: string, isAside: boolean): Promise<void> {
-    return this.#cluster.setAside(device, isAside);
+  /** What the cluster remembers of the array's copies. */
+  get copies(): ArrayCopies {
+    return this.#cluster.copies;
   }
 
   get #cluster(): JoinedCluster {

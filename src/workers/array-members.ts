@@ -3,7 +3,11 @@
 import { CodedError } from "../common/errors.ts";
 import type { RevocableDevice } from "../hal/layers/revocable-device.ts";
 import type { MemberClaim } from "../hal/linux/member-claim.ts";
-import type { AssembleDevice } from "../raid/assemble-driver.ts";
+import {
+  type AssembleDevice,
+  type AssembledArray,
+  assembleDevices,
+} from "../raid/assemble-driver.ts";
 import { type ClusterFacts, readClusterFacts } from "../raid/cluster-facts-driver.ts";
 import type { ArrayCluster } from "./array-cluster.ts";
 import type { ArrayThreadData } from "./array-messages.ts";
@@ -65,6 +69,26 @@ export const joinCluster = async (data: ArrayThreadData): Promise<ArrayCluster |
   // Loaded by nodes alone: the cluster's part of the program takes 3 MiB in each array's thread.
   const cluster = await import("./array-cluster.ts");
   return await cluster.ArrayCluster.join(data.cluster, facts);
+};
+
+/**
+ * Assembles the array; as a node of its cluster only from copies that no newer one is known of, or
+ * by force, and the cluster is told before anything is written. Errors: RAID_*, with
+ * `details.members`; CLUSTER_*; `data.doubt`.
+ */
+export const assembleJoined = async (
+  data: ArrayThreadData,
+  devices: readonly AssembleDevice[],
+  cluster: ArrayCluster | null,
+): Promise<AssembledArray> => {
+  const options = { ...data, cluster, now: Date.now() };
+  if (cluster === null) return await assembleDevices(devices, options);
+  const { run: isForced, doubt } = data;
+  const newest = await cluster.copies.newest();
+  const copies = { newest, isForced, doubt };
+  const array = await assembleDevices(devices, { ...options, copies });
+  await cluster.copies.begin(array.events, array.forced);
+  return array;
 };
 
 /** A device that does not answer in time is given up. Errors: HAL_NO_ANSWER, and those of `ask`. */

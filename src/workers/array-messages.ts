@@ -30,6 +30,10 @@ export interface ArrayThreadData {
   readonly answerLimitMs: number | null;
   /** Part of the link to other boards that sync actions may use. */
   readonly linkShare: number;
+  /** Start it though newer copies may be elsewhere. */
+  readonly run: boolean;
+  /** Why it must not be started where nothing is known of its copies; null: it may. */
+  readonly doubt: PlainError | null;
   /** The board's cluster, and where its peers find the board; null: it is in none. */
   readonly cluster: ThreadCluster | null;
   /** As whom peers' disks are read before the array has a session of its own; null: not at all. */

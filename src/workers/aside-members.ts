@@ -18,9 +18,9 @@ export const putAside = async (
   if (cluster === null || uuid === null) return await run();
   const device = uuidToHex(uuid);
   const wasAside = cluster.view().aside.includes(device);
-  await cluster.setAside(device, true);
+  await cluster.copies.setAside(device, true);
   const outcome = await run();
-  if (!outcome.ok && !wasAside) await cluster.setAside(device, false);
+  if (!outcome.ok && !wasAside) await cluster.copies.setAside(device, false);
   return outcome;
 };
 
@@ -30,5 +30,5 @@ export const takeBack = async (
   deviceUuid: Uint8Array | undefined,
 ): Promise<void> => {
   if (cluster === null || deviceUuid === undefined) return;
-  await cluster.setAside(uuidToHex(deviceUuid), false).catch(() => undefined);
+  await cluster.copies.setAside(uuidToHex(deviceUuid), false).catch(() => undefined);
 };

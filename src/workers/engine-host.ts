@@ -127,7 +127,7 @@ class EngineHost implements StorageEngine {
 
   async assemble(
     paths: readonly string[],
-    { readOnly, syncSpeed }: AssembleOrder,
+    { readOnly, syncSpeed, run = false, doubt = null }: AssembleOrder,
   ): Promise<RunningArray> {
     const speed = syncSpeed ?? this.#options.syncSpeed;
     const thread = `array ${this.#started++}`;
@@ -143,6 +143,8 @@ class EngineHost implements StorageEngine {
         syncSpeedMax: speed.max,
         answerLimitMs: this.#options.answerLimitMs,
         linkShare: this.#options.linkShare,
+        run,
+        doubt,
         cluster: this.#threadCluster(),
         peers: this.peers?.use ?? null,
       },

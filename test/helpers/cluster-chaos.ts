@@ -201,7 +201,7 @@ export class ClusterChaos {
       const others = this.living.filter((other) => other !== node);
       node.updates.push(deviceNumber);
       node.hasHold = false;
-      this.#ask(node, { type: "metadata-update-finish", deviceNumber }, () => {
+      this.#ask(node, { type: "metadata-update-finish", deviceNumber, events: 1 }, () => {
         this.counts.updates += 1;
         for (const other of others)
           if (

@@ -3,7 +3,7 @@ import { assert } from "../../src/common/assert.ts";
 import { MemoryDevice } from "../../src/hal/sim/memory-device.ts";
 import { ArrayDriver, type ClusterHost } from "../../src/raid/array-driver.ts";
 import type { ArrayEvent } from "../../src/raid/array-messages.ts";
-import { assembleDevices } from "../../src/raid/assemble-driver.ts";
+import { type AssembleOptions, assembleDevices } from "../../src/raid/assemble-driver.ts";
 import type { ClusterCall } from "../../src/raid/cluster-port.ts";
 import { BIT_DURABLE, RUN_ACTIVE, type SharedArrayState } from "../../src/raid/shared-state.ts";
 import { eventually } from "./timeout.ts";
@@ -53,14 +53,19 @@ export class LoneNode {
   }
 
   /** `images`: whole members; they are written in place. */
-  static async start(images: readonly Uint8Array[], name: string, slot: number): Promise<LoneNode> {
+  static async start(
+    images: readonly Uint8Array[],
+    name: string,
+    slot: number,
+    more: Pick<AssembleOptions, "copies"> = {},
+  ): Promise<LoneNode> {
     const devices = images.map((bytes, index) => {
       const path = `/m${index}`;
       return { path, device: new MemoryDevice(path, bytes) };
     });
     const limits = { syncSpeedMin: NO_LIMIT, syncSpeedMax: NO_LIMIT };
     const cluster = { name, slot, isRunElsewhere: false };
-    const options = { readOnly: false, workers: 1, now: Date.now(), cluster, ...limits };
+    const options = { readOnly: false, workers: 1, now: Date.now(), cluster, ...limits, ...more };
     return new LoneNode(await assembleDevices(devices, options));
   }
 

@@ -26,6 +26,13 @@ interface Message {
 
 const OK: ClusterAnswer = { ok: true };
 
+const updated = ({
+  deviceNumber,
+}: Extract<ClusterCall, { type: "metadata-update-finish" }>): ClusterNotice => ({
+  type: "metadata-updated",
+  deviceNumber,
+});
+
 export class PerfectCluster {
   /** What is told each node that is in, oldest first. */
   readonly #inboxes = new Map<number, Delivery[]>();
@@ -121,7 +128,7 @@ export class PerfectCluster {
         return this.#hold(node, true, answer);
       case "metadata-update-finish":
         this.#isKept = false;
-        return this.#send(node, { ...call, type: "metadata-updated" }, () => {
+        return this.#send(node, updated(call), () => {
           this.#release(node);
           answer();
         });

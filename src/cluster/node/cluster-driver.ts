@@ -4,7 +4,7 @@
  * given.
  */
 import { assertNever } from "../../common/assert.ts";
-import { CodedError } from "../../common/errors.ts";
+import type { CodedError } from "../../common/errors.ts";
 import type { ClusterCall } from "../../raid/cluster-port.ts";
 import { DLM_LKF_CANCEL } from "../dlm/lock-flags.ts";
 import { MODE_NAMES } from "../dlm/lock-mode.ts";
@@ -27,7 +27,9 @@ import type { ClusterOptions, JoinedCluster } from "./cluster-member.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { snapshot } from "./cluster-snapshot.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { Copies } from "./copies-driver.ts";
 import { refuseDamaged, withKey } from "./damaged-keys.ts";
+import { expelled } from "./expelled.ts";
 import { Exporters } from "./exporters-driver.ts";
 import { FenceWatch } from "./fence-watch.ts";
 import { GoneSessions } from "./gone-driver.ts";
@@ -117,6 +119,7 @@ interface Parts {
 class ClusterDriver implements JoinedCluster {
   readonly slot: number;
   readonly epoch: number;
+  readonly copies: Copies;
   readonly #options: ClusterOptions;
   readonly #parts: Parts;
   readonly #node: ClusterNode;
@@ -166,10 +169,10 @@ class ClusterDriver implements JoinedCluster {
       waitMs: fenceTime(options.permitMs ?? PERMIT_MS),
       membership: () => this.#membership,
       purge: (resource, owner) => this.#locks.purge(resource, [owner]),
-      now: () => clock.now(),
       pause: (ms) => this.#pause(ms),
       insist: (attempt) => this.#insist(attempt),
     });
+    this.copies = new Copies({ store, ...parts, insist: (attempt) => this.#insist(attempt) });
     const tell = (effect: ExchangeEffect): void => this.#feed({ type: "exchange", effect });
     this.#exchange = isLiteral
       ? new LiteralDriver({
@@ -223,11 +226,6 @@ class ClusterDriver implements JoinedCluster {
 
   processed(id: number, isRefused = false): void {
     this.#feed({ type: "processed", id, isRefused });
-  }
-
-  async setAside(device: string, isAside: boolean): Promise<void> {
-    const { session } = this.#parts;
-    if ((await this.#insist(() => session.setAside(device, isAside))) === null) throw expelled();
   }
 
   view(): ClusterView {
@@ -309,7 +307,15 @@ class ClusterDriver implements JoinedCluster {
   async #work(
     effect: Extract<
       NodeEffect,
-      { type: "declare-dead" | "begin-recovery" | "free-slot" | "end-pass" | "leave-session" }
+      {
+        type:
+          | "declare-dead"
+          | "begin-recovery"
+          | "free-slot"
+          | "end-pass"
+          | "leave-session"
+          | "put-newest";
+      }
     >,
   ): Promise<void> {
     const { session } = this.#parts;
@@ -329,6 +335,10 @@ class ClusterDriver implements JoinedCluster {
         await this.#insist(() => session.freeSlot(slot, epoch));
         return this.#feed({ type: "slot-freed", slot });
       }
+      case "put-newest":
+        // When the session is over nobody is told of anything.
+        await this.copies.raise(effect.events).catch(() => {});
+        return this.#feed({ type: "newest-put" });
       case "end-pass":
         await this.#insist(() => session.endPass(effect.revision));
         return this.#feed({ type: "pass-ended" });
@@ -465,8 +475,3 @@ class ClusterDriver implements JoinedCluster {
     this.#trace.add(this.#options.clock.now(), what, text);
   }
 }
-
-const expelled = (): CodedError =>
-  new CodedError("CLUSTER_EXPELLED", "the others have gone on without this node", {
-    remedy: "see why it could not confirm in time; it joins again with the next start",
-  });

@@ -14,6 +14,7 @@ import type {
 } from "../../raid/cluster-port.ts";
 import type { BoardKeys } from "../store/board-keys.ts";
 import type { ClusterStore } from "../store/cluster-store.ts";
+import type { ForcedStart } from "../store/copy-records.ts";
 import type { MemberRecord } from "../store/member-records.ts";
 import type { StoreClock } from "../store/store-clock.ts";
 import type { ClusterHappening, ClusterView } from "./cluster-view.ts";
@@ -59,6 +60,28 @@ export interface ClusterOptions {
   readonly permitMs?: number;
 }
 
+/**
+ * What the cluster remembers of the array's copies, whoever is there. Errors of all calls:
+ * CLUSTER_EXPELLED.
+ */
+export interface ArrayCopies {
+  /**
+   * Events of the newest superblocks that any node was told of: older copies lack what was
+   * acknowledged since. Null: nothing is known. Asked with the right to write superblocks.
+   */
+  newest(): Promise<number | null>;
+  /**
+   * The array starts from copies with so many events, BEFORE anything is written on them; `forced`:
+   * though newer ones are elsewhere.
+   */
+  begin(events: number, forced: ForcedStart | null): Promise<void>;
+  /**
+   * Notes that an administrator has put a member aside (`device`: its uuid, 32 hexadecimal digits),
+   * or has taken it back: no board brings back by itself what is noted.
+   */
+  setAside(device: string, isAside: boolean): Promise<void>;
+}
+
 export interface JoinedCluster {
   /** Number of this node's bitmap, from 0. Its bitmap lock is held. */
   readonly slot: number;
@@ -76,11 +99,7 @@ export interface JoinedCluster {
   call(id: number, call: ClusterCall): void;
   /** The notice is carried out; `isRefused`: it cannot be, as a change that needs rest. */
   processed(id: number, isRefused?: boolean): void;
-  /**
-   * Notes that an administrator has put a member aside (`device`: its uuid, 32 hexadecimal digits),
-   * or has taken it back: no board brings back by itself what is noted. Errors: CLUSTER_EXPELLED.
-   */
-  setAside(device: string, isAside: boolean): Promise<void>;
+  readonly copies: ArrayCopies;
   /** What is known now, as plain values. */
   view(): ClusterView;
   /** Ends at once, without a word to the others: they take this node for dead. */

@@ -142,6 +142,9 @@ export class ClusterNode {
       case "slot-freed":
         this.recoveries.onFreed(event.slot);
         break;
+      case "newest-put":
+        this.#holds.onNewestPut();
+        break;
       case "pass-ended":
         this.recoveries.onPassEnded();
         break;
@@ -182,7 +185,7 @@ export class ClusterNode {
       case "metadata-update-start":
         return this.#holds.updateStart(id);
       case "metadata-update-finish":
-        return this.#holds.updateFinish(id, call.deviceNumber);
+        return this.#holds.updateFinish(id, call);
       case "metadata-update-cancel":
         return this.#holds.updateCancel(id);
       case "add-new-disk-start":

@@ -8,9 +8,6 @@ import type { ViewDriver } from "../store/view-driver.ts";
 import type { Exporters } from "./exporters-driver.ts";
 import { isUnfenced, type Membership, seenAt } from "./membership.ts";
 
-/** How long a node that joins waits for the proof of what nobody else sees to. */
-const PATIENCE_MS = 60_000;
-
 export interface GoneOptions {
   readonly session: MemberSession;
   readonly view: ViewDriver;
@@ -20,7 +17,6 @@ export interface GoneOptions {
   readonly waitMs: number;
   readonly membership: () => Membership;
   readonly purge: (resource: string, owner: LockOwner) => Promise<unknown>;
-  readonly now: () => number;
   readonly pause: (ms: number) => Promise<void>;
   /** Until it is done; null: the session is over. */
   readonly insist: <T>(attempt: () => Promise<T | null>) => Promise<T | null>;
@@ -54,33 +50,29 @@ export class GoneSessions {
   /**
    * What earlier sessions of this slot have, and, once they can do no I/O any more, what sessions
    * have whose slots are free: nobody recovers those, and whoever joins takes their bits over.
-   * Errors: CLUSTER_NOT_FENCED.
    */
   async purgeLeftovers(): Promise<void> {
-    const { session, insist, pause, waitMs, now, exporters, view } = this.#options;
+    const { session, insist, pause, waitMs, exporters } = this.#options;
     const leftovers = await insist(() => session.leftovers());
     if (leftovers === null) return;
-    await this.#purge(leftovers.own);
-    if (leftovers.orphans.length === 0) return;
-    await pause(waitMs);
-    const until = now() + PATIENCE_MS;
-    for (const { owner } of leftovers.orphans) {
-      const isProven = await this.#prove(owner, () => now() < until);
-      if (!isProven && !session.isOver) throw exporters?.refusal(owner, view.view.keys);
+    const { own, orphans, slots } = leftovers;
+    await this.#purge(own);
+    if (orphans.length === 0) return;
+    if (exporters === null) {
+      await pause(waitMs);
+      await this.#purge(orphans);
+      return;
     }
-    await this.#purge(leftovers.orphans);
+    // Other boards serve them until they are told to wait for: they end as every session does.
+    for (const { owner } of orphans) await insist(() => session.reopen(owner, slots(owner.slot)));
   }
 
-  /** True once other boards serve the session no more; false when that is not needed any more. */
-  async #prove(gone: LockOwner, isNeeded: () => boolean): Promise<boolean> {
+  /** Resolves when other boards serve the session no more, or when that is not needed any more. */
+  async #prove(gone: LockOwner, isNeeded: () => boolean): Promise<void> {
     const { exporters, view, insist } = this.#options;
-    if (exporters === null) return true;
+    if (exporters === null) return;
     const since = view.view.revision;
-    const proof = await insist(async () => {
-      if (!isNeeded()) return "late";
-      return (await exporters.proves(gone, since)) ? "proven" : null;
-    });
-    return proof === "proven";
+    await insist(async () => (isNeeded() ? await exporters.proves(gone, since) : true));
   }
 
   async #purge(locks: readonly HeldLock[] | null): Promise<void> {

@@ -2,7 +2,8 @@
  * Calls that need the right to write superblocks: metadata updates and new devices. Source of the
  * order: the document, chapters 5 and 6.5.
  *
- *   metadata-update-start ─► hold ─► answered ─► … ─► finish: METADATA_UPDATED, or cancel
+ *   metadata-update-start ─► hold ─► answered ─► … ─► finish: how new it is, METADATA_UPDATED; or
+ *   cancel
  *   add-new-disk-start ─► hold ─► NEWDISK ─► no-new-dev EX ─► answered ─► a metadata update, in
  *   the same hold, which tells what came of it
  */
@@ -13,6 +14,7 @@ import { nodeNames } from "./membership.ts";
 import type { Acknowledgement } from "./message-desk.ts";
 import { answer, mustConvert, type NodeContext, OK, refuse } from "./node-context.ts";
 
+type Finish = Extract<ClusterCall, { type: "metadata-update-finish" }>;
 type NewDisk = Extract<ClusterCall, { type: "add-new-disk-start" }>;
 
 type HoldCall =
@@ -28,6 +30,8 @@ export class HoldCalls {
   #isAsked = false;
   /** An update was answered and is not finished. */
   #isUpdating = false;
+  /** The update is durable, and the cluster is told how new it is: then it is sent. */
+  #finishing: { readonly id: number; readonly deviceNumber: number } | null = null;
   /** A new device is being told of, or its update is awaited. */
   #isAdding = false;
   /** All have answered about it. */
@@ -47,11 +51,25 @@ export class HoldCalls {
     this.#serve();
   }
 
-  updateFinish(id: number, deviceNumber: number): void {
-    if (!this.#isUpdating) {
+  /**
+   * The cluster remembers how new the superblocks are BEFORE anybody goes by them: what follows
+   * from the update may be on no copy that lacks it.
+   */
+  updateFinish(id: number, { deviceNumber, events }: Finish): void {
+    if (!this.#isUpdating || this.#finishing !== null) {
       refuse(this.#ctx, id, "CLUSTER_NO_HOLD", "there is no metadata update to finish");
       return;
     }
+    this.#finishing = { id, deviceNumber };
+    this.#ctx.emit({ type: "put-newest", events });
+  }
+
+  onNewestPut(): void {
+    const finishing = this.#finishing;
+    // A node that leaves meanwhile tells nothing: to the others it is one that died before it did.
+    if (finishing === null || this.#ctx.phase === "leaving") return;
+    const { id, deviceNumber } = finishing;
+    this.#finishing = null;
     this.#isUpdating = false;
     this.#ctx.messages.sendLast({ type: "metadata-updated", deviceNumber }, () => {
       this.#over();
@@ -66,7 +84,7 @@ export class HoldCalls {
    * has left, without a message.
    */
   updateCancel(id: number): void {
-    if (this.#isUpdating) {
+    if (this.#isUpdating && this.#finishing === null) {
       this.#isUpdating = false;
       this.#over();
       this.#ctx.messages.release();

@@ -36,6 +36,8 @@ export type NodeEvent =
   | { readonly type: "declared"; readonly slot: number; readonly epoch: number }
   | { readonly type: "recovery-begun"; readonly slot: number; readonly isMine: boolean }
   | { readonly type: "slot-freed"; readonly slot: number }
+  /** The cluster knows how new the superblocks are. */
+  | { readonly type: "newest-put" }
   /** The attempt is over; whether it was made, the membership tells. */
   | { readonly type: "pass-ended" }
   | { readonly type: "session-left" }
@@ -61,6 +63,8 @@ export type NodeEffect =
   /** If nobody else has: for the array to take the bits of this session over. */
   | { readonly type: "begin-recovery"; readonly slot: number; readonly epoch: number }
   | { readonly type: "free-slot"; readonly slot: number; readonly epoch: number }
+  /** The superblocks that this node has written have so many events. */
+  | { readonly type: "put-newest"; readonly events: number }
   | { readonly type: "end-pass"; readonly revision: number }
   | { readonly type: "leave-session"; readonly isClean: boolean }
   /** The node counts and has its locks: the array machine may start. */

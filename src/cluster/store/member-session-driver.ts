@@ -12,13 +12,13 @@ import type {
   KeyChange,
   KeyValue,
   LeaseId,
+  Revision,
   Txn,
   TxnOutcome,
 } from "./cluster-store.ts";
 import { LeaseKeeper } from "./lease-keeper-driver.ts";
 import { encodeSlot, type MemberRecord, readSlotState } from "./member-records.ts";
 import {
-  asideTxn,
   beginRecoveryTxn,
   confirmTxn,
   deadTxn,
@@ -27,6 +27,7 @@ import {
   leaveTxn,
   leftoversTxn,
   listedKeys,
+  reopenTxn,
   restoreTxn,
 } from "./member-txns.ts";
 import { keyOf } from "./revisioned-map.ts";
@@ -160,10 +161,12 @@ export class MemberSession {
    * `own`: of earlier sessions in this slot, which nobody else can purge any more. `orphans`: of
    * sessions that are no members, and whose slots are free. No node leaves that behind: something
    * else has written or deleted the slot. They may still do I/O for as long as fencing takes.
+   * `slots`: mod revisions of the keys of slots.
    */
   async leftovers(): Promise<{
     readonly own: readonly HeldLock[];
     readonly orphans: readonly HeldLock[];
+    readonly slots: (slot: number) => Revision;
   }> {
     const { keys } = this.#options;
     const me = this.session;
@@ -179,7 +182,20 @@ export class MemberSession {
     return {
       own: held.filter(({ owner }) => owner.slot === me.slot && owner.epoch !== me.epoch),
       orphans: held.filter(({ owner }) => owner.slot !== me.slot && isOrphan(owner)),
+      slots: (slot) => byKey.get(keys.slot(slot))?.modRevision ?? 0,
     };
+  }
+
+  /**
+   * Says that a session which is no member has had the slot, whose key something else has written
+   * or deleted, at `slotRevision`: it is seen to be gone from then on. Right to repeat.
+   */
+  async reopen(gone: Session, slotRevision: Revision): Promise<true> {
+    const outcome = await this.#txn(
+      reopenTxn(this.#options.keys, this.session, gone, slotRevision),
+    );
+    if (outcome.type === "unknown") throw outcome.error;
+    return true;
   }
 
   /**
@@ -213,14 +229,6 @@ export class MemberSession {
     const outcome = await this.#txn(endPassTxn(this.#options.keys, this.session, passRevision));
     if (outcome.type === "unknown") throw outcome.error;
     return outcome.type === "committed";
-  }
-
-  /**
-   * Notes that an administrator has put a member aside, or has taken it back. Right to repeat.
-   * Null: the session is over.
-   */
-  async setAside(device: string, isAside: boolean): Promise<true | null> {
-    return this.#write(asideTxn(this.#options.keys, this.session, device, isAside));
   }
 
   /** Confirms and keeps the lease no more, as a board that died. */
@@ -270,15 +278,6 @@ export class MemberSession {
         change.type === "delete" && change.key === key && change.revision > this.session.epoch,
     );
     if (isGone) this.expel();
-  }
-
-  /** A write that the session alone guards. Null: it is over. */
-  async #write(txn: Txn): Promise<true | null> {
-    const outcome = await this.#txn(txn);
-    if (outcome.type === "unknown") throw outcome.error;
-    if (outcome.type === "committed") return true;
-    this.expel();
-    return null;
   }
 
   #txn(txn: Txn): Promise<TxnOutcome> {

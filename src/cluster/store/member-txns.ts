@@ -141,6 +141,22 @@ export const leftoversTxn = (keys: StoreKeys, me: Session): Txn => ({
   failure: [],
 });
 
+/** Says whose a slot was that something else has freed, at `slotRevision`. */
+export const reopenTxn = (
+  keys: StoreKeys,
+  me: Session,
+  gone: Session,
+  slotRevision: Revision,
+): Txn => ({
+  compares: [
+    keys.guard(me),
+    numberIs("create-revision", keys.member(gone.slot), 0),
+    numberIs("mod-revision", keys.slot(gone.slot), slotRevision),
+  ],
+  success: [putSlot(keys, gone.slot, { type: "live", epoch: gone.epoch })],
+  failure: [{ type: "get", key: keys.slot(gone.slot) }],
+});
+
 /**
  * Lists the prefixes as one state that has gone through the store's consensus, as no read alone
  * does: a transaction with a write, which its guard always refuses.
@@ -220,12 +236,3 @@ export const endPassTxn = (keys: StoreKeys, me: Session, passRevision: Revision)
   success: [{ type: "delete", key: keys.pass(me.slot) }],
   failure: [],
 });
-
-/** Until an administrator takes the member back, no board does so by itself. */
-export const asideTxn = (keys: StoreKeys, me: Session, device: string, isAside: boolean): Txn => {
-  const key = keys.aside(device);
-  const op: StoreOp = isAside
-    ? { type: "put", key, value: "", lease: null }
-    : { type: "delete", key };
-  return { compares: [keys.guard(me)], success: [op], failure: [] };
-};

@@ -59,7 +59,7 @@ for (const protocol of ["channel", "literal"] as const) {
     withWorld(protocol, async (world) => {
       const [a, b, c] = await three(world);
       await world.ok(a, { type: "metadata-update-start" });
-      await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+      await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
       assert.equal([b.notices, c.notices], [["metadata-updated 1"], ["metadata-updated 1"]]);
       await world.ok(b, { type: "resync-start" });
       await world.ok(b, { type: "resync-info-update", lo: 0, hi: 65_536 });
@@ -70,7 +70,7 @@ for (const protocol of ["channel", "literal"] as const) {
       const answer = await world.ask(a, add);
       assert.is(answer.ok ? "" : answer.code, "CLUSTER_DEVICE_NOT_SEEN");
       await world.ok(a, { type: "metadata-update-start" });
-      await world.ok(a, { type: "metadata-update-finish", deviceNumber: 2 });
+      await world.ok(a, { type: "metadata-update-finish", deviceNumber: 2, events: 1 });
       assert.equal(c.notices.at(-1), "metadata-updated 2");
     }),
   );
@@ -108,7 +108,7 @@ for (const protocol of ["channel", "literal"] as const) {
       etcd.run(0);
       await etcd.ready();
       assert.equal(await world.answered(a, start), { ok: true });
-      await world.ok(a, { type: "metadata-update-finish", deviceNumber: 3 });
+      await world.ok(a, { type: "metadata-update-finish", deviceNumber: 3, events: 1 });
       assert.is(b.notices.at(-1), "metadata-updated 3");
       assert.ok(a.gateUntil > gate);
     }),

@@ -219,6 +219,6 @@ class ScaleNode {
     if (notice.type !== "recover-slot" || notice.isUnused === true) return;
     await this.#pass();
     await this.#call({ type: "metadata-update-start" });
-    await this.#call({ type: "metadata-update-finish", deviceNumber: 0 });
+    await this.#call({ type: "metadata-update-finish", deviceNumber: 0, events: 1 });
   }
 }

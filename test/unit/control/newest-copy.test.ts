@@ -68,8 +68,8 @@ const REMEMBERED: ArrayStatus = arrayStatus({
   members: [fakeMember("/m0", 0, ["faulty"]), fakeMember("/m1", 1, ["in_sync"])],
 });
 
-const codeOf = (remembered: ArrayStatus | null, told: Told, asksCluster = false): string =>
-  newestCopyProblem(remembered, report(told), asksCluster)?.code ?? "none";
+const codeOf = (remembered: ArrayStatus | null, told: Told): string =>
+  newestCopyProblem(remembered, report(told))?.code ?? "none";
 
 const test = suite("control: newest copy");
 
@@ -104,13 +104,6 @@ test("a clustered array waits for every working member: other nodes may have gon
   assert.is(codeOf(REMEMBERED, told), "CONTROL_ARRAY_INCOMPLETE");
   assert.is(codeOf(null, told), "CONTROL_ARRAY_INCOMPLETE");
   assert.is(codeOf(null, { ...told, isComplete: true }), "none");
-});
-
-test("a cluster that knows its newest updates is asked itself whether a member may be missing", () => {
-  const told = { events: 12, members: [found(1)], isComplete: false, bitmap: "clustered" } as const;
-  assert.is(codeOf(REMEMBERED, told, true), "none");
-  const old = { ...told, events: 9, members: [found(0)] };
-  assert.is(codeOf(REMEMBERED, old, true), "CONTROL_NEWEST_COPY_MISSING");
 });
 
 /** Array md0 runs on /m0 at event 10; /m1 is to join. */

@@ -33,7 +33,7 @@ class AbsentStore extends EmbeddedStore {
 /** Every call of the document that a node makes while it runs, in an order that makes sense. */
 const CALLS: readonly ClusterCall[] = [
   { type: "metadata-update-start" },
-  { type: "metadata-update-finish", deviceNumber: 1 },
+  { type: "metadata-update-finish", deviceNumber: 1, events: 1 },
   { type: "metadata-update-start" },
   { type: "metadata-update-cancel" },
   { type: "resync-start" },
@@ -42,7 +42,7 @@ const CALLS: readonly ClusterCall[] = [
   { type: "add-new-disk-start", uuid: DEVICE_UUID, deviceNumber: 2 },
   { type: "add-new-disk-finish", isAdded: true },
   { type: "metadata-update-start" },
-  { type: "metadata-update-finish", deviceNumber: 2 },
+  { type: "metadata-update-finish", deviceNumber: 2, events: 1 },
   { type: "new-disk-ack", isFound: false },
   { type: "remove-disk", deviceNumber: 2 },
   { type: "gather-bitmaps", deviceNumber: 1 },
@@ -80,7 +80,7 @@ for (const protocol of ["channel", "literal"] as const) {
           what === "lock" && text.startsWith("bitmap0000 ") ? [text] : [],
         );
     await world.ok(a, { type: "metadata-update-start" });
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     await world.ok(a, { type: "resync-start" });
     await world.ok(a, { type: "resync-info-update", lo: 0, hi: 64 });
     assert.equal(holders(b, "bitmap0000"), ["a PW"]);
@@ -208,7 +208,7 @@ for (const protocol of ["channel", "literal"] as const) {
     await world.ok(a, { type: "metadata-update-cancel" });
     assert.equal(await world.answered(b, second), { ok: true });
     assert.is(
-      codeOf(await world.ask(a, { type: "metadata-update-finish", deviceNumber: 0 })),
+      codeOf(await world.ask(a, { type: "metadata-update-finish", deviceNumber: 0, events: 1 })),
       "CLUSTER_NO_HOLD",
     );
     world.end();
@@ -324,7 +324,7 @@ for (const protocol of ["channel", "literal"] as const) {
     const start = await world.ask(a, { type: "metadata-update-start" });
     assert.ok(start.ok);
     const pending = a.ask({ type: "resync-start" });
-    const finish = a.ask({ type: "metadata-update-finish", deviceNumber: 1 });
+    const finish = a.ask({ type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     await world.revoke(a);
     await world.until("a knows", () => a.isExpelled);
     const gate = a.gateUntil;

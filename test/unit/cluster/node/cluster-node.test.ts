@@ -31,7 +31,7 @@ for (const protocol of ["channel", "literal"] as const) {
     b.carryOut();
     await world.finish("b takes part", entered ?? Promise.resolve());
     await world.ok(a, { type: "metadata-update-start" });
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     await world.ok(a, { type: "metadata-update-start" });
     await world.ok(a, { type: "bitmap-resize", sectors: 8 });
     await world.rest(2000);

@@ -55,7 +55,7 @@ for (const protocol of ["channel", "literal"] as const) {
     // As after any node that had a slot and is gone; its array does this by itself.
     await world.until("its slot is recovered", () => a.notices.includes("recover-slot 1"));
     await world.ok(a, { type: "metadata-update-start" });
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 0 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 0, events: 1 });
     const b = await world.enter("b");
     await world.ok(a, { type: "remove-disk", deviceNumber: 1 });
     assert.is(b.notices.at(-1), "remove 1");

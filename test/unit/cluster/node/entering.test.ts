@@ -11,7 +11,7 @@ const test = suite("cluster node: entering");
 const PROTOCOLS = ["channel", "literal"] as const;
 
 const START = { type: "metadata-update-start" } as const;
-const FINISH = { type: "metadata-update-finish", deviceNumber: 7 } as const;
+const FINISH = { type: "metadata-update-finish", deviceNumber: 7, events: 1 } as const;
 
 /** A node that begins to join now. */
 const joining = (world: ClusterWorld, name: string): ClusterHost => {

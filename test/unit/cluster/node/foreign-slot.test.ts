@@ -24,7 +24,7 @@ const works = async (world: ClusterWorld, hosts: readonly ClusterHost[]): Promis
   for (const host of hosts) {
     await world.pass(host);
     await world.ok(host, { type: "metadata-update-start" });
-    await world.ok(host, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(host, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
   }
 };
 

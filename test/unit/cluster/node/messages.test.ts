@@ -31,7 +31,7 @@ for (const protocol of ["channel", "literal"] as const) {
     const { world, a, b, c } = await three(protocol);
     b.holds = new Set(["metadata-updated"]);
     await world.ok(a, { type: "metadata-update-start" });
-    const finish = a.ask({ type: "metadata-update-finish", deviceNumber: 1 });
+    const finish = a.ask({ type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     await world.until("b reads", () => b.held !== null);
     await world.rest(20_000);
     assert.equal(c.notices, ["metadata-updated 1"]);
@@ -65,7 +65,7 @@ for (const protocol of ["channel", "literal"] as const) {
   test(`${protocol}: each type reaches every other node with its fields (3.1)`, async () => {
     const { world, a, b, c } = await three(protocol);
     await world.ok(a, { type: "metadata-update-start" });
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 5 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 5, events: 1 });
     const calls: readonly ClusterCall[] = [
       { type: "resync-info-update", lo: 0, hi: 65_536 },
       { type: "remove-disk", deviceNumber: 3 },
@@ -98,12 +98,12 @@ for (const protocol of ["channel", "literal"] as const) {
     assert.is(answer.ok ? "" : answer.code, "CLUSTER_NODE_BUSY");
     const who = protocol === "channel" ? /^node 2 \(b\) cannot/ : /^a node of the cluster cannot/;
     assert.match(answer.ok ? "" : answer.message, who);
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     assert.equal(c.notices, ["bitmap-resize 8 0", "metadata-updated 1"]);
     b.refuses = new Set();
     await world.ok(a, { type: "metadata-update-start" });
     await world.ok(a, { type: "bitmap-resize", sectors: 8 });
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     world.end();
   });
 
@@ -141,7 +141,7 @@ for (const protocol of ["channel", "literal"] as const) {
     const start = b.ask({ type: "metadata-update-start" });
     await world.rest(500);
     assert.is(b.answers.has(start), false, "one at a time");
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     assert.equal(await world.answered(b, start), { ok: true });
     assert.equal(b.notices, ["metadata-updated 1"], "before the grant");
     await world.ok(b, { type: "metadata-update-cancel" });
@@ -157,7 +157,7 @@ for (const protocol of ["channel", "literal"] as const) {
     await world.ok(b, { type: "metadata-update-cancel" });
     const answer = await world.answered(b, start);
     assert.is(answer.ok ? "" : answer.code, "CLUSTER_CANCELLED");
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     await world.ok(a, { type: "metadata-update-start" });
     world.end();
   });
@@ -172,7 +172,7 @@ for (const protocol of ["channel", "literal"] as const) {
     const other = b.ask({ type: "metadata-update-start" });
     await world.rest(500);
     assert.is(b.answers.has(other), false);
-    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 0 });
+    await world.ok(a, { type: "metadata-update-finish", deviceNumber: 0, events: 1 });
     assert.equal(await world.answered(b, other), { ok: true });
     world.end();
   });
@@ -292,7 +292,7 @@ test("who sends knows all receivers from the store, though its watch has lost on
   const { world, a, b } = await deaf();
   b.holds = new Set(["metadata-updated"]);
   await world.ok(a, { type: "metadata-update-start" });
-  const finish = a.ask({ type: "metadata-update-finish", deviceNumber: 1 });
+  const finish = a.ask({ type: "metadata-update-finish", deviceNumber: 1, events: 1 });
   await world.until("b reads", () => b.held !== null);
   await world.rest(5000);
   assert.is(a.answers.has(finish), false);
@@ -307,7 +307,7 @@ test("nobody takes the right to send from a node that lives, though its watch ha
   const start = a.ask({ type: "metadata-update-start" });
   await world.rest(3000);
   assert.is(a.answers.has(start), false);
-  await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1 });
+  await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
   assert.equal(await world.answered(a, start), { ok: true });
   assert.equal(a.notices.at(-1), "metadata-updated 1");
   world.end();

@@ -122,7 +122,7 @@ for (const protocol of PROTOCOLS) {
     const another = await world.ask(b, { type: "bitmap-resize", sectors: 8 });
     assert.is(another.ok ? "" : another.code, "CLUSTER_NODE_BUSY", "an update comes first");
     c.holds = new Set();
-    await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1 });
+    await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     await world.until("all is told", () => waiting.every((id) => b.answers.has(id)));
     const told = c.notices.filter((one) => !one.startsWith("recover-slot"));
     assert.is(told[0], "metadata-updated 1");
@@ -181,12 +181,15 @@ for (const protocol of PROTOCOLS) {
 
 /** What a node does when it dies; each call is made when the last one is answered. */
 const STORIES: Readonly<Record<string, readonly ClusterCall[]>> = {
-  update: [{ type: "metadata-update-start" }, { type: "metadata-update-finish", deviceNumber: 7 }],
+  update: [
+    { type: "metadata-update-start" },
+    { type: "metadata-update-finish", deviceNumber: 7, events: 1 },
+  ],
   device: [
     { type: "add-new-disk-start", uuid: DEVICE_UUID, deviceNumber: 2 },
     { type: "add-new-disk-finish", isAdded: true },
     { type: "metadata-update-start" },
-    { type: "metadata-update-finish", deviceNumber: 7 },
+    { type: "metadata-update-finish", deviceNumber: 7, events: 1 },
   ],
   resync: [
     { type: "resync-start" },
@@ -209,7 +212,7 @@ const checkSurvivors = async (
   await world.until(`${what}: its slot is free`, () => condition(first, 0) === "free");
   for (const host of survivors) await world.pass(host);
   await world.ok(first, { type: "metadata-update-start" });
-  await world.ok(first, { type: "metadata-update-finish", deviceNumber: 99 });
+  await world.ok(first, { type: "metadata-update-finish", deviceNumber: 99, events: 1 });
   const isQuiet = (): boolean =>
     survivors.every((host) => !host.isSuspended && host.view.waits.length === 0);
   await world.until(`${what}: all is quiet`, isQuiet);
@@ -289,7 +292,7 @@ for (const protocol of PROTOCOLS)
       await world.pass(c);
       await world.until(`${at}: reads are balanced`, () => !c.isSuspended);
       await world.ok(c, { type: "metadata-update-start" });
-      await world.ok(c, { type: "metadata-update-finish", deviceNumber: 1 });
+      await world.ok(c, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
       const taken = [...b.notices, ...c.notices].filter((one) => one === "recover-slot 1");
       assert.ok(taken.length >= 1, `${at}: its bits are somebody's`);
       world.end();
@@ -360,7 +363,7 @@ for (const protocol of PROTOCOLS)
       await world.pass(b);
       await world.until("reads are balanced", () => !b.isSuspended);
       await world.ok(b, { type: "metadata-update-start" });
-      await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1 });
+      await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
       const c = await world.enter("c");
       assert.is(c.slot, 1);
       if (host.cluster !== null) host.die();
