@@ -79,6 +79,11 @@ export interface ExportEntry extends ExportNotice {
   readonly maximumPayload: number;
   readonly contexts: readonly MetadataContext[];
   readonly backend: ExportBackend;
+  /**
+   * Exports of one word share a budget for payloads; left out: the server's own. A back end that
+   * hangs then takes no memory from others. There are few such words.
+   */
+  readonly memory?: string;
 }
 
 /**

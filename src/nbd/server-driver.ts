@@ -61,6 +61,7 @@ interface Attached {
   readonly isTls: boolean;
   readonly connectedAt: number;
   readonly watch: StallWatch;
+  readonly budget: PayloadBudget;
 }
 
 interface Greeted {
@@ -81,8 +82,9 @@ export class NbdServer {
   readonly #idPrefix: string;
   readonly #directoryFor: (() => ConnectionDirectory) | null;
   readonly #logger: Logger;
-  readonly #surroundings: ConnectionSurroundings;
-  readonly #budget: PayloadBudget;
+  readonly #surroundings: Omit<ConnectionSurroundings, "budget">;
+  /** By the word of the exports that share one. */
+  readonly #budgets = new Map<string, PayloadBudget>();
   readonly #blocks = new InputBlockPool(allocate);
   readonly #listeners: Server[] = [];
   /** Oldest first. */
@@ -100,11 +102,9 @@ export class NbdServer {
     this.#idPrefix = options.idPrefix ?? "";
     this.#directoryFor = options.directoryFor ?? null;
     this.#logger = options.logger ?? silentLogger;
-    this.#budget = new PayloadBudget(this.#limits.budgetBytes);
     const now = (): number => performance.now();
     this.#surroundings = {
       limits: this.#limits,
-      budget: this.#budget,
       slabs: new SlabPool(allocate),
       statistics: new IoStatistics(),
       now,
@@ -244,6 +244,7 @@ export class NbdServer {
     const id = `${this.#idPrefix}${this.#nextId}`;
     this.#nextId += 1;
     const exportName = session.entry.name;
+    const budget = this.#budgetOf(session.entry.memory ?? "");
     const onClosed = (reason: string): void => {
       this.#attached.delete(id);
       this.#logger.info({ client: id, export: exportName, peer, reason }, "nbd.client-detached");
@@ -254,15 +255,22 @@ export class NbdServer {
       input,
       session,
       received,
-      this.#surroundings,
+      { ...this.#surroundings, budget },
       onClosed,
       () => own?.gone(),
     );
     const watch = new StallWatch(this.#limits);
-    this.#attached.set(id, { connection, id, peer, isTls, connectedAt: Date.now(), watch });
+    const connectedAt = Date.now();
+    this.#attached.set(id, { connection, id, peer, isTls, connectedAt, watch, budget });
     this.#logger.info({ client: id, export: exportName, peer, tls: isTls }, "nbd.client-attached");
     own?.attached((reason) => connection.abort(reason));
     connection.start();
+  }
+
+  #budgetOf(word: string): PayloadBudget {
+    const budget = this.#budgets.get(word) ?? new PayloadBudget(this.#limits.budgetBytes);
+    this.#budgets.set(word, budget);
+    return budget;
   }
 
   async #drainAll(isMeant: (attached: Attached) => boolean, reason: string): Promise<void> {
@@ -298,9 +306,8 @@ export class NbdServer {
       const limitMs = handshake.isHeld ? comingMs : handshakeMs;
       if (now - startedAt > limitMs) handshake.close("handshake took too long");
     }
-    const isContended = this.#budget.isContended;
-    for (const { connection, watch } of [...this.#attached.values()]) {
-      const verdict = watch.look(connection.debt, now, isContended);
+    for (const { connection, watch, budget } of [...this.#attached.values()]) {
+      const verdict = watch.look(connection.debt, now, budget.isContended);
       if (verdict !== null) connection.abort(verdict);
     }
   }

@@ -200,7 +200,8 @@ class MemberDoor implements ConnectionDirectory {
     const asked = this.#of(number);
     if (asked === null || asked.use === null) return;
     asked.cancel?.();
-    const isRead = decodeMemberName(asked.text)?.mode !== "write";
+    const name = decodeMemberName(asked.text);
+    const isRead = name?.mode !== "write";
     const permit = this.#permit(number);
     asked.entry = {
       name: asked.text,
@@ -210,6 +211,8 @@ class MemberDoor implements ConnectionDirectory {
       preferredBlock: PREFERRED_BLOCK,
       maximumPayload: MAXIMUM_PAYLOAD,
       contexts: ["base:allocation"],
+      // A disk that hangs takes no memory from the others.
+      memory: name?.disk ?? "",
       backend: new BlockBackend(asked.use.device, permit, { readOnly: isRead }),
     };
     this.#exports.options.onAnswered();

@@ -21,6 +21,8 @@ import { openMember } from "./open-member.ts";
 const CONNECTIONS_MAX = 2048;
 /** All boards come back at once when the exporter does. */
 const HANDSHAKES_MAX = 512;
+/** Payloads that wait for one disk, beyond what each connection may always hold. */
+const DISK_BUDGET_BYTES = 64 * 1024 * 1024;
 /** Between attempts to open the store: a board may start long before its etcd. */
 const STORE_PAUSE_MS = 2000;
 /** The board remembers the store's revision, as it was so long ago at most. */
@@ -83,7 +85,11 @@ class ExporterThread {
     this.#server = new NbdServer(none, {
       tls: { certificate: cert, key, clientAuthority: ca },
       idPrefix: "m-",
-      limits: { connectionsMax: CONNECTIONS_MAX, handshakesMax: HANDSHAKES_MAX },
+      limits: {
+        connectionsMax: CONNECTIONS_MAX,
+        handshakesMax: HANDSHAKES_MAX,
+        budgetBytes: DISK_BUDGET_BYTES,
+      },
       directoryFor: () => this.#exporter?.makeDirectory() ?? NOBODY_IS_SERVED,
     });
   }

@@ -316,4 +316,25 @@ test(
   ),
 );
 
+test(
+  "an export with memory of its own goes on while another's back end holds all of the server's",
+  withNbdServer(
+    { backend: { pace: "held" }, server: { limits: { allowanceBytes: 1024, budgetBytes: MIB } } },
+    async ({ attach, backend, entries }) => {
+      const holder = await attach();
+      holder.request({ command: READ, length: MIB });
+      await eventually("the memory is taken", 5_000, () => backend.heldCalls === 1);
+      backend.setPace("at-once");
+      const [entry] = entries;
+      if (entry !== undefined) entries[0] = { ...entry, memory: "disk2" };
+      const other = await attach();
+      other.send(requestBytes({ command: READ, length: MIB }));
+      assert.is((await other.simpleReply()).errno, 0);
+      assert.is((await other.read(MIB)).length, MIB);
+      backend.release();
+      await holder.read(MIB + 16);
+    },
+  ),
+);
+
 test.run();

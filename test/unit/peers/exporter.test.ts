@@ -1,4 +1,4 @@
-/** An exporter over a store that lies as far as etcd may: whom it serves, and what it acknowledges. */
+/** An exporter over a store that lies as etcd may: whom it serves, and what it acknowledges. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { BoardKeys, clusterPrefix } from "../../../src/cluster/store/board-keys.ts";
