@@ -22,6 +22,7 @@ import { DiskRooms, type OpenDisk, type ServedDisk } from "./disk-rooms-driver.t
 import type { ExporterState, ExporterView, SeenBoard } from "./exporter-view.ts";
 import { FenceKeys } from "./fence-keys.ts";
 import { FenceLedger } from "./fence-ledger.ts";
+import type { NodeSession } from "./fence-trust.ts";
 import { type ClusterEffect, MemberExports } from "./member-exports-driver.ts";
 
 /** Connections that one peer may have. Choice: 64 arrays, two threads, two connections. */
@@ -96,7 +97,7 @@ export class Exporter {
   constructor(options: ExporterOptions) {
     this.#options = options;
     const { cluster, board, store, clock, random, openDisk, onAnswered } = options;
-    this.#ledger = new FenceLedger(board.name, PEER_CONNECTIONS_MAX);
+    this.#ledger = new FenceLedger(board.name, PEER_CONNECTIONS_MAX, board.boot);
     this.#keys = new FenceKeys(cluster, board.name);
     this.#boardKeys = new BoardKeys(cluster);
     this.#watch = new BoardWatch(this.#boardKeys, fenceTime(PERMIT_MS), clock.now());
@@ -138,6 +139,11 @@ export class Exporter {
   setReaches(names: readonly string[]): void {
     this.#reaches = [...names].sort();
     this.#session?.update(this.#record);
+  }
+
+  /** As FenceLedger.isTrusted. */
+  isTrusted(session: NodeSession, disk: string): boolean {
+    return this.#ledger.isTrusted(session, disk);
   }
 
   ownDrained(uuid: string, slot: number, epoch: number): void {

@@ -1,5 +1,6 @@
 /** The connections to an exporter's disks, and which of them may be there beside each other. */
 import type { FenceSlots } from "./fence-slots.ts";
+import { type OwnBoard, whoDistrusts } from "./fence-trust.ts";
 import { judgeSession, type Refusal, refuse, type Verdict, wait } from "./fence-verdict.ts";
 import { type MemberName, sessionText } from "./member-name.ts";
 
@@ -113,10 +114,16 @@ export class FenceDoors {
     });
   }
 
-  judge(door: Door, life: number | null, slots: FenceSlots): DoorVerdict {
+  judge(door: Door, life: number | null, slots: FenceSlots, own: OwnBoard): DoorVerdict {
     const { name, peer } = door.ask;
     const verdict = judgeSession(name, peer, life, slots);
     if (verdict.type !== "admit") return { ...verdict, replaces: NONE };
+    const { session, disk } = name;
+    if (session.kind === "node" && isWrite(door)) {
+      const other = whoDistrusts(session, disk, slots, this.all, own);
+      const text = other === null ? "" : `node ${other.slot} has not met this life of the board`;
+      if (other !== null) return { ...wait("restarted", text), replaces: NONE };
+    }
     const beside = this.all.filter((other) => other !== door && other.ask.name.disk === name.disk);
     const isLate = isWrite(door) && door.number < (this.#largest.get(placeOf(door)) ?? 0);
     if (isLate || beside.some((other) => isLater(other, door)))

@@ -4,9 +4,10 @@ import type { KeyChange } from "../cluster/store/cluster-store.ts";
 import { decodeMember } from "../cluster/store/member-records.ts";
 import { keyOf, revisionOf } from "../cluster/store/revisioned-map.ts";
 import type { FenceLedger } from "./fence-ledger.ts";
+import type { SlotMember } from "./fence-slots.ts";
 
 /** What follows an array's UUID in the keys that the fence goes by. */
-const SLOT_KEY = /^([0-9a-f-]{8,64})\/(?:(m|slot)|fd\/([^/]{1,64}))\/([1-9]\d{0,2})$/;
+const SLOT_KEY = /^([0-9a-f-]{8,64})\/(?:(m|slot|in)|fd\/([^/]{1,64}))\/([1-9]\d{0,2})$/;
 
 export class FenceKeys {
   readonly #arrays: string;
@@ -44,6 +45,7 @@ export class FenceKeys {
     const slot = Number(match[4]);
     if (kind === "m") tellMember(ledger, uuid, slot, change);
     else if (kind === "slot") tellSlot(ledger, uuid, slot, change);
+    else if (kind === "in") tellEntered(ledger, uuid, slot, change);
     else if (board === this.#board) tellFence(ledger, uuid, slot, change);
     else return false;
     return true;
@@ -53,23 +55,29 @@ export class FenceKeys {
 const tellMember = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void => {
   if (change.type === "delete") return ledger.member(uuid, slot, null, change.revision);
   const { createRevision, modRevision, value } = change.now;
-  const member = { epoch: createRevision, node: nodeIn(value) };
+  const member = { epoch: createRevision, ...ownerIn(value) };
   ledger.member(uuid, slot, member, modRevision);
 };
 
 const tellSlot = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void =>
   ledger.slotKey(uuid, slot, change.type === "put" ? change.now.modRevision : 0);
 
+/** The slot's session takes part. */
+const tellEntered = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void =>
+  ledger.entered(uuid, slot, change.type === "put" ? numberIn(change.now.value) : 0);
+
 const tellFence = (ledger: FenceLedger, uuid: string, slot: number, change: KeyChange): void => {
-  const value = change.type === "put" ? change.now.value : "";
-  const epoch = /^\d{1,16}$/.test(value) ? Number(value) : 0;
+  const epoch = change.type === "put" ? numberIn(change.now.value) : 0;
   ledger.fenceKey(uuid, slot, epoch, revisionOf(change));
 };
 
-const nodeIn = (text: string): string | null => {
+const numberIn = (value: string): number => (/^\d{1,16}$/.test(value) ? Number(value) : 0);
+
+const ownerIn = (text: string): Pick<SlotMember, "node" | "boot"> => {
   try {
-    return decodeMember(text).node;
+    const { node, boot } = decodeMember(text);
+    return { node, boot };
   } catch {
-    return null;
+    return { node: null, boot: null };
   }
 };

@@ -16,6 +16,7 @@
 import { assert } from "../common/assert.ts";
 import { type Door, FenceDoors, type MemberAsk } from "./fence-doors.ts";
 import { dueEpoch, FenceSlots, isOfOther, type SlotEntry, type SlotMember } from "./fence-slots.ts";
+import { type NodeSession, type OwnBoard, whoDistrusts } from "./fence-trust.ts";
 import type { Refusal } from "./fence-verdict.ts";
 
 export type LedgerEffect =
@@ -44,7 +45,7 @@ const NOTHING: readonly LedgerEffect[] = [];
 export type Permission = "go" | "wait" | "never";
 
 export class FenceLedger {
-  readonly #board: string;
+  readonly #own: OwnBoard;
   readonly #slots = new FenceSlots();
   readonly #doors: FenceDoors;
   #effects: LedgerEffect[] = [];
@@ -52,9 +53,12 @@ export class FenceLedger {
   #life: number | null = null;
   #gateUntil = Number.NEGATIVE_INFINITY;
 
-  /** `board`: the exporter's own name. `peerMax`: connections that one peer may have. */
-  constructor(board: string, peerMax: number) {
-    this.#board = board;
+  /**
+   * `board`: the exporter's own name. `peerMax`: connections that one peer may have. `boot`: of
+   * this start of the board, as its nodes' member keys have it.
+   */
+  constructor(board: string, peerMax: number, boot: string | null = null) {
+    this.#own = { board, boot };
     this.#doors = new FenceDoors(peerMax);
   }
 
@@ -103,6 +107,20 @@ export class FenceLedger {
   /** Key events; `settle` AFTER all that were told together. */
   member(uuid: string, slot: number, member: SlotMember | null, revision: number): void {
     this.#slots.member(uuid, slot, member, revision);
+  }
+
+  /** The slot's session of this epoch takes part in its array; 0: none does. */
+  entered(uuid: string, slot: number, epoch: number): void {
+    this.#slots.entry(uuid, slot).entered = epoch;
+  }
+
+  /**
+   * Whether a node of this board, which takes no part in its array yet, may use the disk where
+   * others run the array: none of them has what an earlier life of the board may have lost.
+   */
+  isTrusted(session: NodeSession, disk: string): boolean {
+    const isLive = this.#life !== null && this.#slots.standing(session) === "live";
+    return isLive && whoDistrusts(session, disk, this.#slots, this.#doors.all, this.#own) === null;
   }
 
   /** The slot's own key, by its mod revision; 0: there is none. */
@@ -246,9 +264,10 @@ export class FenceLedger {
 
   /** Looks at every ask again, in the order in which they came. */
   #answer(): void {
+    let hasOpened = false;
     for (const door of this.#doors.asking) {
       if (door.state !== "asking") continue;
-      const verdict = this.#doors.judge(door, this.#life, this.#slots);
+      const verdict = this.#doors.judge(door, this.#life, this.#slots, this.#own);
       for (const replaced of verdict.replaces) {
         if (replaced.state !== "asking") this.#close(replaced, "a later connection replaces it");
         else this.#refuse(replaced, { word: "superseded", text: "a later connection replaces it" });
@@ -258,8 +277,11 @@ export class FenceLedger {
       else {
         this.#doors.open(door);
         this.#effects.push({ type: "admit", connection: door.ask.connection });
+        hasOpened = true;
       }
     }
+    // Others may have waited for just that.
+    if (hasOpened && this.#doors.isAsked) this.#answer();
   }
 
   #refuse(door: Door, refusal: Refusal): void {
@@ -279,7 +301,7 @@ export class FenceLedger {
     const { uuid, slot } = entry;
     const epoch = dueEpoch(entry);
     if (this.#life === null || epoch <= entry.acknowledged || entry.underWay !== null) return;
-    if (!isOfOther(entry, this.#board) && entry.ownDrained < epoch) {
+    if (!isOfOther(entry, this.#own.board) && entry.ownDrained < epoch) {
       if (entry.ownAsked >= epoch) return;
       entry.ownAsked = epoch;
       this.#effects.push({ type: "own-fenced", uuid, slot, epoch });

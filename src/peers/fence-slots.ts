@@ -12,6 +12,13 @@ export interface SlotMember {
   readonly epoch: number;
   /** The board that has it; null when the key's value cannot be read. */
   readonly node: string | null;
+  /** Its start of that board, where it is known. */
+  readonly boot?: string | null;
+}
+
+/** A member that takes part in its array. */
+export interface Party extends SlotMember {
+  readonly slot: number;
 }
 
 /** One slot of one array. Numbers are revisions of the store. */
@@ -22,6 +29,8 @@ export interface SlotEntry {
   member: SlotMember | null;
   /** The last one that was seen. */
   last: SlotMember | null;
+  /** The session that takes part in the array, as its key tells; 0: none. */
+  entered: number;
   /** Its member key was seen to be gone. */
   goneAt: number;
   /** Of the slot's own key. */
@@ -41,6 +50,7 @@ const newEntry = (uuid: string, slot: number): SlotEntry => ({
   slot,
   member: null,
   last: null,
+  entered: 0,
   goneAt: 0,
   written: 0,
   acknowledged: 0,
@@ -104,6 +114,15 @@ export class FenceSlots {
         : this.#boards.get(session.name);
     if (live === session.epoch) return "live";
     return session.epoch > Math.max(this.#known, live ?? 0) ? "unseen" : "over";
+  }
+
+  /** Who takes part in the array. */
+  parties(uuid: string): readonly Party[] {
+    return [...this.#slots.values()].flatMap((entry) => {
+      const { member, entered, slot } = entry;
+      const takesPart = entry.uuid === uuid && member !== null && member.epoch === entered;
+      return takesPart ? [{ ...member, slot }] : [];
+    });
   }
 
   /** The board that a live session is of; null: nobody can tell. */

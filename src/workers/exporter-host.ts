@@ -8,8 +8,14 @@ import { workerUrl } from "../common/worker-url.ts";
 import type { SeenStore } from "../control/engine.ts";
 import type { ServedDisk } from "../peers/disk-rooms-driver.ts";
 import type { ExporterState, ExporterView, SeenBoard } from "../peers/exporter-view.ts";
+import type { NodeSession } from "../peers/fence-trust.ts";
 import type { PeerTls } from "../peers/peer-ticket.ts";
-import type { ExporterThreadData, ExporterToMain, MainToExporter } from "./exporter-messages.ts";
+import type {
+  ExporterAnswer,
+  ExporterThreadData,
+  ExporterToMain,
+  MainToExporter,
+} from "./exporter-messages.ts";
 import { ThreadLink } from "./thread-link.ts";
 
 /** Its new objects are small and short-lived; replies are written from slabs. */
@@ -52,7 +58,7 @@ export interface ExporterOptions {
 
 export class ExporterHost {
   readonly #options: ExporterOptions;
-  readonly #link: ThreadLink<ExporterView | null>;
+  readonly #link: ThreadLink<ExporterAnswer>;
   readonly #listening = Promise.withResolvers<string>();
   #address = "";
 
@@ -111,8 +117,18 @@ export class ExporterHost {
 
   async view(): Promise<ExporterView> {
     const view = await this.#link.ask((id) => this.#post({ type: "view", id }));
-    assert(view !== null, "a view is asked for");
+    assert(view !== null && typeof view === "object", "a view is asked for");
     return view;
+  }
+
+  /**
+   * Whether a node of this board, in this session, may use the disk (its id) where others run its
+   * array and it takes no part yet: see peers/fence-trust.ts.
+   */
+  async isTrusted(session: NodeSession, disk: string): Promise<boolean> {
+    return (
+      (await this.#link.ask((id) => this.#post({ type: "trust", id, session, disk }))) === true
+    );
   }
 
   /** Serves nobody any more and leaves; what hangs at a disk is not waited for. */
@@ -146,7 +162,7 @@ export class ExporterHost {
       case "log":
         return logger[message.level](message.fields, message.event);
       case "reply":
-        return this.#link.settle(message.id, null, message.view);
+        return this.#link.settle(message.id, null, message.answer);
     }
   }
 }

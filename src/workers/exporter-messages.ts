@@ -6,6 +6,7 @@ import type { LogFields, LogLevel } from "../common/log.ts";
 import type { SeenStore } from "../control/engine.ts";
 import type { ServedDisk } from "../peers/disk-rooms-driver.ts";
 import type { ExporterState, ExporterView, SeenBoard } from "../peers/exporter-view.ts";
+import type { NodeSession } from "../peers/fence-trust.ts";
 import type { PeerTls } from "../peers/peer-ticket.ts";
 
 /** workerData of the exporter's thread. */
@@ -24,6 +25,9 @@ export interface ExporterThreadData {
   readonly seen: SeenStore | null;
 }
 
+/** Null: done. */
+export type ExporterAnswer = ExporterView | boolean | null;
+
 export type MainToExporter =
   | { readonly type: "disks"; readonly disks: readonly ServedDisk[] }
   | { readonly type: "reaches"; readonly names: readonly string[] }
@@ -34,6 +38,12 @@ export type MainToExporter =
       readonly epoch: number;
     }
   | { readonly type: "view"; readonly id: number }
+  | {
+      readonly type: "trust";
+      readonly id: number;
+      readonly session: NodeSession;
+      readonly disk: string;
+    }
   | { readonly type: "close"; readonly id: number };
 
 export type ExporterToMain =
@@ -55,4 +65,4 @@ export type ExporterToMain =
       readonly fields: LogFields;
       readonly event: string;
     }
-  | { readonly type: "reply"; readonly id: number; readonly view: ExporterView | null };
+  | { readonly type: "reply"; readonly id: number; readonly answer: ExporterAnswer };

@@ -120,8 +120,13 @@ class ExporterThread {
       case "own-drained":
         return this.#exporter?.ownDrained(message.uuid, message.slot, message.epoch);
       case "view": {
-        const view = this.#exporter?.view() ?? NO_VIEW;
-        return post({ type: "reply", id: message.id, view });
+        const answer = this.#exporter?.view() ?? NO_VIEW;
+        return post({ type: "reply", id: message.id, answer });
+      }
+      case "trust": {
+        const { id, session, disk } = message;
+        const answer = this.#exporter?.isTrusted(session, disk) === true;
+        return post({ type: "reply", id, answer });
       }
       case "close":
         return void this.#close(message.id);
@@ -187,7 +192,7 @@ class ExporterThread {
     afterMs(CLOSE_MS, late.resolve);
     await Promise.race([this.#server.close(), late.promise]);
     await this.#store?.close();
-    post({ type: "reply", id, view: null });
+    post({ type: "reply", id, answer: null });
   }
 }
 

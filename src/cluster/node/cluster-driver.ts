@@ -288,7 +288,7 @@ class ClusterDriver implements JoinedCluster {
       case "joined":
         return this.#joined.resolve();
       case "entered":
-        return this.#entered.resolve();
+        return void this.#enter();
       case "answer":
         return listener.answer(effect.id, effect.answer);
       case "notice":
@@ -301,6 +301,13 @@ class ClusterDriver implements JoinedCluster {
       default:
         return void this.#work(effect);
     }
+  }
+
+  /** Boards that serve its members are told first: see peers/fence-trust.ts. */
+  async #enter(): Promise<void> {
+    const { session } = this.#parts;
+    if (this.#options.boards !== undefined) await this.#insist(() => session.enter());
+    this.#entered.resolve();
   }
 
   /** What takes transactions of its own; it ends when the session does. */

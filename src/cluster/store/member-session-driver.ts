@@ -23,6 +23,7 @@ import {
   confirmTxn,
   deadTxn,
   endPassTxn,
+  enterTxn,
   freeSlotTxn,
   leaveTxn,
   leftoversTxn,
@@ -116,6 +117,16 @@ export class MemberSession {
       else this.#keeper.missed();
     }
     return null;
+  }
+
+  /**
+   * Says that this node uses the array from now on, BEFORE its first client does. Null: it is not
+   * known to be said.
+   */
+  async enter(): Promise<boolean | null> {
+    const outcome = await this.#txn(enterTxn(this.#options.keys, this.session, this.lease));
+    if (outcome.type === "refused") this.expel();
+    return outcome.type === "unknown" ? null : true;
   }
 
   /** The member key is gone, as somebody noticed. */

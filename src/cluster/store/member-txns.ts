@@ -86,6 +86,14 @@ export const confirmTxn = (
   failure: [],
 });
 
+/** The session takes part: no exporter takes its disks for new to it any more. */
+export const enterTxn = (keys: StoreKeys, session: Session, lease: LeaseId): Txn => {
+  const { slot, epoch } = session;
+  const key = keys.entered(slot);
+  const success: StoreOp[] = [{ type: "put", key, value: String(epoch), lease }];
+  return { compares: [keys.guard(session)], success, failure: [] };
+};
+
 /**
  * Says again whose the slot is: something else has written its key, at `slotRevision`. While the
  * member key is there nobody but its session may.

@@ -7,6 +7,7 @@
  * | hb/SLOT          | number of confirmations                 | its own    |
  * | slot/SLOT        | free, live, dead, recovering            | none       |
  * | lk/RESOURCE      | a lock resource (dlm/resource-codec.ts) | none       |
+ * | in/SLOT          | epoch of the session that takes part    | its own    |
  * | pass/SLOT        | its node owes a resync pass             | none       |
  * | ch               | the message channel                     | none       |
  * | ack/SLOT         | what the slot has acknowledged          | none       |
@@ -83,6 +84,11 @@ export class StoreKeys {
 
   pass(slot: number): string {
     return `${this.passes}${slot}`;
+  }
+
+  /** Its session takes part in an array whose members boards serve to each other. */
+  entered(slot: number): string {
+    return `${this.prefix}in/${slot}`;
   }
 
   ack(slot: number): string {

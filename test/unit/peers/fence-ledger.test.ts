@@ -18,11 +18,12 @@ const board = (name: string, epoch: number): PeerSession => ({ kind: "board", na
 
 /** A ledger of board2 that lives; board1 has slot 1 since 110, board3 slot 3 since 130. */
 class Bench {
-  readonly ledger = new FenceLedger("board2", 8);
+  readonly ledger: FenceLedger;
   readonly #effects: LedgerEffect[] = [];
   #next = 1;
 
-  constructor() {
+  constructor(ledger = new FenceLedger("board2", 8)) {
+    this.ledger = ledger;
     this.joins(1, 110, "board1");
     this.joins(3, 130, "board3");
     this.ledger.boardKey("board1", 50);
@@ -206,6 +207,39 @@ test("a session whose board nobody knows may be the board's own", () => {
   bench.ledger.slotKey(UUID, 1, 280);
   bench.goes(1, 300);
   assert.equal(bench.effects(), ["own-fenced 1/300"]);
+});
+
+test("who begins gets no disk that a running node has not met in this life of the board", () => {
+  const bench = new Bench();
+  bench.ledger.entered(UUID, 1, 110);
+  const one = bench.ask(node(3, 130));
+  assert.equal(bench.effects(), [], "node 1 may have written what this life has lost");
+  bench.ask(node(3, 130), { disk: "disk2", mode: "read" });
+  assert.equal(bench.effects(), ["admit 2"], "who only looks on may");
+  const met = bench.served(node(1, 110), { disk: "disk2" });
+  assert.equal(bench.effects(), [], "another disk proves nothing");
+  bench.ask(node(1, 110), { handle: "board1.boot.io.1" });
+  assert.equal(bench.effects(), ["admit 4", `admit ${one}`]);
+  assert.is(met, 3);
+  bench.ledger.entered(UUID, 3, 130);
+  bench.goes(1, 300);
+  bench.effects();
+  bench.served(node(3, 130), { disk: "disk3" });
+});
+
+test("a node of the board itself asks the same, and one of an earlier start has not met it", () => {
+  const bench = new Bench(new FenceLedger("board2", 8, "boot2"));
+  const me = { kind: "node", uuid: UUID, slot: 2, epoch: 210 } as const;
+  assert.is(bench.ledger.isTrusted(me, "disk1"), false, "no key tells of it");
+  bench.joins(2, 210, "board2");
+  assert.ok(bench.ledger.isTrusted(me, "disk1"));
+  bench.ledger.member(UUID, 4, { epoch: 220, node: "board2", boot: "boot1" }, 220);
+  bench.ledger.entered(UUID, 4, 220);
+  assert.is(bench.ledger.isTrusted(me, "disk1"), false);
+  bench.ledger.member(UUID, 4, { epoch: 220, node: "board2", boot: "boot2" }, 221);
+  assert.ok(bench.ledger.isTrusted(me, "disk1"));
+  bench.ledger.endLife("expelled");
+  assert.is(bench.ledger.isTrusted(me, "disk1"), false);
 });
 
 test("a member whose key was overwritten is still known to be another board's", () => {

@@ -57,6 +57,15 @@ test("each board has to say so, and the sentences name those that have not", asy
   world.end();
 });
 
+test("a node says that it takes part before its first client comes, until its session ends", async () => {
+  const { world, a, b } = await start(["board-a"]);
+  const said = ({ slot }: ClusterHost) => world.memory.map.get(world.keys.entered(slot + 1))?.value;
+  for (const host of [a, b]) assert.is(said(host), String(host.view.epoch));
+  a.die();
+  await world.until("its lease is over", () => said(a) === undefined);
+  world.end();
+});
+
 test("what was said of an earlier session is not enough", async () => {
   const { boards, world, a, b } = await start(["board-b"]);
   const { slot, epoch } = sessionOf(a);
