@@ -191,6 +191,11 @@ export class PeerDevice implements BlockDevice {
     await this.#calls.run({ verb: "flush", command: NBD_CMD_FLUSH });
   }
 
+  /** For good: its board will not answer. `why`: for people. */
+  giveUp(why: string): void {
+    this.#links.giveUp(why);
+  }
+
   /** Calls under way are waited for only while the peer answers. */
   close(): Promise<void> {
     this.#closing ??= this.#links.close(this.#closedError());

@@ -128,6 +128,12 @@ export class PeerLinks {
     this.#endWhenIdle();
   }
 
+  /** For good, as if nothing had answered for long. */
+  giveUp(why: string): void {
+    const { name } = this.#options;
+    this.#giveUp(peerError(name, unreachable(name, why)));
+  }
+
   /**
    * What connections carry is waited for while all of them live; what would have to wait for a new
    * connection fails with `error`, and so does everything from then on.
@@ -264,6 +270,7 @@ export class PeerLinks {
   }
 
   #giveUp(why: CodedError): void {
+    this.#figures.note(why);
     void this.#end(peerGone(this.#options.name, why));
   }
 

@@ -24,6 +24,7 @@ import { monotonicMs } from "./monotonic-clock.ts";
 import { openStore } from "./open-store.ts";
 import { OwnSessions } from "./own-sessions.ts";
 import { handleOwner, type PeerUse } from "./peer-links.ts";
+import { PeerLivesTeller } from "./peer-lives.ts";
 import { withStore } from "./read-store.ts";
 
 /** Between looks at boards of which no disk is in use here, milliseconds. Choice. */
@@ -58,6 +59,7 @@ export class PeerHost implements PeerBoards {
   /** What looks at boards came to that no thread uses, by board. */
   readonly #looks = new Map<string, PeerLink>();
   readonly #listeners: (() => void)[] = [];
+  readonly #lives: PeerLivesTeller;
   #disks: readonly ServedDisk[] = [];
   #reaches = "";
   #timer: NodeJS.Timeout | null = null;
@@ -65,6 +67,7 @@ export class PeerHost implements PeerBoards {
 
   constructor(options: PeerHostOptions) {
     this.#options = options;
+    this.#lives = new PeerLivesTeller(handleOwner(options.cluster.node, options.boot));
     this.sessions = new OwnSessions(({ uuid, slot, epoch }) =>
       this.#exporter?.ownDrained(uuid, slot, epoch),
     );
@@ -181,12 +184,14 @@ export class PeerHost implements PeerBoards {
   async close(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#exporter?.close();
+    this.#lives.close();
   }
 
   // --- what comes -------------------------------------------------------------------------------
 
   #onBoards(boards: readonly SeenBoard[]): void {
     this.#boards = boards;
+    this.#lives.tell(boards);
     const lives = new Set(boards.map(({ name }) => name));
     for (const board of this.#looks.keys()) if (!lives.has(board)) this.#looks.delete(board);
     this.#changed();

@@ -8,6 +8,7 @@ import { DeviceLayer } from "../hal/layers/device-layer.ts";
 import type { PeerSession } from "../peers/member-name.ts";
 import type { PeerDevice } from "../peers/peer-device.ts";
 import type { PeerTicket, PeerTls } from "../peers/peer-ticket.ts";
+import { hearPeerLives } from "./peer-lives.ts";
 
 /** As whom a thread opens peers' disks. */
 export interface PeerUse {
@@ -27,15 +28,18 @@ let opened = 0;
 /** Listed until it is closed. */
 class ListedPeer extends DeviceLayer {
   readonly #peer: PeerDevice;
+  readonly #onClose: () => void;
 
-  constructor(peer: PeerDevice, ticket: PeerTicket) {
+  constructor(peer: PeerDevice, ticket: PeerTicket, onClose: () => void) {
     super(peer);
     this.#peer = peer;
+    this.#onClose = onClose;
     devices.set(peer, ticket);
   }
 
   override async close(): Promise<void> {
     devices.delete(this.#peer);
+    this.#onClose();
     await this.inner.close();
   }
 }
@@ -62,8 +66,19 @@ export const openPeer = async (
   opened += 1;
   const { tls, session, owner } = use;
   const handle = `${owner}.${threadId}.${opened}`;
-  const peer = await client.PeerDevice.open(ticket, { tls, session, handle }, mode);
-  return new ListedPeer(peer, ticket);
+  const opening = client.PeerDevice.open(ticket, { tls, session, handle }, mode);
+  const hearNoMore = hearPeerLives(owner, ({ name, epoch }) => {
+    const isOver = name === ticket.board && epoch >= ticket.life;
+    if (!isOver) return;
+    const giveUp = (peer: PeerDevice): void => peer.giveUp(`${name} has left the cluster`);
+    opening.then(giveUp, () => undefined);
+  });
+  try {
+    return new ListedPeer(await opening, ticket, hearNoMore);
+  } catch (error) {
+    hearNoMore();
+    throw error;
+  }
 };
 
 /** How the ways to all of them are. */
