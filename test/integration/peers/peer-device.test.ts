@@ -164,6 +164,36 @@ test(
 );
 
 test(
+  "so much is under way and no more; the rest waits its turn, small calls behind large ones too",
+  onBoard(async ({ backend, open }) => {
+    const device = await open();
+    backend.setPace("held");
+    const ends: number[] = [];
+    const write = async (length: number, index: number): Promise<void> => {
+      await device.write([new Uint8Array(length)], 0);
+      ends.push(index);
+    };
+    for (const [length, room, count] of [
+      [512, 128, 300],
+      [MIB, 16, 60],
+    ] as const) {
+      const calls = Array.from({ length: count }, (_, index) => write(length, index));
+      const small = write(512, count);
+      await eventually("all that has room is there", 10_000, () => backend.heldCalls === room);
+      assert.equal([device.health.inFlight, device.health.waiting], [room, count + 1 - room]);
+      for (let done = 0; done <= count; done += room) {
+        const left = Math.min(room, count + 1 - done);
+        await eventually("the next ones follow", 10_000, () => backend.heldCalls === left);
+        backend.release();
+      }
+      await Promise.all([...calls, small]);
+      const late = ends.splice(0).map((index, turn) => Math.abs(index - turn));
+      assert.ok(Math.max(...late) < 2 * room, "none is overtaken by many");
+    }
+  }),
+);
+
+test(
   "another life of the board ends the device at once",
   onBoard(async ({ server, proxy, open }) => {
     const device = await open(MONOTONIC_CLOCK);
