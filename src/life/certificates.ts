@@ -7,7 +7,13 @@
  * A board's certificate serves both ends of a connection: the client of etcd and of its peers, and
  * the server of its own disks and its own etcd, whose gateway is a client of itself.
  */
-import { createHash, generateKeyPairSync, randomBytes, webcrypto } from "node:crypto";
+import {
+  createHash,
+  generateKeyPairSync,
+  randomBytes,
+  webcrypto,
+  X509Certificate,
+} from "node:crypto";
 import { isIP } from "node:net";
 import { CodedError } from "../common/errors.ts";
 
@@ -173,6 +179,13 @@ export const createRefusedList = async (
 /** SHA-256 of a certificate's DER form, 64 hex digits: what people and tokens compare. */
 export const fingerprintOf = (pem: string): string =>
   createHash("sha256").update(derOf(pem)).digest("hex");
+
+/** Public key of a certificate, PEM. */
+export const publicKeyOf = (pem: string): string =>
+  new X509Certificate(pem).publicKey.export({ type: "spki", format: "pem" }).toString();
+
+/** Serial number of a certificate, hex digits in capitals. */
+export const serialOf = (pem: string): string => new X509Certificate(pem).serialNumber;
 
 /** A certificate's DER form. */
 export const derOf = (pem: string): Buffer =>

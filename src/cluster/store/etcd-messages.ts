@@ -116,6 +116,14 @@ const textOf = (value: unknown): string => {
   }
 };
 
+/** Client URLs of the members that have a vote and have started. */
+export const memberUrls = (reply: unknown): readonly string[] =>
+  arrayOf(objectOf(reply)["members"])
+    .map(objectOf)
+    .filter(({ isLearner }) => isLearner !== true)
+    .flatMap(({ clientURLs }) => arrayOf(clientURLs))
+    .filter((url) => typeof url === "string");
+
 /** Who answered, and its revision. */
 export const headerOf = (reply: unknown): StoreIdentity => {
   const header = objectOf(objectOf(reply)["header"]);

@@ -24,6 +24,7 @@ import {
   headerOf,
   keepAliveReply,
   leaseRequest,
+  memberUrls,
   rangeReply,
   rangeRequest,
   txnReply,
@@ -46,6 +47,10 @@ import { checkLeaseId, checkLeaseTime, checkPrefix, checkTxn, isWrite } from "./
 /** Half a second for a leader's fsync and 0.2 s for the network; less than a confirm period. */
 export const REQUEST_TIMEOUT_MS = 700;
 
+/** How often the members are asked for. */
+const LEARN_MS = 10_000;
+const ENDPOINTS_MAX = 16;
+
 export interface EtcdStoreOptions {
   /** Client URLs of the members; the nearest first. */
   readonly endpoints: readonly string[];
@@ -53,6 +58,8 @@ export interface EtcdStoreOptions {
   readonly requestTimeoutMs?: number;
   /** What is remembered of this store from before. */
   readonly known?: StoreIdentity;
+  /** Asks etcd for its members from time to time: for a cluster that changes them by itself. */
+  readonly learnsMembers?: boolean;
 }
 
 type Asked =
@@ -60,23 +67,35 @@ type Asked =
   | { readonly type: "lost"; readonly error: CodedError };
 
 export class EtcdStore implements ClusterStore {
-  readonly endpoints: readonly string[];
+  #endpoints: readonly string[];
   readonly #http: EtcdHttp;
   readonly #timeoutMs: number;
   readonly #watches = new Set<StoreWatch>();
   #identity: StoreIdentity;
   #replaced: CodedError | null = null;
   #isClosed = false;
+  /** As they were given: asked last once others are known, in case none of those answers. */
+  readonly #given: readonly string[];
+  #learning: NodeJS.Timeout | null = null;
+  #members: readonly string[] = [];
   /** Index of the endpoint that requests, and new watches, go to. */
   #current = 0;
   #watched = 0;
 
   /** Opens nothing yet; etcd-start-client.ts tests the store before it is used. */
   constructor(options: EtcdStoreOptions) {
-    this.endpoints = options.endpoints;
+    this.#endpoints = options.endpoints;
+    this.#given = options.endpoints;
     this.#http = new EtcdHttp(options.tls ?? null);
     this.#timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
     this.#identity = options.known ?? UNKNOWN_STORE;
+    if (options.learnsMembers === true)
+      this.#learning = setInterval(() => void this.learnMembers(), LEARN_MS).unref();
+  }
+
+  /** Client URLs of the members as they are known now. */
+  get endpoints(): readonly string[] {
+    return this.#endpoints;
   }
 
   get identity(): StoreIdentity {
@@ -91,6 +110,26 @@ export class EtcdStore implements ClusterStore {
     const { etcdserver } = (asked.json ?? {}) as Readonly<Record<string, unknown>>;
     if (typeof etcdserver !== "string") throw badAnswer(`${endpoint} has no version`);
     return etcdserver;
+  }
+
+  /** Client URLs of the members as etcd told them last; empty before that. */
+  get members(): readonly string[] {
+    return this.#members;
+  }
+
+  /** Asks for the members that have a vote. Never rejects: what is known stays. */
+  async learnMembers(): Promise<void> {
+    try {
+      const learnt = memberUrls(await this.#askUntilAnswered("/v3/cluster/member/list", {}));
+      const scheme = `${this.#given[0]?.split(":")[0]}:`;
+      const usable = learnt.filter((url) => url.startsWith(scheme));
+      if (usable.length === 0 || this.#isClosed) return;
+      this.#members = usable;
+      const kept = this.#given.filter((url) => !usable.includes(url));
+      this.#endpoints = [...usable, ...kept].slice(0, ENDPOINTS_MAX);
+    } catch {
+      // Asked again later.
+    }
   }
 
   async txn(txn: Txn): Promise<TxnOutcome> {
@@ -168,6 +207,7 @@ export class EtcdStore implements ClusterStore {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    if (this.#learning !== null) clearInterval(this.#learning);
     for (const watch of [...this.#watches]) watch.close();
     this.#http.close();
   }

@@ -8,8 +8,8 @@ import { type AppliedTxn, RevisionedMap } from "./revisioned-map.ts";
 import { leaseGone, storeFull } from "./store-errors.ts";
 import { checkLeaseId, checkLeaseTime, checkTxn } from "./store-request.ts";
 
-/** Most leases at a time: 16 boards with 64 arrays have 1040, and some that nobody knew of. */
-export const LEASES_MAX = 2048;
+/** Most leases at a time: each board has one, and some for those that nobody knew of. */
+export const LEASES_MAX = 1024;
 
 interface HeldLease {
   readonly ttlMs: number;

@@ -1,0 +1,89 @@
+/** How a board or a witness goes: by itself, sent by another one, or because it is dead. */
+import { setTimeout as pause } from "node:timers/promises";
+import { CodedError } from "../common/errors.ts";
+import type { CertifiedKey } from "./certificates.ts";
+import { ownerIn } from "./etcd-watch-driver.ts";
+import type { Keeper } from "./keeper-driver.ts";
+import type { LifeRecord } from "./life-records.ts";
+
+/** A vote is handed over by steps of some seconds each. */
+const HANDOVER_MS = 60_000;
+const LOOK_MS = 500;
+
+export class Departures {
+  readonly #keeper: Keeper;
+  readonly #ca: CertifiedKey;
+
+  constructor(keeper: Keeper, ca: CertifiedKey) {
+    this.#keeper = keeper;
+    this.#ca = ca;
+  }
+
+  /** Of this machine. Errors: LIFE_STILL_VOTES, CLUSTER_STORE_*; none with `force`. */
+  async leave(id: string, force: boolean): Promise<void> {
+    try {
+      const { records } = await this.#keeper.registry.view();
+      const record = records.find((one) => one.id === id);
+      if (record !== undefined && records.length > 1) await this.#takeOut(record);
+    } catch (error) {
+      if (!force) throw error;
+    }
+  }
+
+  /** Of another one. Errors: as ClusterLife.evict. */
+  async evict(name: string, force: boolean): Promise<void> {
+    const { records, pulses } = await this.#keeper.registry.view();
+    const record = records.find((one) => one.name === name);
+    if (record === undefined) {
+      throw new CodedError(
+        "LIFE_NO_SUCH_BOARD",
+        `the cluster has no board and no witness ${name}`,
+        {
+          remedy: "see satsuma cluster status",
+        },
+      );
+    }
+    if (pulses.has(record.id) && !force) return await this.#takeOut(record);
+    if (!force) {
+      throw new CodedError("LIFE_BOARD_SILENT", `${name} has not been heard of lately`, {
+        remedy: "wait for it; or make sure that it is off for good and take it out with --force",
+      });
+    }
+    const voters = this.#members().filter(({ isLearner }) => !isLearner);
+    const isOnly = voters.every((member) => this.#isOf(record, member));
+    if (voters.length > 0 && isOnly) {
+      throw new CodedError("LIFE_ONLY_VOTER", `${name} has the only vote of the cluster`, {
+        remedy: "take it out without --force while it runs: it hands its vote over first",
+      });
+    }
+    await this.#keeper.registry.remove(record, this.#ca);
+  }
+
+  /** Its vote goes first, then its record; its certificate is refused from then on. */
+  async #takeOut(record: LifeRecord): Promise<void> {
+    const { registry } = this.#keeper;
+    await registry.markLeaving(record);
+    const deadline = performance.now() + HANDOVER_MS;
+    for (;;) {
+      await this.#keeper.look();
+      if (!this.#members().some((member) => this.#isOf(record, member))) break;
+      if (performance.now() > deadline) throw stillVotes(record.name);
+      await pause(LOOK_MS);
+    }
+    await registry.remove(record, this.#ca);
+  }
+
+  #members() {
+    return this.#keeper.sight?.etcd.members ?? [];
+  }
+
+  #isOf({ id }: LifeRecord, member: Parameters<typeof ownerIn>[1]): boolean {
+    const view = this.#keeper.sight?.view;
+    return view !== undefined && ownerIn(view, member) === id;
+  }
+}
+
+const stillVotes = (name: string): CodedError =>
+  new CodedError("LIFE_STILL_VOTES", `${name} still has a vote that no other board could take`, {
+    remedy: "see satsuma cluster status for what it waits for, then try again",
+  });
