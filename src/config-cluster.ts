@@ -29,6 +29,8 @@ export interface ClusterConfig {
   readonly tls: ClusterTlsFiles | null;
   /** Null: it serves none, and uses none of theirs. */
   readonly exporter: ExporterConfig | null;
+  /** etcd's members change by themselves and are asked for. */
+  readonly learnsMembers?: boolean;
 }
 
 /** Flags of `serve` about the cluster, as text. */

@@ -39,6 +39,7 @@ export interface Config {
   readonly isDirect: boolean;
   /** Null: the board is in no cluster. */
   readonly cluster: ClusterConfig | null;
+  readonly life: LifeConfig;
   /** How long a start waits for members that should be there, milliseconds. */
   readonly startWaitMs: number;
   /** Limits of sync actions, of every array that has none of its own; bytes per second. */
@@ -114,6 +115,9 @@ const KEYS = {
   "cluster.tls_authority": "string",
   "cluster.tls_certificate": "string",
   "cluster.tls_key": "string",
+  "cluster.host": "string",
+  "cluster.discovery": "boolean",
+  "cluster.fsync_limit": "number",
   "devices.start_wait": "number",
   "sync.speed_min": "number",
   "sync.speed_max": "number",
@@ -304,7 +308,9 @@ export function loadConfig(flags: ConfigFlags): Config {
   if (!LOG_LEVELS.includes(level as LogLevel)) {
     throw invalid("log.level", level, `must be one of ${LOG_LEVELS.join(", ")}`);
   }
-  const http = text("http.listen", flags.http);
+  const listen = text("http.listen", flags.http);
+  const http =
+    listen === undefined ? HTTP_DEFAULT : parseAddress("http.listen", listen, HTTP_DEFAULT.host);
   const nbd = text("nbd.listen", flags.nbd);
   const socket = text("nbd.socket", flags.nbdSocket) ?? path.join(dataDirectory, "nbd.sock");
   const cores = Math.min(4, availableParallelism());
@@ -316,7 +322,7 @@ export function loadConfig(flags: ConfigFlags): Config {
     dataDirectory,
     nodeName,
     isLabMode: flags.lab ?? (file["lab"] as boolean | undefined) ?? false,
-    http: http === undefined ? HTTP_DEFAULT : parseAddress("http.listen", http, HTTP_DEFAULT.host),
+    http,
     nbdTcp:
       nbd === undefined
         ? NBD_DEFAULT
@@ -336,6 +342,7 @@ export function loadConfig(flags: ConfigFlags): Config {
     // Peers read and write a disk through the page cache, so its own board does as well.
     isDirect: isDirect && cluster?.exporter == null,
     cluster,
+    life: parseLife(file, http),
     logLevel: level as LogLevel,
   });
 }

@@ -9,6 +9,7 @@ import path from "node:path";
 import type { FastifyInstance } from "fastify";
 import { listen } from "./api/listen.ts";
 import { build } from "./api/server.ts";
+import { type BoardLife, openBoardLife } from "./board-life.ts";
 import { readVoters } from "./cluster/store/etcd-voters-client.ts";
 import { CodedError } from "./common/errors.ts";
 import type { Logger } from "./common/log.ts";
@@ -26,6 +27,7 @@ import type {
   StorageEngine,
 } from "./control/engine.ts";
 import type { Quorum } from "./control/impact-types.ts";
+import type { LifeParts } from "./control/life-service.ts";
 import { linuxDeviceFiles } from "./hal/linux/device-files.ts";
 import { makeFolder } from "./hal/linux/make-folder.ts";
 import { parsePeerPath } from "./hal/peer-path.ts";
@@ -44,6 +46,10 @@ export interface DaemonOptions {
 
 /** A running daemon. */
 export interface Daemon {
+  /** Where the API listens. */
+  readonly http: { readonly host: string; readonly port: number };
+  /** Resolves with the reason when it is to be closed and started again, in another cluster. */
+  readonly restart: Promise<string>;
   readonly url: string;
   readonly nbd: StorageEngine["nbd"];
   /** File that holds the admin token, mode 0600. */
@@ -51,8 +57,11 @@ export interface Daemon {
   /** The admin token when this start made it, else null. */
   readonly newToken: string | null;
   readonly control: ControlPlane;
-  /** Answers no more, stops the arrays clean, gives the data directory back. */
-  close(): Promise<void>;
+  /**
+   * Answers no more, stops the arrays clean, gives the data directory back. `isRestart`: its etcd
+   * votes on meanwhile.
+   */
+  close(isRestart?: boolean): Promise<void>;
 }
 
 const PANEL_FOLDER = path.join(import.meta.dirname, "..", "dist-web");
@@ -189,11 +198,16 @@ const quorumOf = async (cluster: EngineCluster | null): Promise<Quorum | null> =
   };
 };
 
+/** The cluster's events become the board's. */
+const tellEvents = ({ onEvent }: BoardLife, { events }: ControlPlane): void =>
+  onEvent((event) => events.record({ ...event, subject: "/api/v1/cluster" }));
+
 const controlOver = (
   options: DaemonOptions,
   store: Store,
   engine: StorageEngine,
   cluster: EngineCluster | null,
+  life: LifeParts,
 ): ControlPlane => {
   const { config, logger, version } = options;
   const here = config.cluster?.node ?? config.nodeName;
@@ -215,6 +229,7 @@ const controlOver = (
       names: () => engine.peers?.boards().map(({ name }) => name) ?? [],
       quorum: () => quorumOf(cluster),
     },
+    life,
     endProcess: () => process.kill(process.pid, "SIGTERM"),
     now: Date.now,
     newId: newJobId,
@@ -243,27 +258,43 @@ const peersUrl = (url: string, host: string, cluster: ClusterConfig | null): str
   return advertised === null ? "" : urlOf({ host: advertised, port: Number(new URL(url).port) });
 };
 
+/** A part of the daemon that is open. */
+interface Opened {
+  readonly what: string;
+  readonly close: () => void | Promise<void>;
+}
+
+/** The last one first; one that fails keeps nobody waiting. */
+const closeOpened = async (opened: Opened[], logger: Logger): Promise<void> => {
+  for (const { what, close } of opened.splice(0).reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      logger.error({ what, error }, "close-failed");
+    }
+  }
+};
+
 /**
  * Starts a daemon. What was opened is closed again when a step fails.
  * Errors: STORE_*, NBD_ADDRESS_*, API_ADDRESS_*, CONFIG_TLS_UNREADABLE.
  */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const { config, logger } = options;
-  const opened: { readonly what: string; readonly close: () => void | Promise<void> }[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (const { what, close } of opened.splice(0).reverse()) {
-      try {
-        await close();
-      } catch (error) {
-        logger.error({ what, error }, "close-failed");
-      }
-    }
-  };
+  const { logger, version } = options;
+  let isRestarting = false;
+  const opened: Opened[] = [];
+  const closeAll = (): Promise<void> => closeOpened(opened, logger);
   try {
-    const store = openDataDirectory(config.dataDirectory);
+    const { dataDirectory } = options.config;
+    const store = openDataDirectory(dataDirectory);
     opened.push({ what: "store", close: () => store.close() });
-    const tokenPath = path.join(config.dataDirectory, "token");
-    const seenFile = path.join(config.dataDirectory, "cluster-store.json");
+    const tokenPath = path.join(dataDirectory, "token");
+    const seenFile = path.join(dataDirectory, "cluster-store.json");
+    const boardLife = await openBoardLife(options.config, version, logger);
+    const { life, restart } = boardLife;
+    opened.push({ what: "cluster-life", close: () => life.close(isRestarting) });
+    opened.push({ what: "discovery", close: () => boardLife.discovery?.close() });
+    const config = { ...options.config, cluster: options.config.cluster ?? boardLife.cluster };
     const newToken = ensureToken(store, tokenPath, options.isTokenRenewed ?? false);
     const cluster = readCluster(config.cluster, seenFile);
     const engine = await (options.openEngine ?? openRealEngine)({
@@ -284,7 +315,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       logger,
     });
     opened.push({ what: "engine", close: () => engine.close() });
-    const control = controlOver(options, store, engine, cluster);
+    const control = controlOver({ ...options, config }, store, engine, cluster, boardLife);
+    tellEvents(boardLife, control);
     opened.push({ what: "control", close: () => control.close() });
     const app = await buildApi(control, store);
     opened.push({ what: "api", close: () => app.close() });
@@ -297,7 +329,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     announce(announcement, url, engine.nbd);
     opened.push({ what: "announcement", close: () => rmSync(announcement, { force: true }) });
     logger.info({ url, nbd: engine.nbd, node: config.nodeName }, "daemon-started");
-    return { url, nbd: engine.nbd, tokenPath, newToken, control, close: closeAll };
+    const close = async (isRestart = false): Promise<void> => {
+      isRestarting = isRestart;
+      await closeAll();
+    };
+    const shown = { url, nbd: engine.nbd, http: address, tokenPath, newToken };
+    return { ...shown, control, restart, close };
   } catch (error) {
     await closeAll();
     throw error;

@@ -6,6 +6,7 @@ import { registerOfflineCommands } from "./cli/offline.ts";
 import { registerOnlineCommands } from "./cli/online.ts";
 import { buildProgram, runProgram } from "./cli/program.ts";
 import { registerServeCommand, type StartDaemon } from "./cli/serve.ts";
+import { registerWitnessCommand } from "./cli/witness-command.ts";
 import { onWrapperGone } from "./cli/wrapper.ts";
 
 /** package.json lies beside src/ in a clone and beside dist/ where only the build is shipped. */
@@ -26,4 +27,5 @@ registerOfflineCommands(program);
 registerOnlineCommands(program);
 registerServeCommand(program, startDaemon, version);
 registerDemoCommand(program);
+registerWitnessCommand(program, version);
 process.exitCode = await runProgram(program, process.argv);

@@ -5,6 +5,22 @@ import { ArrayList, ArrayObject, ArrayStop, Sync } from "./schemas/array.ts";
 import { ArrayCandidate, ArrayCandidateList } from "./schemas/array-candidate.ts";
 import { ArrayPatch, ArrayPlan, ArrayPost } from "./schemas/array-order.ts";
 import { BitmapList, BitmapObject } from "./schemas/bitmap.ts";
+import {
+  ClusterCreate,
+  ClusterJoin,
+  ClusterLeave,
+  ClusterMember,
+  ClusterObject,
+  DiscoveredNode,
+  DiscoveredNodeList,
+  JoinTokenCreate,
+  JoinTokenList,
+  JoinTokenObject,
+  NewJoinToken,
+  NodeEvict,
+  NodePatch,
+  WitnessList,
+} from "./schemas/cluster.ts";
 import { Problem } from "./schemas/common.ts";
 import { DeviceCreate, DeviceList, DeviceObject, DevicePatch } from "./schemas/device.ts";
 import { ArrayAbsence, ArrayDlm, Dlm } from "./schemas/dlm.ts";
@@ -54,6 +70,20 @@ const ALL: readonly TSchema[] = [
   ArrayPost,
   ArrayStop,
   Attach,
+  ClusterCreate,
+  ClusterJoin,
+  ClusterLeave,
+  ClusterMember,
+  ClusterObject,
+  DiscoveredNode,
+  DiscoveredNodeList,
+  JoinTokenCreate,
+  JoinTokenList,
+  JoinTokenObject,
+  NewJoinToken,
+  NodeEvict,
+  NodePatch,
+  WitnessList,
   BitmapList,
   BitmapObject,
   DeviceCreate,

@@ -23,6 +23,8 @@ const TOO_SMALL = kind(422, "device-too-small", "The device is too small");
 const ARRAY_BUSY = kind(409, "array-busy", "Another verb is under way on the array");
 const NOT_RUNNING = kind(409, "array-not-running", "The array does not run");
 const UNFIT = kind(422, "validation-failed", "The request does not fit the devices");
+const UNFIT_NAME = kind(422, "validation-failed", "The request does not fit");
+const TOKEN_REFUSED = kind(403, "token-refused", "The join token does not let this machine in");
 const NO_MEMBERS = kind(409, "no-members", "No member of the array is there");
 const NOT_ONE_ARRAY = kind(409, "not-one-array", "The devices are not of one array");
 const ON_CLUSTERED = kind(422, "unsupported-on-clustered", "A clustered array cannot be like that");
@@ -73,6 +75,19 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_DRAIN_REFUSED: kind(409, "drain-refused", "The board is needed"),
   CONTROL_RESTART_REFUSED: kind(409, "restart-refused", "The board is needed"),
   CONTROL_UNDRAIN_INCOMPLETE: kind(502, "undrain-incomplete", "Not everything is back"),
+  CONTROL_CLUSTER_IN_USE: kind(409, "cluster-in-use", "Arrays of the cluster run here"),
+  LIFE_NO_SUCH_BOARD: NOT_FOUND,
+  LIFE_NO_SUCH_TOKEN: NOT_FOUND,
+  LIFE_BAD_NAME: UNFIT_NAME,
+  LIFE_BAD_TOKEN: UNFIT_NAME,
+  LIFE_ISSUER_AWAY: kind(502, "issuer-away", "The board that made the token does not answer"),
+  LIFE_TOKEN_REFUSED: TOKEN_REFUSED,
+  LIFE_TOKEN_USED: TOKEN_REFUSED,
+  LIFE_TOKEN_EXPIRED: TOKEN_REFUSED,
+  LIFE_TOKEN_OTHER_PURPOSE: TOKEN_REFUSED,
+  LIFE_WRONG_CLUSTER: TOKEN_REFUSED,
+  LIFE_ETCD_AWAY: kind(503, "cluster-unavailable", "The cluster cannot be used"),
+  LIFE_FILES_UNUSABLE: STORE_FAILED,
   CONTROL_NAME_TAKEN: kind(409, "name-taken", "The name is taken"),
   CONTROL_NAME_AMBIGUOUS: kind(409, "name-ambiguous", "The name is not unique"),
   CONTROL_DEVICE_IN_USE: DEVICE_IN_USE,
@@ -198,6 +213,7 @@ const AREAS: readonly (readonly [prefix: string, kind: ProblemKind])[] = [
   ["ENGINE_", kind(409, "array-refused", "The engine refused")],
   ["NBD_", kind(409, "export-refused", "The NBD server refused")],
   ["DLM_", kind(409, "locks-refused", "The lock manager refused")],
+  ["LIFE_", kind(409, "cluster-refused", "The cluster cannot be changed so")],
   ["CLUSTER_", kind(503, "cluster-unavailable", "The cluster cannot be used")],
   ["HAL_", kind(502, "device-io-error", "The device failed")],
   ["CONFIG_", kind(409, "configuration", "The configuration does not allow it")],

@@ -28,6 +28,7 @@ import { codedError, sendProblem } from "./problem.ts";
 import type { ApiServer, RouteContext } from "./route-context.ts";
 import { registerArrayReportRoutes } from "./routes/array-reports.ts";
 import { registerArrayRoutes } from "./routes/arrays.ts";
+import { registerClusterRoutes } from "./routes/cluster.ts";
 import { registerDeviceRoutes } from "./routes/devices.ts";
 import { registerDlmRoutes } from "./routes/dlm.ts";
 import { registerEventRoutes } from "./routes/events.ts";
@@ -218,6 +219,7 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
   registerExportRoutes(server, context);
   registerDeviceRoutes(server, context);
   registerDlmRoutes(server, context);
+  registerClusterRoutes(server, context);
   registerNodeRoutes(server, context);
   registerPeerRoutes(server, context);
   registerJobRoutes(server, context);

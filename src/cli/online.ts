@@ -9,6 +9,7 @@ import { CodedError } from "../common/errors.ts";
 import { sizeText } from "../common/size-text.ts";
 import type { ApiClient } from "./api-client.ts";
 import { registerChangeVerbs } from "./change-verbs.ts";
+import { registerClusterCommands } from "./cluster-commands.ts";
 import { registerEventsCommand } from "./events-command.ts";
 import { registerExportCommands } from "./export-commands.ts";
 import { registerImportVerbs } from "./import-verbs.ts";
@@ -160,4 +161,5 @@ export function registerOnlineCommands(program: Command): void {
   registerEventsCommand(program);
   registerLocksCommand(program);
   registerNodeCommands(program);
+  registerClusterCommands(program);
 }

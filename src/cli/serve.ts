@@ -3,18 +3,21 @@
 import { type Command, Option } from "commander";
 import { toPlainError } from "../common/errors.ts";
 import { type Logger, ndjsonLogger } from "../common/log.ts";
-import { type Config, type ConfigFlags, loadConfig } from "../config.ts";
+import { type Address, type Config, type ConfigFlags, loadConfig } from "../config.ts";
 import type { StorageEngine } from "../control/engine.ts";
 import { asCodedError, printText } from "./output.ts";
 import { keepCompiled, prepareProcess } from "./process-settings.ts";
 
 /** A daemon as this verb sees it. */
 export interface ServedDaemon {
+  readonly http: Address;
+  /** Resolves with the reason when it is to be closed and started again. */
+  readonly restart: Promise<string>;
   readonly url: string;
   readonly nbd: StorageEngine["nbd"];
   readonly tokenPath: string;
   readonly newToken: string | null;
-  close(): Promise<void>;
+  close(isRestart?: boolean): Promise<void>;
 }
 
 /** Starts a daemon: `startDaemon` of src/daemon.ts. */
@@ -91,6 +94,23 @@ const describe = (daemon: ServedDaemon): string => {
   return `panel and API: ${daemon.url}\nNBD: ${places.join(" and ")}\n${token}\n`;
 };
 
+/**
+ * Another cluster: the same process goes on with a new daemon, where clients and administrators
+ * know it. Arrays are stopped clean and started again; clients attach anew.
+ */
+const startAnew = async (
+  daemon: ServedDaemon,
+  why: string,
+  options: Parameters<StartDaemon>[0],
+  startDaemon: StartDaemon,
+): Promise<ServedDaemon> => {
+  const { logger, config } = options;
+  logger.info({ why }, "daemon-starts-anew");
+  const { http, nbd } = daemon;
+  await daemon.close(true);
+  return await startDaemon({ ...options, config: { ...config, http, nbdTcp: nbd.tcp } });
+};
+
 const serve = async (
   flags: ServeFlags,
   version: string,
@@ -108,7 +128,8 @@ const serve = async (
   const ended = endRequested();
   const isTokenRenewed = flags.newToken ?? false;
   prepareProcess(config, version);
-  const daemon = await startDaemon({ config, logger, version, isTokenRenewed });
+  const options = { config, logger, version, isTokenRenewed: false };
+  let daemon = await startDaemon({ ...options, isTokenRenewed });
   const { tcp, socketPath } = daemon.nbd;
   // A parent with a channel keeps what is printed in a log: the token has no place there.
   if (process.send === undefined) {
@@ -122,7 +143,11 @@ const serve = async (
     tokenPath: daemon.tokenPath,
   });
   keepCompiled();
-  await ended;
+  for (;;) {
+    const why = await Promise.race([ended, daemon.restart]);
+    if (typeof why !== "string") break;
+    daemon = await startAnew(daemon, why, options, startDaemon);
+  }
   logger.info({}, "daemon-ending");
   process.once("SIGINT", () => process.exit(SIGNAL_EXIT_CODE));
   const timeout = setTimeout(() => {

@@ -24,6 +24,7 @@ import { type BoardHealth, boardHealth } from "./health.ts";
 import { JobService } from "./job-service.ts";
 import { LabFaults } from "./lab-faults.ts";
 import { LateStarts } from "./late-starts.ts";
+import { type LifeParts, LifeService } from "./life-service.ts";
 import { MemberCommands } from "./member-commands.ts";
 import { MemberReturns } from "./member-returns.ts";
 import { type Boards, type Elsewhere, NodeService } from "./node-service.ts";
@@ -49,6 +50,8 @@ export interface ControlPlaneOptions {
   readonly startWaitMs: number;
   readonly devicePaths: readonly string[];
   readonly boards: Boards;
+  /** How the board makes, joins and leaves clusters; left out: not at all. */
+  readonly life?: LifeParts;
   /** Ends the daemon as a signal would; whoever runs it starts it again. */
   readonly endProcess: () => void;
   readonly now: () => number;
@@ -84,6 +87,7 @@ export class ControlPlane {
   readonly cluster: ClusterService;
   readonly peers: PeerService;
   readonly returns: MemberReturns;
+  readonly life: LifeService;
   readonly scrubs: ScrubService;
   readonly scrubCommands: ScrubCommands;
   readonly spareGroups: SpareGroupService;
@@ -134,6 +138,7 @@ export class ControlPlane {
     const shared = { ...base, arrays, devices, exports, commands };
     this.cluster = new ClusterService({ ...shared, onIncomplete });
     this.peers = new PeerService({ engine, devices });
+    this.life = new LifeService(options.life ?? null, arrays);
     this.rounds = new Rounds(this.#chores(), logger);
     this.#lateStarts = new LateStarts({
       waitMs: options.startWaitMs,
@@ -217,7 +222,8 @@ export class ControlPlane {
 
   /** The verdict over all arrays. */
   health(): BoardHealth {
-    return boardHealth(this.arrays.list());
+    const health = boardHealth(this.arrays.list());
+    return { ...health, attention: [...health.attention, ...this.life.attention()] };
   }
 
   /** Other boards where clients of an array may attach; of a drained one those of then. */

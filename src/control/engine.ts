@@ -37,6 +37,8 @@ export interface EngineCluster {
   readonly endpoints: readonly string[];
   /** PEM texts; null: plain HTTP, or HTTPS by the machine's authorities. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
+  /** etcd's members change by themselves and are asked for now and then. */
+  readonly learnsMembers?: boolean;
   /** What is remembered of the store; null: nothing. */
   readonly seen: SeenStore | null;
   /** Null: the board serves no disks to its peers, and uses none of theirs. */

@@ -4,6 +4,8 @@
  * etcd runs on meanwhile.
  */
 import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import path from "node:path";
 import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import { type Admission, Admissions } from "./admissions-driver.ts";
@@ -105,6 +107,11 @@ export class ClusterLife {
   /** Null: this machine is in no cluster, or in one that the configuration file names. */
   get identity(): Identity | null {
     return this.#options.isConfigured ? null : this.#identity;
+  }
+
+  /** SHA-256 of the CA's certificate, or null. */
+  get fingerprint(): string | null {
+    return this.identity === null ? null : fingerprintOf(this.identity.ca);
   }
 
   get status(): LifeStatus {
@@ -303,6 +310,7 @@ export class ClusterLife {
   }
 
   async #become(identity: Identity): Promise<void> {
+    if (this.#identity === null) this.#forgetStore();
     writeIdentity(this.#folder, identity);
     this.#identity = identity;
   }
@@ -323,8 +331,14 @@ export class ClusterLife {
     await this.#rest();
     await this.#etcd.end();
     wipeIdentity(this.#folder);
+    this.#forgetStore();
     this.#identity = null;
     this.#options.onRestart(why);
+  }
+
+  /** What the daemon remembers of the etcd of a cluster that it is not in any more. */
+  #forgetStore(): void {
+    rmSync(path.join(this.#options.dataDirectory, "cluster-store.json"), { force: true });
   }
 
   async #rest(): Promise<void> {

@@ -105,9 +105,9 @@ export class ArrayCluster implements ClusterHost {
    */
   static async join(data: ThreadCluster, facts: ClusterFacts): Promise<ArrayCluster> {
     const prefix = arrayPrefix(data.name, facts.uuid);
-    const { endpoints, tls, seen } = data;
+    const { endpoints, tls, seen, learnsMembers = false } = data;
     const known = seen === null ? {} : { known: seen };
-    const { store } = await openEtcd({ endpoints, tls, ...known }, prefix);
+    const { store } = await openEtcd({ endpoints, tls, learnsMembers, ...known }, prefix);
     const cluster = new ArrayCluster(data, facts.uuid, store);
     const { node, boot, address, exporter } = data;
     try {

@@ -1,0 +1,126 @@
+/** `satsuma cluster`: create, join, token, status, leave, evict, rename, discover. */
+
+import type { Command } from "commander";
+import type {
+  ClusterResource,
+  DiscoveredNodeResource,
+  NewJoinTokenResource,
+} from "../api/schemas/cluster.ts";
+import { clusterLines } from "./cluster-text.ts";
+import { clientOf, type OnlineFlags, withAccess } from "./online-access.ts";
+import { printLines, type VerbFlags } from "./online-verb.ts";
+import { printJson } from "./output.ts";
+
+const PATH = "/api/v1/cluster";
+
+const show = (flags: OnlineFlags, cluster: ClusterResource): void => {
+  if (flags.json) printJson(cluster);
+  else printLines(clusterLines(cluster));
+};
+
+const nodePath = (name: string): string => `/api/v1/nodes/${encodeURIComponent(name)}`;
+
+const registerMembership = (group: Command): void => {
+  withAccess(group.command("create").description("make a cluster of this board alone"))
+    .argument("<name>", "name of the cluster")
+    .action(async (name: string, flags: OnlineFlags) => {
+      const client = clientOf(flags);
+      show(flags, await client.request<ClusterResource>("POST", PATH, { body: { name } }));
+    });
+
+  withAccess(group.command("join").description("join by a token that a board of the cluster made"))
+    .argument("<token>", "the line that satsuma cluster token printed there")
+    .option("--name <name>", "the board's name in the cluster (default: its own)")
+    .action(async (token: string, flags: OnlineFlags & { readonly name?: string }) => {
+      const client = clientOf(flags);
+      const body = flags.name === undefined ? { token } : { token, name: flags.name };
+      const cluster = await client.request<ClusterResource>("POST", `${PATH}/actions/join`, {
+        body,
+      });
+      if (flags.json) printJson(cluster);
+      else
+        printLines([`${cluster.board} is in the cluster ${cluster.name}, and starts anew in it`]);
+    });
+
+  withAccess(group.command("leave").description("leave the cluster; the vote is handed over"))
+    .option("--force", "although arrays of the cluster run here, or nobody answers")
+    .action(async (flags: VerbFlags) => {
+      const client = clientOf(flags);
+      const body = { force: flags.force ?? false };
+      show(flags, await client.request<ClusterResource>("POST", `${PATH}/actions/leave`, { body }));
+    });
+};
+
+const registerTokens = (group: Command): void => {
+  withAccess(group.command("token").description("a token by which one newcomer joins, for an hour"))
+    .option("--witness", "for a machine that only votes")
+    .option("--replace <name>", "for new hardware in the place of this board")
+    .action(
+      async (flags: OnlineFlags & { readonly witness?: boolean; readonly replace?: string }) => {
+        const role = flags.witness ? "witness" : "board";
+        const body = flags.replace === undefined ? { role } : { role, replaces: flags.replace };
+        const client = clientOf(flags);
+        const made = await client.request<NewJoinTokenResource>("POST", "/api/v1/join-tokens", {
+          body,
+        });
+        if (flags.json) printJson(made);
+        else printLines([made.command, "", `works once, until ${made.expires_at}`]);
+      },
+    );
+};
+
+const registerReading = (group: Command): void => {
+  withAccess(
+    group.command("status").description("boards, witnesses, votes, what it survives"),
+  ).action(async (flags: OnlineFlags) => {
+    show(flags, await clientOf(flags).request<ClusterResource>("GET", PATH));
+  });
+
+  withAccess(group.command("discover").description("boards that answer on this network")).action(
+    async (flags: OnlineFlags) => {
+      const { items } = await clientOf(flags).request<{
+        readonly items: DiscoveredNodeResource[];
+      }>("GET", "/api/v1/discovered-nodes");
+      if (flags.json) return printJson(items);
+      if (items.length === 0) return printLines(["no other board answers on this network"]);
+      printLines(
+        items.map(({ name, cluster, api, addresses }) => {
+          const where = api === "" ? addresses.join(", ") : api;
+          return `${name.padEnd(20)} ${cluster === null ? "in no cluster" : `cluster ${cluster}`}  ${where}`;
+        }),
+      );
+    },
+  );
+};
+
+const registerOthers = (group: Command): void => {
+  withAccess(group.command("evict").description("take another board or a witness out"))
+    .argument("<name>", "the board or witness")
+    .option("--force", "it does not answer, is off, and will not come back as it was")
+    .action(async (name: string, flags: VerbFlags) => {
+      const client = clientOf(flags);
+      const body = { force: flags.force ?? false };
+      const path = `${nodePath(name)}/actions/evict`;
+      show(flags, await client.request<ClusterResource>("POST", path, { body }));
+    });
+
+  withAccess(group.command("rename").description("give a board another name; it starts anew"))
+    .argument("<name>", "the board")
+    .argument("<new-name>", "its name from now on")
+    .action(async (name: string, wanted: string, flags: OnlineFlags) => {
+      const client = clientOf(flags);
+      const body = { name: wanted };
+      show(flags, await client.request<ClusterResource>("PATCH", nodePath(name), { body }));
+    });
+};
+
+/** Registers the group. */
+export function registerClusterCommands(program: Command): void {
+  const group = program
+    .command("cluster")
+    .description("make, join and leave a cluster; its boards, witnesses and votes");
+  registerReading(group);
+  registerMembership(group);
+  registerTokens(group);
+  registerOthers(group);
+}
