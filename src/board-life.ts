@@ -4,7 +4,8 @@
  */
 import path from "node:path";
 import type { Logger } from "./common/log.ts";
-import type { ClusterConfig, Config } from "./config.ts";
+import type { Config } from "./config.ts";
+import type { ClusterConfig } from "./config-cluster.ts";
 import { ClusterLife, GRACE_MS } from "./life/cluster-life.ts";
 import { Discovery } from "./life/discovery-driver.ts";
 import { CA_FILE, CERT_FILE, KEY_FILE, QUOTA_BYTES } from "./life/etcd-arguments.ts";
@@ -16,8 +17,8 @@ import { chooseHost } from "./life/ports-driver.ts";
 export interface BoardLife {
   readonly life: ClusterLife;
   readonly discovery: Discovery | null;
-  /** The cluster that the board looks after; null: none, or one board alone. */
-  readonly cluster: ClusterConfig | null;
+  /** With the cluster that the board looks after, if there is one. */
+  readonly config: Config;
   /** Resolves with the reason when the daemon is to start anew. */
   readonly restart: Promise<string>;
   /** Takes the events, those of before included. */
@@ -65,7 +66,7 @@ export async function openBoardLife(
   return {
     life,
     discovery: isDiscovered ? await Discovery.open({ self, port, logger }) : null,
-    cluster: clusterOf(life, config.dataDirectory),
+    config: withCluster(config, config.cluster ?? clusterOf(life, config.dataDirectory)),
     restart,
     onEvent: (listener) => {
       tell = listener;
@@ -74,6 +75,12 @@ export async function openBoardLife(
   };
 }
 
+/** Peers read and write a disk through the page cache, so its own board does as well. */
+const withCluster = (config: Config, cluster: ClusterConfig | null): Config => {
+  const isDirect = config.isDirect && cluster?.exporter == null;
+  return { ...config, cluster, isDirect };
+};
+
 /** What neighbours are told of the API; empty when they cannot reach it. */
 const apiOf = ({ http, life }: Config): string => {
   if (/^(?:127\.|::1$|localhost$)/.test(http.host)) return "";
@@ -81,11 +88,15 @@ const apiOf = ({ http, life }: Config): string => {
   return `http://${host.includes(":") ? `[${host}]` : host}:${http.port}`;
 };
 
+const isAddress = (host: string): boolean => /^[0-9.]+$/.test(host) || host.includes(":");
+
 /** As the configuration file would name it. */
 const clusterOf = ({ identity }: ClusterLife, dataDirectory: string): ClusterConfig | null => {
   if (identity === null || identity.endpoints.length === 0) return null;
-  const { cluster: name, board: node, endpoints } = identity;
+  const { cluster: name, board: node, endpoints, host: advertise, ports } = identity;
   const file = (pem: string): string => path.join(lifeFolder(dataDirectory), pem);
   const tls = { authority: file(CA_FILE), certificate: file(CERT_FILE), key: file(KEY_FILE) };
-  return { name, node, endpoints, tls, learnsMembers: true };
+  const listen = { host: isAddress(advertise) ? advertise : "0.0.0.0", port: ports.member };
+  const exporter = { listen, advertise, tls };
+  return { name, node, endpoints, tls, exporter, learnsMembers: true };
 };

@@ -12,6 +12,7 @@ import { parse as parseToml } from "smol-toml";
 import { CodedError } from "./common/errors.ts";
 import type { LogLevel } from "./common/log.ts";
 import { type ClusterConfig, parseCluster } from "./config-cluster.ts";
+import { type LifeConfig, parseLife } from "./config-life.ts";
 import { type Address, invalid, parseAddress, parseName, type Values } from "./config-values.ts";
 
 /** Files of a certificate for NBD over TLS. */

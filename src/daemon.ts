@@ -291,10 +291,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const tokenPath = path.join(dataDirectory, "token");
     const seenFile = path.join(dataDirectory, "cluster-store.json");
     const boardLife = await openBoardLife(options.config, version, logger);
-    const { life, restart } = boardLife;
+    const { life, restart, config } = boardLife;
     opened.push({ what: "cluster-life", close: () => life.close(isRestarting) });
     opened.push({ what: "discovery", close: () => boardLife.discovery?.close() });
-    const config = { ...options.config, cluster: options.config.cluster ?? boardLife.cluster };
     const newToken = ensureToken(store, tokenPath, options.isTokenRenewed ?? false);
     const cluster = readCluster(config.cluster, seenFile);
     const engine = await (options.openEngine ?? openRealEngine)({

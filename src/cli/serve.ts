@@ -3,14 +3,14 @@
 import { type Command, Option } from "commander";
 import { toPlainError } from "../common/errors.ts";
 import { type Logger, ndjsonLogger } from "../common/log.ts";
-import { type Address, type Config, type ConfigFlags, loadConfig } from "../config.ts";
+import { type Config, type ConfigFlags, loadConfig } from "../config.ts";
 import type { StorageEngine } from "../control/engine.ts";
 import { asCodedError, printText } from "./output.ts";
 import { keepCompiled, prepareProcess } from "./process-settings.ts";
 
 /** A daemon as this verb sees it. */
 export interface ServedDaemon {
-  readonly http: Address;
+  readonly http: Config["http"];
   /** Resolves with the reason when it is to be closed and started again. */
   readonly restart: Promise<string>;
   readonly url: string;

@@ -108,8 +108,8 @@ export class ControlPlane {
     this.store = store;
     this.engine = engine;
     this.startedAt = now();
-    this.events = new EventService({ log: store.events, now, logger });
-    const { events } = this;
+    const events = new EventService({ log: store.events, now, logger });
+    this.events = events;
     this.jobs = new JobService({ records: store.jobs, events, now, newId: options.newId, logger });
     this.syncJobs = new SyncJobs(this.jobs, events, now);
     const { jobs, syncJobs } = this;
@@ -126,32 +126,34 @@ export class ControlPlane {
     });
     this.exports = new ExportService({ ...base, records: store.exports, arrays });
     const { devices, exports } = this;
-    this.arrayCommands = new ArrayCommands({ ...base, arrays, devices, exports, jobs });
-    const commands = this.arrayCommands;
+    const commands = new ArrayCommands({ ...base, arrays, devices, exports, jobs });
+    this.arrayCommands = commands;
     this.arrayImport = new ArrayImport({ engine, arrays, devices, exports, commands });
     this.arrayChanges = new ArrayChangeCommands({ engine, arrays, jobs });
     this.scrubs = new ScrubService({ ...base, records: store.scrubs, arrays, jobs, syncJobs });
     const { scrubs } = this;
     this.scrubCommands = new ScrubCommands({ arrays, jobs, syncJobs, scrubs, now });
     this.spareGroups = new SpareGroupService({ ...base, records: store.spares, arrays, devices });
-    const onIncomplete = (uuid: string): void => this.#lateStarts.wait(uuid);
     const shared = { ...base, arrays, devices, exports, commands };
+    const onIncomplete = (uuid: string): void => this.#lateStarts.wait(uuid);
     this.cluster = new ClusterService({ ...shared, onIncomplete });
     this.peers = new PeerService({ engine, devices });
     this.life = new LifeService(options.life ?? null, arrays);
     this.rounds = new Rounds(this.#chores(), logger);
-    this.#lateStarts = new LateStarts({
-      waitMs: options.startWaitMs,
-      now,
-      start: (uuid) => this.#startLate(uuid),
-    });
-    const actions = this.scrubCommands;
-    this.memberCommands = new MemberCommands({ engine, arrays, devices, jobs, actions });
+    const start = (uuid: string): Promise<void> => this.#startLate(uuid);
+    this.#lateStarts = new LateStarts({ waitMs: options.startWaitMs, now, start });
+    const { scrubCommands: actions } = this;
+    const members = new MemberCommands({ engine, arrays, devices, jobs, actions });
+    this.memberCommands = members;
     this.nodes = new NodeService({ engine, boards: options.boards, arrays, devices, exports });
-    const { nodes, memberCommands: members } = this;
-    const service = { ...base, settings: store.settings, nodes, arrays, devices, exports };
-    this.drains = new DrainService({ ...service, commands, members, jobs });
-    this.returns = new MemberReturns({ ...base, arrays, devices, commands: this.memberCommands });
+    this.drains = new DrainService({
+      ...shared,
+      settings: store.settings,
+      nodes: this.nodes,
+      members,
+      jobs,
+    });
+    this.returns = new MemberReturns({ ...base, arrays, devices, commands: members });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
       devices,

@@ -36,6 +36,11 @@ export class LifeService {
     return this.#parts?.life.fingerprint ?? null;
   }
 
+  /** The board looks after its cluster itself, or could. */
+  get isManaged(): boolean {
+    return this.#parts !== null && !this.#parts.life.isConfigured;
+  }
+
   attention(): readonly Attention[] {
     return clusterAttention(this.status);
   }

@@ -114,6 +114,11 @@ export class ClusterLife {
     return this.identity === null ? null : fingerprintOf(this.identity.ca);
   }
 
+  /** The configuration file names the board's cluster. */
+  get isConfigured(): boolean {
+    return this.#options.isConfigured;
+  }
+
   get status(): LifeStatus {
     const sight = this.#keeper?.sight ?? null;
     return { identity: this.identity, sight, tokens: this.#tokens.list() };

@@ -134,7 +134,9 @@ export class Keeper {
     await this.#learnSelf(view);
     this.#keepFacts(view);
     if (await this.#pulse()) await this.#takeStep(view, etcd);
-    if (this.#options.etcd.isWanted && this.#identity.role === "board")
+    const name = etcdNameOf(this.#identity.id);
+    const mine = etcd.members.find((one) => one.name === name);
+    if (this.#identity.role === "board" && mine?.silentMs === 0 && !mine.isLearner)
       await this.#care.keepCopy(clientUrlOf(this.#identity));
   }
 

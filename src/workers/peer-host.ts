@@ -85,6 +85,7 @@ export class PeerHost implements PeerBoards {
       api,
       version,
       endpoints: cluster.endpoints,
+      learnsMembers: cluster.learnsMembers ?? false,
       etcdTls: cluster.tls,
       tls,
       listen,

@@ -82,6 +82,9 @@ direct = true
 [cluster]
 name = "attic"
 etcd = ["http://10.0.0.1:2379", "http://10.0.0.2:2379/"]
+host = "192.0.2.7"
+discovery = false
+fsync_limit = 20
 [sync]
 speed_min = 2048
 speed_max = 2048
@@ -112,6 +115,7 @@ level = "debug"
           tls: null,
           exporter: null,
         },
+        life: { host: "192.0.2.7", isDiscovered: false, fsyncLimitMs: 20 },
         startWaitMs: 30_000,
         syncSpeed: { min: 2048, max: 2048 },
         linkShare: 0.5,

@@ -15,9 +15,9 @@ export function clusterResource(control: ControlPlane): ClusterResource {
   const step = sight?.step;
   const quorum = sight === null ? "none" : quorumOf(status);
   return {
-    name: identity?.cluster ?? control.engine.cluster,
+    name: identity?.cluster ?? (control.life.isManaged ? null : control.engine.cluster),
     board: identity?.board ?? boards.here,
-    managed: identity !== null || control.engine.cluster === null,
+    managed: control.life.isManaged,
     quorum:
       identity !== null && identity.endpoints.length > 0 && sight === null ? "unknown" : quorum,
     voters: sight?.quorum.voters ?? 0,

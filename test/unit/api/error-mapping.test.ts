@@ -9,7 +9,7 @@ const SRC = join(import.meta.dirname, "../../../src");
 
 const THROWN = /new CodedError\(\s*"([A-Z0-9_]+)"/g;
 /** Engines post codes between threads before they are thrown. */
-const NAMED = /"((?:RAID|HAL|NBD|ENGINE|CLUSTER|CONTROL|DLM)_[A-Z0-9_]+)"/g;
+const NAMED = /"((?:RAID|HAL|NBD|ENGINE|CLUSTER|CONTROL|DLM|LIFE)_[A-Z0-9_]+)"/g;
 
 /** Codes below a folder. */
 function codesIn(folder: string, pattern = THROWN): string[] {
@@ -24,7 +24,7 @@ function codesIn(folder: string, pattern = THROWN): string[] {
 /** Refusals of a start: nobody asks for them over HTTP. */
 const START_ONLY = ["API_ADDRESS_IN_USE", "API_ADDRESS_UNUSABLE"];
 
-const ENGINE = ["raid", "hal", "nbd", "workers", "cluster"];
+const ENGINE = ["raid", "hal", "nbd", "workers", "cluster", "life"];
 
 const test = suite("api/error-mapping");
 
