@@ -88,7 +88,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   LIFE_TOKEN_OTHER_PURPOSE: TOKEN_REFUSED,
   LIFE_WRONG_CLUSTER: TOKEN_REFUSED,
   LIFE_ETCD_AWAY: kind(503, "cluster-unavailable", "The cluster cannot be used"),
-  LIFE_FILES_UNUSABLE: STORE_FAILED,
+  LIFE_FILES_UNUSABLE: kind(409, "files-unusable", "The cluster's files cannot be used"),
   CONTROL_NAME_TAKEN: kind(409, "name-taken", "The name is taken"),
   CONTROL_NAME_AMBIGUOUS: kind(409, "name-ambiguous", "The name is not unique"),
   CONTROL_DEVICE_IN_USE: DEVICE_IN_USE,

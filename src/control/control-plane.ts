@@ -145,14 +145,10 @@ export class ControlPlane {
     const { scrubCommands: actions } = this;
     const members = new MemberCommands({ engine, arrays, devices, jobs, actions });
     this.memberCommands = members;
-    this.nodes = new NodeService({ engine, boards: options.boards, arrays, devices, exports });
-    this.drains = new DrainService({
-      ...shared,
-      settings: store.settings,
-      nodes: this.nodes,
-      members,
-      jobs,
-    });
+    const nodes = new NodeService({ engine, boards: options.boards, arrays, devices, exports });
+    this.nodes = nodes;
+    const { settings } = store;
+    this.drains = new DrainService({ ...shared, settings, nodes, members, jobs });
     this.returns = new MemberReturns({ ...base, arrays, devices, commands: members });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
