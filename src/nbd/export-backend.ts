@@ -108,10 +108,18 @@ export interface ExportRefusal {
   readonly text: string;
 }
 
+/** Who a client is, as an authority that the server trusts has signed. */
+export interface ClientCertificate {
+  /** Subject CN. */
+  readonly name: string;
+  /** Hexadecimal digits, upper case. */
+  readonly serial: string;
+}
+
 /** The exports as one connection sees them, where that depends on who it is. */
 export interface ConnectionDirectory extends ExportDirectory {
-  /** TLS is there. `name`: the CN in the client's certificate; null when there is none. */
-  secured(name: string | null): void;
+  /** TLS is there. Null: the client has no certificate, or one that names nobody. */
+  secured(client: ClientCertificate | null): void;
   /** Past the handshake. `abort` cuts it off at once; its requests end unanswered. */
   attached(abort: (reason: string) => void): void;
   /** The socket is closed; requests of it may still be with the back end. */

@@ -5,7 +5,7 @@
  */
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { ExportDirectory } from "./export-backend.ts";
+import type { ClientCertificate, ExportDirectory } from "./export-backend.ts";
 import {
   HANDSHAKE_START,
   type HandshakeEffect,
@@ -19,7 +19,7 @@ import type { Session } from "./negotiation.ts";
 import { encodeGreeting } from "./option-codec.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
 import { SocketInput } from "./socket-input-driver.ts";
-import { commonName, type NbdTls, upgradeToTls } from "./tls-upgrade-driver.ts";
+import { clientCertificate, type NbdTls, upgradeToTls } from "./tls-upgrade-driver.ts";
 
 /** What the handshakes of a server share. */
 export interface HandshakeEnvironment {
@@ -31,8 +31,8 @@ export interface HandshakeEnvironment {
   readonly closingMs: number;
   /** True once the server closes: options are answered with ERR_SHUTDOWN. */
   readonly isShuttingDown: () => boolean;
-  /** The CN in the client's certificate; null when it has none. */
-  readonly onSecured: (name: string | null) => void;
+  /** As ConnectionDirectory has it. */
+  readonly onSecured: (client: ClientCertificate | null) => void;
 }
 
 /** A handshake that led to an export. */
@@ -231,7 +231,7 @@ export class HandshakeDriver {
       this.#socket.on("error", () => undefined);
       this.#input = SocketInput.ofEvents(secured);
       this.#isTls = true;
-      this.#environment.onSecured(commonName(secured));
+      this.#environment.onSecured(clientCertificate(secured));
       this.#attach();
       this.#step({ type: "tls-established" });
     };

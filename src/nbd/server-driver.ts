@@ -10,7 +10,7 @@ import { silentLogger } from "../common/log.ts";
 import { addressText, bindServer, type NbdAddress } from "./address-driver.ts";
 import { BusyPoll } from "./busy-poll-driver.ts";
 import { type ConnectionSurroundings, NbdConnection } from "./connection-driver.ts";
-import type { ConnectionDirectory, ExportDirectory } from "./export-backend.ts";
+import type { ClientCertificate, ConnectionDirectory, ExportDirectory } from "./export-backend.ts";
 import { HandshakeDriver, type HandshakeResult } from "./handshake-driver.ts";
 import { InputBlockPool } from "./input-block.ts";
 import { IoStatistics, type NbdCounters } from "./io-statistics.ts";
@@ -153,7 +153,7 @@ export class NbdServer {
       handshakeMs: this.#limits.handshakeMs,
       closingMs: this.#limits.closingMs,
       isShuttingDown: () => this.#closing,
-      onSecured: (name: string | null) => own?.secured(name),
+      onSecured: (client: ClientCertificate | null) => own?.secured(client),
     };
     const handshake = new HandshakeDriver(
       input,

@@ -1,6 +1,7 @@
 /** Turns a connection into a TLS one, on the server's side, after STARTTLS was acknowledged. */
 import type { Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
+import type { ClientCertificate } from "./export-backend.ts";
 
 /** A certificate for NBD over TLS, as PEM texts. */
 export interface NbdTls {
@@ -40,9 +41,11 @@ export function upgradeToTls(
   server.emit("connection", socket);
 }
 
-/** The name in the client's certificate; null when there is none, or more than one. */
-export function commonName(secured: TLSSocket): string | null {
+/** Null when the client has no certificate, or one with no name or more than one. */
+export function clientCertificate(secured: TLSSocket): ClientCertificate | null {
   // Without a certificate the object is empty; a name that is there twice is a list.
-  const subject: { readonly CN?: unknown } | undefined = secured.getPeerCertificate().subject;
-  return typeof subject?.CN === "string" ? subject.CN : null;
+  const { subject, serialNumber }: { subject?: { CN?: unknown }; serialNumber?: string } =
+    secured.getPeerCertificate();
+  const name = subject?.CN;
+  return typeof name === "string" ? { name, serial: serialNumber ?? "" } : null;
 }

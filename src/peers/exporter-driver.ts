@@ -146,6 +146,11 @@ export class Exporter {
     return this.#ledger.isTrusted(session, disk);
   }
 
+  /** Serial numbers of certificates that are good for nothing any more; replaces the last ones. */
+  setRefused(serials: readonly string[]): void {
+    this.#exports.setRefused(serials);
+  }
+
   ownDrained(uuid: string, slot: number, epoch: number): void {
     this.#ledger.ownDrained(uuid, slot, epoch);
     this.#exports.carryOut();

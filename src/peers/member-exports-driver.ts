@@ -5,6 +5,7 @@
  */
 import { CodedError } from "../common/errors.ts";
 import type {
+  ClientCertificate,
   ConnectionDirectory,
   ExportEntry,
   ExportNotice,
@@ -49,6 +50,7 @@ export class MemberExports {
   readonly #options: MemberExportsOptions;
   readonly #asks = new Map<number, MemberDoor>();
   #parked: (() => void)[] = [];
+  #refused: ReadonlySet<string> = new Set();
   #isLooking = false;
   #nextAsk = 1;
 
@@ -58,6 +60,17 @@ export class MemberExports {
 
   get options(): MemberExportsOptions {
     return this.#options;
+  }
+
+  /** Serial numbers of certificates that are good for nothing any more; replaces the last ones. */
+  setRefused(serials: readonly string[]): void {
+    this.#refused = new Set(serials);
+    for (const door of new Set(this.#asks.values())) door.checkRefused(this.#refused);
+    this.carryOut();
+  }
+
+  isRefused(serial: string): boolean {
+    return this.#refused.has(serial);
   }
 
   /** What the next connection sees. */
@@ -131,6 +144,7 @@ interface Asked {
   cancel: (() => void) | null;
 }
 
+const REFUSED = "the board was taken out of the cluster";
 const NO_NAMES: readonly ExportNotice[] = [];
 
 /** As NBD tells it. */
@@ -141,7 +155,7 @@ const told = ({ word, text }: Refusal): ExportRefusal => ({
 
 class MemberDoor implements ConnectionDirectory {
   readonly #exports: MemberExports;
-  #peer: string | null = null;
+  #peer: ClientCertificate | null = null;
   #asked: Asked | null = null;
   #abort: ((reason: string) => void) | null = null;
 
@@ -149,8 +163,16 @@ class MemberDoor implements ConnectionDirectory {
     this.#exports = exports;
   }
 
-  secured(name: string | null): void {
-    this.#peer = name;
+  secured(client: ClientCertificate | null): void {
+    this.#peer = client;
+  }
+
+  /** The peer's certificate is good for nothing any more, if it is one of these. */
+  checkRefused(serials: ReadonlySet<string>): void {
+    if (this.#peer === null || !serials.has(this.#peer.serial)) return;
+    const asked = this.#asked;
+    if (asked?.isKnown === true) this.#exports.options.ledger.gone(asked.number);
+    this.close(REFUSED);
   }
 
   list(): readonly ExportNotice[] {
@@ -240,7 +262,7 @@ class MemberDoor implements ConnectionDirectory {
     return this.#asked?.number === number ? this.#asked : null;
   }
 
-  #ask(text: string, peer: string): void {
+  #ask(text: string, peer: ClientCertificate): void {
     this.#withdraw();
     const asked: Asked = {
       number: this.#exports.register(this),
@@ -261,8 +283,12 @@ class MemberDoor implements ConnectionDirectory {
       asked.refusal = { word: "no-disk", text: `there is no such ${what} here` };
       return;
     }
+    if (this.#exports.isRefused(peer.serial)) {
+      asked.refusal = { word: "stranger", text: REFUSED };
+      return;
+    }
     asked.cancel = clock.after(ADMIT_MS, () => this.#giveUp(asked));
-    void this.#enter(asked, name, disk, peer);
+    void this.#enter(asked, name, disk, peer.name);
   }
 
   async #enter(asked: Asked, name: MemberName, disk: ServedDisk, peer: string): Promise<void> {

@@ -111,6 +111,11 @@ export class ExporterHost {
     this.#post({ type: "reaches", names });
   }
 
+  /** Serial numbers of certificates that are good for nothing any more; replaces the last ones. */
+  setRefused(serials: readonly string[]): void {
+    this.#post({ type: "refused", serials });
+  }
+
   ownDrained(uuid: string, slot: number, epoch: number): void {
     this.#post({ type: "own-drained", uuid, slot, epoch });
   }

@@ -31,6 +31,7 @@ export type ExporterAnswer = ExporterView | boolean | null;
 export type MainToExporter =
   | { readonly type: "disks"; readonly disks: readonly ServedDisk[] }
   | { readonly type: "reaches"; readonly names: readonly string[] }
+  | { readonly type: "refused"; readonly serials: readonly string[] }
   | {
       readonly type: "own-drained";
       readonly uuid: string;

@@ -76,6 +76,7 @@ class ExporterThread {
   #exporter: Exporter | null = null;
   #disks: readonly ServedDisk[] = [];
   #reaches: readonly string[] = [];
+  #refused: readonly string[] = [];
   #isEnding = false;
 
   constructor(data: ExporterThreadData) {
@@ -117,6 +118,9 @@ class ExporterThread {
       case "reaches":
         this.#reaches = message.names;
         return this.#exporter?.setReaches(message.names);
+      case "refused":
+        this.#refused = message.serials;
+        return this.#exporter?.setRefused(message.serials);
       case "own-drained":
         return this.#exporter?.ownDrained(message.uuid, message.slot, message.epoch);
       case "view": {
@@ -157,6 +161,7 @@ class ExporterThread {
     });
     exporter.setDisks(this.#disks);
     exporter.setReaches(this.#reaches);
+    exporter.setRefused(this.#refused);
     this.#exporter = exporter;
     exporter.start();
     setInterval(() => post({ type: "store-seen", seen: store.identity }), STORE_TOLD_MS).unref();

@@ -1,4 +1,6 @@
 /** A board serves its disk to peers: real etcd, real TLS, the exporter's own thread. */
+
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { suite } from "uvu";
@@ -40,6 +42,8 @@ const codeOf = async (asked: Promise<unknown>): Promise<string> => {
     return reason === undefined ? error.code : `${error.code} ${String(reason)}`;
   }
 };
+
+const serialOf = (pem: string): string => new X509Certificate(pem).serialNumber;
 
 const data = (value: number, length = 4096): Uint8Array => new Uint8Array(length).fill(value);
 
@@ -101,6 +105,24 @@ etcdTest(
     await makes.write([data(5)], 0);
     await makes.close();
     await looks.close();
+  }),
+);
+
+etcdTest(
+  "a certificate that is refused opens nothing, and what it has open is cut off",
+  withTimeout(LIMIT_MS, async () => {
+    const { bench } = await started();
+    const session = await bench.join(9, "board1");
+    const tls = await bench.certificate("board1");
+    const device = await bench.open(session, "board1", { tls });
+    const other = await bench.open(await bench.join(10, "board3"), "board3");
+    bench.host.setRefused([serialOf(tls.cert)]);
+    assert.match(await codeOf(device.write([data(1)], 0)), /^HAL_PEER_GONE/);
+    const again = bench.open(session, "board1", { tls });
+    assert.is(await codeOf(again), "HAL_PEER_REFUSED stranger");
+    await other.write([data(2)], 0);
+    bench.host.setRefused([]);
+    for (const one of [device, other]) await one.close();
   }),
 );
 

@@ -101,7 +101,7 @@ class Bench {
     const fields = { disk: "disk1", mode: "write", session, life: this.life, handle } as const;
     const name = encodeMemberName({ ...fields, connection: 0 });
     const directory = this.exporter.makeDirectory();
-    directory.secured(peer);
+    directory.secured({ name: peer, serial: `${peer}-1` });
     directory.find(name);
     for (let tries = 0; tries < 80 && directory.isComing(name); tries += 1) await this.pass(100);
     return Object.assign(directory, { name });
