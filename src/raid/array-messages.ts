@@ -91,8 +91,11 @@ export interface Newcomer {
   readonly sizeBytes: number;
   /** Superblock found on it, if any. */
   readonly superblock: Superblock | null;
-  /** Its bitmap area as read, when it has one. */
-  readonly bitmapArea: Uint8Array | null;
+  /**
+   * Its bitmap areas as they were read, by slot, BEFORE anything is written on it: null where one
+   * cannot be read; none when it has no sound bitmap.
+   */
+  readonly bitmapAreas: readonly (Uint8Array | null)[];
   /** Its bad-block list, bytes behind its data offset. */
   readonly badBlocks: readonly BadRange[];
   /** A fresh device_uuid should it need one. */

@@ -108,6 +108,21 @@ export const readBitmapArea = async (
   return bytes > BITMAP_AREA_MAX ? null : readRange(device, range.offset + slot * bytes, bytes);
 };
 
+/** All bitmap slots of a member, as readBitmapArea; none when it has no sound bitmap. */
+export const readBitmapAreas = async (
+  device: BlockDevice,
+  sb: Superblock,
+): Promise<(Uint8Array | null)[]> => {
+  const range = bitmapSuperblockRange(sb);
+  const head = range === null ? null : await readRange(device, range.offset, range.length);
+  const decoded = head === null ? null : decodeBitmapSuperblock(head, sb.setUuid);
+  if (decoded?.ok !== true) return [];
+  const areas: (Uint8Array | null)[] = [];
+  for (let slot = 0; slot < Math.max(1, decoded.value.nodes); slot++)
+    areas.push(await readBitmapArea(device, sb, slot));
+  return areas;
+};
+
 /**
  * The member's bad-block list, bytes behind its data offset. A list that cannot be understood makes
  * all of the data suspect.

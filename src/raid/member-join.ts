@@ -38,6 +38,7 @@ import {
   type Superblock,
   WRITE_MOSTLY,
 } from "./superblock-fields.ts";
+import type { WriteIntentBitmap } from "./write-intent-bitmap.ts";
 
 const refuse = (code: string, message: string): CommandOutcome => ({ ok: false, code, message });
 
@@ -49,7 +50,7 @@ const isOurs = (state: ArrayState, superblock: Superblock): boolean =>
  * Source: mdadm Manage.c attempt_re_add; md.c md_add_new_disk; events_cleared: md-bitmap.c.
  */
 const reAddProblem = (state: ArrayState, newcomer: Newcomer, others: OtherSlots): string | null => {
-  const { superblock, bitmapArea } = newcomer;
+  const { superblock } = newcomer;
   if (superblock === null) return "it holds no md superblock";
   if (!isOurs(state, superblock)) return "its superblock is of another array";
   const role = memberRole(superblock, superblock.devNumber);
@@ -73,10 +74,25 @@ const reAddProblem = (state: ArrayState, newcomer: Newcomer, others: OtherSlots)
   // Any node may have cleared bits of what it alone had written.
   const cleared = Math.max(bitmap.superblock.eventsCleared, others.eventsCleared);
   if (superblock.events > state.events) return "its event count is ahead of the array's";
-  if (bitmapArea === null || !bitmap.fits(bitmapArea)) return "its own bitmap cannot be used";
+  if (ownBits(newcomer, bitmap) === null) return "its own bitmap cannot be used";
   return superblock.events >= cleared
     ? null
     : `bits were cleared since it left (its events ${superblock.events}, events_cleared ${cleared})`;
+};
+
+/**
+ * What its own bitmap says, of every node: a write that reached no other member in time is told by
+ * it alone. Null when a part of it cannot be used: then anything may have been written there.
+ */
+const ownBits = (
+  { bitmapAreas }: Newcomer,
+  bitmap: WriteIntentBitmap,
+): readonly Uint8Array[] | null => {
+  const fitting = bitmapAreas.filter((area) => area !== null && bitmap.fits(area));
+  const isWhole = fitting.length === bitmapAreas.length;
+  return isWhole && fitting.length === Math.max(1, bitmap.superblock.nodes)
+    ? (fitting as Uint8Array[])
+    : null;
 };
 
 /** A member is on its way into the raid slot. */
@@ -194,7 +210,11 @@ const join = (
   return addFresh(state, id, newcomer, like, others);
 };
 
-/** The member takes its old place; only chunks whose bit is set, here or on it, are copied. */
+/**
+ * The member takes its old place; only chunks whose bit is set, here or on it, are copied. What its
+ * own bitmaps say is in this node's on it BEFORE they are written over: whoever begins anew after a
+ * crash finds it in one or the other.
+ */
 const reAdd = (
   state: ArrayState,
   id: number,
@@ -204,14 +224,17 @@ const reAdd = (
 ): null => {
   const role = memberRole(superblock, superblock.devNumber);
   const slot = role.type === "slot" ? role.raidSlot : 0;
-  if (newcomer.bitmapArea !== null) state.bitmap?.merge(newcomer.bitmapArea);
+  const { bitmap } = state;
+  for (const area of bitmap === null ? [] : (ownBits(newcomer, bitmap) ?? [])) bitmap?.merge(area);
   const member = newMember(newcomer, superblock, {
     guided: state.bitmap !== null,
     state: "rebuilding",
     reason: "re-add",
   });
   state.members.set(member.id, member);
-  writeFirstMetadata(state, id, member, bitmapAreas(state, member, others), slot);
+  const rest = otherAreas(state, member, others);
+  const last: MemberOp[] = rest.length === 0 ? [] : [...rest, { type: "flush", isOwn: true }];
+  writeFirstMetadata(state, id, member, [...ownArea(state, member), ...last], slot);
   return null;
 };
 
@@ -255,7 +278,7 @@ const addFresh = (
   const member = newMember({ ...newcomer, badBlocks: [] }, superblock, {});
   state.members.set(member.id, member);
   state.devRoles = withRole(state.devRoles, number, MD_DISK_ROLE_SPARE);
-  const areas = bitmapAreas(state, member, others).slice(0, -1);
+  const areas = [...otherAreas(state, member, others), ...ownArea(state, member).slice(0, -1)];
   writeFirstMetadata(state, id, member, [...areas, ...firstSuperblock(state, member)], null);
   return null;
 };
@@ -266,14 +289,15 @@ const tooManyDevices = (state: ArrayState): CommandOutcome =>
     `the superblock has room for ${state.devRoles.length} device numbers`,
   );
 
-/** Every slot's bitmap, so that it holds what the other members hold. */
-const bitmapAreas = (state: ArrayState, member: Member, others: OtherSlots): MemberOp[] => {
-  const writes = state.bitmap === null ? [] : [state.bitmap.wholeArea()];
-  const rest = others.areas.flatMap(({ slot, area }) =>
+/** This node's bitmap, durably. */
+const ownArea = (state: ArrayState, member: Member): MemberOp[] =>
+  bitmapOps(state, member, state.bitmap === null ? [] : [state.bitmap.wholeArea()]);
+
+/** The bitmaps of all other slots, as the other members hold them. */
+const otherAreas = (state: ArrayState, member: Member, others: OtherSlots): MemberOp[] =>
+  others.areas.flatMap(({ slot, area }) =>
     bitmapOps(state, member, [{ offset: 0, data: area }], slot).slice(0, -1),
   );
-  return [...rest, ...bitmapOps(state, member, writes)];
-};
 
 /** Until an update names it, its events say that it knows nothing. */
 const firstSuperblock = (state: ArrayState, member: Member): MemberOp[] => {

@@ -5,7 +5,7 @@ import { equalBytes } from "../common/bytes.ts";
 import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
 import type { Newcomer } from "../raid/array-messages.ts";
-import { readBadBlocks, readBitmapArea } from "../raid/assemble-driver.ts";
+import { readBadBlocks, readBitmapAreas } from "../raid/assemble-driver.ts";
 import { readContent } from "../raid/content-driver.ts";
 import { contentWords } from "../raid/device-content.ts";
 
@@ -39,7 +39,7 @@ export const readNewcomer = async (
   return {
     sizeBytes: device.sizeBytes,
     superblock: isTrusted ? superblock : null,
-    bitmapArea: isTrusted ? await readBitmapArea(device, superblock) : null,
+    bitmapAreas: isTrusted ? await readBitmapAreas(device, superblock) : [],
     badBlocks: isTrusted ? await readBadBlocks(device, superblock) : [],
     logicalBlockBytes: device.logicalBlockSize,
     writeMostly: options.writeMostly,

@@ -31,7 +31,8 @@ import { PerfectCluster } from "./perfect-cluster.ts";
 
 const SECTOR = 512;
 const SUPER_AT = 8 * SECTOR;
-const BITMAP_AT = 16 * SECTOR;
+/** Bytes from the start of a disk to the bitmaps, slot after slot. */
+export const BITMAP_AT = 16 * SECTOR;
 const DATA_SECTORS = 2048;
 export const CHUNK_BYTES = 64 * 1024;
 

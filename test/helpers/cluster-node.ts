@@ -189,12 +189,13 @@ export class ClusterNode {
     this.#handles.set(member, path);
     const disk = this.#disk(path);
     const superblock = superblockOn(disk, this.slot);
+    const slots = superblock === null ? [] : [...Array(this.status.bitmap.nodes).keys()];
     return {
       member,
       path,
       sizeBytes: disk.bytes.length,
       superblock,
-      bitmapArea: superblock === null ? null : this.#area(member, superblock, this.slot),
+      bitmapAreas: slots.map((slot) => this.#area(member, superblock, slot)),
       badBlocks: [],
       logicalBlockBytes: 512,
       freshUuid: new Uint8Array(16).fill(0x40 + member + 16 * this.slot),
@@ -464,10 +465,10 @@ export class ClusterNode {
     });
   }
 
-  #area(member: number, superblock: Superblock, slot: number): Uint8Array | null {
+  #area(member: number, superblock: Superblock | null, slot: number): Uint8Array | null {
     const like = this.machine.slotBitmaps(slot)[0];
     const disk = this.#open(member);
-    if (like === undefined || disk === null) return null;
+    if (like === undefined || disk === null || superblock === null) return null;
     const first = (superblock.superOffset + superblock.bitmapOffset) * SECTOR;
     return disk.read(this.slot, first + slot * like.bytes, like.bytes);
   }

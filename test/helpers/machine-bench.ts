@@ -247,7 +247,7 @@ export class MachineBench {
       path,
       sizeBytes: 2 ** 40,
       superblock: null,
-      bitmapArea: over.superblock == null ? null : this.area(),
+      bitmapAreas: over.superblock == null ? [] : [this.area()],
       badBlocks: [],
       logicalBlockBytes: 512,
       writeMostly: false,

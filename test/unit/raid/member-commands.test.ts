@@ -282,8 +282,8 @@ test("a member that comes back is rebuilt by the bits that were set meanwhile", 
 
 test("bits that only the returning member has are copied too", () => {
   const { bench, superblock } = withoutOne();
-  const bitmapArea = bench.area(7);
-  const newcomer = bench.newcomer("/m1", { superblock, bitmapArea });
+  const bitmapAreas = [bench.area(7)];
+  const newcomer = bench.newcomer("/m1", { superblock, bitmapAreas });
   bench.command({ type: "re-add", newcomer });
   while (bench.openings.length === 0) bench.finishIo();
   bench.finishOpening();
@@ -297,8 +297,8 @@ test("bits that only the returning member has are copied too", () => {
 
 test("the other legs hold those bits before the member is in use", () => {
   const { bench, superblock } = withoutOne();
-  const bitmapArea = bench.area(7);
-  const newcomer = bench.newcomer("/m1", { superblock, bitmapArea });
+  const bitmapAreas = [bench.area(7)];
+  const newcomer = bench.newcomer("/m1", { superblock, bitmapAreas });
   bench.command({ type: "re-add", newcomer });
   assert.equal(bench.takeLog("bitmap"), [`${newcomer.member} bitmap e23 c20 bits 3,7`]);
   bench.finishIo();
@@ -337,7 +337,7 @@ test("re-add refuses a member whose own bitmap is unreadable, too short or of an
   const otherChunk = bench.area();
   new DataView(otherChunk.buffer).setUint32(52, 2 * MIB, true);
   for (const bitmapArea of [null, bench.area().subarray(0, 1024), otherChunk]) {
-    const newcomer = bench.newcomer("/m1", { superblock, bitmapArea });
+    const newcomer = bench.newcomer("/m1", { superblock, bitmapAreas: [bitmapArea] });
     assert.is(bench.run({ type: "re-add", newcomer }), "RAID_RE_ADD_REFUSED");
   }
 });
