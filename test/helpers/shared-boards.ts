@@ -1,5 +1,5 @@
 /**
- * Real boards that share their disks: `satsuma demo --boards N --shared` in a folder of its own, on
+ * Real boards that share their disks: `satsuma demo --boards N` in a folder of its own, on
  * loopback, with a real etcd; the demo starts a board again that a test kills.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -28,6 +28,8 @@ export interface SharedBoardsOptions {
   readonly boards: number;
   /** Size of each disk, as `--size` takes it. */
   readonly size: string;
+  /** Each board has disks of its own and serves them to the others. */
+  readonly ownDisks?: boolean;
 }
 
 export class SharedBoards {
@@ -62,9 +64,10 @@ export class SharedBoards {
 
   /** Starts the boards, a second time too, and waits until all of them run the array. */
   async start(): Promise<void> {
-    const { boards, size } = this.#options;
+    const { boards, size, ownDisks = false } = this.#options;
     const ports = ["--http", "127.0.0.1:0", "--nbd", "127.0.0.1:0"];
-    const flags = ["--boards", String(boards), "--shared", "--size", size, ...ports];
+    const kind = ownDisks ? [] : ["--shared"];
+    const flags = ["--boards", String(boards), ...kind, "--size", size, ...ports];
     const child = spawn(process.execPath, [SATSUMA_MAIN, "demo", "--data", this.folder, ...flags], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, PATH: toolPath() },
