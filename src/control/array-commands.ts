@@ -215,6 +215,8 @@ export class ArrayCommands {
       return true;
     }
     const here = report.members.filter(({ placement }) => placement === "in-sync").length;
+    // Why the cluster refused it tells more, and lasts until other members are here.
+    if (arrays.get(uuid)?.startProblem?.code === "CLUSTER_NEWER_COPY_ELSEWHERE") return false;
     arrays.startFailed(uuid, {
       code: "CONTROL_ARRAY_INCOMPLETE",
       message: `${here} of ${report.array?.raidDevices ?? 0} raid devices are there, it waits for the others`,

@@ -65,6 +65,9 @@ const DAMAGE: ReadonlySet<string> = new Set(["CLUSTER_BAD_CHANNEL", "DLM_BAD_RES
 const COPY_AWAY: ReadonlySet<string> = new Set([
   "CONTROL_ARRAY_INCOMPLETE",
   "CONTROL_NEWEST_COPY_MISSING",
+  "CONTROL_NO_MEMBERS",
+  "RAID_NO_MEMBERS",
+  "RAID_NOT_ENOUGH_MEMBERS",
 ]);
 
 interface Attempt {

@@ -272,6 +272,9 @@ export class ControlPlane {
       // Several of its devices appeared at once: the first one has it started.
       if (error instanceof CodedError && error.code === "CONTROL_ARRAY_BUSY") return false;
       this.options.logger.error({ array: uuid, error }, "array-start-failed");
+      const before = view?.startProblem?.code ?? null;
+      // Tried again and again until another board is back: told once.
+      if (error instanceof CodedError && error.code === before) return true;
       this.events.record({
         type: "array.start-failed",
         severity: "critical",

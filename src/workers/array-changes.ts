@@ -136,7 +136,7 @@ export class ArrayChanges {
   async #enterCluster(change: BitmapChange, board: ThreadCluster): Promise<CommandOutcome> {
     const { nodes, clusterName } = change;
     const uuid = uuidToKernelText(this.#host.array().setUuid);
-    const joined = await ArrayCluster.join(board, { uuid, nodes, clusterName });
+    const joined = await ArrayCluster.join(board, { uuid, nodes, clusterName }, []);
     // Nodes of an earlier life of the array may have died: the one that joins sees to their end.
     const locked = await askPatiently(() => joined.lockBitmaps(), CLOCK, IN_USE);
     if (!locked.ok) {

@@ -90,6 +90,7 @@ export class ArrayCluster implements ClusterHost {
   #nextAsk = -1;
   /** The array runs without a cluster from now on: nothing is told any more. */
   #isLeaving = false;
+  #distrusted: ReadonlySet<string> = new Set();
   #tellStoreAt = 0;
 
   private constructor(data: ThreadCluster, uuid: string, store: ClusterStore) {
@@ -100,10 +101,14 @@ export class ArrayCluster implements ClusterHost {
   }
 
   /**
-   * Errors: CLUSTER_*; the node is in no cluster then. CLUSTER_EXPELLED also when the others are
-   * past its session before this board may use its disks in it.
+   * `paths`: of the members. Errors: CLUSTER_*; the node is in no cluster then. CLUSTER_EXPELLED
+   * also when the others are past its session before this board may use its disks in it.
    */
-  static async join(data: ThreadCluster, facts: ClusterFacts): Promise<ArrayCluster> {
+  static async join(
+    data: ThreadCluster,
+    facts: ClusterFacts,
+    paths: readonly string[],
+  ): Promise<ArrayCluster> {
     const prefix = arrayPrefix(data.name, facts.uuid);
     const { endpoints, tls, seen, learnsMembers = false } = data;
     const known = seen === null ? {} : { known: seen };
@@ -121,12 +126,20 @@ export class ArrayCluster implements ClusterHost {
         listener: cluster.#listener(),
         ...(exporter !== null ? { boards: new BoardKeys(data.name) } : {}),
       });
-      if (exporter !== null) await noteSession(cluster.session);
+      if (exporter !== null) cluster.#distrusted = await noteSession(cluster.session, paths);
     } catch (error) {
       await cluster.close();
       throw error;
     }
     return cluster;
+  }
+
+  /**
+   * False of a disk of this board that the nodes which run the array have not met since the board
+   * began anew: what is on it may be old, until they have recorded it as faulty.
+   */
+  isTrusted(path: string): boolean {
+    return !this.isRunElsewhere || !this.#distrusted.has(path);
   }
 
   /** Of this node: what its requests at exporters are part of. */

@@ -41,6 +41,11 @@ export interface ArrayHostOptions {
   readonly findDevice: (uuid: string) => Promise<string | null>;
   /** In which sessions this board uses its disks; null: it serves none. */
   readonly sessions: OwnSessions | null;
+  /** Those of its own disks that the nodes which run the array have not met in this life. */
+  readonly distrusted: (
+    session: OwnSession,
+    paths: readonly string[],
+  ) => Promise<readonly string[]>;
   /** How its ways to peers' disks are; nothing: it has ended. */
   readonly onLinks: (links: readonly PeerLink[]) => void;
 }
@@ -216,10 +221,12 @@ export class ArrayHostThread implements RunningArray {
     this.#post({ type: "device-found", id, member });
   }
 
-  #sessionBegins(session: OwnSession): void {
-    const isOver = this.#options.sessions?.begin(session) === false;
+  async #sessionBegins(session: OwnSession, paths: readonly string[]): Promise<void> {
+    const { sessions, distrusted } = this.#options;
+    const isOver = sessions?.begin(session) === false;
     if (!isOver) this.#sessions.add(session);
-    this.#post({ type: "session-noted", isOver });
+    const own = paths.filter((path) => !isPeer(path));
+    this.#post({ type: "session-noted", isOver, distrusted: await distrusted(session, own) });
   }
 
   /**
@@ -286,7 +293,7 @@ export class ArrayHostThread implements RunningArray {
       case "expelled":
         return void this.#expelled(message.reason, message.isBroken);
       case "session":
-        return this.#sessionBegins(message.session);
+        return void this.#sessionBegins(message.session, message.paths);
       case "session-over":
         return this.#sessionLeft(message.session);
       case "peer-links":

@@ -48,6 +48,19 @@ export const openMembers = async (
   });
 };
 
+/** As `openMembers`, without those that may hold old content. Errors: CLUSTER_MEMBER_MISSING. */
+export const openTrusted = async (
+  data: ArrayThreadData,
+  cluster: ArrayCluster | null,
+): Promise<AssembleDevice[]> => {
+  const members = data.members.filter(({ path }) => cluster?.isTrusted(path) ?? true);
+  if (members.length > 0) return await openMembers({ ...data, members }, accessOf(cluster, data));
+  const text = "the boards that run the array have not met this board's disks since it began anew";
+  throw new CodedError("CLUSTER_MEMBER_MISSING", text, {
+    remedy: "nothing: it tries again by itself",
+  });
+};
+
 /** What the members say before the node has joined: nothing is claimed yet. */
 const readFacts = async (data: ArrayThreadData): Promise<ClusterFacts | null> => {
   const devices = await openMembers({ ...data, readOnly: true }, { peers: data.peers });
@@ -68,7 +81,8 @@ export const joinCluster = async (data: ArrayThreadData): Promise<ArrayCluster |
   if (facts === null || facts.clusterName !== data.cluster.name) return null;
   // Loaded by nodes alone: the cluster's part of the program takes 3 MiB in each array's thread.
   const cluster = await import("./array-cluster.ts");
-  return await cluster.ArrayCluster.join(data.cluster, facts);
+  const paths = data.members.map(({ path }) => path);
+  return await cluster.ArrayCluster.join(data.cluster, facts, paths);
 };
 
 /**

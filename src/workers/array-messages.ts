@@ -66,6 +66,16 @@ export type ArrayThreadCommand =
       { readonly type: "replace" | "member-flags" | "sync-action" | "sync-speed" | "stop" }
     >;
 
+export interface NotedSession {
+  /** Others are past it: nothing may be touched in it. */
+  readonly isOver: boolean;
+  /**
+   * Paths of this board's own disks that the nodes which run the array have not met since the board
+   * began anew: what is on them may be old.
+   */
+  readonly distrusted: readonly string[];
+}
+
 export type MainToArray =
   /** One port per I/O worker, in order of their numbers; the array starts when all have opened. */
   | { readonly type: "attach"; readonly ports: readonly MessagePort[] }
@@ -75,8 +85,8 @@ export type MainToArray =
   | { readonly type: "device-found"; readonly id: number; readonly member: MemberTicket | null }
   /** Answered by `cluster-view`. */
   | { readonly type: "view-cluster"; readonly id: number }
-  /** The answer to `session`; `isOver`: others are past it, so nothing may be touched in it. */
-  | { readonly type: "session-noted"; readonly isOver: boolean };
+  /** The answer to `session`. */
+  | ({ readonly type: "session-noted" } & NotedSession);
 
 export type ArrayToMain =
   | {
@@ -93,7 +103,12 @@ export type ArrayToMain =
     }
   | { readonly type: "refused"; readonly error: PlainError }
   /** The node has joined: answered by `session-noted` before it touches a member in it. */
-  | { readonly type: "session"; readonly session: OwnSession }
+  | {
+      readonly type: "session";
+      readonly session: OwnSession;
+      /** Of the members, as far as they are known. */
+      readonly paths: readonly string[];
+    }
   /** Nothing is done in the session any more, though the thread goes on. */
   | { readonly type: "session-over"; readonly session: OwnSession }
   | { readonly type: "peer-links"; readonly links: readonly PeerLink[] }

@@ -17,7 +17,7 @@ import { GATE_EXPELLED, RUN_ACTIVE, RUN_BROKEN, RUN_READ_ONLY } from "../raid/sh
 import { ArrayChanges, CHANGING } from "./array-changes.ts";
 import type { ArrayCluster, ArrayClusterHost } from "./array-cluster.ts";
 import { ArrayDevices } from "./array-devices.ts";
-import { accessOf, assembleJoined, joinCluster, openMembers } from "./array-members.ts";
+import { accessOf, assembleJoined, joinCluster, openTrusted } from "./array-members.ts";
 import type {
   ArrayThreadCommand,
   ArrayThreadData,
@@ -403,7 +403,7 @@ const main = async (): Promise<void> => {
   let cluster: ArrayCluster | null = null;
   try {
     cluster = await joinCluster(data);
-    const devices = await openMembers(data, accessOf(cluster, data));
+    const devices = await openTrusted(data, cluster);
     const array = await assembleJoined(data, devices, cluster);
     const kept = new Set([...array.members.values()].map(({ device }) => device));
     for (const { device } of devices) if (!kept.has(device)) await device.close();

@@ -157,6 +157,7 @@ class EngineHost implements StorageEngine {
       onExpelled: (reason, isBroken) => whenKnown(() => this.#tellExpelled(uuid, reason, isBroken)),
       findDevice: (deviceUuid) => this.#findDevice(deviceUuid),
       sessions: this.peers?.sessions ?? null,
+      distrusted: async (session, own) => (await this.peers?.distrusted(session, own)) ?? [],
       onLinks: (links) => this.peers?.tell(thread, links),
     };
     const array = await ArrayHostThread.start(start, this.#ending.signal);

@@ -22,7 +22,7 @@ import { exporterReport } from "./exporter-report.ts";
 import { mergedLinks } from "./merged-links.ts";
 import { monotonicMs } from "./monotonic-clock.ts";
 import { openStore } from "./open-store.ts";
-import { OwnSessions } from "./own-sessions.ts";
+import { type OwnSession, OwnSessions } from "./own-sessions.ts";
 import { handleOwner, type PeerUse } from "./peer-links.ts";
 import { PeerLivesTeller } from "./peer-lives.ts";
 import { withStore } from "./read-store.ts";
@@ -117,6 +117,20 @@ export class PeerHost implements PeerBoards {
       sizeBytes: disk.sizeBytes,
       logicalBlockSize: disk.logicalBlockSize,
     };
+  }
+
+  /**
+   * Paths of own disks that a node which begins here may not use while others run its array; a disk
+   * that is not served has been met by nobody.
+   */
+  async distrusted(session: OwnSession, paths: readonly string[]): Promise<readonly string[]> {
+    const asked = paths.map(async (path) => {
+      const disk = this.#disks.find((one) => one.path === path);
+      if (disk === undefined) return false;
+      return (await this.#exporter?.isTrusted({ kind: "node", ...session }, disk.id)) ?? false;
+    });
+    const isTrusted = await Promise.all(asked);
+    return paths.filter((_, index) => isTrusted[index] === false);
   }
 
   /** As whom this board opens peers' disks for itself; null: it has no life at the store. */
