@@ -137,7 +137,7 @@ export class ControlPlane {
     const shared = { ...base, arrays, devices, exports, commands };
     const onIncomplete = (uuid: string): void => this.#lateStarts.wait(uuid);
     this.cluster = new ClusterService({ ...shared, onIncomplete });
-    this.peers = new PeerService({ engine, devices });
+    this.peers = new PeerService({ engine, devices, refused: () => this.life.refused });
     this.life = new LifeService(options.life ?? null, arrays);
     this.rounds = new Rounds(this.#chores(), logger);
     const start = (uuid: string): Promise<void> => this.#startLate(uuid);

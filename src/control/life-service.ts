@@ -36,6 +36,11 @@ export class LifeService {
     return this.#parts?.life.fingerprint ?? null;
   }
 
+  /** Serial numbers of certificates that are good for nothing any more. */
+  get refused(): readonly string[] {
+    return this.status.sight?.view.refused.map(({ serial }) => serial) ?? [];
+  }
+
   /** The board looks after its cluster itself, or could. */
   get isManaged(): boolean {
     return this.#parts !== null && !this.#parts.life.isConfigured;

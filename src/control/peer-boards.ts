@@ -93,5 +93,7 @@ export interface PeerBoards {
   onChange(listener: () => void): void;
   /** Sets the disks that the peers see. */
   serve(disks: readonly ServedDisk[]): void;
+  /** Serial numbers of certificates that open no disk here any more; replaces the last ones. */
+  refuse(serials: readonly string[]): void;
   report(): Promise<ExporterReport>;
 }

@@ -9,6 +9,8 @@ import type { ServedDisk } from "./peer-boards.ts";
 export interface PeerServiceOptions {
   readonly engine: StorageEngine;
   readonly devices: DeviceService;
+  /** Serial numbers of certificates that are good for nothing any more. */
+  readonly refused: () => readonly string[];
 }
 
 /** As boards name disks to each other: a device with another id is not served. */
@@ -32,10 +34,11 @@ export class PeerService {
     this.#options = options;
   }
 
-  /** Tells the peers which disks this board has, when that has changed. */
+  /** Tells the peers which disks this board has, when that has changed, and who gets none. */
   async tick(): Promise<void> {
-    const { engine, devices } = this.#options;
+    const { engine, devices, refused } = this.#options;
     if (engine.peers === null) return;
+    engine.peers.refuse(refused());
     const disks = devices.list().flatMap(served);
     const now = JSON.stringify(disks);
     if (now === this.#served) return;

@@ -62,6 +62,7 @@ export class PeerHost implements PeerBoards {
   readonly #lives: PeerLivesTeller;
   #disks: readonly ServedDisk[] = [];
   #reaches = "";
+  #refused = "";
   #timer: NodeJS.Timeout | null = null;
   #isLooking = false;
 
@@ -183,6 +184,12 @@ export class PeerHost implements PeerBoards {
   serve(disks: readonly ServedDisk[]): void {
     this.#disks = disks;
     this.#setDisks();
+  }
+
+  refuse(serials: readonly string[]): void {
+    if (serials.join() === this.#refused) return;
+    this.#refused = serials.join();
+    this.#exporter?.setRefused(serials);
   }
 
   #setDisks(): void {

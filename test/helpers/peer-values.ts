@@ -25,6 +25,7 @@ export class FakePeers implements PeerBoards {
   live: readonly PeerBoard[] = [];
   ways: readonly PeerLink[] = [];
   served: Parameters<PeerBoards["serve"]>[0] = [];
+  refused: readonly string[] = [];
   open: ExporterGate = { isOpen: true, reason: null, draining: [] };
   readonly #listeners: (() => void)[] = [];
 
@@ -50,6 +51,10 @@ export class FakePeers implements PeerBoards {
 
   serve(disks: Parameters<PeerBoards["serve"]>[0]): void {
     this.served = disks;
+  }
+
+  refuse(serials: readonly string[]): void {
+    this.refused = serials;
   }
 
   async report() {
