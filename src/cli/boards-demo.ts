@@ -36,6 +36,7 @@ import { printText } from "./output.ts";
 /** Of each board: the first one is the array's, where it has a copy there. */
 const DISKS = ["disk1", "spare1"] as const;
 const COPIES_MAX = 3;
+const BITMAP_CHUNK_BYTES = 1024 * 1024;
 const ETCD_NAME = "etcd";
 /** How long boards may take to see each other's disks. */
 const SEEN_MS = 60_000;
@@ -187,6 +188,8 @@ class BoardsDemo {
       name: DEMO_ARRAY,
       level: "raid1",
       bitmap: "clustered",
+      // Small: the disks are, and a board that returns is to show what it skips.
+      bitmap_chunk_size: BITMAP_CHUNK_BYTES,
       nodes: nodesFor(this.#options.boards),
       home_cluster: DEMO_CLUSTER,
       device_ids: ids,

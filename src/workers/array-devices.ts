@@ -60,6 +60,15 @@ export class ArrayDevices {
     return ticket;
   }
 
+  /** A peer that serves elsewhere now is the same one only in the same life of its exports. */
+  moved(members: readonly MemberTicket[]): void {
+    for (const ticket of members) {
+      const known = this.#tickets.get(ticket.path)?.peer?.life;
+      if (known !== undefined && ticket.peer?.life === known)
+        this.#tickets.set(ticket.path, ticket);
+    }
+  }
+
   /** The array has started anew; the driver's own members have the numbers below `count`. */
   renumber(count: number): void {
     this.#nextMember = count;

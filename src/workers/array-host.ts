@@ -165,6 +165,13 @@ export class ArrayHostThread implements RunningArray {
     this.#post({ type: "member-vanished", path, reason });
   }
 
+  /** Peers may serve their disks elsewhere now: for what is opened from now on. */
+  boardsChanged(): void {
+    const paths = this.#status?.members.flatMap(({ path }) => path ?? []) ?? [];
+    const members = paths.filter(isPeer).map((path) => this.#options.ticket(path));
+    if (members.length > 0) this.#post({ type: "tickets", members });
+  }
+
   clusterView(): Promise<ClusterView | null> {
     return this.#link.ask((id) => this.#post({ type: "view-cluster", id }));
   }

@@ -83,6 +83,8 @@ export type MainToArray =
   | { readonly type: "member-vanished"; readonly path: string; readonly reason: string }
   /** The answer to `find-device`; null: the board has no such device. */
   | { readonly type: "device-found"; readonly id: number; readonly member: MemberTicket | null }
+  /** Where members are now: peers may have moved. */
+  | { readonly type: "tickets"; readonly members: readonly MemberTicket[] }
   /** Answered by `cluster-view`. */
   | { readonly type: "view-cluster"; readonly id: number }
   /** The answer to `session`. */

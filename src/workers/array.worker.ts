@@ -109,6 +109,8 @@ class ArrayThread {
         return void this.#command(message.id, message.command);
       case "member-vanished":
         return this.#driver.dispatch(message);
+      case "tickets":
+        return this.#devices.moved(message.members);
       case "device-found":
         return this.#devices.finder.onFound(message.id, message.member);
       case "view-cluster":

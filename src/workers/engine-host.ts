@@ -83,6 +83,9 @@ class EngineHost implements StorageEngine {
   }
 
   async share(api: string): Promise<void> {
+    this.peers?.onChange(() => {
+      for (const array of this.#arrays.values()) array.boardsChanged();
+    });
     await this.peers?.start(api, this.#seen);
   }
 

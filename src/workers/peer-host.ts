@@ -20,7 +20,7 @@ import type { PeerTicket } from "../peers/peer-ticket.ts";
 import type { ExporterHost } from "./exporter-host.ts";
 import { exporterReport } from "./exporter-report.ts";
 import { mergedLinks } from "./merged-links.ts";
-import { monotonicMs } from "./monotonic-clock.ts";
+import { afterMs, monotonicMs } from "./monotonic-clock.ts";
 import { openStore } from "./open-store.ts";
 import { type OwnSession, OwnSessions } from "./own-sessions.ts";
 import { handleOwner, type PeerUse } from "./peer-links.ts";
@@ -30,6 +30,9 @@ import { withStore } from "./read-store.ts";
 /** Between looks at boards of which no disk is in use here, milliseconds. Choice. */
 const LOOK_MS = 5000;
 const LOOK_BYTES = 4096;
+/** How long a board that ends serves its peers, milliseconds. Choice: they end within that, too. */
+const LINGER_MS = 3000;
+const LINGER_LOOK_MS = 100;
 
 export interface PeerHostOptions {
   readonly cluster: EngineCluster;
@@ -202,11 +205,25 @@ export class PeerHost implements PeerBoards {
     return view === null ? { sessions: [], fences: [] } : exporterReport(view);
   }
 
-  /** AFTER the arrays are stopped: their members' boards are told nothing by this one any more. */
+  /**
+   * AFTER the arrays are stopped here. Boards that are ending as well use the disks for a moment
+   * longer: a copy that is gone before they have stopped would have to be brought back.
+   */
   async close(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
+    const deadline = monotonicMs() + LINGER_MS;
+    while (monotonicMs() < deadline && (await this.#isUsed()))
+      await new Promise((resolve) => afterMs(LINGER_LOOK_MS, () => resolve(null)));
     await this.#exporter?.close();
     this.#lives.close();
+  }
+
+  async #isUsed(): Promise<boolean> {
+    const { sessions } = await this.report();
+    return sessions.some(({ session, board }) => {
+      const isNode = session.startsWith("node:");
+      return isNode && board !== this.#options.cluster.node;
+    });
   }
 
   // --- what comes -------------------------------------------------------------------------------
