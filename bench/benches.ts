@@ -5,6 +5,7 @@ import { BITMAP_BENCH } from "./bitmap/bitmap-bench.ts";
 import { CLIENTS_BENCH } from "./clients/clients-bench.ts";
 import { HOLD_BENCH } from "./cluster/hold-bench.ts";
 import { DLM_BENCH } from "./dlm-bench.ts";
+import { FAILOVER_BENCH } from "./failover/failover-bench.ts";
 import { MESSAGE_BENCH } from "./message-bench.ts";
 import { START_BENCH } from "./start/start-bench.ts";
 import { SYNC_BENCH } from "./sync/sync-bench.ts";
@@ -18,4 +19,5 @@ export const BENCHES: readonly Bench[] = [
   DLM_BENCH,
   MESSAGE_BENCH,
   HOLD_BENCH,
+  FAILOVER_BENCH,
 ];

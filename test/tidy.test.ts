@@ -5,7 +5,12 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
-import { CITING_PAGE, checkCitedTests } from "./tidy/cited-tests-rule.ts";
+import {
+  CITING_PAGE,
+  checkCitedTests,
+  checkFailureModes,
+  FAILURE_PAGE,
+} from "./tidy/cited-tests-rule.ts";
 import { checkErrorCodes, ERROR_TABLE } from "./tidy/error-code-rules.ts";
 import { checkCycles, checkImportDirections, checkImportExtensions } from "./tidy/import-rules.ts";
 import { checkPurity } from "./tidy/purity-rules.ts";
@@ -72,5 +77,6 @@ rule("tests do not sleep", () => checkSleeps(sources));
 rule("the runner finds every test", () => checkTestNames(paths));
 rule("every error code is documented", () => checkErrorCodes(sources, read(ERROR_TABLE)));
 rule("every test that a document cites exists", () => checkCitedTests(sources, read(CITING_PAGE)));
+rule("every failure has a test", () => checkFailureModes(sources, read(FAILURE_PAGE)));
 
 test.run();

@@ -1,10 +1,12 @@
 /**
  * docs/md-cluster.md says of each sentence of the MD Cluster document which test proves it: every
- * test that the table names exists, and every chapter has a row.
+ * test that the table names exists, and every chapter has a row. docs/failure-modes.md names a test
+ * for each failure.
  */
 import type { SourceFile, Violation } from "./repository.ts";
 
 export const CITING_PAGE = "docs/md-cluster.md";
+export const FAILURE_PAGE = "docs/failure-modes.md";
 
 /** The chapters of the document that say what has to happen, and Linux's bugs. */
 export const CHAPTERS: readonly string[] = [
@@ -32,6 +34,26 @@ export function titlesOf(text: string): Set<string> {
   return new Set(titles);
 }
 
+/** The tests that there are, looked up by file and title. */
+class CitedTests {
+  readonly #files: readonly SourceFile[];
+  readonly #titles = new Map<string, Set<string>>();
+
+  constructor(files: readonly SourceFile[]) {
+    this.#files = files;
+  }
+
+  /** `name`: path in test/, without its end. Null: there is such a test. */
+  problem(name: string, title: string): string | null {
+    const path = `test/${name}.test.ts`;
+    const file = this.#files.find((one) => one.path === path);
+    if (file === undefined) return `there is no ${path}`;
+    const titles = this.#titles.get(path) ?? titlesOf(file.text);
+    this.#titles.set(path, titles);
+    return titles.has(title) ? null : `${path} has no test "${title}"`;
+  }
+}
+
 /** `page`: the text of docs/md-cluster.md. */
 export function checkCitedTests(
   files: readonly SourceFile[],
@@ -43,7 +65,7 @@ export function checkCitedTests(
   if (begin === undefined) return [`${CITING_PAGE}:1: the section "Sentence by sentence" is gone`];
   const first = page.slice(0, begin).split("\n").length;
   const seen = new Set<string>();
-  const titles = new Map<string, Set<string>>();
+  const tests = new CitedTests(files);
   for (const [index, line] of page.slice(begin).split("\n").entries()) {
     const where = `${CITING_PAGE}:${first + index}`;
     const [, chapter = "", , name = "", title = ""] = ROW.exec(line) ?? [];
@@ -53,17 +75,36 @@ export function checkCitedTests(
       continue;
     }
     seen.add(chapter);
-    const path = `test/${name}.test.ts`;
-    const file = files.find((one) => one.path === path);
-    if (file === undefined) {
-      violations.push(`${where}: there is no ${path}`);
-      continue;
-    }
-    const own = titles.get(path) ?? titlesOf(file.text);
-    titles.set(path, own);
-    if (!own.has(title)) violations.push(`${where}: ${path} has no test "${title}"`);
+    const problem = tests.problem(name, title);
+    if (problem !== null) violations.push(`${where}: ${problem}`);
   }
   for (const chapter of chapters)
     if (!seen.has(chapter)) violations.push(`${CITING_PAGE}:${first}: no row for ${chapter}`);
+  return violations;
+}
+
+/** `| 1 | event | then | clients see | because | `unit/cluster/node` the test's title |` */
+const FAILURE_ROW = /^\| (\d+) \|(?: [^|]+ \|){4} `([\w/-]+)` ([^|]+) \|$/;
+const FAILURE_BEGIN = /^\| \d+ \|/;
+
+/** Each failure has its number, in order, and a test. `page`: the text of docs/failure-modes.md. */
+export function checkFailureModes(files: readonly SourceFile[], page: string): Violation[] {
+  const tests = new CitedTests(files);
+  const violations: Violation[] = [];
+  let last = 0;
+  for (const [index, line] of page.split("\n").entries()) {
+    if (!FAILURE_BEGIN.test(line)) continue;
+    const where = `${FAILURE_PAGE}:${index + 1}`;
+    const [, number, name = "", title = ""] = FAILURE_ROW.exec(line) ?? [];
+    last += 1;
+    if (number === undefined) {
+      violations.push(`${where}: give | ${last} | event | then | clients | why | \`file\` title |`);
+      continue;
+    }
+    if (Number(number) !== last) violations.push(`${where}: this is row ${last}`);
+    const problem = tests.problem(name, title);
+    if (problem !== null) violations.push(`${where}: ${problem}`);
+  }
+  if (last === 0) violations.push(`${FAILURE_PAGE}:1: there is no row`);
   return violations;
 }

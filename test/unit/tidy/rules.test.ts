@@ -1,7 +1,7 @@
 /** Each rule of test/tidy fires on a bad sample and lets a good one pass. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { checkCitedTests, titlesOf } from "../../tidy/cited-tests-rule.ts";
+import { checkCitedTests, checkFailureModes, titlesOf } from "../../tidy/cited-tests-rule.ts";
 import { checkErrorCodes } from "../../tidy/error-code-rules.ts";
 import {
   checkCycles,
@@ -322,6 +322,20 @@ test("checkCitedTests finds every test that the table names, and every chapter",
   assert.match(checkCitedTests(files, page("| 2.1 | it is so | one |"), []).join(), /:4: give/);
   assert.match(checkCitedTests(files, "# MD Cluster", []).join(), /is gone/);
   assert.equal([...titlesOf(`test(\`a "b" \${c}\`, f)`)], ['a "b"']);
+});
+
+test("checkFailureModes wants a number in order and a test of each failure", () => {
+  const files = [toSource("test/unit/a.test.ts", `test("one", f);`)];
+  const row = (number: number, cited: string): string =>
+    `| ${number} | a board dies | so | a hold | because | ${cited} |`;
+  const one = row(1, "`unit/a` one");
+  assert.equal(checkFailureModes(files, `# Failures\n${one}\n${row(2, "`unit/a` one")}`), []);
+  assert.match(checkFailureModes(files, row(1, "`unit/a` two")).join(), /:1: .*no test "two"/);
+  assert.match(checkFailureModes(files, row(1, "`unit/b` one")).join(), /there is no test.unit.b/);
+  assert.match(checkFailureModes(files, `${one}\n${row(3, "`unit/a` one")}`).join(), /row 2/);
+  assert.match(checkFailureModes(files, row(1, "one")).join(), /:1: give/);
+  assert.match(checkFailureModes(files, "| 1 | a board dies | `unit/a` one |").join(), /:1: give/);
+  assert.match(checkFailureModes(files, "# Failures").join(), /no row/);
 });
 
 test("splitIdentifier knows the usual forms", () => {

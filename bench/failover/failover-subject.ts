@@ -1,0 +1,160 @@
+/**
+ * Three boards under light writes on each, one of which is killed, with the leader of etcd or
+ * without: how long the others' writes are held, how long until all know what is redundant, and
+ * what the board's return copies.
+ */
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+import { Prng } from "../../src/common/prng.ts";
+import { ARRAY, type BoardsKind, FaultBoards } from "../../test/helpers/fault-runs/fault-boards.ts";
+import { eventually } from "../../test/helpers/timeout.ts";
+import { WriteFlow } from "./write-flow.ts";
+
+export const FAILOVER_BOARDS = 3;
+const ETCD_MEMBERS = 3;
+const START_MS = 60_000;
+const KNOWN_MS = 120_000;
+const WHOLE_MS = 240_000;
+const FLOW_WRITES = 50;
+const BLOCK_BYTES = 4096;
+
+/** What dies. */
+export interface FailoverWork {
+  readonly withLeader: boolean;
+}
+
+/** Milliseconds after the kill, but for the bytes. */
+export interface FailoverFigures {
+  /** Until every other board answers writes, and holds none from before any more. */
+  readonly flowing: number;
+  /** Until every other board knows which copies there are, and has none in doubt. */
+  readonly known: number;
+  /** The longest that a write waited on another board. */
+  readonly longestHold: number;
+  /** Errors that clients of the other boards met. */
+  readonly errors: number;
+  /** From the board's start to a whole array. */
+  readonly whole: number;
+  /** Written while the board was away; copied when it returned, null: the boards do not say. */
+  readonly written: number;
+  readonly copied: number | null;
+}
+
+interface ReturnedEvent {
+  readonly type: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export class FailoverSubject {
+  readonly #folder: string;
+  readonly #kind: BoardsKind;
+  readonly #sizeBytes: number;
+  readonly #prng = new Prng(1);
+  #boards: FaultBoards | null = null;
+
+  constructor(folder: string, kind: BoardsKind, sizeBytes: number) {
+    this.#folder = folder;
+    this.#kind = kind;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  async start(): Promise<void> {
+    this.#boards = await FaultBoards.start({
+      ...{ kind: this.#kind, boards: FAILOVER_BOARDS, etcdMembers: ETCD_MEMBERS },
+      sizeMib: Math.ceil(this.#sizeBytes / 2 ** 20),
+      folder: mkdtempSync(join(this.#folder, "failover-")),
+      prng: this.#prng.fork(),
+      onExit: () => undefined,
+    });
+    await this.#boards.untilWhole(START_MS);
+  }
+
+  async stop(): Promise<void> {
+    await this.#boards?.stop();
+    this.#boards = null;
+  }
+
+  /** Kills a board, waits, starts it again and waits until all is whole. */
+  async measure(victim: number, { withLeader }: FailoverWork): Promise<FailoverFigures> {
+    const boards = this.#running;
+    const { config } = await boards.array(0);
+    const flows = boards.boards.map(
+      ({ socket, at }) => new WriteFlow(socket, ARRAY, () => this.#place(at, config.size)),
+    );
+    try {
+      await this.#untilFlowing(flows);
+      const leader = (await boards.etcd.leader()) ?? 0;
+      const killedAt = performance.now();
+      const killed = boards.board(victim).kill();
+      if (withLeader) await boards.etcd.kill(leader);
+      await killed;
+      const others = boards.numbers.filter((at) => at !== victim);
+      await this.#untilKnown(others, victim);
+      const known = performance.now() - killedAt;
+      const survivors = others.flatMap((at) => flows[at] ?? []);
+      await this.#untilFlowing(survivors);
+      const holds = survivors.map((flow) => flow.longestHold(killedAt));
+      const written = survivors.reduce((sum, flow) => sum + flow.bytes, 0);
+      if (withLeader) boards.etcd.run(leader);
+      const startedAt = performance.now();
+      await boards.board(victim).start();
+      await boards.untilWhole(WHOLE_MS);
+      return {
+        flowing: Math.max(...holds.map(({ at }) => at)) - killedAt,
+        known,
+        longestHold: Math.max(...holds.map(({ at, askedAt }) => at - askedAt)),
+        errors: survivors.reduce((sum, { errors }) => sum + errors, 0),
+        whole: performance.now() - startedAt,
+        written,
+        copied: await this.#copied(victim),
+      };
+    } finally {
+      await Promise.all(flows.map((flow) => flow.stop()));
+    }
+  }
+
+  get #running(): FaultBoards {
+    if (this.#boards === null) throw new Error("the boards do not run");
+    return this.#boards;
+  }
+
+  /** Each board's client has a part of the array for itself. */
+  #place(at: number, sizeBytes: number): number {
+    const blocks = Math.floor(sizeBytes / FAILOVER_BOARDS / BLOCK_BYTES);
+    return (at * blocks + this.#prng.below(blocks)) * BLOCK_BYTES;
+  }
+
+  async #untilFlowing(flows: readonly WriteFlow[]): Promise<void> {
+    for (const flow of flows) {
+      const target = flow.answers.length + FLOW_WRITES;
+      await eventually("writes flow", START_MS, () => flow.answers.length >= target);
+    }
+  }
+
+  /** The dead board's bitmap is taken over, and its member, if it had one, recorded as missing. */
+  async #untilKnown(others: readonly number[], victim: number): Promise<void> {
+    const gone = `board${victim + 1}`;
+    for (const at of others)
+      await eventually(`board ${at + 1} knows what is redundant`, KNOWN_MS, async () => {
+        const { status } = await this.#running.array(at);
+        const { cluster, members } = status;
+        if (cluster === null || cluster.phase !== "entered") return false;
+        const isOut = cluster.nodes.every(({ node }) => node !== gone);
+        const isTaken = cluster.recovering.length === 0 && cluster.balances_reads;
+        const isTold =
+          this.#kind === "shared" ||
+          members.some(({ states }) => !states.includes("in_sync") || states.includes("faulty"));
+        return isOut && isTaken && isTold;
+      });
+  }
+
+  /** What the board's own disk was given when it returned. */
+  async #copied(victim: number): Promise<number | null> {
+    const { items } = await this.#running
+      .board(victim)
+      .ask<{ items: readonly ReturnedEvent[] }>("GET", "/events?limit=100");
+    const event = items.findLast(({ type }) => type === "member.returned");
+    const copied = event?.details?.["copied_bytes"];
+    return typeof copied === "number" ? copied : null;
+  }
+}
