@@ -5,6 +5,7 @@
  */
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
+import type { DlmResource } from "../../src/api/schemas/dlm.ts";
 import { Prng } from "../../src/common/prng.ts";
 import { ARRAY, type BoardsKind, FaultBoards } from "../../test/helpers/fault-runs/fault-boards.ts";
 import { eventually } from "../../test/helpers/timeout.ts";
@@ -90,19 +91,20 @@ export class FailoverSubject {
       await killed;
       const others = boards.numbers.filter((at) => at !== victim);
       await this.#untilKnown(others, victim);
-      const known = performance.now() - killedAt;
+      const knownAt = performance.now();
       const survivors = others.flatMap((at) => flows[at] ?? []);
       await this.#untilFlowing(survivors);
-      const holds = survivors.map((flow) => flow.longestHold(killedAt));
+      const flowingAt = survivors.map((flow) => flow.flowingAt(killedAt, knownAt));
+      const holds = survivors.map((flow) => flow.longestHold(killedAt, knownAt));
       const written = survivors.reduce((sum, flow) => sum + flow.bytes, 0);
       if (withLeader) boards.etcd.run(leader);
       const startedAt = performance.now();
       await boards.board(victim).start();
       await boards.untilWhole(WHOLE_MS);
       return {
-        flowing: Math.max(...holds.map(({ at }) => at)) - killedAt,
-        known,
-        longestHold: Math.max(...holds.map(({ at, askedAt }) => at - askedAt)),
+        flowing: Math.max(...flowingAt) - killedAt,
+        known: knownAt - killedAt,
+        longestHold: Math.max(...holds),
         errors: survivors.reduce((sum, { errors }) => sum + errors, 0),
         whole: performance.now() - startedAt,
         written,
@@ -140,12 +142,18 @@ export class FailoverSubject {
         const { cluster, members } = status;
         if (cluster === null || cluster.phase !== "entered") return false;
         const isOut = cluster.nodes.every(({ node }) => node !== gone);
-        const isTaken = cluster.recovering.length === 0 && cluster.balances_reads;
         const isTold =
           this.#kind === "shared" ||
           members.some(({ states }) => !states.includes("in_sync") || states.includes("faulty"));
-        return isOut && isTaken && isTold;
+        return isOut && isTold && (await this.#areSlotsClean(at));
       });
+  }
+
+  /** No bitmap is a dead node's any more. */
+  async #areSlotsClean(at: number): Promise<boolean> {
+    const { items } = await this.#running.board(at).ask<DlmResource>("GET", "/dlm");
+    const slots = items.find(({ name }) => name === ARRAY)?.slots ?? [];
+    return slots.every(({ condition }) => condition === "free" || condition === "live");
   }
 
   /** What the board's own disk was given when it returned. */

@@ -6,6 +6,8 @@ const BLOCK_BYTES = 4096;
 const PAUSE_MS = 5;
 const RETRY_MS = 50;
 const ATTACH_MS = 2000;
+/** A write that waits for longer is held; a busy machine's answer comes before. Choice. */
+const HELD_MS = 500;
 
 /** From the ask to the answer, on performance.now's clock. */
 export interface Answered {
@@ -44,14 +46,20 @@ export class WriteFlow {
     await this.#running;
   }
 
-  /** When writes flow again: the end of the longest time without an answer since then. */
-  longestHold(since: number): Answered {
-    let longest: Answered = { askedAt: since, at: since };
-    for (const answer of this.answers) {
-      if (answer.at < since) continue;
-      if (answer.at - answer.askedAt > longest.at - longest.askedAt) longest = answer;
-    }
-    return longest;
+  /** The longest wait of a write that was asked for before `until` and answered after `since`. */
+  longestHold(since: number, until: number): number {
+    return Math.max(0, ...this.#between(since, until).map(({ askedAt, at }) => at - askedAt));
+  }
+
+  /** When writes flow: the last answer of those that were held, or the first one at all. */
+  flowingAt(since: number, until: number): number {
+    const answers = this.#between(since, until);
+    const held = answers.findLast(({ askedAt, at }) => at - askedAt > HELD_MS);
+    return (held ?? answers[0])?.at ?? until;
+  }
+
+  #between(since: number, until: number): readonly Answered[] {
+    return this.answers.filter(({ askedAt, at }) => at >= since && askedAt < until);
   }
 
   async #run(): Promise<void> {

@@ -11,14 +11,16 @@ export interface CertificateFiles {
 
 const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
-/** One certificate for each name: CN and DNS name, and any address of this machine's loopback. */
+/** One certificate for each name: CN and DNS name, loopback and these addresses. */
 export async function makeCertificates(
   folder: string,
   names: readonly string[],
+  hosts: readonly string[] = [],
 ): Promise<ReadonlyMap<string, CertificateFiles>> {
   const file = (name: string): string => join(folder, `${name}.pem`);
   const request = ["req", "-x509", ...NEW_KEY, "-days", "2"];
   const ca = file("ca");
+  const addresses = ["127.0.0.1", ...hosts].map((host) => `IP:${host}`);
   await runCommand("openssl", [
     ...request,
     ...["-keyout", file("ca-key"), "-out", ca, "-subj", "/CN=fault runs"],
@@ -27,7 +29,7 @@ export async function makeCertificates(
   for (const name of names) {
     const [certificate, key] = [file(name), file(`${name}-key`)];
     const subject = ["-subj", `/CN=${name}`];
-    const alternative = `subjectAltName=DNS:${name},DNS:localhost,IP:127.0.0.1`;
+    const alternative = `subjectAltName=DNS:${name},DNS:localhost,${addresses.join(",")}`;
     const usage = "extendedKeyUsage=serverAuth,clientAuth";
     await runCommand("openssl", [
       ...request,

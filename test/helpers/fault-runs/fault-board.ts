@@ -1,9 +1,10 @@
 /** One board of fault runs: `satsuma serve` as a process that is killed, stopped and started. */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { toolPath } from "../../../scripts/test-tools.ts";
 import { patientFetch } from "../patient-fetch.ts";
 import { SATSUMA_MAIN } from "../satsuma-command.ts";
 import { endWithUs } from "./end-with-us.ts";
@@ -30,8 +31,10 @@ export interface FaultBoardOptions {
   readonly dataDir: string;
   /** The configuration file's text. */
   readonly config: string;
-  /** More variables of the process. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Where its API listens. */
+  readonly host: string;
+  /** What its command begins with, where it is not to run as other processes do. */
+  readonly prefix: readonly string[];
   /** Told when the process ends though nobody asked it to. */
   readonly onExit: (why: string) => void;
 }
@@ -72,17 +75,18 @@ export class FaultBoard {
   /** Starts the process and waits until it serves. Errors: rejects with what it said. */
   async start(): Promise<void> {
     if (this.#child !== null) return;
-    const { folder, dataDir, config, env } = this.#options;
+    const { folder, dataDir, config, host, prefix } = this.#options;
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const file = join(folder, `${this.name}.toml`);
     writeFileSync(file, config);
     const log = openSync(join(folder, `${this.name}.log`), "a", 0o600);
     const flags = ["--data", dataDir, "--config", file, "--name", this.name, "--lab"];
-    const places = ["--http", "127.0.0.1:0", "--nbd", "", "--nbd-socket", this.socket];
-    const child = fork(SATSUMA_MAIN, ["serve", ...flags, ...places], {
+    const places = ["--http", `${host}:0`, "--nbd", "", "--nbd-socket", this.socket];
+    const node = [process.execPath, ...process.execArgv, ...V8_FLAGS, SATSUMA_MAIN];
+    const [command = "", ...args] = [...prefix, ...node, "serve", ...flags, ...places];
+    const child = spawn(command, args, {
       stdio: ["ignore", log, log, "ipc"],
-      execArgv: [...process.execArgv, ...V8_FLAGS],
-      env: { ...ENVIRONMENT, ...process.env, ...env, ...this.env },
+      env: { ...ENVIRONMENT, ...process.env, PATH: toolPath(), ...this.env },
     });
     closeSync(log);
     endWithUs(child);

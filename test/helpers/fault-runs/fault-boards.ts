@@ -16,6 +16,7 @@ import { FaultEtcd } from "./fault-etcd.ts";
 import { freePort } from "./free-port.ts";
 import { LinkProxy } from "./link-proxy.ts";
 import { LinkTable } from "./link-table.ts";
+import type { Namespaces } from "./namespaces.ts";
 
 export const ARRAY = "md0";
 const CLUSTER = "runs";
@@ -38,6 +39,8 @@ export interface FaultBoardsOptions {
   readonly sizeMib: number;
   readonly folder: string;
   readonly prng: Prng;
+  /** A network of their own, whose links are not those of `links`. */
+  readonly namespaces?: Namespaces;
   /** Told when a board's process ends though nobody asked it to. */
   readonly onExit: (board: FaultBoard, why: string) => void;
 }
@@ -68,6 +71,10 @@ export class FaultBoards {
 
   get kind(): BoardsKind {
     return this.#options.kind;
+  }
+
+  get namespaces(): Namespaces | null {
+    return this.#options.namespaces ?? null;
   }
 
   get folder(): string {
@@ -168,7 +175,9 @@ export class FaultBoards {
     const names = Array.from({ length: boards }, (_, at) => `board${at + 1}`);
     const tlsFolder = join(folder, "tls");
     mkdirSync(tlsFolder, { recursive: true, mode: 0o700 });
-    const certificates = await makeCertificates(tlsFolder, ["etcd", ...names]);
+    const { namespaces } = this.#options;
+    const hosts = names.flatMap((_, at) => namespaces?.host(at) ?? []);
+    const certificates = await makeCertificates(tlsFolder, ["etcd", ...names], hosts);
     const certificateOf = (name: string): CertificateFiles => {
       const found = certificates.get(name);
       if (found === undefined) throw new Error(`no certificate for ${name}`);
@@ -177,13 +186,14 @@ export class FaultBoards {
     const common = { links: this.links, places: () => this.#places() };
     this.#etcd = await FaultEtcd.start({
       ...{ members: etcdMembers, folder, tls: certificateOf("etcd"), prng: prng.fork() },
-      ...common,
+      ...{ ...common, namespaces: namespaces ?? null },
     });
     for (const [at, name] of names.entries()) {
       this.#makeDisks(at);
       const exporter = kind === "own" ? await this.#exporter(at, name) : [];
       const board: FaultBoard = new FaultBoard({
-        ...{ at, folder, dataDir: this.dataDir(at), env: {} },
+        ...{ at, folder, dataDir: this.dataDir(at) },
+        ...{ host: namespaces?.host(at) ?? LOCAL, prefix: namespaces?.prefix(at) ?? [] },
         config: this.#config(at, certificateOf(name), exporter),
         onExit: (why) => this.#options.onExit(board, why),
       });
@@ -194,7 +204,12 @@ export class FaultBoards {
 
   /** A proxy in front of a board's member exports. Returns the lines of its configuration. */
   async #exporter(at: number, place: string): Promise<readonly string[]> {
-    const { prng } = this.#options;
+    const { prng, namespaces } = this.#options;
+    if (namespaces !== undefined) {
+      const host = namespaces.host(at);
+      const port = await freePort();
+      return [`member_listen = "${host}:${port}"`, `member_advertise = "${host}"`];
+    }
     const advertised = `127.0.1.${at + 1}`;
     const port = await freePort([LOCAL, advertised]);
     this.#proxies.push(

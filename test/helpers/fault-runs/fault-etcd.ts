@@ -15,6 +15,7 @@ import { endWithUs } from "./end-with-us.ts";
 import { freePort } from "./free-port.ts";
 import { LinkProxy, type PlacesByPid } from "./link-proxy.ts";
 import type { LinkTable } from "./link-table.ts";
+import type { Namespaces } from "./namespaces.ts";
 
 const START_MS = 60_000;
 const ANSWER_MS = 2000;
@@ -27,15 +28,21 @@ export interface FaultEtcdOptions {
   readonly links: LinkTable;
   readonly places: PlacesByPid;
   readonly prng: Prng;
+  /** A network of their own, without proxies. */
+  readonly namespaces: Namespaces | null;
 }
 
 interface Member {
   readonly name: string;
   readonly folder: string;
+  /** Where it listens. */
+  readonly host: string;
+  readonly prefix: readonly string[];
   readonly clientPort: number;
   readonly peerPort: number;
-  clients: LinkProxy;
-  peers: LinkProxy;
+  /** Where the others, and the boards, reach it. */
+  readonly reachedAt: { readonly clientPort: number; readonly peerPort: number };
+  readonly proxies: readonly LinkProxy[];
   child: ChildProcess | null;
 }
 
@@ -70,7 +77,7 @@ export class FaultEtcd {
 
   /** Through the proxies. */
   get endpoints(): readonly string[] {
-    return this.#members.map(({ clients }) => `https://${LOCAL}:${clients.port}`);
+    return this.#members.map(({ host, reachedAt }) => `https://${host}:${reachedAt.clientPort}`);
   }
 
   /** Places by process. */
@@ -93,20 +100,23 @@ export class FaultEtcd {
     const member = this.#member(at);
     if (member.child !== null) return;
     const { tls, folder } = this.#options;
-    const at4 = (port: number, scheme = "https") => `${scheme}://${LOCAL}:${port}`;
-    const all = this.#members.map(({ name, peers }) => `${name}=${at4(peers.port, "http")}`);
+    const { clientPort, peerPort, reachedAt, host } = member;
+    const all = this.#members.map(
+      (other) => `${other.name}=http://${other.host}:${other.reachedAt.peerPort}`,
+    );
     const log = openSync(join(folder, `${member.name}.log`), "a", 0o600);
     const args = [
       ...["--name", member.name, "--data-dir", join(member.folder, "data")],
-      ...["--listen-client-urls", at4(member.clientPort)],
-      ...["--advertise-client-urls", at4(member.clients.port)],
-      ...["--listen-peer-urls", at4(member.peerPort, "http")],
-      ...["--initial-advertise-peer-urls", at4(member.peers.port, "http")],
+      ...["--listen-client-urls", `https://${host}:${clientPort}`],
+      ...["--advertise-client-urls", `https://${host}:${reachedAt.clientPort}`],
+      ...["--listen-peer-urls", `http://${host}:${peerPort}`],
+      ...["--initial-advertise-peer-urls", `http://${host}:${reachedAt.peerPort}`],
       ...["--initial-cluster", all.join(","), "--logger", "zap", "--log-level", "warn"],
       ...["--client-cert-auth", "--trusted-ca-file", tls.ca],
       ...["--cert-file", tls.certificate, "--key-file", tls.key],
     ];
-    const child = spawn("etcd", args, {
+    const [command = "", ...rest] = [...member.prefix, "etcd", ...args];
+    const child = spawn(command, rest, {
       stdio: ["ignore", log, log],
       env: { ...process.env, PATH: toolPath(), GOMAXPROCS: "1" },
     });
@@ -193,26 +203,37 @@ export class FaultEtcd {
 
   async stop(): Promise<void> {
     await Promise.all(this.numbers.map((at) => this.kill(at)));
-    for (const { clients, peers } of this.#members) {
-      await clients.close();
-      await peers.close();
-    }
+    for (const { proxies } of this.#members) for (const proxy of proxies) await proxy.close();
   }
 
   async #add(at: number): Promise<void> {
-    const { folder, links, places, prng } = this.#options;
+    const { folder, links, places, prng, namespaces } = this.#options;
     const name = `etcd${at + 1}`;
     const [clientPort, peerPort] = [await freePort(), await freePort()];
+    const own = join(folder, name);
+    mkdirSync(own, { recursive: true, mode: 0o700 });
+    const member = { name, folder: own, clientPort, peerPort, child: null };
+    if (namespaces !== null) {
+      const reachedAt = { clientPort, peerPort };
+      const [host, prefix] = [namespaces.host(at), namespaces.prefix(at)];
+      this.#members.push({ ...member, host, prefix, reachedAt, proxies: [] });
+      return;
+    }
     const proxy = (port: number): Promise<LinkProxy> =>
       LinkProxy.start({
         ...{ place: name, links, places, prng: prng.fork() },
         listen: { host: LOCAL, port: 0 },
         target: { host: LOCAL, port },
       });
-    const own = join(folder, name);
-    mkdirSync(own, { recursive: true, mode: 0o700 });
     const [clients, peers] = [await proxy(clientPort), await proxy(peerPort)];
-    this.#members.push({ name, folder: own, clientPort, peerPort, clients, peers, child: null });
+    const reachedAt = { clientPort: clients.port, peerPort: peers.port };
+    this.#members.push({
+      ...member,
+      host: LOCAL,
+      prefix: [],
+      reachedAt,
+      proxies: [clients, peers],
+    });
   }
 
   #member(at: number): Member {
@@ -223,8 +244,9 @@ export class FaultEtcd {
 
   async #post(at: number, path: string, body: unknown): Promise<Readonly<Record<string, unknown>>> {
     const { tls } = this.#options;
+    const { host, clientPort } = this.#member(at);
     const sent = request({
-      ...{ host: LOCAL, port: this.#member(at).clientPort, path, method: "POST", agent: false },
+      ...{ host, port: clientPort, path, method: "POST", agent: false },
       ca: readFileSync(tls.ca),
       cert: readFileSync(tls.certificate),
       key: readFileSync(tls.key),

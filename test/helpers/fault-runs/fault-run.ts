@@ -14,6 +14,7 @@ import { ARRAY, type BoardsKind, CLUSTER_PREFIX, FaultBoards } from "./fault-boa
 import { FaultLoad, type LongestHold } from "./fault-load.ts";
 import { describeFault, type FaultKind, type FaultPlan, planFaults } from "./fault-plan.ts";
 import { compareLegs } from "./leg-compare.ts";
+import type { Namespaces } from "./namespaces.ts";
 import { FAKETIME_LIBRARY, Nemesis } from "./nemesis.ts";
 import { mountSmall, unmountSmall } from "./small-mount.ts";
 
@@ -43,6 +44,8 @@ export interface FaultRunOptions {
   readonly say?: (line: string) => void;
   /** Another plan than the seed's. */
   readonly plan?: FaultPlan;
+  /** A network of their own; whoever made it takes it away. */
+  readonly namespaces?: Namespaces;
 }
 
 export interface FaultRunReport {
@@ -124,11 +127,12 @@ class FaultRun {
   // --- phases -----------------------------------------------------------------------------------
 
   async #start(): Promise<void> {
-    const { seed, kind, boards, etcdMembers, sizeMib } = this.#options;
+    const { seed, kind, boards, etcdMembers, sizeMib, namespaces } = this.#options;
     const prng = new Prng(seed).fork();
     this.#mountWhatFills();
     const started = await FaultBoards.start({
       ...{ kind, boards, etcdMembers, sizeMib, folder: this.#folder, prng },
+      ...(namespaces === undefined ? {} : { namespaces }),
       onExit: (board, why) => {
         this.#note(`${board.name} ended by itself: ${why}`);
         if (!this.#isOver && !this.#mayEnd) this.#problem(`${board.name} ended by itself: ${why}`);

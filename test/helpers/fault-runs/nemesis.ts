@@ -71,6 +71,7 @@ export class Nemesis {
         this.#boards.board(fault.board).signal("SIGSTOP");
         return () => this.#boards.board(fault.board).signal("SIGCONT");
       case "cut-all":
+        if (this.#boards.namespaces !== null) return this.#takeDown(fault.board);
         return this.#boards.links.cut([
           ...this.#toPeers(fault.board),
           ...this.#toEtcd(fault.board),
@@ -83,6 +84,7 @@ export class Nemesis {
         return this.#cutOneWay(fault.board, fault.peer);
       case "bad-link": {
         const { kind: _kind, board, ms: _ms, ...rule } = fault;
+        if (this.#boards.namespaces !== null) return this.#shape(board, rule);
         const links = [...this.#toPeers(board), ...this.#toEtcd(board)];
         return this.#boards.links.lay(links, { ...GOOD_LINK, ...rule });
       }
@@ -176,6 +178,24 @@ export class Nemesis {
   #cutOneWay(board: number, peer: number | null): End {
     const all = [...this.#toPeers(board, true), ...this.#toEtcd(board, true)];
     return this.#boards.links.cut(peer === null ? all : [this.#link(board, peer, true)]);
+  }
+
+  /** The board's machine, its member of etcd too. */
+  #takeDown(board: number): End {
+    this.#boards.namespaces?.setCut(board, true);
+    return () => this.#boards.namespaces?.setCut(board, false);
+  }
+
+  #shape(
+    board: number,
+    { delayMs, lostPerMille }: { readonly delayMs: number; readonly lostPerMille: number },
+  ): End {
+    const loss = `${lostPerMille / 10}%`;
+    const { ok, said } = this.#boards.namespaces?.shape(board, [
+      ...["delay", `${delayMs}ms`, `${delayMs / 4}ms`, "loss", loss],
+    ]) ?? { ok: false, said: "no network" };
+    if (!ok) throw new Error(`netem: ${said}`);
+    return () => void this.#boards.namespaces?.shape(board, []);
   }
 
   // --- disks ------------------------------------------------------------------------------------
