@@ -12,7 +12,7 @@ import {
 } from "../test/helpers/fault-runs/fault-run.ts";
 
 const USAGE = `npm run fault-runs -- [--runs N] [--from SEED] [--seconds S] [--boards N]
-    [--etcd MEMBERS] [--size MIB] [--shared] [--dir DIR] [--verbose] [--keep-going]`;
+    [--etcd MEMBERS] [--size MIB] [--shared] [--dir DIR] [--verbose] [--keep] [--keep-going]`;
 if (process.argv.includes("--help")) {
   process.stdout.write(`${USAGE}\n`);
   process.exit(0);
@@ -28,6 +28,7 @@ const { values } = parseArgs({
     size: { type: "string", default: "64" },
     shared: { type: "boolean", default: false },
     dir: { type: "string" },
+    keep: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     "keep-going": { type: "boolean", default: false },
   },
@@ -67,6 +68,7 @@ for (let seed = first; seed < first + Number(values.runs); seed++) {
     ...{ seed, kind, boards: Number(values.boards), etcdMembers: Number(values.etcd) },
     ...{ ms: Number(values.seconds) * 1000, sizeMib: Number(values.size) },
     ...(values.dir === undefined ? {} : { parent: values.dir }),
+    isKept: values.keep,
     ...(values.verbose ? { say: print } : {}),
   });
   tell(report);

@@ -27,6 +27,7 @@ const MIB = 1024 * 1024;
 const SEEN_MS = 60_000;
 /** Bitmaps beyond one for each board: who comes back takes another slot at first. */
 const MORE_NODES = 2;
+const SYNC_BYTES_PER_SECOND = 16 * MIB;
 const LEGS_MAX = 3;
 
 /** Whose the disks are. */
@@ -235,6 +236,9 @@ export class FaultBoards {
       `tls_certificate = ${text(tls.certificate)}`,
       `tls_key = ${text(tls.key)}`,
       ...exporter,
+      // A member that returns is rebuilt in seconds, beside clients too.
+      "[sync]",
+      `speed_min = ${SYNC_BYTES_PER_SECOND}`,
       "[log]",
       'level = "debug"',
       "",

@@ -44,13 +44,15 @@ export interface FaultRunOptions {
   readonly say?: (line: string) => void;
   /** Another plan than the seed's. */
   readonly plan?: FaultPlan;
+  /** Keeps the files of a good run as well. */
+  readonly isKept?: boolean;
   /** A network of their own; whoever made it takes it away. */
   readonly namespaces?: Namespaces;
 }
 
 export interface FaultRunReport {
   readonly seed: number;
-  /** Null when all was as it must be: the run's files are gone then. */
+  /** Null: the run's files are gone. */
   readonly folder: string | null;
   readonly happened: readonly string[];
   readonly problems: readonly string[];
@@ -233,13 +235,17 @@ class FaultRun {
       this.#note(`the end: ${String(error)}`);
     }
     this.#problems.push(...(this.#load?.problems ?? []));
-    const isFailed = this.#problems.length > 0;
+    const isKept = this.#isKept;
     for (const folder of this.#mounts) {
-      if (isFailed) cpSync(folder, `${folder}-kept`, { recursive: true });
+      if (isKept) cpSync(folder, `${folder}-kept`, { recursive: true });
       unmountSmall(folder);
     }
-    if (isFailed) writeFileSync(join(this.#folder, "problems.txt"), this.#problems.join("\n"));
+    if (isKept) writeFileSync(join(this.#folder, "problems.txt"), this.#problems.join("\n"));
     else rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  get #isKept(): boolean {
+    return this.#options.isKept === true || this.#problems.length > 0;
   }
 
   // --- besides ----------------------------------------------------------------------------------
@@ -293,7 +299,7 @@ class FaultRun {
     const none: LongestHold = { ms: 0, what: "none" };
     return {
       seed: this.#options.seed,
-      folder: this.#problems.length > 0 ? this.#folder : null,
+      folder: this.#isKept ? this.#folder : null,
       happened: this.#plan.steps.flatMap(({ faults }) => faults.map(describeFault)),
       problems: this.#problems,
       writes: counts?.writes ?? 0,

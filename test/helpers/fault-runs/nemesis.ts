@@ -207,12 +207,28 @@ export class Nemesis {
     return () => renameSync(aside, file);
   }
 
-  /** The file loses its second half: the bytes are gone for good, and its board must notice. */
-  #diskCutOff(at: number): End {
+  /**
+   * The file loses its second half: the bytes are gone for good, and its board must notice. One
+   * that is cut and brought back while its board is off is not in the fault model.
+   */
+  async #diskCutOff(at: number): Promise<End> {
     const { file } = this.#boards.disk(at);
+    const seen = await this.#isServing(at);
+    if (!seen) {
+      this.#note(`not done: board ${at + 1} does not look at its disk`);
+      return () => undefined;
+    }
     const { size } = statSync(file);
     truncateSync(file, size / 2);
     return () => truncateSync(file, size);
+  }
+
+  async #isServing(at: number): Promise<boolean> {
+    try {
+      return (await this.#boards.array(at)).status.cluster !== null;
+    } catch {
+      return false;
+    }
   }
 
   async #diskFault(fault: Extract<Fault, { readonly kind: "disk-fault" }>): Promise<End> {

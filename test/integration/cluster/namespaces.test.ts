@@ -1,8 +1,8 @@
 // wall-limit: 600 s
 /**
  * Boards with their own disks in network namespaces, with addresses and links of their own: one is
- * cut off from all by its link, and what netem does to packets happens to others, under clients that
- * check what they read.
+ * cut off from all by its link, and what netem does to packets happens to others, under clients
+ * that check what they read.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
