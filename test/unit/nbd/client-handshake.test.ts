@@ -17,6 +17,7 @@ import { HANDSHAKE_START, stepHandshake, wantedBytes } from "../../../src/nbd/ha
 import { encodeGreeting } from "../../../src/nbd/option-codec.ts";
 import { directoryOf, exportEntry, MemoryBackend } from "../../helpers/memory-backend.ts";
 import { concat, u, utf8 } from "../../helpers/nbd-messages.ts";
+import { withSeeds } from "../../helpers/seed.ts";
 
 const test = suite("nbd/client-handshake");
 
@@ -207,6 +208,24 @@ test("ends with a code when the server breaks the protocol", () => {
     assert.is(client.error?.code, "NBD_SERVER_MISBEHAVED", what);
     assert.is(client.state.type, "failed");
   }
+});
+
+test("survives whatever a server may send", async () => {
+  await withSeeds({ fixed: [1], more: 3 }, async (prng) => {
+    for (let round = 0; round < 500; round++) {
+      const wire = concat(
+        ...[greeting(), reply(STRUCTURED_REPLY, ACK)],
+        reply(SET_META_CONTEXT, META_CONTEXT, concat(u(4, 3), utf8("base:allocation"))),
+        ...[reply(SET_META_CONTEXT, ACK), exported(), sizes(1, 4096, 2 ** 25), reply(GO, ACK)],
+      );
+      for (let count = prng.below(5); count > 0; count--)
+        wire[prng.below(wire.length)] = prng.below(256);
+      const client = new Client().hear(wire);
+      const hasEnded = client.agreed !== null || client.error !== null;
+      assert.ok(hasEnded || (wantedFromServer(client.state) ?? Infinity) <= 4200, "it waits");
+      if (client.agreed !== null) assert.ok(Number.isSafeInteger(client.agreed.sizeBytes));
+    }
+  });
 });
 
 test.run();
