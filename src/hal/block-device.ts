@@ -96,9 +96,10 @@ export interface BlockDevice {
   flush(): Promise<void>;
   /**
    * Takes the size anew of a store that may have grown since; one that has shrunk keeps its size,
-   * and its I/O errors. A device without it has one size for good.
+   * and its I/O errors. A device without it has one size for good. What is asked over a network is
+   * known once the promise has resolved.
    */
-  measure?(): void;
+  measure?(): void | Promise<void>;
   close(): Promise<void>;
 }
 

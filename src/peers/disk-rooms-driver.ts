@@ -70,7 +70,7 @@ export class DiskRooms {
     try {
       const device = await room.device;
       // It may have grown since it was opened.
-      device.measure?.();
+      await device.measure?.();
       return { device, leave };
     } catch (error) {
       leave();

@@ -62,6 +62,9 @@ const PIECE_MAX = MIB;
 const ZERO_MAX = 64 * MIB;
 /** The longest range asked about at once; NBD's own limit is 4 GiB. */
 const STATUS_MAX = 1024 * MIB;
+/** A size is not measured again for so long: one just opened is assembled first. Choice. */
+const OPENED_MS = 10_000;
+const MEASURED_MS = 1000;
 /** So often a quick way to zero is tried and refused: some stores have to show it first. */
 const QUICK_TRIES = 2;
 
@@ -73,12 +76,15 @@ const WANTED_FLAGS = [
 
 export class PeerDevice implements BlockDevice {
   readonly name: string;
-  readonly sizeBytes: number;
   readonly logicalBlockSize: number;
   readonly readOnly: boolean;
   /** Each call takes a round trip at least. */
   readonly sync: SyncCalls | null = null;
   readonly #links: PeerLinks;
+  readonly #clock: StoreClock;
+  #sizeBytes: number;
+  /** When its size may be another one, on the clock. */
+  #freshUntil: number;
   readonly #calls: PeerCalls;
   readonly #flags: number;
   readonly #hasStatus: boolean;
@@ -90,7 +96,9 @@ export class PeerDevice implements BlockDevice {
 
   private constructor(options: PeerDeviceOptions, links: PeerLinks, agreed: Agreed) {
     this.name = options.name;
-    this.sizeBytes = agreed.sizeBytes;
+    this.#clock = options.clock;
+    this.#sizeBytes = agreed.sizeBytes;
+    this.#freshUntil = options.clock.now() + OPENED_MS;
     this.logicalBlockSize = options.logicalBlockSize;
     this.readOnly = options.mode === "read";
     this.#links = links;
@@ -134,6 +142,10 @@ export class PeerDevice implements BlockDevice {
       mode === "write" && (flags & NBD_FLAG_CAN_MULTI_CONN) !== 0 ? CONNECTIONS : 1;
     const { links, agreed } = await PeerLinks.open({ name, clock, target, check }, connections);
     return new PeerDevice(options, links, agreed);
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
   }
 
   get punches(): boolean {
@@ -189,6 +201,14 @@ export class PeerDevice implements BlockDevice {
     this.#check(0, 0, false);
     if ((this.#flags & NBD_FLAG_SEND_FLUSH) === 0) return;
     await this.#calls.run({ verb: "flush", command: NBD_CMD_FLUSH });
+  }
+
+  /** Makes its connections anew, unless they are: a connection has one size for its life. */
+  async measure(): Promise<void> {
+    if (this.#closing !== null || this.#clock.now() < this.#freshUntil) return;
+    await this.#links.renew();
+    this.#sizeBytes = Math.max(this.#sizeBytes, this.#links.sizeBytes);
+    this.#freshUntil = this.#clock.now() + MEASURED_MS;
   }
 
   /** For good: its board will not answer. `why`: for people. */

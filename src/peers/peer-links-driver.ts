@@ -56,6 +56,8 @@ interface Link {
   silent: number;
   pauseMs: number;
   takePauseBack: () => void;
+  /** It is being made anew on purpose: nothing is sent on it. */
+  isResting: boolean;
 }
 
 const nothing = (): void => undefined;
@@ -67,6 +69,8 @@ export class PeerLinks {
   readonly #figures = new HealthFigures();
   #stopTicking: (() => void) | null = null;
   #gone: CodedError | null = null;
+  /** Wait for anything to happen. */
+  #waiting: (() => void)[] = [];
   #closed: { readonly error: CodedError; readonly done: PromiseWithResolvers<void> } | null = null;
 
   private constructor(options: PeerLinksOptions) {
@@ -125,7 +129,18 @@ export class PeerLinks {
   answered(request: ClientRequest, error: CodedError | null): void {
     this.#figures.answered(this.#options.clock.now() - request.sentAt, error);
     this.#sendQueued();
+    this.#wake();
     this.#endWhenIdle();
+  }
+
+  /** What the exporter told the newest of its connections; 0: one is missing just now. */
+  get sizeBytes(): number {
+    return Math.min(...this.#links.map(({ connection }) => connection?.agreed.sizeBytes ?? 0));
+  }
+
+  /** Makes each connection anew, one after the other: what it has agreed on holds for its life. */
+  async renew(): Promise<void> {
+    for (const link of this.#links) await this.#renew(link);
   }
 
   /** For good, as if nothing had answered for long. */
@@ -164,6 +179,7 @@ export class PeerLinks {
         silent: 0,
         pauseMs: PAUSE_MIN_MS,
         takePauseBack: nothing,
+        isResting: false,
       };
       this.#links.push(link);
       this.#attach(link, attached);
@@ -187,7 +203,7 @@ export class PeerLinks {
     let least = Number.POSITIVE_INFINITY;
     for (const link of this.#links) {
       const { connection } = link;
-      if (connection === null || !connection.hasRoom(payloadBytes)) continue;
+      if (connection === null || link.isResting || !connection.hasRoom(payloadBytes)) continue;
       if (connection.load >= least) continue;
       best = link;
       least = connection.load;
@@ -209,8 +225,34 @@ export class PeerLinks {
     }
   }
 
+  async #renew(link: Link): Promise<void> {
+    const { connection } = link;
+    // One that is missing is being made anew already.
+    if (connection === null || this.#closed !== null) return;
+    link.isResting = true;
+    while (link.connection === connection && connection.underWay > 0) await this.#change();
+    if (link.connection !== connection || this.#closed !== null) return;
+    link.connection = null;
+    link.giveUpAt = link.lost + GIVE_UP_TICKS;
+    this.#tickOn();
+    await connection.disconnect();
+    if (this.#gone === null) this.#reconnect(link);
+    while (link.connection === null && this.#gone === null) await this.#change();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    if (this.#waiting.length === 0) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
   #onEnded(link: Link, error: CodedError, unanswered: ClientRequest[]): void {
     link.connection = null;
+    link.isResting = false;
+    this.#wake();
     link.unanswered = unanswered;
     if (this.#gone !== null) return;
     const why = peerError(this.#options.name, error);
@@ -253,7 +295,9 @@ export class PeerLinks {
     } catch (error) {
       return this.#giveUp(peerError(name, error));
     }
-    this.#figures.reconnected();
+    if (!link.isResting) this.#figures.reconnected();
+    link.isResting = false;
+    this.#wake();
     // All of it has room: it had on the connection before.
     for (const request of link.unanswered.splice(0)) this.#send(link, request);
     // Whatever its disk does, an answer shows that it is there.
@@ -285,6 +329,7 @@ export class PeerLinks {
     if (this.#gone !== null) return;
     this.#gone = error;
     this.#stopTicking?.();
+    this.#wake();
     const ends = this.#links.map((link) => this.#endLink(link, error));
     for (let next = this.#queue.shift(); next !== null; next = this.#queue.shift())
       fail(next, error);

@@ -15,7 +15,7 @@ export const readCandidate = async (
   const { probe } = await readContent(device);
   const sb = probe.superblock?.parsed?.value;
   // It may have grown since it was opened. Metadata at its end is where the end was.
-  if (sb !== undefined && superblockIsAtStart(sb)) device.measure?.();
+  if (sb !== undefined && superblockIsAtStart(sb)) await device.measure?.();
   const range = sb === undefined ? null : bitmapSuperblockRange(sb);
   if (sb === undefined || range === null) return { path, probe, bitmap: null };
   const bytes = await readRange(device, range.offset, range.length);

@@ -351,7 +351,7 @@ class ArrayThread {
     const { syncSpeedMin, syncSpeedMax } = this.#driver.status;
     const devices = this.#changes.takeMembers();
     // Whoever changed the array has measured them: they may have grown since they were opened here.
-    for (const { device } of devices) device.measure?.();
+    await Promise.all(devices.map(({ device }) => device.measure?.()));
     this.#array = await assembleDevices(devices, {
       ...this.#data,
       syncSpeedMin,

@@ -47,7 +47,7 @@ export interface MemberServerOptions {
 export class MemberServer {
   readonly #nbd: NbdServer;
   readonly #certificates: BoardCertificates;
-  readonly #disks: Readonly<Record<string, ExportBackend>>;
+  #disks: Readonly<Record<string, ExportBackend>>;
   /** Names asked for, oldest first. */
   readonly asked: string[] = [];
   /** Board epoch: names of another life are not known. */
@@ -95,6 +95,11 @@ export class MemberServer {
       session: { kind: "node", uuid: "0".repeat(32), slot: 1, epoch: 5 },
       handle: `board1.0a1b2c3d.array.${this.#handles}`,
     };
+  }
+
+  /** Another back end for a disk, for connections made from now on. */
+  serve(disk: string, backend: ExportBackend): void {
+    this.#disks = { ...this.#disks, [disk]: backend };
   }
 
   /** Whoever waits is let in, or not. */

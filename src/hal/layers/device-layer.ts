@@ -65,8 +65,8 @@ export class DeviceLayer implements BlockDevice {
     return this.inner.flush();
   }
 
-  measure(): void {
-    this.inner.measure?.();
+  measure(): void | Promise<void> {
+    return this.inner.measure?.();
   }
 
   close(): Promise<void> {

@@ -32,7 +32,8 @@ interface Fixture {
 const onBoard = (body: (fixture: Fixture) => Promise<void>) =>
   withTimeout(LIMIT_MS, async () => {
     const backend = new MemoryBackend({ sizeBytes: 4 * MIB });
-    const server = await MemberServer.start({ disks: { disk1: backend } });
+    const disk2 = new MemoryBackend({ sizeBytes: MIB });
+    const server = await MemberServer.start({ disks: { disk1: backend, disk2 } });
     const proxy = await CutProxy.start(`http://127.0.0.1:${server.port}`);
     const devices: PeerDevice[] = [];
     const open = async (clock: StoreClock = QUICK_CLOCK): Promise<PeerDevice> => {
@@ -274,9 +275,37 @@ test(
     const opened = (changed: object) =>
       failureOf(PeerDevice.open({ ...ticket, ...changed }, server.access(), "write", QUICK_CLOCK));
     assert.is((await opened({ sizeBytes: backend.sizeBytes + 1 })).code, "HAL_PEER_UNFIT");
-    assert.is((await opened({ disk: "disk2" })).code, "HAL_PEER_REFUSED");
+    assert.is((await opened({ disk: "disk3" })).code, "HAL_PEER_REFUSED");
     assert.is((await opened({ port: 1 })).code, "HAL_PEER_UNREACHABLE");
     await eventually("no connection is left", 5_000, () => server.clients === 0);
+  }),
+);
+
+test(
+  "a disk that has grown is measured over connections that are made anew, calls going on",
+  onBoard(async ({ server, backend, proxy }) => {
+    let now = 0;
+    const clock = { ...QUICK_CLOCK, now: () => now };
+    const small = { ...server.ticket("disk1", proxy.port), disk: "disk2", sizeBytes: MIB };
+    const device = await PeerDevice.open(small, server.access(), "write", clock);
+    const asked = server.asked.length;
+    await device.measure();
+    assert.is(server.asked.length, asked, "what was just opened is not measured");
+    server.serve("disk2", backend);
+    assert.is(device.sizeBytes, MIB);
+    assert.is(await codeOf(() => device.read(new Uint8Array(1), MIB)), "HAL_OUT_OF_RANGE");
+    now = 10_000;
+    const calls = Array.from({ length: 300 }, (_, at) =>
+      device.write([pattern(512, at)], at * 512),
+    );
+    const measured = device.measure();
+    for (let at = 300; at < 400; at++) calls.push(device.write([pattern(512, at)], at * 512));
+    await Promise.all([measured, ...calls]);
+    assert.is(device.sizeBytes, 4 * MIB);
+    await device.write([pattern(512, 1)], 4 * MIB - 512);
+    same(await readBack(device, 4 * MIB - 512, 512), pattern(512, 1), "the new end");
+    assert.equal([device.health.state, device.health.reconnects], ["up", 0]);
+    await device.close();
   }),
 );
 
