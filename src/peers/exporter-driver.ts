@@ -12,6 +12,7 @@ import type { ClusterStore, Txn } from "../cluster/store/cluster-store.ts";
 import { listedKeys } from "../cluster/store/member-txns.ts";
 import { fenceTime, PERMIT_MS } from "../cluster/store/permission.ts";
 import { retryDelay } from "../cluster/store/retry-delay.ts";
+import { keyOf } from "../cluster/store/revisioned-map.ts";
 import type { StoreClock } from "../cluster/store/store-clock.ts";
 import { StoreKeys } from "../cluster/store/store-keys.ts";
 import { ViewDriver } from "../cluster/store/view-driver.ts";
@@ -115,6 +116,9 @@ export class Exporter {
       this.#watch.see(changes, source, clock.now());
       this.#keys.tell(this.#ledger, changes, this.#view.view.revision);
       this.#exports.carryOut();
+      // Whose board has gone is failed by the arrays: that is not to wait.
+      if (changes.some((change) => this.#boardKeys.boardIn(keyOf(change)) !== null))
+        this.#tellBoards();
     });
   }
 
@@ -373,14 +377,18 @@ export class Exporter {
     this.#exports.carryOut();
   }
 
-  #tell(): void {
-    const { listener, clock, board } = this.#options;
+  #tellBoards(): void {
+    const { listener, board } = this.#options;
     const boards = this.#watch.live.flatMap(({ name, epoch, record }) =>
       record === null ? [] : [{ name, epoch, record, isHere: name === board.name }],
     );
     const told = JSON.stringify(boards);
     if (told !== this.#lastBoards) listener.boards(boards);
     this.#lastBoards = told;
+  }
+
+  #tell(): void {
+    const { listener, clock } = this.#options;
     const state = this.#state;
     const seen = JSON.stringify(state);
     if (seen !== this.#lastState) listener.state(state);

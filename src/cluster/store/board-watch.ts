@@ -13,7 +13,7 @@ import type { NewsSource } from "./view-driver.ts";
 
 /** A board whose key is there. */
 export interface LiveBoard extends BoardLife {
-  /** Null: something else has written the key. It is a board, and an exporter, all the same. */
+  /** Null: nothing readable yet. It is a board, and an exporter, all the same. */
   readonly record: BoardRecord | null;
 }
 
@@ -103,7 +103,10 @@ export class BoardWatch {
     }
     this.#heard.set(name, now);
     const { createRevision, value } = change.now;
-    this.#live.set(name, { name, epoch: createRevision, record: readRecord(name, value) });
+    // While something else has written the key, what the board told before holds.
+    const known = before?.epoch === createRevision ? before.record : null;
+    const record = readRecord(name, value) ?? known;
+    this.#live.set(name, { name, epoch: createRevision, record });
   }
 
   #end({ name, epoch }: BoardLife, heardAt: number): void {

@@ -48,13 +48,17 @@ test("boards live by their keys, by name, with what they tell", () => {
   assert.equal(watch.gone(0), []);
 });
 
-test("a board whose key holds something else is an exporter all the same", () => {
+test("a board whose key holds something else is what it was, an exporter in any case", () => {
   const watch = watching();
   watch.see([put(keys.board("b"), "{", 7)], "watch", 10);
-  assert.is(watch.find("b")?.epoch, 7);
-  assert.is(watch.find("b")?.record, null);
+  assert.is(watch.find("b")?.record?.name, "b");
   watch.see([put(keys.board("b"), encodeBoard(record("a")), 7)], "watch", 10);
-  assert.is(watch.find("b")?.record, null, "of another name");
+  assert.is(watch.find("b")?.record?.name, "b", "of another name");
+  watch.see([put(keys.board("c"), "{", 9)], "watch", 10);
+  assert.is(watch.find("c")?.epoch, 9);
+  assert.is(watch.find("c")?.record, null);
+  watch.see([put(keys.board("b"), "{", 12)], "watch", 10);
+  assert.is(watch.find("b")?.record, null, "another life has told nothing yet");
 });
 
 test("a board that went may write until its last confirmation is old", () => {
