@@ -178,6 +178,7 @@ export class ControlPlane {
     await this.devices.load();
     await this.peers.tick();
     this.#done.push("devices");
+    await this.drains.explain();
     const wanted = this.arrays.list().filter((view) => view.record.desiredState === "started");
     const starts = wanted.map(async ({ record: { uuid }, status }) => {
       const started = this.#startWanted(uuid, true).then((isDecided) => {

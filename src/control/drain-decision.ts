@@ -47,7 +47,9 @@ const quorumRefusal = (facts: ImpactFacts): DrainRefusal[] => {
   }
   const left = quorumWithout(quorum, here);
   if (left === null || left.isKept) return [];
-  const reason = `etcd would have ${left.healthyAfter} of ${left.voters} members, ${left.needed} are needed`;
+  const { voters, needed, healthyAfter } = left;
+  const need = `${needed} ${needed === 1 ? "is" : "are"} needed`;
+  const reason = `etcd would have ${healthyAfter} of ${voters} members, ${need}`;
   return [{ mayForce: false, reason }];
 };
 

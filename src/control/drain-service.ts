@@ -82,6 +82,12 @@ export class DrainService {
     this.#keep({ ...this.#record, isDone: true });
   }
 
+  /** Clients who ask for what was drained are told where else, after a restart too. */
+  async explain(): Promise<void> {
+    for (const { uuid, elsewhere } of this.#record?.arrays ?? [])
+      await this.#options.exports.explain(uuid, outOfService(elsewhere));
+  }
+
   /**
    * Takes the board out of service, as a job. Errors: CONTROL_NODE_ELSEWHERE, CONTROL_NODE_BUSY,
    * CONTROL_NODE_DRAINED, CONTROL_DRAIN_REFUSED.
@@ -199,10 +205,7 @@ export class DrainService {
   async #leave(uuid: string, elsewhere: readonly Elsewhere[], actor: string): Promise<void> {
     const { arrays, commands, jobs } = this.#options;
     const { record } = arrays.find(uuid);
-    const reason =
-      elsewhere.length === 0
-        ? "its board is out of service"
-        : `its board is out of service: attach it at ${elsewhere.map(({ address }) => address).join(", ")}`;
+    const reason = outOfService(elsewhere);
     const order = { confirm: record.name, force: true, forget: false, reason };
     const job = commands.stop(uuid, order, actor);
     await ended(jobs, job, STOP_WAIT_MS);
@@ -291,6 +294,12 @@ export class DrainService {
     this.#options.events.changed("system", "system");
   }
 }
+
+const outOfService = (elsewhere: readonly Elsewhere[]): string => {
+  const addresses = elsewhere.map(({ address }) => address).join(", ");
+  const where = addresses === "" ? "" : `: attach it at ${addresses}`;
+  return `its board is out of service${where}`;
+};
 
 const refused = (
   name: string,

@@ -324,9 +324,10 @@ export interface StorageEngine {
   openExport(spec: ExportSpec): Promise<void>;
   /**
    * Closes the export and its connections after draining requests under way, or gives up one that
-   * was to come. `coming`: it is to be opened again, and clients who ask meanwhile wait for it.
+   * was to come. `coming`: it is to be opened again, and clients who ask meanwhile wait for it;
+   * `reason`: what those are told who ask for it until it is opened.
    */
-  closeExport(name: string, coming?: ExportNotice): Promise<void>;
+  closeExport(name: string, coming?: ExportNotice | null, reason?: string): Promise<void>;
   clients(): readonly ExportClient[];
   counters(): IoCounters;
   /** Where NBD listens, as URIs to build attach commands from. */

@@ -14,6 +14,8 @@ import { subjectOf } from "./subject.ts";
 
 /** Exports a board may have. */
 export const EXPORTS_MAX = 256;
+/** Longest word to a client that asks for a closed export; NBD has room for 4096. */
+const TOLD_MAX = 1000;
 
 /** What the service needs. */
 export interface ExportServiceOptions {
@@ -197,6 +199,16 @@ export class ExportService {
     }
   }
 
+  /** Tells clients who ask for exports of an array that does not run why they are closed. */
+  async explain(uuid: string, reason: string): Promise<void> {
+    for (const entry of this.#of(uuid)) {
+      if (entry.isOpen) continue;
+      entry.reason = reason;
+      const { engine } = this.#options;
+      await engine.closeExport(entry.record.name, null, toldReason(entry.record, reason));
+    }
+  }
+
   /** Drops the exports of an array that was forgotten; its records are gone with it. */
   forgetAll(uuid: string): void {
     for (const entry of this.#of(uuid)) {
@@ -253,8 +265,8 @@ export class ExportService {
   async #closeEntry(entry: Entry, reason: string, isComing = false): Promise<void> {
     const { name, description, tlsRequired } = entry.record;
     if (entry.isOpen || isComing) {
-      const coming = isComing ? { name, description, tlsRequired } : undefined;
-      await this.#options.engine.closeExport(name, coming);
+      const coming = isComing ? { name, description, tlsRequired } : null;
+      await this.#options.engine.closeExport(name, coming, toldReason(entry.record, reason));
     }
     entry.isOpen = false;
     entry.reason = reason;
@@ -275,3 +287,7 @@ export class ExportService {
     events.changed("array", uuid);
   }
 }
+
+/** What clients are told; who shows no certificate hears nothing of an export that needs one. */
+const toldReason = ({ name, tlsRequired }: ExportRecord, reason: string): string =>
+  tlsRequired ? "" : `the export ${name} is closed: ${reason}`.slice(0, TOLD_MAX);

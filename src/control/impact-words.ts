@@ -53,12 +53,12 @@ const arrayReason = (array: ArrayImpact): string => {
 };
 
 const quorumReason = ({ voters, needed, healthyAfter, isKept }: QuorumImpact): string => {
-  const left = `${healthyAfter} of ${voters} members of etcd are left, ${needed} are needed`;
+  const left = `${healthyAfter} of ${voters} members of etcd are left, ${needed} ${needed === 1 ? "is" : "are"} needed`;
   return isKept ? left : `${left}: reads and writes of all boards wait until one is back`;
 };
 
 const what = (subject: ImpactSubject): string =>
-  subject.kind === "board" ? `board ${subject.name} stops` : `${subject.name} is pulled`;
+  subject.kind === "board" ? `${subject.name} stops` : `${subject.name} is pulled`;
 
 const unknownText = ({ problem, unjudged }: ImpactOutcome): string[] => [
   ...(problem === null ? [] : [`etcd could not be asked for its members: ${problem}`]),

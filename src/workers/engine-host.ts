@@ -195,8 +195,8 @@ class EngineHost implements StorageEngine {
     return this.#pool.askEach(() => ({ request: { type: "open-export", spec } }));
   }
 
-  closeExport(name: string, coming: ExportNotice | null = null): Promise<void> {
-    return this.#pool.askEach(() => ({ request: { type: "close-export", name, coming } }));
+  closeExport(name: string, coming: ExportNotice | null = null, reason = ""): Promise<void> {
+    return this.#pool.askEach(() => ({ request: { type: "close-export", name, coming, reason } }));
   }
 
   clients(): readonly ExportClient[] {

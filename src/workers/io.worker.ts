@@ -8,7 +8,12 @@ import { assert, assertNever } from "../common/assert.ts";
 import { CodedError, toPlainError } from "../common/errors.ts";
 import type { ExportSpec } from "../control/engine.ts";
 import { loadSendBuffer, type SetSendBuffer } from "../hal/linux/send-buffer.ts";
-import type { ExportDirectory, ExportEntry, ExportNotice } from "../nbd/export-backend.ts";
+import type {
+  ExportDirectory,
+  ExportEntry,
+  ExportNotice,
+  ExportRefusal,
+} from "../nbd/export-backend.ts";
 import { NbdServer } from "../nbd/server-driver.ts";
 import { settled } from "./open-member.ts";
 import { peerLinks } from "./peer-links.ts";
@@ -19,6 +24,8 @@ import type { IoRequest, IoThreadData, IoToMain, MainToIo } from "./worker-messa
 const STATISTICS_MS = 250;
 /** Block sizes advertised. Source: NBD protocol, "Block size constraints"; maximum as qemu's. */
 const PREFERRED_BLOCK = 4096;
+/** Closed exports whose reasons are kept: as many as a board may have. */
+const REASONS_MAX = 256;
 const MAXIMUM_PAYLOAD = 32 * 1024 * 1024;
 
 class IoThread implements ExportDirectory {
@@ -27,6 +34,8 @@ class IoThread implements ExportDirectory {
   readonly #arrays = new Map<string, WorkerArray>();
   readonly #exports = new Map<string, ExportEntry>();
   readonly #coming: Map<string, ExportNotice>;
+  /** Why exports that were closed are, by name. */
+  readonly #reasons = new Map<string, string>();
   readonly #server: NbdServer;
   /** Loaded with the first array: who serves none needs none. */
   #sendBuffer: SetSendBuffer | null = null;
@@ -52,6 +61,11 @@ class IoThread implements ExportDirectory {
 
   find(name: string): ExportEntry | null {
     return this.#exports.get(this.#meant(name)) ?? null;
+  }
+
+  refusal(name: string): ExportRefusal | null {
+    const text = this.#reasons.get(name);
+    return text === undefined ? null : { kind: "unknown", text };
   }
 
   isComing(name: string): boolean {
@@ -102,10 +116,11 @@ class IoThread implements ExportDirectory {
       case "open-export":
         this.#exports.set(request.spec.name, this.#entry(request.spec));
         this.#coming.delete(request.spec.name);
+        this.#reasons.delete(request.spec.name);
         this.#server.exportsChanged();
         return null;
       case "close-export":
-        await this.#closeExport(request.name, request.coming);
+        await this.#closeExport(request.name, request.coming, request.reason);
         this.#postStatistics();
         return null;
       case "settle":
@@ -124,8 +139,12 @@ class IoThread implements ExportDirectory {
     return this.#server.addresses.find((address) => address.port !== null)?.port ?? null;
   }
 
-  async #closeExport(name: string, coming: ExportNotice | null): Promise<void> {
+  async #closeExport(name: string, coming: ExportNotice | null, reason: string): Promise<void> {
     this.#exports.delete(name);
+    this.#reasons.delete(name);
+    if (reason !== "") this.#reasons.set(name, reason);
+    const [oldest = ""] = this.#reasons.keys();
+    if (this.#reasons.size > REASONS_MAX) this.#reasons.delete(oldest);
     const wasComing = this.#coming.delete(name);
     if (coming !== null) this.#coming.set(name, coming);
     if (wasComing || coming !== null) this.#server.exportsChanged();

@@ -37,8 +37,13 @@ export type IoRequest =
     }
   | { readonly type: "detach-array"; readonly uuid: string }
   | { readonly type: "open-export"; readonly spec: ExportSpec }
-  /** `coming`: clients who ask for it wait until it is opened again. */
-  | { readonly type: "close-export"; readonly name: string; readonly coming: ExportNotice | null }
+  /** `coming`: clients who ask for it wait until it is opened again; else they hear `reason`. */
+  | {
+      readonly type: "close-export";
+      readonly name: string;
+      readonly coming: ExportNotice | null;
+      readonly reason: string;
+    }
   /** Answered when nothing that was given up may still reach one of the paths. */
   | { readonly type: "settle"; readonly paths: readonly string[] }
   | { readonly type: "close" };

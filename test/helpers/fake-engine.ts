@@ -211,8 +211,12 @@ export class FakeEngine implements StorageEngine {
     this.openExports.set(spec.name, spec);
   }
 
-  async closeExport(name: string): Promise<void> {
+  /** What clients are told who ask for a closed export, by name. */
+  readonly closedReasons = new Map<string, string>();
+
+  async closeExport(name: string, _coming?: unknown, reason = ""): Promise<void> {
     this.openExports.delete(name);
+    this.closedReasons.set(name, reason);
     this.attached = this.attached.filter((client) => client.exportName !== name);
   }
 

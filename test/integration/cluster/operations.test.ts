@@ -6,11 +6,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer, type Server } from "node:net";
-import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { ImpactResource, NodeResource } from "../../../src/api/schemas/node.ts";
-import { PathClient } from "../../helpers/fault-runs/path-client.ts";
+import type { ImpactResource } from "../../../src/api/schemas/node.ts";
+import { tryCommand } from "../../helpers/command.ts";
+import {
+  assertHeld,
+  BLOCK,
+  dataOf,
+  nodeOf,
+  OperatedWriter,
+} from "../../helpers/operated-boards.ts";
 import { runSatsuma, trySatsuma } from "../../helpers/satsuma-command.ts";
 import { type SharedBoards, startSharedBoards } from "../../helpers/shared-boards.ts";
 import { skipUnless } from "../../helpers/skip.ts";
@@ -18,9 +24,6 @@ import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
 const TEST_MS = 240_000;
 const WAIT_MS = 60_000;
-/** As long as an NBD client gives an export: nbd-client -timeout 60. */
-const CLIENT_LIMIT_MS = 60_000;
-const BLOCK = 4096;
 
 const test = suite<{ boards: SharedBoards }>("cluster/operations");
 const etcdTest = skipUnless(["etcd"], test);
@@ -39,101 +42,27 @@ test.after(
   }),
 );
 
-const dataOf = (boards: SharedBoards, at: number): string => join(boards.folder, `board${at + 1}`);
-
-const node = async (boards: SharedBoards, at: number): Promise<NodeResource> =>
-  await boards.ask<NodeResource>(at, "GET", `/nodes/board${at + 1}`);
-
-/** Writes block after block, one at a time, each with its number in every byte, and counts. */
-class Writer {
-  readonly #client: PathClient;
-  readonly #done: Promise<void>;
-  #isOver = false;
-  written = 0;
-
-  constructor(boards: SharedBoards, first: number) {
-    const order = [first, ...boards.numbers.filter((at) => at !== first)];
-    this.#client = new PathClient({
-      paths: order.map((at) => ({
-        board: `board${at + 1}`,
-        socket: boards.board(at).nbd_socket,
-      })),
-      export: "md0",
-      isLoyal: false,
-      limitMs: CLIENT_LIMIT_MS,
-    });
-    this.#done = this.#run();
-    // Whoever stops it is told.
-    this.#done.catch(() => undefined);
-  }
-
-  get board(): string {
-    return this.#client.board;
-  }
-
-  /** Resolves once so many more writes were acknowledged. */
-  async more(count: number): Promise<void> {
-    const until = this.written + count;
-    await eventually(`${count} more writes`, WAIT_MS, () => this.written >= until);
-  }
-
-  /** Ends; the last write of each block. Errors: a write that no board answered in time. */
-  async stop(): Promise<ReadonlyMap<number, number>> {
-    this.#isOver = true;
-    await this.#done;
-    this.#client.close();
-    const last = new Map<number, number>();
-    for (let number = 0; number < this.written; number += 1) last.set(number % 64, number & 0xff);
-    return last;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#isOver) {
-      const number = this.written;
-      const data = new Uint8Array(BLOCK).fill(number & 0xff);
-      await this.#client.request(({ client }) => client.write((number % 64) * BLOCK, data, true));
-      this.written += 1;
-    }
-  }
-}
-
-const assertHeld = async (
-  boards: SharedBoards,
-  at: number,
-  held: ReadonlyMap<number, number>,
-): Promise<void> => {
-  const client = await boards.attach(at);
-  for (const [block, value] of held) {
-    const bytes = await client.read(block * BLOCK, BLOCK);
-    assert.ok(
-      bytes.every((byte) => byte === value),
-      `block ${block} has what was written last`,
-    );
-  }
-  client.close();
-};
-
 etcdTest(
   "impact is told before anything is done; a single etcd is no board's",
   withTimeout(TEST_MS, async ({ boards }) => {
     const told = await boards.ask<ImpactResource>(0, "GET", "/nodes/board2/impact");
     assert.equal([told.verdict, told.safe], ["safe", true], told.sentence);
     assert.equal(told.arrays[0]?.nodes_after, ["board1"]);
-    const quorum = (await node(boards, 0)).status?.quorum;
+    const quorum = (await nodeOf(boards, 0)).status?.quorum;
     assert.equal([quorum?.problem, quorum?.voters.length], [null, 1]);
     assert.ok(quorum?.voters.every(({ healthy }) => healthy));
     const flags = ["--data", dataOf(boards, 0)];
     const pull = await runSatsuma("safe-to-pull", "disk1", ...flags);
     assert.match(pull.stdout, "md0 has less redundancy");
     const stop = await runSatsuma("node", "impact", "board1", ...flags);
-    assert.match(stop.stdout, "Safe: nothing is lost when board board1 stops");
+    assert.match(stop.stdout, "Safe: nothing is lost when board1 stops");
   }),
 );
 
 etcdTest(
   "a board is drained under a client, which goes on at the other one; it stays drained and returns",
   withTimeout(TEST_MS, async ({ boards }) => {
-    const writer = new Writer(boards, 0);
+    const writer = new OperatedWriter(boards, 0);
     await writer.more(20);
     const flags = ["--data", dataOf(boards, 0)];
     const drained = await runSatsuma("node", "drain", "board1", ...flags);
@@ -144,7 +73,7 @@ etcdTest(
     const killed = await boards.kill(0);
     await eventually("board1 is back", WAIT_MS, async () => {
       if (boards.board(0).pid === killed) return false;
-      return (await node(boards, 0)).status?.state === "drained";
+      return (await nodeOf(boards, 0)).status?.state === "drained";
     });
     const refused = await trySatsuma("node", "drain", "board2", "--data", dataOf(boards, 1));
     assert.match(refused.stderr, "CONTROL_DRAIN_REFUSED");
@@ -159,7 +88,7 @@ etcdTest(
 etcdTest(
   "all boards are restarted one by one under a client, and none is missed",
   withTimeout(TEST_MS, async ({ boards }) => {
-    const writer = new Writer(boards, 0);
+    const writer = new OperatedWriter(boards, 0);
     await writer.more(20);
     const before = boards.numbers.map((at) => boards.board(at).pid);
     const folders = boards.numbers.map((at) => dataOf(boards, at));
@@ -253,6 +182,13 @@ qemuTest(
     await qemu.run("write -P 65 1M 64k", /wrote 65536\/65536/);
     portal.target = () => boards.board(1).nbd_socket;
     await runSatsuma("node", "drain", "board1", "--data", dataOf(boards, 0));
+    const refused = await tryCommand("qemu-io", ["-f", "raw", "-c", "quit", boards.uri(0)]);
+    const address = (await nodeOf(boards, 0)).status?.elsewhere[0]?.addresses[0];
+    assert.match(
+      refused.stderr,
+      `attach it at ${address}`,
+      "whoever asks there is told where else",
+    );
     await qemu.run("write -P 66 2M 64k", /wrote 65536\/65536/);
     await qemu.run("read -P 65 1M 64k", /read 65536\/65536/);
     await qemu.run("flush", /qemu-io> $/);
@@ -269,7 +205,7 @@ qemuTest(
 etcdTest(
   "a board that dies is left by its client, which loses nothing and goes on within its time-out",
   withTimeout(TEST_MS, async ({ boards }) => {
-    const writer = new Writer(boards, 0);
+    const writer = new OperatedWriter(boards, 0);
     await writer.more(20);
     const killed = await boards.kill(0);
     await writer.more(20);

@@ -170,6 +170,7 @@ class ScaleNode {
     const cluster = await joinArray({
       store: this.#home.storeFor(),
       prefix: arrayPrefix(CLUSTER, this.#uuid),
+      boards: new BoardKeys(CLUSTER),
       member: { node, boot: `${node}-1`, life, address: "10.0.0.1:10809", protocol: 1 },
       nodes,
       clock,

@@ -158,11 +158,13 @@ test(
   inFolder(async (folder) => {
     const first = await openBoard(folder);
     assert.is(await drain(first), "succeeded");
+    first.engine.closedReasons.clear();
     await first.kill();
     {
       await using again = await openBench({ folder, engine: first.engine });
       assert.is(again.control.drains.record?.isDone, true);
       assert.is(again.engine.arrays.size, 0, "its array is not started");
+      assert.match(again.engine.closedReasons.get("md0") ?? "", "attach it at 10.0.0.2:10809");
       assert.is(await undrain(again), "succeeded");
       assert.ok(again.control.arrays.find("md0").isRunning);
       runBy(again, ["opi-a", "b"]);
