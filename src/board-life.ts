@@ -29,7 +29,7 @@ export interface BoardLife {
 const RESTART_MS = 300;
 const EVENTS_MAX = 100;
 
-/** Errors: LIFE_FILES_UNUSABLE, LIFE_PORT_UNUSABLE. */
+/** Errors: LIFE_FILES_UNUSABLE. */
 export async function openBoardLife(
   config: Config,
   version: string,
@@ -83,10 +83,12 @@ const withCluster = (config: Config, cluster: ClusterConfig | null): Config => {
 
 /** What neighbours are told of the API; empty when they cannot reach it. */
 const apiOf = ({ http, life }: Config): string => {
-  if (/^(?:127\.|::1$|localhost$)/.test(http.host)) return "";
+  if (isLoopback(http.host)) return "";
   const host = chooseHost(life.host, http.host);
   return `http://${host.includes(":") ? `[${host}]` : host}:${http.port}`;
 };
+
+const isLoopback = (host: string): boolean => /^(?:127\.|::1$|localhost$)/.test(host);
 
 const isAddress = (host: string): boolean => /^[0-9.]+$/.test(host) || host.includes(":");
 
@@ -96,7 +98,9 @@ const clusterOf = ({ identity }: ClusterLife, dataDirectory: string): ClusterCon
   const { cluster: name, board: node, endpoints, host: advertise, ports } = identity;
   const file = (pem: string): string => path.join(lifeFolder(dataDirectory), pem);
   const tls = { authority: file(CA_FILE), certificate: file(CERT_FILE), key: file(KEY_FILE) };
-  const listen = { host: isAddress(advertise) ? advertise : "0.0.0.0", port: ports.member };
+  // Peers are told the port, so on loopback, where boards share their ports, any free one will do.
+  const port = isLoopback(advertise) ? 0 : ports.member;
+  const listen = { host: isAddress(advertise) ? advertise : "0.0.0.0", port };
   const exporter = { listen, advertise, tls };
   return { name, node, endpoints, tls, exporter, learnsMembers: true };
 };

@@ -188,12 +188,20 @@ const comingExports = (store: Store): EngineOptions["comingExports"] => {
     .map(({ name, description, tlsRequired }) => ({ name, description, tlsRequired }));
 };
 
-/** An etcd member is a board's when it has its name; null: arrays depend on no etcd. */
-const quorumOf = async (cluster: EngineCluster | null): Promise<Quorum | null> => {
+/**
+ * An etcd member is a board's when it has its name, or that which the board gave it; null: arrays
+ * depend on no etcd.
+ */
+const quorumOf = async (
+  cluster: EngineCluster | null,
+  { life }: LifeParts,
+): Promise<Quorum | null> => {
   if (cluster === null) return null;
   const { voters, problem } = await readVoters(cluster.endpoints, cluster.tls);
   return {
-    voters: voters.map(({ name, isHealthy }) => ({ name, board: name, isHealthy })),
+    voters: voters.map(({ name, isHealthy }) => {
+      return { name, board: life.boardOf(name) ?? name, isHealthy };
+    }),
     problem,
   };
 };
@@ -227,7 +235,7 @@ const controlOver = (
       here,
       boardOf: (path) => parsePeerPath(path)?.board ?? (opensShared ? null : here),
       names: () => engine.peers?.boards().map(({ name }) => name) ?? [],
-      quorum: () => quorumOf(cluster),
+      quorum: () => quorumOf(cluster, life),
     },
     life,
     endProcess: () => process.kill(process.pid, "SIGTERM"),

@@ -94,6 +94,20 @@ const describe = (daemon: ServedDaemon): string => {
   return `panel and API: ${daemon.url}\nNBD: ${places.join(" and ")}\n${token}\n`;
 };
 
+/** Ends the process when the daemon does not end. */
+const closeInTime = async (
+  daemon: ServedDaemon,
+  logger: Logger,
+  isRestart: boolean,
+): Promise<void> => {
+  const timeout = setTimeout(() => {
+    logger.error({ after_ms: CLOSE_TIMEOUT_MS }, "close-timed-out");
+    process.exit(1);
+  }, CLOSE_TIMEOUT_MS);
+  await daemon.close(isRestart);
+  clearTimeout(timeout);
+};
+
 /**
  * Another cluster: the same process goes on with a new daemon, where clients and administrators
  * know it. Arrays are stopped clean and started again; clients attach anew.
@@ -107,7 +121,7 @@ const startAnew = async (
   const { logger, config } = options;
   logger.info({ why }, "daemon-starts-anew");
   const { http, nbd } = daemon;
-  await daemon.close(true);
+  await closeInTime(daemon, logger, true);
   return await startDaemon({ ...options, config: { ...config, http, nbdTcp: nbd.tcp } });
 };
 
@@ -150,12 +164,7 @@ const serve = async (
   }
   logger.info({}, "daemon-ending");
   process.once("SIGINT", () => process.exit(SIGNAL_EXIT_CODE));
-  const timeout = setTimeout(() => {
-    logger.error({ after_ms: CLOSE_TIMEOUT_MS }, "close-timed-out");
-    process.exit(1);
-  }, CLOSE_TIMEOUT_MS);
-  await daemon.close();
-  clearTimeout(timeout);
+  await closeInTime(daemon, logger, false);
 };
 
 /** Registers the verb. */

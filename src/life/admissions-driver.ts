@@ -140,7 +140,7 @@ const notStarted = (): CodedError =>
 
 const addressTaken = (name: string, other: string, host: string): CodedError =>
   new CodedError("LIFE_ADDRESS_TAKEN", `${name} gives ${host} and the ports that ${other} has`, {
-    remedy: "set [cluster] member_advertise to the board's own address on the network",
+    remedy: "set [cluster] host to the board's own address on the network",
   });
 
 const nameTaken = (name: string): CodedError =>

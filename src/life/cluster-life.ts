@@ -22,6 +22,7 @@ import {
 } from "./certificates.ts";
 import { ClusterPort } from "./cluster-port-driver.ts";
 import { Departures } from "./departures-driver.ts";
+import { etcdNameOf } from "./etcd-arguments.ts";
 import { EtcdHere, type EtcdSettings } from "./etcd-here-driver.ts";
 import {
   type Identity,
@@ -97,7 +98,7 @@ export class ClusterLife {
     this.#etcd = new EtcdHere(this.#folder, options, options.logger);
   }
 
-  /** Takes up what the data directory tells. Errors: LIFE_FILES_UNUSABLE, LIFE_PORT_UNUSABLE. */
+  /** Takes up what the data directory tells. Errors: LIFE_FILES_UNUSABLE. */
   static async open(options: ClusterLifeOptions): Promise<ClusterLife> {
     const life = new ClusterLife(options, readIdentity(lifeFolder(options.dataDirectory)));
     if (!options.isConfigured) await life.#run();
@@ -112,6 +113,12 @@ export class ClusterLife {
   /** SHA-256 of the CA's certificate, or null. */
   get fingerprint(): string | null {
     return this.identity === null ? null : fingerprintOf(this.identity.ca);
+  }
+
+  /** The board or witness that runs etcd's member of this name, or null. */
+  boardOf(member: string): string | null {
+    const records = this.#keeper?.sight?.view.records ?? [];
+    return records.find(({ id }) => etcdNameOf(id) === member)?.name ?? null;
   }
 
   /** The configuration file names the board's cluster. */
@@ -272,7 +279,12 @@ export class ClusterLife {
     const admissions = new Admissions(this.#tokens, this.#options.now);
     const grant = (ask: Parameters<Admissions["admit"]>[0]) =>
       admissions.admit(ask, this.#admission());
-    this.#port = await ClusterPort.open(identity, grant, this.#options.logger);
+    try {
+      this.#port = await ClusterPort.open(identity, grant, this.#options.logger);
+    } catch (error) {
+      // Nobody can join here, and nothing else is missing.
+      this.#options.logger.error({ error }, "cluster-port-not-open");
+    }
   }
 
   #admission(): Admission {
@@ -303,7 +315,8 @@ export class ClusterLife {
       etcd: this.#etcd,
       onGone: () => {
         const { cluster, board } = identity;
-        void this.#forget(`${board} was taken out of the cluster ${cluster}`);
+        // One that leaves by itself ends it by itself.
+        if (!this.#isBusy) void this.#forget(`${board} was taken out of the cluster ${cluster}`);
       },
       onRenamed: (name) => void this.#takeName(name),
     });

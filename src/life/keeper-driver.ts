@@ -121,8 +121,10 @@ export class Keeper {
     await this.#runHere(etcd.members);
     let view = this.#sight?.view ?? EMPTY;
     let isFresh = false;
+    // Told at once: without a majority the records are waited for.
+    if (this.#sight !== null) this.#see(view, etcd);
     try {
-      view = await registry.view();
+      view = await registry.view(1);
       isFresh = true;
     } catch (error) {
       this.#options.logger.debug({ error }, "cluster-records-unread");

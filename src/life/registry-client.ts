@@ -51,9 +51,9 @@ export class Registry {
   }
 
   /** By a transaction: what it lists is not old. Errors: CLUSTER_STORE_*. */
-  async view(): Promise<LifeView> {
+  async view(attempts = ATTEMPTS_MAX): Promise<LifeView> {
     const { prefix } = this.keys;
-    const outcome = await this.#insist([], [{ type: "list", prefix }]);
+    const outcome = await this.#insist([], [{ type: "list", prefix }], [], attempts);
     const [listed] = outcome.results;
     return viewOf(this.keys, listed?.type === "list" ? listed.found : []);
   }
@@ -204,6 +204,7 @@ export class Registry {
     compares: readonly Compare[],
     success: readonly StoreOp[],
     failure: readonly StoreOp[] = [],
+    attempts = ATTEMPTS_MAX,
   ): Promise<Exclude<TxnOutcome, { readonly type: "unknown" }>> {
     for (let attempt = 1; ; attempt += 1) {
       let error: unknown;
@@ -216,7 +217,7 @@ export class Registry {
         if ((thrown as CodedError).code !== "CLUSTER_STORE_UNREACHABLE") throw thrown;
         error = thrown;
       }
-      if (attempt === ATTEMPTS_MAX) throw error;
+      if (attempt >= attempts) throw error;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }

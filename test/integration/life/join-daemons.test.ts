@@ -1,0 +1,117 @@
+/**
+ * Boards that get their cluster while they run: a plain array is there again afterwards, and a new
+ * array spans the disks of both.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { ArrayResource } from "../../../src/api/schemas/array.ts";
+import type { ClusterResource, NewJoinTokenResource } from "../../../src/api/schemas/cluster.ts";
+import { NbdClient } from "../../helpers/nbd-client.ts";
+import { ServeProcess } from "../../helpers/serve-process.ts";
+import { skipUnless } from "../../helpers/skip.ts";
+import { eventually, withTimeout } from "../../helpers/timeout.ts";
+
+// wall-limit: 300 s
+
+const test = suite("boards that join while they run");
+
+const WAIT_MS = 90_000;
+const SIZE = 16 * 1024 * 1024;
+
+const clusterOf = async (board: ServeProcess): Promise<ClusterResource> =>
+  (await board.request("GET", "/cluster")) as ClusterResource;
+
+const runs = async (board: ServeProcess, name: string): Promise<boolean> => {
+  const array = (await board.request("GET", `/arrays/${name}`)) as ArrayResource;
+  return array.status.health === "optimal";
+};
+
+const write = async (board: ServeProcess, name: string, bytes: Buffer): Promise<void> => {
+  const client = await NbdClient.attach(board.socket, name);
+  await client.write(0, bytes, true);
+  client.close();
+};
+
+const read = async (board: ServeProcess, name: string, length: number): Promise<Buffer> => {
+  const client = await NbdClient.attach(board.socket, name);
+  const bytes = Buffer.from(await client.read(0, length));
+  client.close();
+  return bytes;
+};
+
+skipUnless("etcd", test)(
+  "a plain array runs on, a new one spans both boards, and one board alone gets it back",
+  withTimeout(240_000, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "jd-"));
+    const config = join(folder, "satsuma.toml");
+    // Other tests load the disk as well.
+    writeFileSync(config, "[cluster]\nfsync_limit = 10000\n");
+    const boards = ["left", "right"].map(
+      (name) => new ServeProcess(join(folder, name), ["--name", name, "--config", config]),
+    );
+    const [left, right] = boards as [ServeProcess, ServeProcess];
+    try {
+      for (const board of boards) await board.start();
+      for (const name of ["disk1", "disk2", "disk3"])
+        await left.request("POST", "/devices", { name, size: SIZE });
+      await right.request("POST", "/devices", { name: "disk1", size: SIZE });
+      const plain = { name: "plain", level: "raid1", device_ids: ["disk1", "disk2"] };
+      await left.request("POST", "/arrays", { ...plain, assume_clean: true });
+      await left.request("POST", "/exports", { name: "plain", array: "plain" });
+      const words = Buffer.alloc(4096, "written before the cluster ");
+      await write(left, "plain", words);
+
+      await left.request("POST", "/cluster", { name: "attic" });
+      const { token } = (await left.request("POST", "/join-tokens", {})) as NewJoinTokenResource;
+      const { pid, url } = left;
+      await right.request("POST", "/cluster/actions/join", { token });
+      for (const board of boards) {
+        const isIn = async (): Promise<boolean> => {
+          const { quorum, members } = await clusterOf(board);
+          return quorum === "at-risk" && members.every(({ state }) => state === "online");
+        };
+        await eventually("both are in the cluster", WAIT_MS, isIn);
+      }
+      assert.equal([left.pid, left.url], [pid, url]);
+      await eventually("the plain array", WAIT_MS, () => runs(left, "plain"));
+      assert.equal(await read(left, "plain", words.length), words);
+
+      const ids = ["disk3", "right.disk1"];
+      const isSeen = async (): Promise<boolean> => {
+        const { items } = (await left.request("GET", "/devices")) as {
+          readonly items: readonly {
+            readonly id: string;
+            readonly status: { readonly state: string };
+          }[];
+        };
+        return ids.every((id) => items.some((one) => one.id === id && one.status.state === "free"));
+      };
+      await eventually("the other board's disk", WAIT_MS, isSeen);
+      const both = { name: "both", level: "raid1", device_ids: ids, bitmap: "clustered", nodes: 4 };
+      const order = { ...both, home_cluster: "attic", assume_clean: true };
+      await left.request("POST", "/arrays", order);
+      await left.request("POST", "/exports", { name: "both", array: "both" });
+      const shared = Buffer.alloc(8192, "written on two boards ");
+      await write(left, "both", shared);
+      const view = await clusterOf(left);
+      assert.is(view.members.find(({ name }) => name === "left")?.vote, "voter");
+
+      // The board without a vote dies: the other one goes on with what it has.
+      await right.kill9();
+      const more = Buffer.alloc(8192, "written while alone ");
+      await eventually("writes without the other board", WAIT_MS, async () => {
+        await write(left, "both", more);
+        return true;
+      });
+      assert.equal(await read(left, "both", more.length), more);
+    } finally {
+      for (const board of boards) await board.shutDown();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }),
+);
+
+test.run();
