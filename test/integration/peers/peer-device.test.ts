@@ -36,7 +36,7 @@ const onBoard = (body: (fixture: Fixture) => Promise<void>) =>
     const server = await MemberServer.start({ disks: { disk1: backend, disk2 } });
     const proxy = await CutProxy.start(`http://127.0.0.1:${server.port}`);
     const devices: PeerDevice[] = [];
-    const open = async (clock: StoreClock = QUICK_CLOCK): Promise<PeerDevice> => {
+    const open = async (clock: StoreClock = MONOTONIC_CLOCK): Promise<PeerDevice> => {
       const ticket = server.ticket("disk1", proxy.port);
       const device = await PeerDevice.open(ticket, server.access(), "write", clock);
       devices.push(device);
@@ -136,7 +136,7 @@ test(
 test(
   "what cannot be connected again is given up: each call fails once, and all later ones",
   onBoard(async ({ backend, proxy, open }) => {
-    const device = await open();
+    const device = await open(QUICK_CLOCK);
     backend.setPace("held");
     const calls = Array.from({ length: 200 }, (_, at) =>
       failureOf(device.write([new Uint8Array(64 * 1024)], (at % 16) * 64 * 1024)),
@@ -197,7 +197,7 @@ test(
 test(
   "another life of the board ends the device at once",
   onBoard(async ({ server, proxy, open }) => {
-    const device = await open(MONOTONIC_CLOCK);
+    const device = await open();
     server.life = 8;
     proxy.drop();
     await eventually("it is gone", 4_000, () => device.health.state === "gone");
@@ -212,7 +212,7 @@ test(
 test(
   "a peer that is silent is given up, one with a slow disk is not",
   onBoard(async ({ backend, proxy, open }) => {
-    const device = await open();
+    const device = await open(QUICK_CLOCK);
     backend.setPace("held");
     const slow = device.write([pattern(512, 1)], 0);
     await eventually("its disk is slow", 5_000, () => backend.heldCalls === 1);
@@ -231,7 +231,7 @@ test(
 test(
   "a network that is silent for a moment only costs that moment",
   onBoard(async ({ proxy, open }) => {
-    const device = await open();
+    const device = await open(QUICK_CLOCK);
     proxy.freeze();
     const write = device.write([pattern(4096, 3)], 0);
     await new Promise<void>((resolve) => QUICK_CLOCK.after(3_500, resolve));
@@ -253,7 +253,6 @@ test(
           { ...ticket, ...changed },
           { ...access, tls: { ...access.tls, ...tls } },
           "write",
-          QUICK_CLOCK,
         ),
       );
     assert.is((await opened({ board: "board3" })).code, "HAL_PEER_UNTRUSTED", "another board");
@@ -273,7 +272,7 @@ test(
   onBoard(async ({ server, backend }) => {
     const ticket = server.ticket("disk1");
     const opened = (changed: object) =>
-      failureOf(PeerDevice.open({ ...ticket, ...changed }, server.access(), "write", QUICK_CLOCK));
+      failureOf(PeerDevice.open({ ...ticket, ...changed }, server.access(), "write"));
     assert.is((await opened({ sizeBytes: backend.sizeBytes + 1 })).code, "HAL_PEER_UNFIT");
     assert.is((await opened({ disk: "disk3" })).code, "HAL_PEER_REFUSED");
     assert.is((await opened({ port: 1 })).code, "HAL_PEER_UNREACHABLE");
@@ -285,7 +284,7 @@ test(
   "a disk that has grown is measured over connections that are made anew, calls going on",
   onBoard(async ({ server, backend, proxy }) => {
     let now = 0;
-    const clock = { ...QUICK_CLOCK, now: () => now };
+    const clock = { ...MONOTONIC_CLOCK, now: () => now };
     const small = { ...server.ticket("disk1", proxy.port), disk: "disk2", sizeBytes: MIB };
     const device = await PeerDevice.open(small, server.access(), "write", clock);
     const asked = server.asked.length;
@@ -322,7 +321,7 @@ test(
     await Promise.all([write, closed]);
     assert.is(server.clients, 0, "it has said good-bye");
 
-    const lone = await open(MONOTONIC_CLOCK);
+    const lone = await open();
     const pending = failureOf(lone.write([pattern(512, 2)], 0));
     await eventually("it is at the disk", 5_000, () => backend.heldCalls === 1);
     proxy.cut();
