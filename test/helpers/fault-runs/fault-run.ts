@@ -24,6 +24,7 @@ const WHOLE_MS = 240_000;
 const CLEAN_MS = 60_000;
 const WATCH_MS = 250;
 const PROBLEMS_MAX = 20;
+const TELL_MS = 3000;
 /** Of what a client waits: longer than anything here may take. */
 const CLIENT_LIMIT_MS = 180_000;
 const SETTINGS_MIB = 48;
@@ -120,6 +121,7 @@ class FaultRun {
       await this.#check();
     } catch (error) {
       this.#problem(error instanceof Error ? describeError(error) : String(error));
+      await this.#tellBoards();
     } finally {
       await this.#end();
     }
@@ -267,6 +269,24 @@ class FaultRun {
         small(join(this.#folder, `etcd${at + 1}`), ETCD_MIB);
     const filled = faults.flatMap((fault) => (fault.kind === "settings-full" ? [fault.board] : []));
     for (const at of new Set(filled)) small(join(this.#folder, `data${at + 1}`), SETTINGS_MIB);
+  }
+
+  /** What each board says of itself, and etcd's keys, beside the logs. */
+  async #tellBoards(): Promise<void> {
+    for (const board of this.#boards?.boards ?? [])
+      for (const path of [`/arrays/${ARRAY}`, "/dlm", "/devices", "/peers", "/health"]) {
+        const told = await Promise.race([
+          board.ask("GET", path),
+          pause(TELL_MS, "no answer"),
+        ]).catch((error) => String(error));
+        const file = join(this.#folder, `${board.name}-says.txt`);
+        appendFileSync(file, `${path} ${JSON.stringify(told, null, 1)}\n`);
+      }
+    const keys = (await this.#boards?.etcd.list(CLUSTER_PREFIX).catch(() => [])) ?? [];
+    const lines = keys.map(
+      (key) => `${key.key} ${key.createRevision} ${key.modRevision} ${key.value}`,
+    );
+    writeFileSync(join(this.#folder, "keys.txt"), lines.join("\n"));
   }
 
   async #watchKeys(): Promise<void> {
