@@ -211,6 +211,16 @@ export class PeerDevice implements BlockDevice {
     this.#freshUntil = this.#clock.now() + MEASURED_MS;
   }
 
+  /** Resolves when it is given up because nothing answers. */
+  get silent(): Promise<void> {
+    return this.#links.silent;
+  }
+
+  /** Nothing answers another thread: it is given up here as well, unless an answer comes soon. */
+  doubt(): void {
+    this.#links.doubt();
+  }
+
   /** For good: its board will not answer. `why`: for people. */
   giveUp(why: string): void {
     this.#links.giveUp(why);

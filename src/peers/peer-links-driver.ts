@@ -26,6 +26,8 @@ const PROBE_TICKS = 4;
 const SILENT_TICKS = 10;
 /** A broken connection is made anew within this, or the disk is given up: 5 s. */
 const GIVE_UP_TICKS = 10;
+/** What another thread found silent answers within this, or is given up here too: 1 to 1.5 s. */
+const DOUBT_TICKS = 3;
 /** Opening takes no longer: the exporter may have to finish what others left. */
 const OPEN_MS = 10_000;
 /** Pauses between two attempts to connect. */
@@ -71,6 +73,9 @@ export class PeerLinks {
   #gone: CodedError | null = null;
   /** Wait for anything to happen. */
   #waiting: (() => void)[] = [];
+  /** Ticks that are left for an answer of any connection; 0: there is no doubt. */
+  #doubted = 0;
+  readonly #silent = Promise.withResolvers<void>();
   #closed: { readonly error: CodedError; readonly done: PromiseWithResolvers<void> } | null = null;
 
   private constructor(options: PeerLinksOptions) {
@@ -141,6 +146,26 @@ export class PeerLinks {
   /** Makes each connection anew, one after the other: what it has agreed on holds for its life. */
   async renew(): Promise<void> {
     for (const link of this.#links) await this.#renew(link);
+  }
+
+  /** Resolves when it is given up because nothing answers. */
+  get silent(): Promise<void> {
+    return this.#silent.promise;
+  }
+
+  /**
+   * Another thread has given the disk up because nothing answered. What is open here is asked at
+   * once, and given up unless an answer comes soon: a call would wait as long again, else.
+   */
+  doubt(): void {
+    if (this.#gone !== null) return;
+    for (const { connection } of this.#links) {
+      // What was heard before does not count.
+      connection?.look();
+      connection?.probe();
+    }
+    this.#doubted = DOUBT_TICKS;
+    this.#tickOn();
   }
 
   /** For good, as if nothing had answered for long. */
@@ -354,13 +379,15 @@ export class PeerLinks {
   #tick(): void {
     this.#stopTicking = null;
     for (const link of this.#links) if (this.#gone === null) this.#look(link);
+    if (this.#doubted > 0 && --this.#doubted === 0) this.#giveUpSilent();
     const isIdle = this.#links.every(({ connection }) => connection?.underWay === 0);
-    if (!isIdle && this.#gone === null) this.#tickOn();
+    if ((!isIdle || this.#doubted > 0) && this.#gone === null) this.#tickOn();
   }
 
   #look(link: Link): void {
     const { connection } = link;
     const look = connection?.look() ?? "silent";
+    if (look === "heard") this.#doubted = 0;
     if (look === "fresh") return;
     if (look !== "silent") {
       link.lost = 0;
@@ -370,12 +397,18 @@ export class PeerLinks {
       return;
     }
     link.lost += 1;
-    if (link.lost >= link.giveUpAt) return this.#giveUp(this.#unanswered());
+    if (link.lost >= link.giveUpAt) return this.#giveUpSilent();
     if (connection === null) return;
     link.silent += 1;
     if (link.silent === PROBE_TICKS) connection.probe();
     if (link.silent >= SILENT_TICKS)
       connection.cut(lost(this.#options.name, "it does not answer any more"));
+  }
+
+  #giveUpSilent(): void {
+    if (this.#gone !== null) return;
+    this.#giveUp(this.#unanswered());
+    this.#silent.resolve();
   }
 
   #unanswered(): CodedError {

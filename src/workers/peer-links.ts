@@ -8,7 +8,7 @@ import { DeviceLayer } from "../hal/layers/device-layer.ts";
 import type { PeerSession } from "../peers/member-name.ts";
 import type { PeerDevice } from "../peers/peer-device.ts";
 import type { PeerTicket, PeerTls } from "../peers/peer-ticket.ts";
-import { hearPeerLives } from "./peer-lives.ts";
+import { PeerLivesEar } from "./peer-lives.ts";
 
 /** As whom a thread opens peers' disks. */
 export interface PeerUse {
@@ -67,14 +67,24 @@ export const openPeer = async (
   const { tls, session, owner } = use;
   const handle = `${owner}.${threadId}.${opened}`;
   const opening = client.PeerDevice.open(ticket, { tls, session, handle }, mode);
-  const hearNoMore = hearPeerLives(owner, ({ name, epoch }) => {
-    const isOver = name === ticket.board && epoch >= ticket.life;
-    if (!isOver) return;
-    const giveUp = (peer: PeerDevice): void => peer.giveUp(`${name} has left the cluster`);
-    opening.then(giveUp, () => undefined);
+  const ear = new PeerLivesEar(owner, ({ name, epoch, what }) => {
+    if (name !== ticket.board || epoch < ticket.life) return;
+    const leave = (peer: PeerDevice): void =>
+      what === "over" ? peer.giveUp(`${name} has left the cluster`) : peer.doubt();
+    opening.then(leave, () => undefined);
   });
+  let isClosed = false;
+  const hearNoMore = (): void => {
+    isClosed = true;
+    ear.close();
+  };
   try {
-    return new ListedPeer(await opening, ticket, hearNoMore);
+    const peer = await opening;
+    const tell = (): void => {
+      if (!isClosed) ear.tellSilent({ name: ticket.board, epoch: ticket.life });
+    };
+    void peer.silent.then(tell);
+    return new ListedPeer(peer, ticket, hearNoMore);
   } catch (error) {
     hearNoMore();
     throw error;

@@ -1,7 +1,8 @@
 /**
- * Lives of boards that are over, told by the main thread to all threads: what they have open of
- * such a board is given up at once. A board without power hangs up on nobody, and a thread that
- * asks it only then would wait for as long again.
+ * What threads tell each other of boards. Lives that are over, told by the main thread: what is
+ * open of such a board is given up at once. Lives of which nothing answers, told by the thread that
+ * found it: the others ask once. A board without power, or behind a cut link, hangs up on nobody,
+ * and a thread that asks it only then would wait for as long again.
  */
 
 import { BroadcastChannel } from "node:worker_threads";
@@ -9,6 +10,11 @@ import type { BoardLife } from "../cluster/store/board-keys.ts";
 
 /** Of the threads of one board: in tests several boards share a process. */
 const channelName = (owner: string): string => `peer-lives ${owner}`;
+
+/** `silent`: its exporter answers a thread no more; `over`: its key is gone. */
+export interface PeerNews extends BoardLife {
+  readonly what: "over" | "silent";
+}
 
 /** The main thread's end. `owner`: first part of the handles of all threads. */
 export class PeerLivesTeller {
@@ -25,19 +31,35 @@ export class PeerLivesTeller {
   tell(boards: readonly BoardLife[]): void {
     const lives = new Map(boards.map(({ name, epoch }) => [name, epoch]));
     for (const [name, epoch] of this.#lives)
-      if (lives.get(name) !== epoch) this.#channel.postMessage({ name, epoch });
+      if (lives.get(name) !== epoch) this.#post({ name, epoch, what: "over" });
     this.#lives = lives;
   }
 
   close(): void {
     this.#channel.close();
   }
+
+  #post(news: PeerNews): void {
+    this.#channel.postMessage(news);
+  }
 }
 
-/** A thread's end: `onOver` for each life that is over, until the returned function is called. */
-export const hearPeerLives = (owner: string, onOver: (life: BoardLife) => void): (() => void) => {
-  const channel = new BroadcastChannel(channelName(owner));
-  channel.onmessage = (event) => onOver((event as { readonly data: BoardLife }).data);
-  channel.unref();
-  return () => channel.close();
-};
+/** A thread's end, for one opened disk: it hears what all others tell. */
+export class PeerLivesEar {
+  readonly #channel: BroadcastChannel;
+
+  constructor(owner: string, onNews: (news: PeerNews) => void) {
+    this.#channel = new BroadcastChannel(channelName(owner));
+    this.#channel.onmessage = (event) => onNews((event as { readonly data: PeerNews }).data);
+    this.#channel.unref();
+  }
+
+  tellSilent({ name, epoch }: BoardLife): void {
+    const news: PeerNews = { name, epoch, what: "silent" };
+    this.#channel.postMessage(news);
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+}

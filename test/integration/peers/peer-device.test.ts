@@ -242,6 +242,31 @@ test(
 );
 
 test(
+  "what another thread found silent is asked at once, and given up if it does not answer",
+  onBoard(async ({ backend, proxy, open }) => {
+    const device = await open();
+    backend.setPace("held");
+    const slow = device.write([pattern(512, 1)], 0);
+    await eventually("its disk is slow", 5_000, () => backend.heldCalls === 1);
+    device.doubt();
+    await new Promise<void>((resolve) => QUICK_CLOCK.after(3_000, resolve));
+    assert.is(device.health.state, "up", "whatever its disk does, the board answers");
+    backend.release();
+    await slow;
+    proxy.freeze();
+    let isTold = false;
+    void device.silent.then(() => {
+      isTold = true;
+    });
+    device.doubt();
+    // Nothing is asked of it meanwhile.
+    await eventually("it is given up", 5_000, () => device.health.state === "gone");
+    await eventually("that is told", 5_000, () => isTold);
+    assert.is((await failureOf(device.flush())).code, "HAL_PEER_GONE");
+  }),
+);
+
+test(
   "certificates decide who talks to whom",
   onBoard(async ({ server, open }) => {
     const ticket = server.ticket("disk1");

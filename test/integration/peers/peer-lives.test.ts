@@ -4,8 +4,9 @@ import * as assert from "uvu/assert";
 import type { BlockDevice } from "../../../src/hal/block-device.ts";
 import { openStore } from "../../../src/workers/open-store.ts";
 import { peerLinks } from "../../../src/workers/peer-links.ts";
-import { PeerLivesTeller } from "../../../src/workers/peer-lives.ts";
+import { PeerLivesEar, PeerLivesTeller } from "../../../src/workers/peer-lives.ts";
 import { codeOf, pattern, readBack, same } from "../../conformance/block-device-subject.ts";
+import { CutProxy } from "../../helpers/cut-proxy.ts";
 import { MemberServer } from "../../helpers/member-server.ts";
 import { MemoryBackend } from "../../helpers/memory-backend.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
@@ -46,6 +47,33 @@ test(
     for (const opened of [device, other, next]) await opened.close();
     assert.equal(peerLinks(), []);
     for (const teller of tellers) teller.close();
+    await server.close();
+  }),
+);
+
+test(
+  "a thread that finds nothing answers tells the others, which give it up unless it answers them",
+  withTimeout(60_000, async () => {
+    const server = await MemberServer.start({
+      disks: { disk1: new MemoryBackend({ sizeBytes: 65_536 }) },
+    });
+    const proxy = await CutProxy.start(`http://127.0.0.1:${server.port}`);
+    const { tls, session } = server.access();
+    const owner = "board1.0a1b2c3e";
+    const { port } = new URL(proxy.url);
+    const ticket = { path: "peer:board2/disk1", peer: server.ticket("disk1", Number(port)) };
+    const device = await openStore(ticket, "write", { peers: { tls, session, owner } });
+    const another = new PeerLivesEar(owner, () => undefined);
+    another.tellSilent({ name: "board2", epoch: server.life });
+    another.tellSilent({ name: "board3", epoch: server.life });
+    await device.write([pattern(512, 1)], 0);
+    assert.is(peerLinks()[0]?.state, "up");
+    proxy.freeze();
+    another.tellSilent({ name: "board2", epoch: server.life });
+    await eventually("it is given up", 10_000, () => peerLinks()[0]?.state === "gone");
+    another.close();
+    await device.close();
+    await proxy.close();
     await server.close();
   }),
 );
