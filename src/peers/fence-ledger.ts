@@ -224,8 +224,8 @@ export class FenceLedger {
 
   /** Some ask waits for a session that no key has told of yet: look at the keys again. */
   get isLooking(): boolean {
-    return this.#doors.all.some(
-      (door) => door.state === "asking" && this.#slots.standing(door.ask.name.session) === "unseen",
+    return this.#doors.asking.some(
+      ({ ask }) => this.#slots.standing(ask.name.session) === "unseen",
     );
   }
 
