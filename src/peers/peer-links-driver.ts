@@ -21,9 +21,9 @@ import { HealthFigures, type PeerHealth } from "./peer-health.ts";
 /** Its connections are looked at so often, while any is in use. */
 const TICK_MS = 500;
 /** A connection that owes an answer and is silent for so long is asked whether it is there … */
-const PROBE_TICKS = 4;
-/** … and counts as broken after so long: 5 s. */
-const SILENT_TICKS = 10;
+const PROBE_TICKS = 2;
+/** … and counts as broken after so long: 3 s, so that with GIVE_UP it is over before a lease is. */
+const SILENT_TICKS = 6;
 /** A broken connection is made anew within this, or the disk is given up: 5 s. */
 const GIVE_UP_TICKS = 10;
 /** What another thread found silent answers within this, or is given up here too: 1 to 1.5 s. */

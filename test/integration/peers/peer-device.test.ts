@@ -234,7 +234,7 @@ test(
     const device = await open(QUICK_CLOCK);
     proxy.freeze();
     const write = device.write([pattern(4096, 3)], 0);
-    await new Promise<void>((resolve) => QUICK_CLOCK.after(3_500, resolve));
+    await new Promise<void>((resolve) => QUICK_CLOCK.after(2_000, resolve));
     proxy.thaw();
     await write;
     same(await readBack(device, 0, 4096), pattern(4096, 3), "it is there");
