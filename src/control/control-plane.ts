@@ -28,6 +28,7 @@ import { type LifeParts, LifeService } from "./life-service.ts";
 import { MemberCommands } from "./member-commands.ts";
 import { MemberReturns } from "./member-returns.ts";
 import { type Boards, type Elsewhere, NodeService } from "./node-service.ts";
+import { peerAttention } from "./peer-attention.ts";
 import { withPeers } from "./peer-device-files.ts";
 import { PeerService } from "./peer-service.ts";
 import { type Chore, Rounds } from "./rounds.ts";
@@ -222,7 +223,8 @@ export class ControlPlane {
   /** The verdict over all arrays. */
   health(): BoardHealth {
     const health = boardHealth(this.arrays.list());
-    return { ...health, attention: [...health.attention, ...this.life.attention()] };
+    const boards = [...peerAttention(this.engine.peers), ...this.life.attention()];
+    return { ...health, attention: [...health.attention, ...boards] };
   }
 
   /** Other boards where clients of an array may attach; of a drained one those of then. */

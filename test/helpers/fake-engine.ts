@@ -26,6 +26,9 @@ import { FakeArray } from "./fake-array.ts";
 import { fakeReport } from "./fake-assembly.ts";
 import { emptySlot, type FakeContent, fakeMember, judged } from "./fake-status.ts";
 
+/** What every peer's disk has. */
+const PEER_BYTES = 8 * 1024 * 1024;
+
 type FailingCall = "create" | "assemble" | "openExport" | "change";
 
 export class FakeEngine implements StorageEngine {
@@ -95,7 +98,9 @@ export class FakeEngine implements StorageEngine {
   }
 
   async probe(path: string): Promise<DeviceProbe> {
-    const stat = statSync(path, { throwIfNoEntry: false });
+    const stat = path.startsWith("peer:")
+      ? { isFile: () => true, size: PEER_BYTES }
+      : statSync(path, { throwIfNoEntry: false });
     const content = this.contents.get(path) ?? {};
     const { logicalBlockSize = 512 } = content;
     const base = { path, logicalBlockSize, readOnly: false, signatures: [], md: null };
