@@ -34,7 +34,7 @@ const row = (
 const ROWS: readonly FailoverRow[] = [
   row("own", "board", "a board", false),
   row("own", "leader", "a board and etcd's leader", true),
-  row("shared", "shared", "a board", false),
+  row("shared", "shared-board", "a board", false),
   row("shared", "shared-leader", "a board and etcd's leader", true),
 ];
 

@@ -92,6 +92,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_NAME_TAKEN: kind(409, "name-taken", "The name is taken"),
   CONTROL_NAME_AMBIGUOUS: kind(409, "name-ambiguous", "The name is not unique"),
   CONTROL_DEVICE_IN_USE: DEVICE_IN_USE,
+  CONTROL_PEERS_DISK: UNFIT,
   CONTROL_DEVICE_TWICE: DEVICE_IN_USE,
   CONTROL_DEVICE_NOT_CLEAN: NOT_CLEAN,
   CONTROL_DEVICE_MISSING: kind(409, "device-missing", "The device is not there"),
