@@ -22,7 +22,7 @@ const WRITES_FIRST = 100;
 const FLOW_MS = 60_000;
 const WHOLE_MS = 240_000;
 const CLEAN_MS = 60_000;
-const WATCH_MS = 250;
+const WATCH_MS = 400;
 const PROBLEMS_MAX = 20;
 const TELL_MS = 3000;
 /** Of what a client waits: longer than anything here may take. */
