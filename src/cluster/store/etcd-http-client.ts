@@ -25,6 +25,8 @@ export type HttpAnswer =
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 /** Connections kept per member: the requests that a board has under way at a time. */
 const SOCKETS_MAX = 32;
+/** A connection is made within this, or not at all. Choice: TLS on a board that is very busy. */
+const WARM_MS = 5000;
 
 export interface LineStream {
   close(): void;
@@ -39,6 +41,8 @@ export interface StreamListener {
 export class EtcdHttp {
   readonly #tls: EtcdTls | null;
   readonly #agent: http.Agent;
+  /** Endpoints to which a connection is made that nobody waits for. */
+  readonly #warming = new Set<string>();
 
   constructor(tls: EtcdTls | null) {
     this.#tls = tls;
@@ -56,10 +60,11 @@ export class EtcdHttp {
       request.destroy();
     };
     // A real deadline for the whole exchange; it does not keep the process alive.
-    const timer = setTimeout(
-      () => fail(storeUnreachable(`no answer of ${endpoint} in ${timeoutMs} ms`)),
-      timeoutMs,
-    ).unref();
+    const timer = setTimeout(() => {
+      const isConnected = isSent;
+      fail(storeUnreachable(`no answer of ${endpoint} in ${timeoutMs} ms`));
+      if (!isConnected) this.#warm(endpoint);
+    }, timeoutMs).unref();
     request.on("socket", (socket) => {
       const connected = this.#tls === null ? "connect" : "secureConnect";
       if (!socket.connecting) isSent = true;
@@ -85,6 +90,25 @@ export class EtcdHttp {
       });
     });
     return promise;
+  }
+
+  /**
+   * Makes a connection, for as long as that takes, and keeps it for later requests. Where a TLS
+   * handshake takes longer than a request may, no request would ever come to its answer: each that
+   * is given up takes its connection with it.
+   */
+  #warm(endpoint: string): void {
+    if (this.#warming.has(endpoint)) return;
+    this.#warming.add(endpoint);
+    const request = this.#open(endpoint, "/version", undefined, this.#agent);
+    const timer = setTimeout(() => request.destroy(), WARM_MS).unref();
+    request.on("socket", (socket) => socket.unref());
+    request.on("response", (response) => response.resume());
+    request.on("error", () => undefined);
+    request.on("close", () => {
+      clearTimeout(timer);
+      this.#warming.delete(endpoint);
+    });
   }
 
   /** A stream on a connection of its own. Its first line must come within `timeoutMs`. */

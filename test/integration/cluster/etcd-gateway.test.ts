@@ -3,16 +3,19 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { EtcdHttp } from "../../../src/cluster/store/etcd-http-client.ts";
 import { openEtcd } from "../../../src/cluster/store/etcd-start-client.ts";
 import { EtcdStore } from "../../../src/cluster/store/etcd-store-client.ts";
+import { createBoardCertificate, createClusterCa } from "../../../src/life/certificates.ts";
 import { codeOf, Hints, put, write } from "../../conformance/cluster-store-subject.ts";
 import { EtcdCluster } from "../../helpers/etcd-process.ts";
 import { skipUnless } from "../../helpers/skip.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
-import { withTimeout } from "../../helpers/timeout.ts";
+import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
 const test = suite("etcd's gateway");
 
@@ -166,6 +169,37 @@ skipUnless(["etcd", "openssl"], test)(
     } finally {
       await etcd.stop();
     }
+  }),
+);
+
+test(
+  "whose handshakes take longer than a request may is asked over a connection made meanwhile",
+  withTimeout(30_000, async () => {
+    const ca = await createClusterCa("t");
+    const { cert, key } = await createBoardCertificate(ca, { name: "localhost", addresses: [] });
+    const held: (() => void)[] = [];
+    const SNICallback = (_name: string, done: (error: null) => void): void =>
+      void held.push(() => done(null));
+    const answer = (_request: IncomingMessage, response: ServerResponse): void =>
+      json(response, { etcdserver: "3.5.16" });
+    const server = createSecureServer({ cert, key, SNICallback }, answer);
+    server.on("tlsClientError", () => undefined);
+    server.listen(0, "localhost");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const http = new EtcdHttp({ ca: ca.cert, cert, key });
+    const ask = () => http.ask(`https://localhost:${port}`, "/version", undefined, SHORT_MS);
+    assert.is((await ask()).type, "not-sent");
+    await eventually("another connection is made", 10_000, () => held.length === 2);
+    for (const release of held) release();
+    // No other handshake ever ends.
+    await eventually("it is asked over that one", 10_000, async () => {
+      return (await ask()).type === "answer";
+    });
+    http.close();
+    server.closeAllConnections();
+    server.close();
   }),
 );
 
