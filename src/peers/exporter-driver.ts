@@ -26,8 +26,8 @@ import { FenceLedger } from "./fence-ledger.ts";
 import type { NodeSession } from "./fence-trust.ts";
 import { type ClusterEffect, MemberExports } from "./member-exports-driver.ts";
 
-/** Connections that one peer may have. Choice: 64 arrays, two threads, two connections. */
-const PEER_CONNECTIONS_MAX = 256;
+/** Connections that one peer may have. Choice: 64 arrays, five threads, two connections. */
+const PEER_CONNECTIONS_MAX = 640;
 /** Between a life that is over and the next: this, and twice as long each time. */
 const PAUSE_MS = 1000;
 const PAUSE_MS_MAX = 30_000;
