@@ -102,6 +102,7 @@ export class ClusterLife {
   static async open(options: ClusterLifeOptions): Promise<ClusterLife> {
     const life = new ClusterLife(options, readIdentity(lifeFolder(options.dataDirectory)));
     if (!options.isConfigured) await life.#run();
+    else if (life.#identity !== null) options.logger.warn({}, "own-cluster-not-run");
     return life;
   }
 

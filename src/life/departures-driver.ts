@@ -62,12 +62,15 @@ export class Departures {
   /** Its vote goes first, then its record; its certificate is refused from then on. */
   async #takeOut(record: LifeRecord): Promise<void> {
     const { registry } = this.#keeper;
-    await registry.markLeaving(record);
+    await registry.markLeaving(record, true);
     const deadline = performance.now() + HANDOVER_MS;
     for (;;) {
       await this.#keeper.look();
       if (!this.#members().some((member) => this.#isOf(record, member))) break;
-      if (performance.now() > deadline) throw stillVotes(record.name);
+      if (performance.now() > deadline) {
+        await registry.markLeaving(record, false);
+        throw stillVotes(record.name);
+      }
       await pause(LOOK_MS);
     }
     await registry.remove(record, this.#ca);

@@ -75,9 +75,9 @@ export class Registry {
     throw nameTaken(name);
   }
 
-  /** Marks a board as leaving: it loses its vote first. Errors: CLUSTER_STORE_*. */
-  async markLeaving(record: LifeRecord): Promise<void> {
-    const value = encodeRecord({ ...record, isLeaving: true });
+  /** Marks a board as leaving, or not: one that is loses its vote. Errors: CLUSTER_STORE_*. */
+  async markLeaving(record: LifeRecord, isLeaving: boolean): Promise<void> {
+    const value = encodeRecord({ ...record, isLeaving });
     await this.#insist(this.#still(record), [
       { type: "put", key: this.keys.record(record.id), value, lease: null },
     ]);

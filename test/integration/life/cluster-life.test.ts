@@ -1,4 +1,7 @@
 /** Boards become a cluster, lose members and get new ones, with a real etcd that they run. */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { EtcdStore } from "../../../src/cluster/store/etcd-store-client.ts";
@@ -98,10 +101,20 @@ etcdTest(
     await votersAre(a, ["a", "b", "c"]);
     await votersAre(c, ["a", "b", "c"]);
     assert.is(readIdentity(`${c.folder}/cluster`)?.endpoints.length, 3);
+    await checkCopy(a);
+
+    // Who was told of one member only learns of the others, and goes on without that one.
+    const { ca, own, endpoints } = readIdentity(`${c.folder}/cluster`) ?? assertIdentity();
+    const [known = ""] = endpoints.filter((url) => url.endsWith(portOf(c)));
+    const store = new EtcdStore({ endpoints: [known], tls: { ca, ...own }, learnsMembers: true });
+    await store.learnMembers();
+    assert.is(store.endpoints.length, 3);
 
     // A board dies with its etcd. The two others go on and can change the cluster.
     await c.die();
     await votersAre(a, ["a", "b"]);
+    assert.ok((await store.list("/satsuma-life/")).found.length > 0);
+    await store.close();
     assert.is(await codeOf(b.life.evict("b", true)), "LIFE_EVICT_SELF");
     const again = await machine("c");
     await joinBy(b, again, { role: "board", replaces: "c" });
@@ -188,6 +201,20 @@ etcdTest(
     await store.close();
   }),
 );
+
+/** A copy is there; its last 32 bytes are the digest of all others, as etcdctl wants it. */
+const checkCopy = async ({ folder }: LifeMachine): Promise<void> => {
+  const copies = join(folder, "cluster", "snapshots");
+  const [name = ""] = await eventually("a copy of etcd", WAIT_MS, () => {
+    const names = readdirSync(copies).filter((one) => one.endsWith(".db"));
+    return names.length > 0 && names;
+  });
+  const copy = readFileSync(join(copies, name));
+  const digest = createHash("sha256").update(copy.subarray(0, -32)).digest();
+  assert.equal(copy.subarray(-32), digest);
+};
+
+const portOf = ({ life }: LifeMachine): string => `:${life.identity?.ports.etcdClient}`;
 
 const assertIdentity = (): never => {
   throw new Error("no identity");
