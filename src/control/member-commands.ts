@@ -10,7 +10,7 @@ import type { RunningArray, StorageEngine } from "./engine.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService, NewJob } from "./job-service.ts";
 import { type MemberFlags, refuseFlags } from "./member-flags.ts";
-import { ranApartProblem } from "./newest-copy.ts";
+import { asksSuperblocks, ranApartProblem } from "./newest-copy.ts";
 import { type ScrubCommands, wholeExtent } from "./scrub-commands.ts";
 import { subjectOf } from "./subject.ts";
 
@@ -142,7 +142,10 @@ export class MemberCommands {
     const device = await devices.read(path);
     if (device.probe?.md?.arrayUuid !== uuid) throw notAMember(path, running.status.name);
     refuseSectors(device, running.status);
-    await this.#refuseApart(running, path);
+    const { events } = device.probe.md;
+    const known = await running.clusterView();
+    if (known === null || asksSuperblocks(events, running.status.events, known))
+      await this.#refuseApart(running, path);
     const distrust = device.record.lostContent !== null;
     return await arrays.exclusively(uuid, "the return of a member", async () => {
       const release = devices.reserve([path]);

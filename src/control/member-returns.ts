@@ -17,6 +17,7 @@ import { AWAY_REASONS } from "./device-state.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import type { MemberCommands } from "./member-commands.ts";
+import { ranApartByForce } from "./newest-copy.ts";
 import { subjectOf } from "./subject.ts";
 
 /** What the service needs. */
@@ -72,8 +73,7 @@ export function isLeftAlone(
 ): boolean {
   const uuid = parseUuid(md.deviceUuid);
   if (uuid === null || view.aside.includes(uuidToHex(uuid))) return true;
-  const { forced } = view;
-  return forced !== null && md.events > forced.from && md.events < forced.to;
+  return ranApartByForce(md.events, view);
 }
 
 const sizeText = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;

@@ -5,6 +5,7 @@
  * device that joins an array which runs holds what that array never had. Pure.
  */
 
+import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
 import { parseUuid, uuidToHex } from "../raid/uuid.ts";
@@ -116,4 +117,30 @@ export function ranApartProblem(
     remedy: `copy it off first (satsuma read ${path}); then ask with force (--force)`,
     members: report.members.map(({ path: of, reason }) => ({ path: of, reason })),
   };
+}
+
+/** What the cluster of an array knows of its copies. */
+export type KnownCopies = Pick<ClusterView, "knownSince" | "forced">;
+
+/** `to` of a forced start where nobody knew how far others had gone. */
+const UNKNOWN = Number.MAX_SAFE_INTEGER;
+
+/** Superblocks with so many events were written apart from the array that runs, by force. */
+export function ranApartByForce(events: number, { forced }: Pick<KnownCopies, "forced">): boolean {
+  if (forced === null || forced.to === UNKNOWN) return false;
+  return events > forced.from && events < forced.to;
+}
+
+/**
+ * Whether only superblocks can tell if a device ran apart from the array. What they say is not
+ * asked where the cluster knows: of an update that nobody was told of, they say that each side
+ * failed the other, and nothing was acknowledged by it. `running`: events of the array.
+ */
+export function asksSuperblocks(
+  events: number,
+  running: number,
+  { knownSince, forced }: KnownCopies,
+): boolean {
+  if (knownSince === null || events <= knownSince || events > running) return true;
+  return forced?.to === UNKNOWN && events > forced.from;
 }

@@ -93,7 +93,7 @@ export interface StartInput {
   /** The array was changed as a whole. */
   readonly afterChange?: AfterChange;
   /** Events of the first update, which comes before any write: newer copies are left behind. */
-  readonly firstUpdate?: number;
+  readonly firstUpdate?: number | null;
   /** Largest logical block of the members, bytes. */
   readonly logicalBlockBytes: number;
   readonly workers: number;
@@ -311,7 +311,7 @@ export const startArray = (input: StartInput): StartedArray => {
   const rolesChanged = devRoles.some((role, number) => role !== input.freshest.devRoles[number]);
   // 0 is what a dirty array stores; a checkpoint is written only while the array is clean.
   const clean = input.freshest.resyncOffset !== 0 && !input.bitmapStale;
-  const { firstUpdate = 0 } = input;
+  const firstUpdate = input.firstUpdate ?? 0;
   const dropsMembers = (rolesChanged && !input.readOnly) || firstUpdate > 0;
   const isChanged = input.afterChange !== undefined;
   // An array that several nodes run is never clean. Source: md.c md_run, set_in_sync.

@@ -22,7 +22,7 @@ import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-
 import { readCandidate } from "./candidate-driver.ts";
 import type { ToldByCluster } from "./cluster-sync-state.ts";
 import { readRange } from "./content-driver.ts";
-import { type CopiesRule, type ForcedStart, forcedStart } from "./copies-rule.ts";
+import { type CopiesRule, type ForcedStart, firstUpdateOf, forcedStart } from "./copies-rule.ts";
 import { knownFailures } from "./known-failures.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
 import type { SharedArrayState } from "./shared-state.ts";
@@ -209,7 +209,7 @@ export const assembleDevices = async (
     freshest: shape.freshest,
     bitmap: superblock,
     bitmapStale: bitmap.state === "stale",
-    ...(forced === null ? {} : { firstUpdate: forced.to }),
+    firstUpdate: firstUpdateOf(forced),
     options: machineOptions(options),
   });
   // One that was running lists those that it knows.

@@ -15,13 +15,16 @@ export interface CopiesRule {
 
 /**
  * A start from older copies that was forced: from `from` events; the first update has `to`, so that
- * no number is used by what goes on here and by what went on elsewhere.
+ * no number is used by what goes on here and by what went on elsewhere. How far that went may be
+ * unknown: then `to` is UNKNOWN, and numbers tell nothing.
  */
 export interface ForcedStart {
   readonly from: number;
   readonly to: number;
 }
 
+/** `to` where nobody knows. */
+const UNKNOWN = Number.MAX_SAFE_INTEGER;
 /** Who may be one ahead is outrun by so much: there is one between that nobody else has used. */
 export const OUTRUN = 2;
 /**
@@ -34,13 +37,18 @@ const BEHIND_MAX = 4096;
 
 /** Null: the copies are as new as any. */
 export const forcedStart = (
-  { shape }: AssemblyStart,
+  { shape, complete }: AssemblyStart,
   { newest, isForced }: CopiesRule,
 ): ForcedStart | null => {
   const { events } = shape.freshest;
-  if (!isForced || newest === null || events >= newest) return null;
-  return { from: events, to: newest + UNTOLD_MAX };
+  if (!isForced) return null;
+  if (newest === null) return complete ? null : { from: events, to: UNKNOWN };
+  return events >= newest ? null : { from: events, to: newest + UNTOLD_MAX };
 };
+
+/** The events that the first update has at least, or null. */
+export const firstUpdateOf = (forced: ForcedStart | null): number | null =>
+  forced === null || forced.to === UNKNOWN ? null : forced.to;
 
 /** Why they must not be started from. */
 export interface OlderCopies {

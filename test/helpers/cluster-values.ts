@@ -34,6 +34,7 @@ export const clusterView = (change: Partial<ClusterView> = {}): ClusterView => (
   ],
   damaged: [],
   aside: [],
+  knownSince: null,
   forced: null,
   message: {
     seq: 7,

@@ -8,7 +8,7 @@ import { awaited, type ChannelView } from "../md/channel-view.ts";
 import { decodeMessage } from "../md/message-codec.ts";
 import { decodeResyncRange } from "../md/resync-range.ts";
 import type { KeyValue } from "../store/cluster-store.ts";
-import { readForced } from "../store/copy-records.ts";
+import { readForced, readNewest } from "../store/copy-records.ts";
 import type { Session, StoreKeys } from "../store/store-keys.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import type {
@@ -62,6 +62,7 @@ export const snapshot = (input: SnapshotInput): ClusterView => {
     locks,
     damaged,
     aside: [...found.keys()].flatMap((key) => keys.asideIn(key) ?? []).sort(),
+    knownSince: readNewest(found.get(keys.base)?.value ?? ""),
     forced: readForced(found.get(keys.forced)?.value ?? ""),
     message: channel === null ? null : messageOf(channel),
     ranges: [...ctx.ranges].map(([slot, { lo, hi }]) => ({ slot: toBitmapSlot(slot), lo, hi })),

@@ -114,6 +114,11 @@ export interface ClusterView {
   /** Members that an administrator put aside, by device_uuid (32 hexadecimal digits), sorted. */
   readonly aside: readonly string[];
   /**
+   * Events of the array when the cluster began to remember how new its copies are: of what was
+   * written before, superblocks alone tell. Null: it remembers nothing.
+   */
+  readonly knownSince: number | null;
+  /**
    * The array was started from old copies by request: superblocks with more than `from` and less
    * than `to` events were written apart from what runs now. Null: it was not.
    */

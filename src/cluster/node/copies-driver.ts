@@ -59,8 +59,12 @@ export class Copies implements ArrayCopies {
   /** The superblocks have so many events: BEFORE anybody is told of them. */
   raise(events: number): Promise<void> {
     // What something else has written there is older than what this node has just written.
-    return this.#change(this.#options.keys.newest, (text) =>
-      (readNewest(text ?? "") ?? -1) >= events ? null : encodeNewest(events),
+    const { newest, base } = this.#options.keys;
+    const value = encodeNewest(events);
+    return this.#change(
+      newest,
+      (text) => ((readNewest(text ?? "") ?? -1) >= events ? null : value),
+      [{ type: "put", key: base, value, lease: null }],
     );
   }
 
@@ -74,16 +78,22 @@ export class Copies implements ArrayCopies {
 
   /**
    * `next`: what the key is to hold, by what it holds; null: it need not be written. What a view
-   * shows may be old: only a key whose values make each other needless is changed so.
+   * shows may be old: only a key whose values make each other needless is changed so. `withFirst`:
+   * written when the key is made.
    */
-  async #change(key: string, next: (text: string | null) => string | null): Promise<void> {
+  async #change(
+    key: string,
+    next: (text: string | null) => string | null,
+    withFirst: readonly Write[] = [],
+  ): Promise<void> {
     let found = this.#options.view.view.keys.get(key) ?? null;
     await this.#insist(async () => {
       const value = next(found?.value ?? null);
       if (value === null) return true;
       const number = found?.modRevision ?? 0;
       const asSeen: Compare = { type: "mod-revision", key, relation: "=", number };
-      const refused = await this.#write([asSeen], { type: "put", key, value, lease: null });
+      const put: Write = { type: "put", key, value, lease: null };
+      const refused = await this.#write([asSeen], put, number === 0 ? withFirst : []);
       if (refused === null) return true;
       found = refused.found;
       return null;
@@ -94,6 +104,7 @@ export class Copies implements ArrayCopies {
   async #write(
     compares: readonly Compare[],
     op: Write,
+    more: readonly Write[] = [],
   ): Promise<{ readonly found: KeyValue | null } | null> {
     const { store, keys, session } = this.#options;
     const { slot, epoch } = session.session;
@@ -102,7 +113,7 @@ export class Copies implements ArrayCopies {
       { type: "get", key: keys.member(slot) },
     ];
     const guards = [keys.guard({ slot, epoch }), ...compares];
-    const outcome = await store.txn({ compares: guards, success: [op], failure });
+    const outcome = await store.txn({ compares: guards, success: [op, ...more], failure });
     if (outcome.type === "unknown") throw outcome.error;
     if (outcome.type === "committed") return null;
     const [now, member] = outcome.results.map((one) => (one.type === "get" ? one.found : null));

@@ -1,6 +1,6 @@
 /**
- * The values of the keys `ev` and `forced` of an array: which copies of it may be started alone
- * (docs/clustered-arrays.md). Both are read from keys that anybody may have written.
+ * The values of the keys `ev`, `base` and `forced` of an array: which copies of it may be started
+ * alone (docs/clustered-arrays.md). They are read from keys that anybody may have written.
  */
 
 /**

@@ -13,6 +13,7 @@
  * | ack/SLOT         | what the slot has acknowledged          | none       |
  * | fd/BOARD/SLOT    | highest epoch refused and drained there | the board's |
  * | ev               | newest events of the superblocks        | none       |
+ * | base             | ev as it was first                      | none       |
  * | forced           | a start from older copies than ev's     | none       |
  * | aside/DEVICE     | an administrator put the member aside   | none       |
  * | cfg              | timings, versions                       | none       |
@@ -107,6 +108,11 @@ export class StoreKeys {
   /** Newest events that the cluster was told of (docs/clustered-arrays.md). */
   get newest(): string {
     return `${this.prefix}ev`;
+  }
+
+  /** What that was when it was made: of superblocks up to there the cluster knows nothing. */
+  get base(): string {
+    return `${this.prefix}base`;
   }
 
   /** A start from copies older than that, which an administrator asked for. */

@@ -1,7 +1,13 @@
 /** Whether what is there may be the newest copy, by the board's memory and what superblocks say. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { newestCopyProblem, ranApartProblem } from "../../../src/control/newest-copy.ts";
+import {
+  asksSuperblocks,
+  type KnownCopies,
+  newestCopyProblem,
+  ranApartByForce,
+  ranApartProblem,
+} from "../../../src/control/newest-copy.ts";
 import type { ArrayStatus } from "../../../src/raid/array-status.ts";
 import type { AssemblyReport, FoundMember } from "../../../src/raid/assembly-status.ts";
 import { arrayStatus } from "../../helpers/array-values.ts";
@@ -161,6 +167,29 @@ test("an array that left its cluster elsewhere may run there: it is not started 
   assert.is(codeOf(clustered, told), "CONTROL_ARRAY_LEFT_CLUSTER");
   assert.is(codeOf(clustered, { ...told, bitmap: "clustered" }), "none");
   assert.is(codeOf(REMEMBERED, { ...told, bitmap: "clustered" }), "none", "it came into one");
+});
+
+const UNKNOWN = Number.MAX_SAFE_INTEGER;
+
+test("by force: what was written elsewhere has events between", () => {
+  const forced = { from: 20, to: 46 };
+  assert.equal(
+    [20, 21, 45, 46].map((events) => ranApartByForce(events, { forced })),
+    [false, true, true, false],
+  );
+  assert.is(ranApartByForce(21, { forced: null }), false);
+  assert.is(ranApartByForce(21, { forced: { from: 20, to: UNKNOWN } }), false, "nobody knows");
+});
+
+test("superblocks that say each that the other one failed prove nothing where the cluster knows", () => {
+  const asks = (events: number, known: Partial<KnownCopies> = {}): boolean =>
+    asksSuperblocks(events, 50, { knownSince: 10, forced: null, ...known });
+  assert.is(asks(30), false, "an update that nobody was told of");
+  assert.is(asks(30, { knownSince: null }), true);
+  assert.is(asks(10), true, "of before it knew");
+  assert.is(asks(51), true, "ahead of the array");
+  assert.is(asks(30, { forced: { from: 20, to: UNKNOWN } }), true);
+  assert.is(asks(30, { forced: { from: 30, to: UNKNOWN } }), false);
 });
 
 test.run();

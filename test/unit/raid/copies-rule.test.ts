@@ -114,9 +114,24 @@ test("by force it goes on from older copies; not from what is too far behind to 
   const alone = [image(0, 20)];
   assert.equal((await start(alone, { newest: 30, isForced: true })).forced, { from: 20, to: 46 });
   assert.is((await start(alone, { newest: 20, isForced: true })).forced, null, "none is newer");
+  const unknown = { from: 20, to: Number.MAX_SAFE_INTEGER };
+  assert.equal((await start(alone, { isForced: true })).forced, unknown, "nobody knows");
   const { code, text } = await start(alone, { newest: 2 ** 50, isForced: true });
   assert.is(code, "CLUSTER_NEWER_COPY_ELSEWHERE");
   assert.not.match(text, /--run/);
+});
+
+test("where nobody knows how far others went nothing is outrun", async () => {
+  const bytes = image(0, 20);
+  const copies = { newest: null, isForced: true, doubt: null };
+  const node = await LoneNode.start([bytes], "attic", 0, { copies });
+  const finished = () => node.calls.find(({ type }) => type === "metadata-update-finish");
+  await eventually("the first update is told", 10_000, () => {
+    node.driver.tick();
+    return finished() !== undefined;
+  });
+  assert.equal(finished(), { type: "metadata-update-finish", deviceNumber: 0, events: 22 });
+  await node.stop();
 });
 
 test("the first update of a forced start is beyond everything that was written elsewhere", async () => {

@@ -141,6 +141,7 @@ test("a start by force is remembered with all that went before", async () => {
   const begin = (...args: Parameters<typeof copies.begin>) =>
     world.finish("it is noted", copies.begin(...args));
   await begin(20, null);
+  await world.until("it is seen", () => a.view.knownSince === 20);
   assert.is(world.get(world.keys.newest), "20", "from where it starts is as new as any");
   await begin(12, { from: 12, to: 36 });
   assert.is(world.get(world.keys.newest), "20", "until its first update");
@@ -148,6 +149,9 @@ test("a start by force is remembered with all that went before", async () => {
   await begin(40, { from: 15, to: 52 });
   await world.until("it is seen", () => a.view.forced?.to === 52);
   assert.equal(a.view.forced, { from: 12, to: 52 });
+  await update(world, a, 60);
+  await world.until("it is seen", () => world.get(world.keys.newest) === "60");
+  assert.is(a.view.knownSince, 20, "since then the cluster knows");
   world.end();
 });
 
