@@ -186,7 +186,13 @@ export class FaultBoards {
     };
     const common = { links: this.links, places: () => this.#places() };
     this.#etcd = await FaultEtcd.start({
-      ...{ members: etcdMembers, folder, tls: certificateOf("etcd"), prng: prng.fork() },
+      ...{
+        members: etcdMembers,
+        boards: names,
+        folder,
+        tls: certificateOf("etcd"),
+        prng: prng.fork(),
+      },
       ...{ ...common, namespaces: namespaces ?? null },
     });
     for (const [at, name] of names.entries()) {
@@ -215,7 +221,13 @@ export class FaultBoards {
     const port = await freePort([LOCAL, advertised]);
     this.#proxies.push(
       await LinkProxy.start({
-        ...{ place, links: this.links, places: () => this.#places(), prng: prng.fork() },
+        ...{
+          place,
+          from: null,
+          links: this.links,
+          places: () => this.#places(),
+          prng: prng.fork(),
+        },
         listen: { host: advertised, port },
         target: { host: LOCAL, port },
       }),
@@ -231,7 +243,10 @@ export class FaultBoards {
       "[cluster]",
       `name = "${CLUSTER}"`,
       `node = "board${at + 1}"`,
-      `etcd = [${this.etcd.endpoints.map(text).join(", ")}]`,
+      `etcd = [${this.etcd
+        .endpoints(`board${at + 1}`)
+        .map(text)
+        .join(", ")}]`,
       `tls_authority = ${text(tls.ca)}`,
       `tls_certificate = ${text(tls.certificate)}`,
       `tls_key = ${text(tls.key)}`,

@@ -25,6 +25,8 @@ const FAVOURED = -10;
 
 export interface FaultEtcdOptions {
   readonly members: number;
+  /** Names of the boards: each has proxies of its own. */
+  readonly boards: readonly string[];
   readonly folder: string;
   readonly tls: CertificateFiles;
   readonly links: LinkTable;
@@ -44,6 +46,8 @@ interface Member {
   readonly peerPort: number;
   /** Where the others, and the boards, reach it. */
   readonly reachedAt: { readonly clientPort: number; readonly peerPort: number };
+  /** Ports of the boards' proxies. */
+  readonly portsOf: ReadonlyMap<string, number>;
   readonly proxies: readonly LinkProxy[];
   child: ChildProcess | null;
 }
@@ -78,9 +82,11 @@ export class FaultEtcd {
     return [...this.#members.keys()];
   }
 
-  /** Through the proxies. */
-  get endpoints(): readonly string[] {
-    return this.#members.map(({ host, reachedAt }) => `https://${host}:${reachedAt.clientPort}`);
+  /** Where a board reaches the members. */
+  endpoints(board: string): readonly string[] {
+    return this.#members.map(({ host, reachedAt, portsOf }) => {
+      return `https://${host}:${portsOf.get(board) ?? reachedAt.clientPort}`;
+    });
   }
 
   /** Places by process. */
@@ -221,24 +227,25 @@ export class FaultEtcd {
     if (namespaces !== null) {
       const reachedAt = { clientPort, peerPort };
       const [host, prefix] = [namespaces.host(at), namespaces.prefix(at)];
-      this.#members.push({ ...member, host, prefix, reachedAt, proxies: [] });
+      this.#members.push({ ...member, host, prefix, reachedAt, portsOf: new Map(), proxies: [] });
       return;
     }
-    const proxy = (port: number): Promise<LinkProxy> =>
+    const proxy = (port: number, from: string | null): Promise<LinkProxy> =>
       LinkProxy.start({
-        ...{ place: name, links, places, prng: prng.fork() },
+        ...{ place: name, from, links, places, prng: prng.fork() },
         listen: { host: LOCAL, port: 0 },
         target: { host: LOCAL, port },
       });
-    const [clients, peers] = [await proxy(clientPort), await proxy(peerPort)];
-    const reachedAt = { clientPort: clients.port, peerPort: peers.port };
-    this.#members.push({
-      ...member,
-      host: LOCAL,
-      prefix: [],
-      reachedAt,
-      proxies: [clients, peers],
-    });
+    const peers = await proxy(peerPort, null);
+    const proxies = [peers];
+    const portsOf = new Map<string, number>();
+    for (const board of this.#options.boards) {
+      const own = await proxy(clientPort, board);
+      proxies.push(own);
+      portsOf.set(board, own.port);
+    }
+    const reachedAt = { clientPort, peerPort: peers.port };
+    this.#members.push({ ...member, host: LOCAL, prefix: [], reachedAt, portsOf, proxies });
   }
 
   #member(at: number): Member {

@@ -25,6 +25,8 @@ interface Address {
 export interface LinkProxyOptions {
   /** Name of the place behind it. */
   readonly place: string;
+  /** Who alone connects; null: whoever does is found by its process, which takes its time. */
+  readonly from: string | null;
   readonly listen: Address;
   readonly target: Address;
   readonly links: LinkTable;
@@ -62,8 +64,8 @@ export class LinkProxy {
   }
 
   #join(client: Socket): void {
-    const { place, target, places } = this.#options;
-    const from = placeOf(client.remotePort ?? 0, places()) ?? "";
+    const { place, target, places, from: only } = this.#options;
+    const from = only ?? placeOf(client.remotePort ?? 0, places()) ?? "";
     const server = connect(target);
     for (const socket of [client, server]) {
       socket.setNoDelay(true);

@@ -31,7 +31,7 @@ const withProxy = (body: (ends: Ends) => Promise<void>) =>
     const address = target.address();
     const port = typeof address === "object" && address !== null ? address.port : 0;
     const proxy = await LinkProxy.start({
-      ...{ place: "there", links, prng: new Prng(1) },
+      ...{ place: "there", from: null, links, prng: new Prng(1) },
       listen: { host: "127.0.0.1", port: 0 },
       target: { host: "127.0.0.1", port },
       places: () => new Map([[process.pid, "me"]]),
