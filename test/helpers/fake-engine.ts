@@ -182,6 +182,7 @@ export class FakeEngine implements StorageEngine {
 
   async assemble(paths: readonly string[], order: AssembleOrder): Promise<RunningArray> {
     this.failIfAsked("assemble");
+    this.lastOrder = order;
     const uuid = this.contents.get(paths[0] ?? "")?.md?.arrayUuid;
     const known = this.lastStatuses.get(uuid ?? "");
     if (uuid === undefined || known === undefined) {
@@ -200,6 +201,8 @@ export class FakeEngine implements StorageEngine {
     return this.#run({ ...known, ...judged(known, members), sync: null, ...limits });
   }
 
+  /** How it was asked to start an array last. */
+  lastOrder: AssembleOrder | null = null;
   /** Statuses of arrays that ran, by uuid: what their superblocks would tell. */
   readonly lastStatuses = new Map<string, ArrayStatus>();
 

@@ -5,6 +5,7 @@ import { CodedError } from "../../../src/common/errors.ts";
 import { createOrder } from "../../helpers/array-values.ts";
 import { clusterView } from "../../helpers/cluster-values.ts";
 import { type ControlBench, openBench } from "../../helpers/control-bench.ts";
+import { FakePeers } from "../../helpers/peer-values.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 import { eventually } from "../../helpers/timeout.ts";
 
@@ -98,6 +99,29 @@ test(
     await control.cluster.tick();
     await eventually("it runs", 30_000, () => control.arrays.find("md0").isRunning);
     await eventually("it is exported", 30_000, () => engine.openExports.has("md0"));
+  }),
+);
+
+test(
+  "with disks of other boards the cluster decides; what this board doubts is told where it knows nothing",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
+    const { control, engine, uuid } = bench;
+    const start = (run: boolean) =>
+      control.arrayCommands.start(uuid, { readOnly: false, run }).then(
+        () => null,
+        ({ code }: CodedError) => code,
+      );
+    engine.expel(uuid, "it was silent");
+    engine.hold(bench.image("disk2"), {});
+    assert.is(await start(false), "CONTROL_ARRAY_INCOMPLETE", "all boards open the same disks");
+    engine.peers = new FakePeers();
+    assert.is(await start(false), null);
+    assert.is(engine.lastOrder?.doubt?.code, "CONTROL_ARRAY_INCOMPLETE");
+    assert.is(engine.lastOrder?.run, false);
+    engine.expel(uuid, "it was silent");
+    assert.is(await start(true), null);
+    assert.equal([engine.lastOrder?.doubt, engine.lastOrder?.run], [null, true]);
   }),
 );
 
