@@ -114,7 +114,7 @@ export const NewJoinToken = Closed(
 );
 export type NewJoinTokenResource = Static<typeof NewJoinToken>;
 
-export const JoinTokenParams = Closed({ token_id: Type.String({ pattern: "^[0-9a-f]{16}$" }) });
+export const JoinTokenParams = Closed({ token_id: Type.String({ minLength: 1, maxLength: 64 }) });
 
 export const WitnessParams = Closed({ witness: BoardName });
 
