@@ -351,7 +351,8 @@ class ClusterDriver implements JoinedCluster {
         return this.#feed({ type: "pass-ended" });
       case "leave-session":
         // Unknown or not done: the lease ends, and the others take this node for dead.
-        await session.leave(effect.isClean).catch(() => {});
+        // What a board still has at its disks for this node, only that board knows.
+        await session.leave(effect.isClean, this.#options.boards === undefined).catch(() => {});
         this.#feed({ type: "session-left" });
         return this.stop();
       default:

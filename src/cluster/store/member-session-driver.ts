@@ -138,11 +138,13 @@ export class MemberSession {
 
   /**
    * Leaves; all locks are unlocked before. `isClean`: the slot's bitmap has nothing to recover.
-   * An outcome that is unknown is the lease's end at the latest.
+   * `isFenced`: nothing of the session can reach a member any more. An outcome that is unknown is
+   * the lease's end at the latest.
    */
-  async leave(isClean: boolean): Promise<TxnOutcome> {
+  async leave(isClean: boolean, isFenced = true): Promise<TxnOutcome> {
     this.stop();
-    const outcome = await this.#txn(leaveTxn(this.#options.keys, this.session, isClean));
+    const { keys } = this.#options;
+    const outcome = await this.#txn(leaveTxn(keys, this.session, isClean, isFenced));
     await this.#options.store.leaseRevoke(this.lease);
     return outcome;
   }

@@ -104,14 +104,24 @@ export const restoreTxn = (keys: StoreKeys, me: Session, slotRevision: Revision)
   failure: [],
 });
 
-/** Leaves: with a clean bitmap the slot is free at once, else it is to be recovered. */
-export const leaveTxn = (keys: StoreKeys, session: Session, isClean: boolean): Txn => {
+/**
+ * Leaves: with a clean bitmap the slot is free at once, else it is to be recovered. `isFenced`:
+ * nothing of the session reaches a member any more; else the others find that out, as of one that
+ * died.
+ */
+export const leaveTxn = (
+  keys: StoreKeys,
+  session: Session,
+  isClean: boolean,
+  isFenced: boolean,
+): Txn => {
   const { slot, epoch } = session;
   const success: StoreOp[] = [
     { type: "delete", key: keys.member(slot) },
     { type: "delete", key: keys.heartbeat(slot) },
-    putSlot(keys, slot, isClean ? { type: "free" } : { type: "dead", epoch }),
   ];
+  if (isClean) success.push(putSlot(keys, slot, { type: "free" }));
+  else if (isFenced) success.push(putSlot(keys, slot, { type: "dead", epoch }));
   if (isClean) success.push({ type: "delete", key: keys.pass(slot) });
   return { compares: [keys.guard(session)], success, failure: [] };
 };

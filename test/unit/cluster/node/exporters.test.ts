@@ -66,6 +66,19 @@ test("a node says that it takes part before its first client comes, until its se
   world.end();
 });
 
+test("a node that leaves with bits to recover is fenced: a write of it may hang at a board", async () => {
+  const { boards, world, a, b } = await start(["board-a"]);
+  const gone = sessionOf(a);
+  await world.ok(a, { type: "leave", needsSync: true });
+  await world.until("it is seen to be gone", () => condition(b, 0) === "gone");
+  await world.rest(LONG_MS);
+  assert.not.ok(b.notices.includes("recover-slot 0"));
+  await boards.acknowledge("board-a", gone);
+  await world.until("it is recovered", () => condition(b, 0) === "free");
+  assert.ok(b.notices.includes("recover-slot 0"));
+  world.end();
+});
+
 test("what was said of an earlier session is not enough", async () => {
   const { boards, world, a, b } = await start(["board-b"]);
   const { slot, epoch } = sessionOf(a);
