@@ -1,9 +1,10 @@
 /**
  * `npm run cluster-sim -- [--seeds N] [--from S] [--jobs N] [--seconds T] [--seed S]
- * [--plant FAULT] [--stop] [--trace] [--shorten]`: the simulation of a cluster (test/sim/cluster)
- * over many seeds, on several processes at once, as many as there are processors. Prints every seed
- * that fails, with what was violated and the last events, and what the stories went through. Exit
- * code 0 only when no seed failed. `--seconds` begins no seed after that time; `--seed` runs one,
+ * [--story shared|boards] [--plant FAULT] [--stop] [--trace] [--shorten]`: the simulation of a
+ * cluster (test/sim/cluster) over many seeds, on several processes at once, as many as there are
+ * processors. Prints every seed that fails, with what was violated and the last events, and what
+ * the stories went through. Exit code 0 only when no seed failed. `--story boards`: boards serve
+ * their disks to each other. `--seconds` begins no seed after that time; `--seed` runs one,
  * `--trace` prints every event, `--shorten` leaves out what a failure does not need; `--plant`
  * breaks a rule.
  */
@@ -11,12 +12,13 @@ import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { StoryName } from "../test/sim/cluster/cluster-story.ts";
 import { PLANTED, type PlantedName } from "../test/sim/cluster/planted-faults.ts";
-import { runSeed, type SeedResult } from "../test/sim/cluster/seed-result.ts";
+import { runSeed, type SeedOptions, type SeedResult } from "../test/sim/cluster/seed-result.ts";
 
 const USAGE = [
   "npm run cluster-sim -- [--seeds N] [--from S] [--jobs N] [--seconds T] [--seed S]",
-  "                       [--plant FAULT] [--stop] [--trace] [--shorten]",
+  "                       [--story shared|boards] [--plant FAULT] [--stop] [--trace] [--shorten]",
 ].join("\n");
 if (process.argv.includes("--help")) {
   process.stdout.write(`${USAGE}\nfaults: ${Object.keys(PLANTED).join(", ")}\n`);
@@ -30,6 +32,7 @@ const { values: options } = parseArgs({
     jobs: { type: "string", default: String(availableParallelism()) },
     seconds: { type: "string", default: "1000000000" },
     seed: { type: "string" },
+    story: { type: "string", default: "shared" },
     plant: { type: "string" },
     stop: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
@@ -44,6 +47,8 @@ const print = (text: string): void => {
 };
 
 const isPlanted = (name: string): name is PlantedName => Object.hasOwn(PLANTED, name);
+
+const isStory = (name: string): name is StoryName => name === "shared" || name === "boards";
 
 /** The seeds of this run, what came of them, and whether to go on. */
 class Tally {
@@ -98,14 +103,14 @@ class Tally {
 }
 
 /** One process that runs seeds until there are none; rejects when it dies. */
-const runProcess = (tally: Tally, plant: PlantedName | null): Promise<void> =>
+const runProcess = (tally: Tally, task: Omit<SeedOptions, "onTrace">): Promise<void> =>
   new Promise((resolve, reject) => {
     const child = fork(join(import.meta.dirname, "../test/sim/cluster/seed-process.ts"));
     let running: number | null = null;
     const next = (): void => {
       running = tally.take();
       if (running === null) child.disconnect();
-      else child.send({ seed: running, plant, shortens: options.shorten });
+      else child.send({ seed: running, ...task });
     };
     child.on("message", (result: SeedResult) => {
       tally.add(result);
@@ -122,20 +127,22 @@ const main = async (): Promise<number> => {
   const from = Number(options.seed ?? options.from);
   const count = options.seed === undefined ? Number(options.seeds) : 1;
   const jobs = Math.min(Number(options.jobs), count);
-  const { plant } = options;
+  const { plant, story } = options;
   const numbers = [from, count, jobs, Number(options.seconds)];
   const isRight = numbers.every((number) => Number.isInteger(number) && number >= 0);
-  if (!isRight || jobs < 1 || (plant !== undefined && !isPlanted(plant))) {
+  const isKnown = isStory(story) && (plant === undefined || isPlanted(plant));
+  if (!isRight || jobs < 1 || !isKnown) {
     print(USAGE);
     return 2;
   }
+  const task = { story, plant: plant ?? null, shortens: options.shorten };
   const tally = new Tally(from, count, Number(options.seconds));
   if (jobs === 1 || options.trace) {
     const onTrace = options.trace ? print : null;
     for (let seed = tally.take(); seed !== null; seed = tally.take())
-      tally.add(await runSeed(seed, { plant: plant ?? null, shortens: options.shorten, onTrace }));
+      tally.add(await runSeed(seed, { ...task, onTrace }));
   } else {
-    await Promise.all(Array.from({ length: jobs }, () => runProcess(tally, plant ?? null)));
+    await Promise.all(Array.from({ length: jobs }, () => runProcess(tally, task)));
   }
   tally.tell();
   return tally.failed === 0 ? 0 : 1;

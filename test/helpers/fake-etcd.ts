@@ -53,6 +53,8 @@ export interface EtcdClientWays {
   readonly answered?: () => Promise<void>;
   /** No request of this client arrives. */
   readonly isAway?: () => boolean;
+  /** The member that answers it has been deposed, and does not know: only its leases are kept. */
+  readonly isDeposed?: () => boolean;
 }
 
 const LISTINGS_KEPT = 16;
@@ -90,6 +92,18 @@ export class FakeEtcd {
     this.memory.expire(this.now);
   }
 
+  /** It was down for a while: leases get their whole time anew. */
+  restart(): void {
+    for (const lease of this.memory.leases) this.memory.keepAlive(lease, this.now);
+  }
+
+  /** As it was when somebody asked last. */
+  oldListing(prefix: string): Listing {
+    const past = this.#listings.get(prefix)?.at(-1);
+    if (past === undefined) throw storeUnreachable("deposed");
+    return past;
+  }
+
   /** Now, or as it was one of the last times that somebody asked. */
   listing(prefix: string): Listing {
     const { map } = this.memory;
@@ -107,6 +121,7 @@ class FakeEtcdClient implements ClusterStore {
   /** Of answers that take no time where clients have no ways of their own. */
   readonly #told: () => Promise<void>;
   readonly #isAway: () => boolean;
+  readonly #isDeposed: () => boolean;
   readonly #watches = new Set<StoreWatch>();
   #isClosed = false;
 
@@ -115,6 +130,7 @@ class FakeEtcdClient implements ClusterStore {
     this.#answered = own.answered ?? etcd.turn;
     this.#told = own.answered ?? (() => Promise.resolve());
     this.#isAway = own.isAway ?? (() => false);
+    this.#isDeposed = own.isDeposed ?? (() => false);
   }
 
   get identity(): StoreIdentity {
@@ -126,6 +142,10 @@ class FakeEtcdClient implements ClusterStore {
     const etcd = this.#etcd;
     await this.#arrive();
     const lost = { type: "unknown", error: storeUnreachable("lost") } as const;
+    if (this.#isDeposed()) {
+      await this.#told();
+      return lost;
+    }
     if (etcd.happens(etcd.faults.endedLease) && etcd.memory.leases.length > 0)
       etcd.memory.end(etcd.prng.pick(etcd.memory.leases));
     const isLost = etcd.happens(etcd.faults.lostTxn);
@@ -144,7 +164,7 @@ class FakeEtcdClient implements ClusterStore {
     this.#check();
     checkPrefix(prefix);
     await this.#arrive();
-    const listing = this.#etcd.listing(prefix);
+    const listing = this.#isDeposed() ? this.#etcd.oldListing(prefix) : this.#etcd.listing(prefix);
     await this.#answered();
     if (this.#isAway()) throw storeUnreachable("away");
     return listing;
@@ -174,7 +194,8 @@ class FakeEtcdClient implements ClusterStore {
     };
     const deliver = async (): Promise<void> => {
       await this.#answered();
-      if (!isOpen) return;
+      // A member that has lost its peers is silent.
+      if (!isOpen || this.#isDeposed()) return;
       if (this.#isAway()) return end(storeUnreachable("away"));
       if (this.#etcd.happens(this.#etcd.faults.brokenWatch)) end(storeUnreachable("broken"));
       else if (waiting.length > 0) this.#tell(waiting, listener);
@@ -191,6 +212,7 @@ class FakeEtcdClient implements ClusterStore {
 
   async leaseGrant(ttlMs: number): Promise<Lease> {
     await this.#arrive();
+    if (this.#isDeposed()) throw storeUnreachable("deposed");
     const lease = this.#etcd.memory.grant(ttlMs, this.#etcd.now);
     await this.#told();
     return lease;
@@ -198,13 +220,14 @@ class FakeEtcdClient implements ClusterStore {
 
   async leaseKeepAlive(lease: LeaseId): Promise<void> {
     await this.#arrive();
-    const isPretended = this.#etcd.happens(this.#etcd.faults.deadKeepAlive);
+    const isPretended = this.#isDeposed() || this.#etcd.happens(this.#etcd.faults.deadKeepAlive);
     if (!isPretended) this.#etcd.memory.keepAlive(lease, this.#etcd.now);
     await this.#told();
   }
 
   async leaseRevoke(lease: LeaseId): Promise<void> {
     await this.#arrive();
+    if (this.#isDeposed()) throw storeUnreachable("deposed");
     this.#etcd.memory.end(lease);
     await this.#told();
   }

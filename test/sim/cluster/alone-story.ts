@@ -54,7 +54,7 @@ const stepsOf = (prng: Prng): readonly Step[] => [
 
 /** What the array did, and when; what it did at the same time in an order of its own. */
 export const aloneTrace = async (store: AloneStore, seed: number): Promise<readonly string[]> => {
-  const sim = new ClusterSim(seed, HONEST, store);
+  const sim = new ClusterSim(seed, { planted: HONEST, alone: store });
   const lines: string[] = [];
   const tell = (text: string): void => {
     lines.push(`${sim.timeline.now.toFixed(2).padStart(10)} ${text}`);

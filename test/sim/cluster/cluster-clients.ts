@@ -54,10 +54,10 @@ export class ClusterClients {
 
   constructor(sim: ClusterSim) {
     this.#sim = sim;
-    this.#gapMs = sim.prng.pick([6, 20, 60]);
+    this.#gapMs = sim.prng.pick(sim.gapsMs);
     this.#places = Array.from({ length: PLACES }, (_, at) => ({
       first: at * PLACE_SECTORS,
-      owner: at % sim.nodes,
+      owner: at % sim.boards.length,
       open: 0,
     }));
     this.#clients = sim.boards.map(() => ({
@@ -188,7 +188,7 @@ export class ClusterClients {
     const { content, mediaChecks, copies } = this.#sim;
     for (let sector = write.first; sector < write.first + write.count; sector++)
       for (const { medium, id } of copies.sector(mediaChecks.roles, sector)) {
-        if (content.isCurrent(sector, id, write)) continue;
+        if (content.isCurrent(sector, id, write) || this.#sim.isLossy(medium)) continue;
         const text = `acknowledges ${write.id} in sector ${sector}: ${medium.path} holds ${id}`;
         this.#sim.violate(`I17: node ${life.node} ${text}`);
       }

@@ -132,6 +132,13 @@ export class ClusterContent {
     }
   }
 
+  /** No copy is left that has kept what no flush had stored. */
+  lose(): void {
+    this.#seen.clear();
+    for (const versions of this.#written.values())
+      if (versions.length > 1) for (const version of versions) version.acked = null;
+  }
+
   beginRead(first: number, count: number): OpenRead {
     const held = Array.from({ length: count }, (_, at) => this.#at(first + at));
     return { began: this.#clock++, first, held };

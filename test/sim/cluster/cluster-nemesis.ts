@@ -7,7 +7,7 @@
 import { assert } from "../../../src/common/assert.ts";
 import type { ArrayChange } from "../../../src/raid/array-change.ts";
 import type { CommandOutcome } from "../../../src/raid/array-messages.ts";
-import type { ClusterSim } from "./cluster-sim.ts";
+import type { Board, ClusterSim } from "./cluster-sim.ts";
 import type { NodeLife } from "./node-life.ts";
 import type { MediumFault, SharedMedium } from "./shared-medium.ts";
 
@@ -34,6 +34,16 @@ type Move =
   | "fails in resync"
   | "cable";
 
+/** Moves of a story of its own. */
+export interface OwnMoves {
+  readonly shares: readonly (readonly [string, number])[];
+  /** One of them, about, is between two moves. */
+  readonly gapsMs: readonly number[];
+  /** Moves that do not happen in it. */
+  readonly without: ReadonlySet<string>;
+  act(move: string, board: Board): void;
+}
+
 /** How often each happens, against the others. */
 const SHARES: readonly (readonly [Move, number])[] = [
   ["crash", 8],
@@ -58,6 +68,7 @@ const SHARES: readonly (readonly [Move, number])[] = [
   ["fails in resync", 4],
   ["cable", 6],
 ];
+const GAPS_MS: readonly number[] = [400, 1500, 4000];
 const SECTOR = 512;
 /** About as long as a change takes, milliseconds. */
 const CHANGE_MS = 300;
@@ -69,7 +80,8 @@ const KINDS: readonly MediumFault["kind"][] = ["read", "write", "flush"];
 export class ClusterNemesis {
   readonly #sim: ClusterSim;
   readonly #gapMs: number;
-  readonly #shares: readonly (readonly [Move, number])[];
+  readonly #shares: readonly (readonly [string, number])[];
+  readonly #own: OwnMoves | null;
   isOver = false;
   /** Moves so far: number and name; those that are skipped without a name. */
   readonly moves: string[] = [];
@@ -78,13 +90,22 @@ export class ClusterNemesis {
   readonly #open = new Map<NodeLife, number>();
 
   /** `skipped`: numbers of moves that do not happen. */
-  constructor(sim: ClusterSim, skipped: ReadonlySet<number> = new Set()) {
+  constructor(
+    sim: ClusterSim,
+    skipped: ReadonlySet<number> = new Set(),
+    own: OwnMoves | null = null,
+  ) {
     this.#sim = sim;
     this.#skipped = skipped;
+    this.#own = own;
     const { prng } = sim;
-    this.#gapMs = prng.pick([400, 1500, 4000]);
+    this.#gapMs = prng.pick(own?.gapsMs ?? GAPS_MS);
     // Each seed leaves some of it out: what is left happens together more often.
-    this.#shares = SHARES.filter(([move]) => move === "boot" || prng.below(4) > 0);
+    const common = SHARES.filter(([move]) => own?.without.has(move) !== true);
+    const shares: readonly (readonly [string, number])[] = [...common, ...(own?.shares ?? [])];
+    const { focus } = sim.planted;
+    const isPicked = (move: string): boolean => focus?.includes(move) ?? prng.below(4) > 0;
+    this.#shares = shares.filter(([move]) => move === "boot" || isPicked(move));
     sim.onDeath.push((life) => this.#open.delete(life));
     this.#later();
   }
@@ -113,7 +134,11 @@ export class ClusterNemesis {
     assert(move !== undefined, "one of the moves");
     const isSkipped = this.#skipped.has(this.moves.length);
     this.moves.push(isSkipped ? "" : move[0]);
-    if (!isSkipped) this.#move(move[0]);
+    if (isSkipped) return;
+    const [name] = move;
+    const isOwn = this.#own?.shares.some(([one]) => one === name) === true;
+    if (isOwn) this.#own?.act(name, prng.pick(this.#sim.boards));
+    else this.#move(name as Move);
   }
 
   #move(move: Move): void {
@@ -208,7 +233,7 @@ export class ClusterNemesis {
     const board = sim.boards[node];
     if (board === undefined) return;
     sim.count("crash");
-    sim.kill(board);
+    sim.crash(board);
     board.isWanted = false;
     if (sim.prng.below(3) === 0) sim.boot(board);
   }
@@ -236,14 +261,14 @@ export class ClusterNemesis {
    * them: when the others are gone before it has, it would go by an old copy, as on one board.
    */
   #breakMedium(medium: SharedMedium, kinds: readonly MediumFault["kind"][] = KINDS): void {
-    const { prng, copies, mediaChecks, nodes, boards } = this.#sim;
+    const { prng, copies, mediaChecks, boards } = this.#sim;
     const isWhole = (one: SharedMedium) => one !== medium && one.faults.length === 0;
     if (!copies.survives(mediaChecks.roles, isWhole)) return;
     const kind = prng.pick(kinds);
     if (kind === "read" && boards.some(({ life }) => life?.isUp === false)) return;
     const fault: MediumFault = {
       kind,
-      node: prng.below(2) === 0 ? null : prng.below(nodes),
+      node: prng.below(2) === 0 ? null : prng.below(boards.length),
       after: prng.below(6),
       left: prng.below(2) === 0 ? Number.POSITIVE_INFINITY : 1 + prng.below(3),
     };

@@ -3,6 +3,7 @@
  * start again, and what their clients may find. One seed decides everything.
  */
 
+import { arrayPrefix, type BoardKeys } from "../../../src/cluster/store/board-keys.ts";
 import type { ClusterStore } from "../../../src/cluster/store/cluster-store.ts";
 import { EmbeddedStore } from "../../../src/cluster/store/embedded-store-driver.ts";
 import { StoreKeys } from "../../../src/cluster/store/store-keys.ts";
@@ -12,12 +13,26 @@ import { Prng } from "../../../src/common/prng.ts";
 import { FakeEtcd, NO_FAULTS } from "../../helpers/fake-etcd.ts";
 import { ArrayCopies } from "./array-copies.ts";
 import { ClusterContent } from "./cluster-content.ts";
-import { type ArrayShape, createClusteredArray, drawShape, mediumBytes } from "./cluster-media.ts";
+import {
+  type ArrayShape,
+  CLUSTER_NAME,
+  createClusteredArray,
+  drawShape,
+  mediumBytes,
+} from "./cluster-media.ts";
 import { DelayedStore } from "./delayed-store.ts";
 import { MediaChecks } from "./media-checks.ts";
 import { NodeLife } from "./node-life.ts";
-import { type CallerLife, SharedMedium } from "./shared-medium.ts";
-import type { Delays, PlantedFault, SimWorld } from "./sim-world.ts";
+import { SharedDevice } from "./shared-device.ts";
+import { type Caller, type CallerLife, SharedMedium } from "./shared-medium.ts";
+import type {
+  Delays,
+  OpenedMedium,
+  PlantedFault,
+  ServiceChecks,
+  SimHandle,
+  SimWorld,
+} from "./sim-world.ts";
 import { StoreChecks } from "./store-checks.ts";
 import { type Delay, Timeline } from "./timeline.ts";
 import { TraceLog, type TraceText } from "./trace-log.ts";
@@ -66,11 +81,39 @@ const STORE_FAULTS = {
 const LEASE_LOOK_MS = 100;
 /** A board whose start was refused tries again after so long. */
 const AGAIN: Delay = { usual: 800, oneIn: 4, most: 4000 };
+/** The array's, in the names of keys. */
+export const SIM_UUID = "aaaaaaaa";
 const TRACE_MAX = 400;
 const MEDIA_MAX = 6;
 
 /** One node, and nothing goes wrong by itself: the store that it has. */
 export type AloneStore = "embedded" | "etcd";
+
+/** What a story begins with. */
+export interface SimLayout {
+  readonly boards: number;
+  /** Of the array: as many nodes can use it. */
+  readonly nodes: number;
+  readonly shape: ArrayShape;
+  readonly media: number;
+}
+
+export interface SimOptions {
+  readonly planted: PlantedFault;
+  readonly alone?: AloneStore;
+  readonly layout?: (prng: Prng) => SimLayout;
+}
+
+/** Every board has every medium, and a bitmap. */
+const sharedLayout =
+  (isAlone: boolean) =>
+  (prng: Prng): SimLayout => {
+    const boards = isAlone ? 1 : prng.between(2, 6);
+    const shape = drawShape(prng);
+    const spares = prng.pick([0, 0, 1, 2]);
+    const media = Math.min(shape.raidDisks + spares, MEDIA_MAX);
+    return { boards, nodes: boards, shape, media };
+  };
 
 export class ClusterSim implements SimWorld {
   readonly prng: Prng;
@@ -80,7 +123,7 @@ export class ClusterSim implements SimWorld {
   readonly shape: ArrayShape;
   readonly copies: ArrayCopies;
   readonly setUuid: Uint8Array;
-  readonly keys = new StoreKeys("/satsuma/sim/arrays/a/");
+  readonly keys = new StoreKeys(arrayPrefix(CLUSTER_NAME, SIM_UUID));
   readonly etcd: FakeEtcd;
   readonly content = new ClusterContent();
   readonly planted: PlantedFault;
@@ -95,6 +138,11 @@ export class ClusterSim implements SimWorld {
   readonly counts = new Map<string, number>();
   /** What is violated, the first of it; null so far. */
   problem: string | null = null;
+  readonly regionWait: Delay | null = null;
+  /** Between two requests of a client, about. */
+  readonly gapsMs: readonly number[] = [6, 20, 60];
+  /** The store ends no lease before, whatever its time. */
+  leasesKeptUntil = 0;
   /** Boards whose life ended, for whoever had requests there. */
   readonly onDeath: ((life: NodeLife) => void)[] = [];
   readonly #log = new TraceLog(TRACE_MAX);
@@ -104,32 +152,32 @@ export class ClusterSim implements SimWorld {
 
   readonly #isEmbedded: boolean;
 
-  constructor(seed: number, planted: PlantedFault, alone: AloneStore | null = null) {
+  constructor(seed: number, { planted, alone, layout }: SimOptions) {
     const prng = new Prng(seed);
     this.prng = prng;
     this.planted = planted;
     this.timeline = new Timeline(prng);
     this.#isEmbedded = alone === "embedded";
-    this.nodes = alone === null ? prng.between(2, 6) : 1;
-    this.shape = drawShape(prng);
-    const { raidDisks } = this.shape;
-    this.copies = new ArrayCopies(this.shape);
-    const spares = prng.pick([0, 0, 1, 2]);
+    const isAlone = alone !== undefined;
+    const { boards, nodes, shape, media } = (layout ?? sharedLayout(isAlone))(prng);
+    this.nodes = nodes;
+    this.shape = shape;
+    this.copies = new ArrayCopies(shape);
     this.media = Array.from(
-      { length: Math.min(raidDisks + spares, MEDIA_MAX) },
-      (_, index) => new SharedMedium(`/sim/leg${index}`, mediumBytes(this.shape)),
+      { length: media },
+      (_, index) => new SharedMedium(`/sim/leg${index}`, mediumBytes(shape)),
     );
-    this.setUuid = createClusteredArray(this.media, this.shape, this.nodes, prng);
-    this.delays = alone === null ? prng.pick(MOODS) : ALONE;
+    this.setUuid = createClusteredArray(this.media, shape, nodes, prng);
+    this.delays = isAlone ? ALONE : prng.pick(MOODS);
     this.syncSpeed = prng.pick([2 ** 40, 2 ** 20]);
     const turn = () => this.timeline.turn(this.delays.store, null);
-    const isFaulty = alone === null && prng.below(3) > 0;
+    const isFaulty = !isAlone && prng.below(3) > 0;
     this.etcd = new FakeEtcd(prng, turn, isFaulty ? STORE_FAULTS : NO_FAULTS);
     this.storeChecks = new StoreChecks(this);
     this.mediaChecks = new MediaChecks(this);
     this.etcd.memory.subscribe((changes) => this.storeChecks.see(changes));
     for (const medium of this.media) medium.watch = this.mediaChecks;
-    this.boards = Array.from({ length: this.nodes }, (_, node) => ({
+    this.boards = Array.from({ length: boards }, (_, node) => ({
       node,
       life: null,
       isWanted: false,
@@ -188,6 +236,40 @@ export class ClusterSim implements SimWorld {
     return this.#hidden.has(`${node} ${medium.path}`);
   }
 
+  /** What a node that starts can open. */
+  openMembers(life: NodeLife): Promise<readonly OpenedMedium[]> | readonly OpenedMedium[] {
+    return this.media.map((medium) => ({ medium, device: life.open(medium, 0) }));
+  }
+
+  openMedium(medium: SharedMedium, caller: Caller, quickness: number): SimHandle {
+    const { timeline, prng, delays } = this;
+    const { disk: delay, thread } = delays;
+    const { life } = caller;
+    return new SharedDevice(medium, caller, { timeline, prng, life, delay, thread, quickness });
+  }
+
+  bootOf({ node }: CallerLife): string {
+    return `node${node}`;
+  }
+
+  forgetMember(_life: CallerLife, _medium: SharedMedium): void {}
+
+  /** AFTER superblocks have changed. */
+  rolesChanged(): void {}
+
+  get boardKeys(): BoardKeys | null {
+    return null;
+  }
+
+  get service(): ServiceChecks | null {
+    return null;
+  }
+
+  /** In sync by its superblock, but it has lost what no flush had stored. */
+  isLossy(_medium: SharedMedium): boolean {
+    return false;
+  }
+
   storeFor(life: CallerLife): ClusterStore {
     const { etcd } = this;
     const answered = (): Promise<void> => this.timeline.turn(this.delays.store, life);
@@ -215,10 +297,14 @@ export class ClusterSim implements SimWorld {
   boot(board: Board): void {
     if (board.life !== null) return;
     board.isWanted = true;
-    this.#life++;
     // A start without a readable newest copy is an administrator's to refuse, as on one board.
     for (const medium of this.media)
       medium.faults = medium.faults.filter(({ kind }) => kind !== "read");
+    this.startNode(board);
+  }
+
+  protected startNode(board: Board): void {
+    this.#life++;
     const life = new NodeLife(this, board.node, String(this.#life));
     board.life = life;
     this.#lives.set(life.number, life);
@@ -234,7 +320,12 @@ export class ClusterSim implements SimWorld {
     );
   }
 
-  /** It ends without a word. */
+  /** What becomes of a board whose daemon, or whole machine, ends without a word. */
+  crash(board: Board): void {
+    this.kill(board);
+  }
+
+  /** Its node ends without a word. */
   kill(board: Board): void {
     const { life } = board;
     if (life === null) return;
@@ -293,6 +384,20 @@ export class ClusterSim implements SimWorld {
     this.content.cut();
   }
 
+  /** Nothing goes wrong from now on. */
+  heal(): void {
+    this.trace(null, "everything heals");
+    this.etcd.isAway = false;
+    this.showAll();
+    for (const medium of this.media) medium.faults = [];
+    for (const { life } of this.boards) if (life !== null) life.isCutOff = false;
+  }
+
+  /** What is not as it should be when all has healed; null: nothing. */
+  whatWaits(): string | null {
+    return null;
+  }
+
   // --- the store --------------------------------------------------------------------------------
 
   /** Somebody has begun to recover this life: it may write no more. */
@@ -314,7 +419,8 @@ export class ClusterSim implements SimWorld {
     this.timeline.after(LEASE_LOOK_MS, null, () => {
       const { now } = this.timeline;
       const { nextEnd } = this.etcd.memory;
-      if (nextEnd !== null && nextEnd <= now) this.etcd.passTime(now - this.etcd.now);
+      const mayEnd = now >= this.leasesKeptUntil;
+      if (mayEnd && nextEnd !== null && nextEnd <= now) this.etcd.passTime(now - this.etcd.now);
       else this.etcd.now = now;
       this.#endLeases();
     });

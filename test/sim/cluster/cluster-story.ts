@@ -6,6 +6,8 @@
 
 import { assert } from "../../../src/common/assert.ts";
 import { settle, withRejections } from "../scheduler.ts";
+import { BoardNemesis } from "./board-nemesis.ts";
+import { BoardsSim } from "./boards-sim.ts";
 import { ClusterClients } from "./cluster-clients.ts";
 import { bitsIn, CLUSTER_GEOMETRY, rolesOn } from "./cluster-media.ts";
 import { ClusterNemesis } from "./cluster-nemesis.ts";
@@ -25,7 +27,12 @@ const LEASE_MS = 11_000;
 /** Lines of the trace that a failure shows. */
 const LAST_LINES = 30;
 
+/** `shared`: every board has every disk; `boards`: each serves its own to the others. */
+export type StoryName = "shared" | "boards";
+
 export interface StoryOptions {
+  /** `shared` if left out. */
+  readonly story?: StoryName;
   readonly planted?: PlantedFault;
   /** Numbers of moves that do not happen, of a seed that fails: what is left is a shorter story. */
   readonly skipped?: ReadonlySet<number>;
@@ -38,11 +45,13 @@ class ClusterStory {
   readonly #nemesis: ClusterNemesis;
   #broken: unknown = null;
 
-  constructor(seed: number, { planted = HONEST, skipped, onTrace }: StoryOptions) {
-    this.sim = new ClusterSim(seed, planted);
+  constructor(seed: number, { story, planted = HONEST, skipped, onTrace }: StoryOptions) {
+    const boards = story === "boards" ? new BoardsSim(seed, planted) : null;
+    this.sim = boards ?? new ClusterSim(seed, { planted });
     this.sim.onTrace = onTrace ?? null;
     this.#clients = new ClusterClients(this.sim);
-    this.#nemesis = new ClusterNemesis(this.sim, skipped);
+    const own = boards === null ? null : new BoardNemesis(boards);
+    this.#nemesis = new ClusterNemesis(this.sim, skipped, own);
   }
 
   /** What was done so far: number and name. */
@@ -112,16 +121,9 @@ class ClusterStory {
 
   #heal(): void {
     const { sim } = this;
-    sim.trace(null, "everything heals");
     this.#clients.isOver = true;
     this.#nemesis.isOver = true;
-    sim.etcd.isAway = false;
-    sim.showAll();
-    for (const medium of sim.media) medium.faults = [];
-    for (const { life } of sim.boards) {
-      if (life === null) continue;
-      life.isCutOff = false;
-    }
+    sim.heal();
   }
 
   /** All boards are up, all copies are there, nothing waits. */
@@ -143,8 +145,11 @@ class ClusterStory {
   #whatWaits(): string | null {
     const { sim } = this;
     const { up } = sim;
-    if (up.length < sim.nodes) return `only ${up.length} nodes of ${sim.nodes} are up`;
+    const { length: boards } = sim.boards;
+    if (up.length < boards) return `only ${up.length} nodes of ${boards} are up`;
     if (up.some(({ frozenUntil }) => frozenUntil > sim.timeline.now)) return "a node is frozen";
+    const missing = sim.whatWaits();
+    if (missing !== null) return missing;
     if (this.#nemesis.open > 0) return "a command is never answered";
     if (this.#clients.open > 0) return "a request is never answered";
     if (!sim.storeChecks.isChannelDone) return "a message is not finished";

@@ -44,6 +44,7 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
     if (this.#roles === null) {
       this.#roles = rolesOn(this.#sim.media);
       for (const medium of inUse(this.#roles)) this.#out.delete(medium);
+      this.#sim.rolesChanged();
     }
     return this.#roles;
   }
@@ -58,9 +59,12 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
     for (const medium of this.#sim.media) if (!used.includes(medium)) this.#out.add(medium);
   }
 
-  reads(medium: SharedMedium, { life, isClient }: Caller, offset: number): void {
+  reads(medium: SharedMedium, caller: Caller, offset: number): void {
+    if (this.#isServed(medium, caller)) return;
+    const { life, isClient } = caller;
     this.#mayBegin(life);
     if (!isClient || offset < dataAt) return;
+    this.#sim.service?.reads(medium, life);
     // One that is rebuilt is read by who has rebuilt it, just before that is recorded.
     if (!inUse(this.roles).includes(medium) && this.#out.has(medium))
       this.#bad("I15", life.node, `reads ${medium.path}, which all know to be out`);
@@ -68,7 +72,9 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
       this.#bad("I13", life.node, "balances reads while a node is being recovered");
   }
 
-  begins(medium: SharedMedium, { life, isClient }: Caller, offset: number, length: number): void {
+  begins(medium: SharedMedium, caller: Caller, offset: number, length: number): void {
+    if (this.#isServed(medium, caller)) return;
+    const { life, isClient } = caller;
     this.#mayBegin(life);
     if (isClient && length > 0 && offset >= dataAt) this.#haveBits(medium, life, offset, length);
   }
@@ -80,7 +86,9 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
       const who = isClient ? "client" : "array";
       this.#sim.trace(life, `${who} wrote ${medium.path} ${offset}+${data.length}`);
     }
-    if (this.#sim.recovered.has(life))
+    const { service } = this.#sim;
+    if (this.#sim.recovered.has(life) && service !== null) service.late(medium, write);
+    else if (this.#sim.recovered.has(life))
       this.#bad("I9", life.node, `a write at ${offset} after its recovery began`);
     if (offset < dataAt) {
       this.#clears(medium, write);
@@ -93,6 +101,12 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
           this.#isAllowed(life, from, to);
       this.#sim.planted.clientWrote(this.#sim, medium, write);
     }
+  }
+
+  /** It was looked at when the node asked for it; now a board carries it out. */
+  #isServed(medium: SharedMedium, caller: Caller): boolean {
+    if (caller.via !== undefined) this.#sim.service?.serves(medium, caller, caller.via);
+    return caller.via !== undefined;
   }
 
   #mayBegin(life: CallerLife): void {

@@ -4,6 +4,7 @@
  * simulated time, and keep their order as those of a MessagePort do.
  */
 
+import type { ArrayCopies } from "../../../src/cluster/node/cluster-member.ts";
 import { assert } from "../../../src/common/assert.ts";
 import { CodedError } from "../../../src/common/errors.ts";
 import type { BlockDevice } from "../../../src/hal/block-device.ts";
@@ -44,6 +45,7 @@ const TICK_MS = 20;
 const IDLE_TICK_MS = 500;
 /** A stop that met a change asks again after this. */
 const STOP_PAUSE_MS = 250;
+const ARRAY_THREAD = 0;
 /** A small part of the array: a sync action moves its window several times. */
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -53,12 +55,14 @@ export interface ArrayHome extends CallerLife {
   readonly isBroken: boolean;
   /** Other nodes run the array. */
   readonly isRunElsewhere: boolean;
+  /** What the cluster remembers of its copies; null where every board has every medium. */
+  readonly copies: ArrayCopies | null;
   /** Milliseconds since the epoch. */
   now(): number;
   /** Resolves when a message has come to another thread of the node. */
   turn(): Promise<void>;
-  /** A handle of its own for each thread. */
-  open(medium: SharedMedium, isClient: boolean): BlockDevice;
+  /** A handle of its own for each thread; 0: the array thread, then the I/O workers. */
+  open(medium: SharedMedium, thread: number): BlockDevice;
   call(id: number, call: ClusterCall): void;
   /** The array has done what a notice asks. */
   carriedOut(notice: number, isRefused: boolean): void;
@@ -115,25 +119,37 @@ export class NodeArray {
 
   /** From what the members say; takes no requests yet. Errors: as assembleDevices. */
   async start(): Promise<void> {
-    const devices = this.#sim.media.map((medium) => ({
-      path: medium.path,
-      device: this.#home.open(medium, false),
-    }));
-    const assembled = await assembleDevices(devices, this.#options());
+    const found = this.#sim.openMembers(this.#home);
+    const opened = found instanceof Promise ? await found : found;
+    const devices = opened.map(({ medium: { path }, device }) => ({ path, device }));
+    const assembled = await this.#assemble(devices);
     this.#nextMember = devices.length;
     this.#serve(assembled);
     const { shared, legs } = assembled;
     const home = {
       clock: this.#home.clock,
       turn: this.#turn,
+      waitForRegion: this.#waitForRegion,
       seconds: () => Math.floor(this.#home.now() / 1000),
-      open: (path: string) => this.#home.open(this.#sim.medium(path), true),
+      open: (path: string, worker: number) => this.#home.open(this.#sim.medium(path), worker + 1),
       dispatch: (event: ArrayEvent) => this.#dispatch(event),
     };
     this.#workers = Array.from(
       { length: this.#workerCount },
       (_, worker) => new SimWorker(home, worker, shared, legs),
     );
+  }
+
+  /** Where boards serve its members, from no older copies than any node was told of. */
+  async #assemble(devices: readonly AssembleDevice[]): Promise<AssembledArray> {
+    const { copies } = this.#home;
+    if (copies === null) return assembleDevices(devices, this.#options());
+    const newest = await copies.newest();
+    const { heedsNewest } = this.#sim.planted.node;
+    const rule = { newest: heedsNewest ? newest : null, isForced: false, doubt: null };
+    const assembled = await assembleDevices(devices, { ...this.#options(), copies: rule });
+    await copies.begin(assembled.events, assembled.forced);
+    return assembled;
   }
 
   tick(): void {
@@ -163,6 +179,10 @@ export class NodeArray {
     if (isPoked) this.poke();
   }
 
+  vanish(path: string): void {
+    if (!this.#isChanging) this.#dispatch({ type: "member-vanished", path, reason: "it is gone" });
+  }
+
   poke(): void {
     this.#toWorkers((io) => io.poke());
   }
@@ -190,7 +210,8 @@ export class NodeArray {
   /** What the array thread does for `add` and `re-add`: opens and reads the newcomer first. */
   join(type: "add" | "re-add", medium: SharedMedium): Promise<CommandOutcome> {
     return this.#answer(async (driver) => {
-      const newcomer = await this.#openNewcomer(driver, medium);
+      const newcomer = await orRefusal(this.#openNewcomer(driver, medium));
+      if ("ok" in newcomer) return newcomer;
       const outcome = await driver.command({ type, newcomer });
       if (!outcome.ok) driver.forgetMember(newcomer.member);
       return outcome;
@@ -239,7 +260,8 @@ export class NodeArray {
   }
 
   async #openNewcomer(driver: ArrayDriver, medium: SharedMedium): Promise<Newcomer> {
-    const device = this.#home.open(medium, false);
+    this.#sim.forgetMember(this.#home, medium);
+    const device = this.#home.open(medium, ARRAY_THREAD);
     const member = this.#nextMember++;
     driver.addMember(member, { path: medium.path, device });
     const found = await readNewcomer(device, {
@@ -334,6 +356,11 @@ export class NodeArray {
 
   readonly #turn = (): Promise<void> => this.#home.turn();
 
+  readonly #waitForRegion = (): Promise<void> => {
+    const { regionWait, timeline } = this.#sim;
+    return regionWait === null ? this.#turn() : timeline.turn(regionWait, this.#home);
+  };
+
   /** Each worker does it when the message comes, and says so; resolves when all have. */
   async #askEach(act: (worker: SimWorker) => Promise<void>): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.ask(act)));
@@ -346,7 +373,7 @@ export class NodeArray {
   #host(): ArrayHost {
     return {
       now: () => this.#home.now(),
-      waitForRegion: this.#turn,
+      waitForRegion: this.#waitForRegion,
       nextTurn: this.#turn,
       openLeg: async (leg, path, dataOffset) => {
         this.legs.set(leg, this.#sim.medium(path));
@@ -390,13 +417,24 @@ export class NodeArray {
         const medium = this.#sim.media.find((one) => uuidOn(one) === uuid);
         if (medium === undefined || this.#driver === null) return null;
         if (this.#sim.isHidden(this.#home, medium)) return null;
-        return this.#openNewcomer(this.#driver, medium);
+        const newcomer = await orRefusal(this.#openNewcomer(this.#driver, medium));
+        return "ok" in newcomer ? null : newcomer;
       },
     };
   }
 }
 
 const refusal = (code: string, message: string): CommandOutcome => ({ ok: false, code, message });
+
+/** A device that cannot be read is none. */
+const orRefusal = async (found: Promise<Newcomer>): Promise<Newcomer | CommandOutcome> => {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof CodedError) return refusal(error.code, error.message);
+    throw error;
+  }
+};
 
 /** Makes the change of a stopped array; what is refused leaves it as it was. */
 const changed = async (

@@ -4,8 +4,13 @@
  */
 
 import { joinArray } from "../../../src/cluster/node/cluster-driver.ts";
-import type { ClusterListener, JoinedCluster } from "../../../src/cluster/node/cluster-member.ts";
+import type {
+  ArrayCopies,
+  ClusterListener,
+  JoinedCluster,
+} from "../../../src/cluster/node/cluster-member.ts";
 import type { ClusterStore } from "../../../src/cluster/store/cluster-store.ts";
+import { PERMIT_MS } from "../../../src/cluster/store/permission.ts";
 import { CodedError } from "../../../src/common/errors.ts";
 import type { BlockDevice } from "../../../src/hal/block-device.ts";
 import { type DeviceGate, GatedDevice } from "../../../src/hal/layers/gated-device.ts";
@@ -22,7 +27,7 @@ import { type ArrayHome, NodeArray } from "./node-array.ts";
 import { SharedDevice } from "./shared-device.ts";
 import type { SharedMedium } from "./shared-medium.ts";
 import type { SimWorker } from "./sim-worker.ts";
-import type { NoticePath, SimWorld } from "./sim-world.ts";
+import type { NoticePath, SimHandle, SimWorld } from "./sim-world.ts";
 import { NodeClock } from "./timeline.ts";
 
 const SECTOR = 512;
@@ -54,7 +59,7 @@ export class NodeLife implements ArrayHome {
   readonly suspended = new Map<number, readonly [number, number]>();
   readonly #array: NodeArray;
   /** Every handle that it has opened. */
-  readonly #devices: SharedDevice[] = [];
+  readonly #devices: SimHandle[] = [];
   readonly #quickness: number;
   readonly #gate: DeviceGate;
   #joined: JoinedCluster | null = null;
@@ -91,6 +96,10 @@ export class NodeLife implements ArrayHome {
     return this.#joined?.isRunElsewhere === true;
   }
 
+  get copies(): ArrayCopies | null {
+    return this.sim.boardKeys === null ? null : (this.#joined?.copies ?? null);
+  }
+
   /** Null before the array runs here. */
   get driver(): ArrayDriver | null {
     return this.#array.driver;
@@ -123,17 +132,20 @@ export class NodeLife implements ArrayHome {
   /** Joins, assembles, enters; throws a CodedError when it cannot. */
   async start(): Promise<void> {
     const { sim } = this;
-    const { nodes, keys, prng } = sim;
+    const { nodes, keys, prng, boardKeys, planted } = sim;
     this.#store = sim.storeFor(this);
+    if (!sim.planted.node.confirms) this.#trustKeepAlives(this.#store);
     const name = `node${this.node}`;
+    const boot = sim.bootOf(this);
     this.#joined = await joinArray({
       store: this.#store,
       prefix: keys.prefix,
-      member: { node: name, boot: name, life: this.number, address: "", protocol: 1 },
+      member: { node: name, boot, life: this.number, address: "", protocol: 1 },
       nodes,
       clock: this.clock,
       random: () => prng.below(1_000_000) / 1_000_000,
       listener: this.#listener(),
+      ...(boardKeys === null || !planted.node.awaitsBoards ? {} : { boards: boardKeys }),
     });
     if (this.isExpelled) return;
     try {
@@ -158,6 +170,17 @@ export class NodeLife implements ArrayHome {
     void this.#store?.close();
   }
 
+  /** It may yet write to disks of its own board. */
+  get mayWriteHere(): boolean {
+    const isOver = this.isDead || this.isExpelled;
+    return !isOver || this.#devices.some((one) => one instanceof SharedDevice && one.owes);
+  }
+
+  /** A member's path is gone, or is another one's. */
+  vanish(path: string): void {
+    this.#array.vanish(path);
+  }
+
   command(command: ArrayCommand): Promise<CommandOutcome> {
     return this.#array.command(command);
   }
@@ -172,6 +195,16 @@ export class NodeLife implements ArrayHome {
 
   stop(): Promise<CommandOutcome> {
     return this.#array.stop();
+  }
+
+  /** Planted: a lease that is kept alive permits I/O. */
+  #trustKeepAlives(store: ClusterStore): void {
+    const keep = store.leaseKeepAlive.bind(store);
+    store.leaseKeepAlive = async (lease) => {
+      const sentAt = this.clock.now();
+      await keep(lease);
+      this.#moveGate(sentAt + PERMIT_MS);
+    };
   }
 
   /** It wrote nothing: the others need not recover it. */
@@ -192,20 +225,9 @@ export class NodeLife implements ArrayHome {
     return this.sim.timeline.turn(this.sim.delays.thread, this);
   }
 
-  open(medium: SharedMedium, isClient: boolean): BlockDevice {
-    const { timeline, prng, delays } = this.sim;
-    const device = new SharedDevice(
-      medium,
-      { node: this.node, isClient, life: this },
-      {
-        timeline,
-        prng,
-        life: this,
-        delay: delays.disk,
-        thread: delays.thread,
-        quickness: this.#quickness,
-      },
-    );
+  open(medium: SharedMedium, thread: number): BlockDevice {
+    const caller = { node: this.node, thread, isClient: thread > 0, life: this };
+    const device = this.sim.openMedium(medium, caller, this.#quickness);
     this.#devices.push(device);
     return new GatedDevice(device, this.#gate);
   }

@@ -5,9 +5,15 @@
 
 import type { ClusterNotice } from "../../../src/raid/cluster-port.ts";
 import { bitPlace, CLUSTER_GEOMETRY } from "./cluster-media.ts";
-import type { PlantedFault } from "./sim-world.ts";
+import type { ExporterPlan, NodePlan, PlantedFault } from "./sim-world.ts";
+
+const EXPORTER: ExporterPlan = { checksLate: true, drains: true };
+const NODE: NodePlan = { awaitsBoards: true, confirms: true, heedsNewest: true };
 
 export const HONEST: PlantedFault = {
+  exporter: EXPORTER,
+  node: NODE,
+  focus: null,
   noticePath: (ends) => ({
     notice: (id, notice) => ends.dispatch({ type: "cluster-notice", id, notice }),
     processed: (id, isRefused) => ends.processed(id, isRefused),
@@ -22,7 +28,7 @@ const EARLY_MS = 5;
 /** How long a message that is acknowledged already waits, milliseconds. */
 const LATE_MS = 50;
 
-export const PLANTED = {
+export const CLUSTER_FAULTS = {
   /** A message is acknowledged as it comes, and processed a little later. */
   "ack-before-process": {
     ...HONEST,
@@ -105,5 +111,41 @@ export const PLANTED = {
     }),
   },
 } as const satisfies Readonly<Record<string, PlantedFault>>;
+
+/** Of boards that serve their disks to each other. */
+export const BOARD_FAULTS = {
+  /** A request is checked before it waits for its turn, not when it is submitted. */
+  "checked-early": {
+    ...HONEST,
+    focus: ["session ends", "disk hangs"],
+    exporter: { ...EXPORTER, checksLate: false },
+  },
+  /** A fence is acknowledged while requests of the session are at the disks. */
+  "fence-undrained": {
+    ...HONEST,
+    focus: ["session ends", "disk hangs"],
+    exporter: { ...EXPORTER, drains: false },
+  },
+  /** A node is recovered before the exporters have acknowledged its fence. */
+  "fence-unawaited": {
+    ...HONEST,
+    focus: ["session ends", "crash"],
+    node: { ...NODE, awaitsBoards: false },
+  },
+  /** A lease that is kept alive permits I/O. */
+  "keepalive-permits": {
+    ...HONEST,
+    focus: ["deposed leader"],
+    node: { ...NODE, confirms: false },
+  },
+  /** A node starts alone from whatever copy it finds. */
+  "older-copy": {
+    ...HONEST,
+    focus: ["crash", "way cut", "board loses power"],
+    node: { ...NODE, heedsNewest: false },
+  },
+} as const satisfies Readonly<Record<string, PlantedFault>>;
+
+export const PLANTED = { ...CLUSTER_FAULTS, ...BOARD_FAULTS };
 
 export type PlantedName = keyof typeof PLANTED;

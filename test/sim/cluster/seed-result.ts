@@ -1,6 +1,11 @@
 /** What came of one seed, as plain values; a failure may be made shorter. */
 
-import { runClusterStory, StoryFailure } from "./cluster-story.ts";
+import {
+  runClusterStory,
+  StoryFailure,
+  type StoryName,
+  type StoryOptions,
+} from "./cluster-story.ts";
 import { HONEST, PLANTED, type PlantedName } from "./planted-faults.ts";
 
 export interface SeedResult {
@@ -13,6 +18,7 @@ export interface SeedResult {
 }
 
 export interface SeedOptions {
+  readonly story: StoryName;
   readonly plant: PlantedName | null;
   /** Leaves out moves that the failure does not need. */
   readonly shortens: boolean;
@@ -22,7 +28,7 @@ export interface SeedOptions {
 /** Errors: none of the story's. */
 export const runSeed = async (
   seed: number,
-  { plant, shortens, onTrace }: SeedOptions,
+  { story, plant, shortens, onTrace }: SeedOptions,
 ): Promise<SeedResult> => {
   const planted = plant === null ? HONEST : PLANTED[plant];
   const before = process.cpuUsage();
@@ -31,10 +37,14 @@ export const runSeed = async (
   let counts: ReadonlyMap<string, number> = new Map();
   let failure: string | null = null;
   try {
-    counts = await runClusterStory(seed, { planted, ...(onTrace === null ? {} : { onTrace }) });
+    counts = await runClusterStory(seed, {
+      story,
+      planted,
+      ...(onTrace === null ? {} : { onTrace }),
+    });
   } catch (error) {
     if (!(error instanceof StoryFailure)) throw error;
-    const least = shortens ? await shortened(seed, plant, error) : error;
+    const least = shortens ? await shortened(seed, { story, planted }, error) : error;
     failure = least.message;
   }
   const { user, system } = process.cpuUsage(before);
@@ -44,15 +54,14 @@ export const runSeed = async (
 /** The same failure with as few moves as one look at each of them finds. */
 const shortened = async (
   seed: number,
-  plant: PlantedName | null,
+  options: Pick<StoryOptions, "story" | "planted">,
   failure: StoryFailure,
 ): Promise<StoryFailure> => {
-  const planted = plant === null ? HONEST : PLANTED[plant];
   let least = failure;
   let skipped: ReadonlySet<number> = new Set();
   for (let move = failure.moves - 1; move >= 0; move--) {
     const fewer = new Set([...skipped, move]);
-    const found = await runClusterStory(seed, { planted, skipped: fewer }).then(
+    const found = await runClusterStory(seed, { ...options, skipped: fewer }).then(
       () => null,
       (error: unknown) => error,
     );

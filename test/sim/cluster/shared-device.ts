@@ -78,6 +78,7 @@ export class SharedDevice implements BlockDevice {
     const { timeline, prng, quickness } = this.#user;
     if (this.#drawnAt !== timeline.turns) this.#isQuick = prng.below(8) < quickness;
     this.#drawnAt = timeline.turns;
+    if (this.#medium.hangsUntil > timeline.now) return null;
     return this.#isQuick ? this.#calls : null;
   }
 
@@ -132,7 +133,8 @@ export class SharedDevice implements BlockDevice {
     const { timeline, life, delay, thread } = this.#user;
     this.#underWay++;
     return new Promise((resolve, reject) => {
-      timeline.after(timeline.draw(delay), null, () => {
+      const hangs = Math.max(0, this.#medium.hangsUntil - timeline.now);
+      timeline.after(hangs + timeline.draw(delay), null, () => {
         this.#underWay--;
         const answer = attempt(effect);
         timeline.after(timeline.draw(thread), life, () => {
@@ -170,7 +172,7 @@ export class SharedDevice implements BlockDevice {
 }
 
 /** Bytes of its own: the sender may use the pieces again. */
-const joined = (source: readonly Uint8Array[]): Uint8Array => {
+export const joined = (source: readonly Uint8Array[]): Uint8Array => {
   const data = new Uint8Array(source.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const piece of source) {

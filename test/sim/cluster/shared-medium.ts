@@ -46,11 +46,23 @@ export interface CallerLife extends Life {
   readonly shared: SharedArrayState | null;
 }
 
-/** Whose call it is. `isClient`: of an I/O worker, not of the array thread. */
+/** Whose call it is. `isClient`: of an I/O worker. */
 export interface Caller {
   readonly node: number;
+  /** 0: the array thread, then its I/O workers. */
+  readonly thread: number;
   readonly isClient: boolean;
   readonly life: CallerLife;
+  /** By whom a board that has the medium carries it out; left out: the node does it itself. */
+  readonly via?: Server;
+}
+
+/** One life of a board's member exports. */
+export interface Server {
+  readonly board: string;
+  readonly epoch: number;
+  /** It may submit requests now. */
+  readonly isOpen: boolean;
 }
 
 export interface MediumWrite {
@@ -92,6 +104,8 @@ export class SharedMedium {
   readonly durable: Uint8Array;
   readonly current: Uint8Array;
   faults: MediumFault[] = [];
+  /** No call has its effect before. */
+  hangsUntil = 0;
   watch: MediumWatch | null = null;
   /** In the order they took effect. */
   #volatile: MediumWrite[] = [];
@@ -164,6 +178,11 @@ export class SharedMedium {
     }
   }
 
+  /** Writes whose effect is still to come. */
+  get underWay(): ReadonlySet<MediumWrite> {
+    return this.#underWay;
+  }
+
   /** What a flush that begins now stores: so many of the writes that took effect so far. */
   flushable(): number {
     return this.#stored + this.#volatile.length;
@@ -185,6 +204,7 @@ export class SharedMedium {
         if (prng.below(2) === 0)
           this.durable.set(write.data.subarray(from, to), write.offset + from);
     }
+    this.hangsUntil = 0;
     this.#stored += this.#volatile.length;
     this.#volatile = [];
     this.#underWay.clear();

@@ -14,11 +14,12 @@ import type { NodeClock } from "./timeline.ts";
 /** What it needs of its node. */
 export interface WorkerHome {
   readonly clock: NodeClock;
-  /** Resolves when a message has come to the other thread, or a region may be free. */
+  /** Resolves when a message has come to the other thread. */
   readonly turn: () => Promise<void>;
+  readonly waitForRegion: () => Promise<void>;
   /** Seconds since the epoch. */
   readonly seconds: () => number;
-  readonly open: (path: string) => BlockDevice;
+  readonly open: (path: string, worker: number) => BlockDevice;
   readonly dispatch: (event: ArrayEvent) => void;
 }
 
@@ -90,11 +91,11 @@ export class SimWorker {
   }
 
   openLeg({ leg, path, dataOffset }: AssembledLeg): void {
-    this.#io.openLeg(leg, this.#home.open(path), dataOffset);
+    this.#io.openLeg(leg, this.#home.open(path, this.#worker), dataOffset);
   }
 
   #makeIo(state: SharedArrayState, legs: readonly AssembledLeg[]): ArrayIo {
-    const { clock, turn, seconds, dispatch } = this.#home;
+    const { clock, waitForRegion, seconds, dispatch } = this.#home;
     const worker = this.#worker;
     const tell = (event: ArrayEvent): void => this.#toArray.post(() => dispatch(event));
     const io = new ArrayIo({
@@ -109,10 +110,10 @@ export class SimWorker {
       },
       seconds,
       clock,
-      waitForRegion: turn,
+      waitForRegion,
     });
     for (const { leg, path, dataOffset } of legs)
-      io.openLeg(leg, this.#home.open(path), dataOffset);
+      io.openLeg(leg, this.#home.open(path, worker), dataOffset);
     return io;
   }
 }

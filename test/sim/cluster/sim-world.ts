@@ -1,9 +1,11 @@
 /** What the parts of a simulated cluster share; cluster-sim.ts is the world. */
 
+import type { BoardKeys } from "../../../src/cluster/store/board-keys.ts";
 import type { ClusterStore } from "../../../src/cluster/store/cluster-store.ts";
 import type { StoreKeys } from "../../../src/cluster/store/store-keys.ts";
 import type { CodedError } from "../../../src/common/errors.ts";
 import type { Prng } from "../../../src/common/prng.ts";
+import type { BlockDevice } from "../../../src/hal/block-device.ts";
 import type { ArrayEvent } from "../../../src/raid/array-messages.ts";
 import type { ClusterNotice } from "../../../src/raid/cluster-port.ts";
 import type { SharedArrayState } from "../../../src/raid/shared-state.ts";
@@ -11,7 +13,7 @@ import type { FakeEtcd } from "../../helpers/fake-etcd.ts";
 import type { ArrayCopies } from "./array-copies.ts";
 import type { MediaRoles } from "./cluster-media.ts";
 import type { MessageChecks } from "./message-checks.ts";
-import type { CallerLife, MediumWrite, SharedMedium } from "./shared-medium.ts";
+import type { Caller, CallerLife, MediumWrite, Server, SharedMedium } from "./shared-medium.ts";
 import type { Delay, Timeline } from "./timeline.ts";
 import type { TraceText } from "./trace-log.ts";
 
@@ -20,6 +22,17 @@ export interface Delays {
   readonly disk: Delay;
   readonly store: Delay;
   readonly thread: Delay;
+}
+
+/** A thread's handle of a medium. */
+export interface SimHandle extends BlockDevice {
+  /** A call may still have its effect. */
+  readonly owes: boolean;
+}
+
+export interface OpenedMedium {
+  readonly medium: SharedMedium;
+  readonly device: BlockDevice;
 }
 
 /** Who has to know of updates of the superblocks. */
@@ -34,7 +47,9 @@ export interface SimWorld {
   readonly prng: Prng;
   readonly timeline: Timeline;
   readonly delays: Delays;
-  /** Boards, and bitmaps of the array. */
+  /** Between looks whether a region is free; null: as long as a thread takes to turn. */
+  readonly regionWait: Delay | null;
+  /** Bitmaps of the array: as many nodes can use it. */
   readonly nodes: number;
   readonly media: readonly SharedMedium[];
   readonly copies: ArrayCopies;
@@ -56,7 +71,20 @@ export interface SimWorld {
   /** Notes what is violated; the simulation ends after the event under way. */
   violate(what: string): void;
   medium(path: string): SharedMedium;
+  /** AFTER superblocks have changed. */
+  rolesChanged(): void;
+  /** Of boards that serve their disks to each other; null: every board has every medium. */
+  readonly boardKeys: BoardKeys | null;
+  readonly service: ServiceChecks | null;
   isHidden(life: CallerLife, medium: SharedMedium): boolean;
+  /** What a node that starts can open; each handle is its array thread's. */
+  openMembers(life: CallerLife): Promise<readonly OpenedMedium[]> | readonly OpenedMedium[];
+  /** `quickness`: as DeviceUser. */
+  openMedium(medium: SharedMedium, caller: Caller, quickness: number): SimHandle;
+  /** Of its board: another one for each start of that. */
+  bootOf(life: CallerLife): string;
+  /** The node's next handle of the medium is that of a newcomer. */
+  forgetMember(life: CallerLife, medium: SharedMedium): void;
   storeFor(life: CallerLife): ClusterStore;
   lifeOf(number: string): CallerLife | null;
   /** Whether the life of this number may still be a member. */
@@ -89,8 +117,40 @@ export interface NoticePath {
   processed(id: number, isRefused: boolean): void;
 }
 
+/** What boards have to keep that serve their disks to each other. */
+export interface ServiceChecks {
+  /** BEFORE a board carries out a request of another one's node. */
+  serves(medium: SharedMedium, caller: Caller, by: Server): void;
+  /** BEFORE a client's read is on its way. */
+  reads(medium: SharedMedium, life: CallerLife): void;
+  /** A write takes effect whose session somebody has begun to recover. */
+  late(medium: SharedMedium, write: MediumWrite): void;
+}
+
+/** What a board's exports do as they must. */
+export interface ExporterPlan {
+  /** Whether a request may begin is asked right before it does. */
+  readonly checksLate: boolean;
+  /** A fence is acknowledged when what was begun has ended. */
+  readonly drains: boolean;
+}
+
+/** What a node does as it must where boards serve their disks to each other. */
+export interface NodePlan {
+  /** Who is gone is fenced only when the boards have acknowledged it. */
+  readonly awaitsBoards: boolean;
+  /** That a lease is kept permits nothing. */
+  readonly confirms: boolean;
+  /** Who starts alone has the newest copy that was told of. */
+  readonly heedsNewest: boolean;
+}
+
 /** A rule that is broken between the product's parts; planted-faults.ts has them. */
 export interface PlantedFault {
+  readonly exporter: ExporterPlan;
+  readonly node: NodePlan;
+  /** Only these moves happen, beside boots: what shows the fault; null: any. */
+  readonly focus: readonly string[] | null;
   noticePath(ends: NoticeEnds): NoticePath;
   /** A write of an I/O worker has taken effect on a medium. */
   clientWrote(world: SimWorld, medium: SharedMedium, write: MediumWrite): void;

@@ -22,6 +22,7 @@ import {
   type SlotState,
 } from "../../../src/cluster/store/member-records.ts";
 import { keyOf } from "../../../src/cluster/store/revisioned-map.ts";
+import type { Session } from "../../../src/cluster/store/store-keys.ts";
 import { LockChecks } from "./lock-checks.ts";
 import { MessageChecks } from "./message-checks.ts";
 import type { SimWorld } from "./sim-world.ts";
@@ -41,6 +42,8 @@ export class StoreChecks {
   readonly #acks = new Map<number, ChannelAck>();
   /** By epoch: whose session it was. */
   readonly #lives = new Map<number, string>();
+  /** By number of a life: the last session that it had. */
+  readonly #sessions = new Map<string, Session>();
   /** Whose session each slot had last. */
   readonly #holders = new Map<number, string>();
   readonly #passes = new Set<number>();
@@ -72,6 +75,15 @@ export class StoreChecks {
     return this.#isResting;
   }
 
+  sessionOf(life: string): Session | null {
+    return this.#sessions.get(life) ?? null;
+  }
+
+  /** Number of the life that had the slot last. */
+  holderOf(slot: number): string {
+    return this.#holders.get(slot) ?? "";
+  }
+
   /** A node is gone, or out. */
   forgetRest(): void {
     this.#isResting = null;
@@ -100,6 +112,7 @@ export class StoreChecks {
     for (const change of changes) {
       const key = keyOf(change);
       const value = change.type === "put" ? change.now.value : null;
+      if (!key.startsWith(keys.prefix)) continue;
       const slot = keys.slotIn(key);
       if (!key.startsWith(keys.heartbeats) && !key.startsWith(keys.locks))
         this.#sim.trace(
@@ -135,6 +148,7 @@ export class StoreChecks {
     const { life } = decodeMember(value);
     this.members.set(slot, { epoch, life });
     this.#lives.set(epoch, life);
+    this.#sessions.set(life, { slot, epoch });
     this.#sim.onSession(life);
   }
 

@@ -1,0 +1,65 @@
+// wall-limit: 300 s
+/**
+ * A share of the simulation of boards that serve their disks to each other in every test run: seeds
+ * that once failed and fresh ones; and that it finds what it has to find.
+ * `npm run cluster-sim -- --story boards` runs thousands.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { withSeeds } from "../../helpers/seed.ts";
+import { withTimeout } from "../../helpers/timeout.ts";
+import { runClusterStory } from "./cluster-story.ts";
+import { BOARD_FAULTS } from "./planted-faults.ts";
+
+const LIMIT_MS = 280_000;
+
+const test = suite("sim/cluster, boards");
+
+test(
+  "no seed loses, shows or does what it must not",
+  withTimeout(LIMIT_MS, async () => {
+    await withSeeds({ fixed: [33, 180, 236, 2041], more: 12 }, async (_, seed) => {
+      await runClusterStory(seed, { story: "boards" });
+    });
+  }),
+);
+
+test("a story is the same each time its seed is run", async () => {
+  const traces: string[][] = [[], []];
+  for (const trace of traces)
+    await runClusterStory(7, { story: "boards", onTrace: (line) => trace.push(line) });
+  assert.ok((traces[0]?.length ?? 0) > 100);
+  assert.equal(traces[0], traces[1]);
+});
+
+/** A seed in which each planted fault shows, and as what. */
+const FINDINGS: Readonly<
+  Record<keyof typeof BOARD_FAULTS, { readonly seed: number; readonly says: RegExp }>
+> = {
+  "checked-early": { seed: 13, says: /: (I9|I12): / },
+  "fence-unawaited": { seed: 1, says: /: I9: .*is declared dead before/ },
+  "fence-undrained": { seed: 4, says: /: I9: .*a write of it is under way/ },
+  "keepalive-permits": { seed: 2, says: /: I9: .*has its gate open/ },
+  "older-copy": { seed: 9, says: /: (I13|I15|I17): / },
+};
+
+for (const [name, { seed, says }] of Object.entries(FINDINGS) as [
+  keyof typeof FINDINGS,
+  (typeof FINDINGS)[keyof typeof FINDINGS],
+][]) {
+  test(
+    `finds the planted fault ${name}`,
+    withTimeout(LIMIT_MS, async () => {
+      const finding = await runClusterStory(seed, {
+        story: "boards",
+        planted: BOARD_FAULTS[name],
+      }).then(
+        () => "nothing",
+        (error: Error) => error.message,
+      );
+      assert.match(finding, says);
+    }),
+  );
+}
+
+test.run();
