@@ -121,8 +121,8 @@ class FaultRun {
       await this.#check();
     } catch (error) {
       this.#problem(error instanceof Error ? describeError(error) : String(error));
-      await this.#tellBoards();
     } finally {
+      if (this.#problems.length > 0) await this.#tellBoards();
       await this.#end();
     }
     return this.#report();
@@ -310,6 +310,7 @@ class FaultRun {
   }
 
   #problem(text: string): void {
+    if (this.#problems.includes(text)) return;
     this.#note(`WRONG: ${text}`);
     if (this.#problems.length < PROBLEMS_MAX) this.#problems.push(text);
   }
