@@ -122,7 +122,7 @@ class FaultRun {
     } catch (error) {
       this.#problem(error instanceof Error ? describeError(error) : String(error));
     } finally {
-      if (this.#problems.length > 0) await this.#tellBoards();
+      if (this.#isWrong) await this.#tellBoards();
       await this.#end();
     }
     return this.#report();
@@ -244,6 +244,10 @@ class FaultRun {
     }
     if (isKept) writeFileSync(join(this.#folder, "problems.txt"), this.#problems.join("\n"));
     else rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  get #isWrong(): boolean {
+    return this.#problems.length + (this.#load?.problems.length ?? 0) > 0;
   }
 
   get #isKept(): boolean {
