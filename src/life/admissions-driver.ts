@@ -98,7 +98,7 @@ const beginEtcd = async (place: Admission): Promise<void> => {
   const endpoint = clientUrlOf(identity);
   if (!etcd.canResume) {
     const initialCluster = `${etcdNameOf(identity.id)}=${peerUrlOf(identity)}`;
-    await etcd.begin(identity, { initialCluster, state: "new" });
+    await etcd.begin(identity, { initialCluster, state: "new" }, null);
   }
   await untilWell(identity, endpoint);
   const begun = { ...identity, endpoints: [endpoint] };

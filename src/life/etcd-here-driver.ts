@@ -29,7 +29,8 @@ export interface Fitness {
   readonly etcdVersion: string;
 }
 
-type Kept = EtcdBeginning & EtcdTiming;
+/** `memberId`: as which it began; null: as the first one. */
+type Kept = EtcdBeginning & EtcdTiming & { readonly memberId: string | null };
 
 const KEPT_FILE = "etcd.json";
 
@@ -59,6 +60,11 @@ export class EtcdHere {
     return this.#runner.hasData && this.#kept() !== null;
   }
 
+  /** It runs, or has run, as this member; what it has is of no use to any other. */
+  hasBegunAs(memberId: string): boolean {
+    return this.canResume && this.#kept()?.memberId === memberId;
+  }
+
   /** Asked once: the version that is installed, and the disk. */
   async fitness(): Promise<Fitness> {
     this.#fitness ??= await this.#judge();
@@ -66,13 +72,17 @@ export class EtcdHere {
   }
 
   /** Begins as a member, with no data. Errors: LIFE_NO_ETCD, LIFE_DISK_TOO_SLOW, LIFE_FILES_*. */
-  async begin(identity: IdentityFacts, beginning: EtcdBeginning): Promise<void> {
+  async begin(
+    identity: IdentityFacts,
+    beginning: EtcdBeginning,
+    memberId: string | null,
+  ): Promise<void> {
     const { canVote } = await this.fitness();
     if (!canVote) await this.#demand();
     await this.#runner.stop();
     this.#runner.forget();
     const { heartbeatMs, electionMs } = this.#timing ?? (await this.#demand());
-    const kept: Kept = { ...beginning, heartbeatMs, electionMs };
+    const kept: Kept = { ...beginning, heartbeatMs, electionMs, memberId };
     writeWhole(path.join(this.#folder, KEPT_FILE), `${JSON.stringify(kept)}\n`);
     await this.resume(identity);
   }

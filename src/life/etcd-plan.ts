@@ -152,11 +152,11 @@ class Plan {
     return { type: "wait", why: "too few members of etcd are well" };
   }
 
-  /** What is given up first: silent ones, then witnesses, the leader last. */
+  /** What is given up first: silent ones, then witnesses, the one that is elected last. */
   #worth(member: PlanMember): number {
     if (member.silentMs > 0) return 0;
-    if (member.isElected) return 3;
-    return this.#boardOf(member)?.isWitness === true ? 1 : 2;
+    if (this.#boardOf(member)?.isWitness === true) return 1;
+    return member.isElected ? 3 : 2;
   }
 
   #add({ id, name }: PlanBoard): PlanStep {

@@ -198,12 +198,14 @@ export class Keeper {
     this.#hasLostData = mine !== undefined && mine.name !== "" && !etcd.canResume;
     if (mine !== undefined) {
       this.#missed = 0;
-      if (etcd.isWanted || this.#hasLostData) return;
-      if (mine.name !== "") return await etcd.resume(this.#identity);
+      if (this.#hasLostData) return;
+      const isBegun = mine.name !== "" || etcd.hasBegunAs(mine.id);
+      // One that runs may still be the member of before, which was taken out.
+      if (isBegun) return etcd.isWanted ? undefined : await etcd.resume(this.#identity);
       const others = members.filter((one) => one !== mine && one.name !== "");
       const all = others.flatMap((one) => one.peerUrls.map((url) => `${one.name}=${url}`));
       const initialCluster = [...all, `${name}=${peerUrl}`].join(",");
-      return await etcd.begin(this.#identity, { initialCluster, state: "existing" });
+      return await etcd.begin(this.#identity, { initialCluster, state: "existing" }, mine.id);
     }
     if (!etcd.isWanted || members.length === 0) return;
     const isWell = members.some(({ status }) => status !== null);

@@ -122,6 +122,11 @@ test("one of three that leaves and is well is replaced before it goes, a dead on
   assert.equal(settle(evicted, dead).steps, ["remove", "add", "promote"]);
 });
 
+test("of a board and a witness the board keeps the vote, also when the witness is elected", () => {
+  const boards = [board("a"), board("w", { isWitness: true })];
+  assert.equal(settle(boards, [voter("a"), voter("w", { isElected: true })]).owners, ["a"]);
+});
+
 test("a learner that never starts is taken out again", () => {
   const boards = [board("a"), board("b"), board("c")];
   const learner = (silentMs: number) => [voter("a"), voter("b", { isLearner: true, silentMs })];
