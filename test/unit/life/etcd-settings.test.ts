@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { etcdArguments, etcdNameOf, ownerOf } from "../../../src/life/etcd-arguments.ts";
 import { measureFsync, percentile99, timingFor } from "../../../src/life/fsync-test-driver.ts";
 import { readAsk } from "../../../src/life/join-messages.ts";
+import { choosePorts } from "../../../src/life/ports-driver.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
 const test = suite("etcd of a board");
@@ -61,6 +62,18 @@ test(
     assert.is(percentile99(times.reverse()), 99);
   }),
 );
+
+test("ports that are kept are free, differ, and are none that connections are given", async () => {
+  const ports = Object.values(await choosePorts("127.0.0.1"));
+  assert.is(new Set(ports).size, 4);
+  assert.ok(ports.every((port) => port >= 20_000 && port < 32_000));
+  try {
+    await choosePorts("192.0.2.1");
+    assert.unreachable("no machine has this address");
+  } catch (error) {
+    assert.is((error as { code?: string }).code, "LIFE_ADDRESS_UNUSABLE");
+  }
+});
 
 test("what a newcomer asks is looked at before anything is done", () => {
   const ports = { cluster: 1, member: 2, etcdClient: 3, etcdPeer: 4 };
