@@ -290,7 +290,12 @@ export class FaultBoards {
       const members = isFirst ? await this.#devices(board, ids) : await carriers(board, ids.length);
       const made = { device_ids: members, home_cluster: CLUSTER, assume_clean: true };
       const body = isFirst ? { ...order, ...made } : { import: members };
-      await board.ask("POST", "/arrays", body);
+      // A peer's disk that does not answer at once is asked again: the machine may be busy.
+      await eventually(`${board.name} has ${ARRAY}`, SEEN_MS, async () => {
+        const { items } = await board.ask<{ items: readonly ArrayResource[] }>("GET", "/arrays");
+        if (items.length === 0) await board.ask("POST", "/arrays", body);
+        return true;
+      });
       const { id } = await board.ask<ArrayResource>("GET", `/arrays/${ARRAY}`);
       await board.ask("POST", "/exports", { name: ARRAY, array: id });
     }
