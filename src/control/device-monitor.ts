@@ -137,10 +137,9 @@ export class DeviceMonitor {
     const opened = isSameLoss ? known.opened : before;
     const reason = lossReason(opened, now);
     if (reason === null) {
-      if (isSameLoss) {
-        this.#record(path, "device.appeared", `${path} is there again`);
-        arrays.noteLoss(uuid, path, null);
-      }
+      if (isSameLoss) this.#record(path, "device.appeared", `${path} is there again`);
+      // A loss of before, too: the member may have failed and returned since.
+      arrays.noteLoss(uuid, path, null);
       this.#lost.delete(path);
       if (isSameLoss || before === null) devices.setFile(path, now);
       return;

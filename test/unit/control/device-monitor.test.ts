@@ -119,6 +119,33 @@ test(
 );
 
 test(
+  "a lost member that failed, and is in use again, is not shown as missing",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    const { control, engine } = bench;
+    const array = engine.array("md0");
+    const path = bench.image("disk1");
+    await array.fail(bench.image("disk2"));
+    array.keepsLast = true;
+    renameSync(path, `${path}.away`);
+    await control.monitor.tick();
+    await control.monitor.tick();
+    assert.equal(control.arrays.find("md0").status?.members[0]?.states, ["in_sync", "missing"]);
+    const whole = array.status;
+    const failed = { states: ["faulty"] as const, faultReason: "it failed" };
+    array.show({
+      members: whole.members.map((one) => (one.path === path ? { ...one, ...failed } : one)),
+    });
+    await control.monitor.tick();
+    renameSync(`${path}.away`, path);
+    await control.monitor.tick();
+    array.show({ members: whole.members });
+    await control.monitor.tick();
+    assert.equal(control.arrays.find("md0").status?.members[0]?.states, ["in_sync"]);
+  }),
+);
+
+test(
   "a member that is written to or grows is not lost",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder);
