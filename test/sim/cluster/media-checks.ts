@@ -9,7 +9,7 @@
  *   I16 nothing begins after the node was expelled; and nothing behind a closed gate
  */
 
-import { LEG_IN_SYNC, LEG_NONE } from "../../../src/raid/shared-state.ts";
+import { LEG_BLOCKED, LEG_IN_SYNC, LEG_NONE } from "../../../src/raid/shared-state.ts";
 import {
   bitsUnder,
   CLUSTER_GEOMETRY,
@@ -96,7 +96,8 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
     } else if (isClient) {
       const { inSync, rebuilding } = this.roles;
       // What a member that failed was sent before may still reach it: nobody reads it there.
-      if (inSync.includes(medium) || rebuilding.includes(medium))
+      const isUsed = inSync.includes(medium) || rebuilding.includes(medium);
+      if (isUsed && !hasGivenUp(life, medium))
         for (const [from, to] of this.#ranges(medium, life, offset, data.length))
           this.#isAllowed(life, from, to);
       this.#sim.planted.clientWrote(this.#sim, medium, write);
@@ -173,6 +174,10 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
     this.#sim.violate(`${invariant}: node ${node} ${what}`);
   }
 }
+
+/** The node has it recorded as faulty, and answers no write before that is done. */
+const hasGivenUp = ({ legs, shared }: CallerLife, medium: SharedMedium): boolean =>
+  [...legs].some(([leg, other]) => other === medium && shared?.leg(leg) === LEG_BLOCKED);
 
 const inUse = ({ inSync, rebuilding }: MediaRoles): readonly SharedMedium[] => [
   ...inSync,
