@@ -9,6 +9,7 @@ import { BoardWatch } from "../../../src/cluster/store/board-watch.ts";
 import type {
   ClusterStore,
   KeyChange,
+  Txn,
   TxnOutcome,
 } from "../../../src/cluster/store/cluster-store.ts";
 import { fenceTime, PERMIT_MS } from "../../../src/cluster/store/permission.ts";
@@ -130,8 +131,8 @@ export class SimExporter implements ServerEnd {
       const over = Promise.withResolvers<void>();
       try {
         const session = await this.#take(() => over.resolve());
-        await this.#readMembers(session);
         this.#session = session;
+        await this.#readMembers(session);
         this.ledger.beginLife(session.life.epoch);
         this.#pump();
         await over.promise;
@@ -184,17 +185,18 @@ export class SimExporter implements ServerEnd {
     const prefix = clusterPrefix(CLUSTER_NAME);
     const key = this.#boards.heartbeat(life.name);
     for (;;) {
-      const outcome = await this.#store.txn({
+      const txn: Txn = {
         compares: [this.#boards.guard(life)],
         success: [
           { type: "put", key, value: "0", lease },
           { type: "list", prefix },
         ],
         failure: [],
-      });
-      if (outcome.type === "refused") throw new CodedError("CLUSTER_EXPELLED", "the life is over");
-      const [, listed] = outcome.type === "committed" ? outcome.results : [];
-      if (outcome.type === "committed" && listed?.type === "list") {
+      };
+      const outcome = await this.#store.txn(txn).catch(() => null);
+      if (outcome?.type === "refused") throw new CodedError("CLUSTER_EXPELLED", "the life is over");
+      const [, listed] = outcome?.type === "committed" ? outcome.results : [];
+      if (outcome?.type === "committed" && listed?.type === "list") {
         this.view.learn([prefix], { revision: outcome.revision, found: listed.found });
         return;
       }
