@@ -115,7 +115,7 @@ export const FAILOVER_BENCH: Bench = {
   targets: [],
   tables: ["failover"],
   space: ({ sizeBytes }) => FAILOVER_BOARDS * (sizeBytes + METADATA_BYTES + ETCD_BYTES),
-  tools: () => ["etcd", "openssl"],
+  tools: () => ["etcd"],
   defaults: { seconds: 1, rounds: 3, sizeMib: 256, workloads: ["all"], targets: [] },
   run: runFailover,
 };

@@ -1,6 +1,7 @@
-/** A CA and certificates that are good for both ends of a connection, made by openssl. */
+/** Certificates that are good for both ends of a connection, as a cluster makes them. */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runCommand } from "../command.ts";
+import { createBoardCertificate, createClusterCa } from "../../../src/life/certificates.ts";
 
 /** Files, PEM. */
 export interface CertificateFiles {
@@ -9,35 +10,27 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
-const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-
-/** One certificate for each name: CN and DNS name, loopback and these addresses. */
+/**
+ * One certificate for each name: CN and DNS name, loopback and these addresses. They are valid from
+ * long ago: the clock of a board may be set back.
+ */
 export async function makeCertificates(
   folder: string,
   names: readonly string[],
   hosts: readonly string[] = [],
 ): Promise<ReadonlyMap<string, CertificateFiles>> {
-  const file = (name: string): string => join(folder, `${name}.pem`);
-  const request = ["req", "-x509", ...NEW_KEY, "-days", "2"];
-  const ca = file("ca");
-  const addresses = ["127.0.0.1", ...hosts].map((host) => `IP:${host}`);
-  await runCommand("openssl", [
-    ...request,
-    ...["-keyout", file("ca-key"), "-out", ca, "-subj", "/CN=fault runs"],
-  ]);
+  const write = (name: string, text: string): string => {
+    const file = join(folder, `${name}.pem`);
+    writeFileSync(file, text, { mode: 0o600 });
+    return file;
+  };
+  const authority = await createClusterCa("runs");
+  const ca = write("ca", authority.cert);
+  const addresses = ["127.0.0.1", ...hosts];
   const made = new Map<string, CertificateFiles>();
   for (const name of names) {
-    const [certificate, key] = [file(name), file(`${name}-key`)];
-    const subject = ["-subj", `/CN=${name}`];
-    const alternative = `subjectAltName=DNS:${name},DNS:localhost,${addresses.join(",")}`;
-    const usage = "extendedKeyUsage=serverAuth,clientAuth";
-    await runCommand("openssl", [
-      ...request,
-      ...["-CA", ca, "-CAkey", file("ca-key"), "-keyout", key, "-out", certificate],
-      ...[...subject, "-addext", alternative, "-addext", usage],
-      ...["-addext", "basicConstraints=critical,CA:FALSE"],
-    ]);
-    made.set(name, { ca, certificate, key });
+    const { cert, key } = await createBoardCertificate(authority, { name, addresses });
+    made.set(name, { ca, certificate: write(name, cert), key: write(`${name}-key`, key) });
   }
   return made;
 }

@@ -16,7 +16,7 @@ import { skipUnless, skipWhen } from "../../helpers/skip.ts";
 import { withTimeout } from "../../helpers/timeout.ts";
 
 const test = suite("cluster/fault-runs");
-const runTest = skipUnless(["etcd", "openssl"], test);
+const runTest = skipUnless("etcd", test);
 const [missing] = missingFaults();
 const fullTest = missing === undefined ? runTest : skipWhen(`${missing[0]}: ${missing[1]}`, test);
 const LIMIT_MS = 290_000;

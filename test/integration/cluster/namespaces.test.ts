@@ -16,13 +16,9 @@ const test = suite("cluster/namespaces");
 const noNamespaces = whyNoNamespaces();
 const noNetem = whyNoNetem();
 const spaceTest =
-  noNamespaces === undefined
-    ? skipUnless(["etcd", "openssl", "ip"], test)
-    : skipWhen(noNamespaces, test);
+  noNamespaces === undefined ? skipUnless(["etcd", "ip"], test) : skipWhen(noNamespaces, test);
 const netemTest =
-  noNetem === undefined
-    ? skipUnless(["etcd", "openssl", "ip", "tc"], test)
-    : skipWhen(noNetem, test);
+  noNetem === undefined ? skipUnless(["etcd", "ip", "tc"], test) : skipWhen(noNetem, test);
 const SECOND = 1000;
 
 const run = async (faults: readonly Fault[]): Promise<void> => {
