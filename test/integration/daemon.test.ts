@@ -114,6 +114,7 @@ test(
       cluster: null,
       labMode: true,
       nodeName: "opi-a",
+      version: "0.0.0-test",
     });
     await daemon.close();
   }),
@@ -132,6 +133,7 @@ test(
       endpoints: ["http://127.0.0.1:1"],
       tls: null,
       seen: null,
+      exporter: null,
     });
     engines[0]?.onStoreSeen({ clusterId: "7", revision: 41 });
     engines[0]?.onStoreSeen({ clusterId: "7", revision: 42 });
