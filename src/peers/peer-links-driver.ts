@@ -275,6 +275,8 @@ export class PeerLinks {
   }
 
   #onEnded(link: Link, error: CodedError, unanswered: ClientRequest[]): void {
+    // It may have answered since the last tick, and another one be there at the next.
+    if (link.connection?.look() === "heard") this.#heard(link);
     link.connection = null;
     link.isResting = false;
     this.#wake();
@@ -387,15 +389,8 @@ export class PeerLinks {
   #look(link: Link): void {
     const { connection } = link;
     const look = connection?.look() ?? "silent";
-    if (look === "heard") this.#doubted = 0;
     if (look === "fresh") return;
-    if (look !== "silent") {
-      link.lost = 0;
-      link.silent = 0;
-      link.giveUpAt = Number.POSITIVE_INFINITY;
-      link.pauseMs = PAUSE_MIN_MS;
-      return;
-    }
+    if (look !== "silent") return this.#heard(link, look === "heard");
     link.lost += 1;
     if (link.lost >= link.giveUpAt) return this.#giveUpSilent();
     if (connection === null) return;
@@ -403,6 +398,15 @@ export class PeerLinks {
     if (link.silent === PROBE_TICKS) connection.probe();
     if (link.silent >= SILENT_TICKS)
       connection.cut(lost(this.#options.name, "it does not answer any more"));
+  }
+
+  /** `isAnswer`: something has come; else nothing is awaited. */
+  #heard(link: Link, isAnswer = true): void {
+    if (isAnswer) this.#doubted = 0;
+    link.lost = 0;
+    link.silent = 0;
+    link.giveUpAt = Number.POSITIVE_INFINITY;
+    link.pauseMs = PAUSE_MIN_MS;
   }
 
   #giveUpSilent(): void {
