@@ -29,9 +29,8 @@ import { ensureCertificates } from "./demo-certificates.ts";
 import { type BoardCredentials, readCredentials, writeCredentials } from "./demo-credentials.ts";
 import type { EtcdFiles } from "./etcd-process.ts";
 import { KeptBoards } from "./kept-boards.ts";
-import { KeptEtcd } from "./kept-etcd.ts";
+import { KeptEtcd, runWithEtcd } from "./kept-etcd.ts";
 import { fetchAll } from "./online-access.ts";
-import { printText } from "./output.ts";
 
 /** Of each board: the first one is the array's, where it has a copy there. */
 const DISKS = ["disk1", "spare1"] as const;
@@ -236,23 +235,11 @@ const takePart = async (client: ApiClient, members: number): Promise<void> => {
 
 /** Runs the boards until `ended`. Errors: CLI_NO_ETCD, CLI_ETCD_ENDED, CLI_BOARDS_APART, others. */
 export async function runBoardsDemo(options: BoardsDemoOptions): Promise<void> {
-  const { directory, boards, ended } = options;
+  const { directory, boards } = options;
   const names = [...boardNames(boards), ETCD_NAME];
   const tls = await ensureCertificates(directory, DEMO_CLUSTER, names);
   const previous = readCredentials(directory).etcd;
   const etcd = await KeptEtcd.start(directory, previous, tls.get(ETCD_NAME) ?? null);
   const demo = new BoardsDemo(options, etcd, tls);
-  try {
-    const started = demo.start().then(() => "started" as const);
-    const first = await Promise.race([started, ended, etcd.lost]);
-    if (first === "started") printText(demo.describe());
-    const why = await Promise.race([ended, etcd.lost]);
-    if (why !== "signal") {
-      throw new CodedError("CLI_ETCD_ENDED", `etcd ended and does not come up again (${why})`, {
-        remedy: `see ${path.join(directory, "etcd.log")}; start the demo again`,
-      });
-    }
-  } finally {
-    await demo.stop();
-  }
+  await runWithEtcd(demo, etcd, options);
 }

@@ -3,6 +3,7 @@
  * its port, where the boards ask for it. Meanwhile their reads and writes wait.
  */
 
+import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { CodedError } from "../common/errors.ts";
 import type { EtcdCredentials } from "./demo-credentials.ts";
@@ -89,3 +90,32 @@ export class KeptEtcd {
     return false;
   }
 }
+
+/** Boards that meet in the etcd of a demo. */
+interface EtcdDemo {
+  start(): Promise<void>;
+  /** What runs, for people. */
+  describe(): string;
+  stop(): Promise<void>;
+}
+
+/** Runs a demo until `ended`. Errors: CLI_ETCD_ENDED, those of its start. */
+export const runWithEtcd = async (
+  demo: EtcdDemo,
+  etcd: KeptEtcd,
+  { directory, ended }: { readonly directory: string; readonly ended: Promise<"signal"> },
+): Promise<void> => {
+  try {
+    const started = demo.start().then(() => "started" as const);
+    const first = await Promise.race([started, ended, etcd.lost]);
+    if (first === "started") printText(demo.describe());
+    const why = await Promise.race([ended, etcd.lost]);
+    if (why !== "signal") {
+      throw new CodedError("CLI_ETCD_ENDED", `etcd ended and does not come up again (${why})`, {
+        remedy: `see ${path.join(directory, "etcd.log")}; start the demo again`,
+      });
+    }
+  } finally {
+    await demo.stop();
+  }
+};

@@ -6,7 +6,6 @@
 
 import { closeSync, existsSync, ftruncateSync, openSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { CodedError } from "../common/errors.ts";
 import { makeFolder } from "../hal/linux/make-folder.ts";
 import { ApiClient } from "./api-client.ts";
 import { type BoardProcess, boardCredentials, startBoardProcess } from "./board-process.ts";
@@ -24,8 +23,7 @@ import {
 } from "./demo-array.ts";
 import { type BoardCredentials, readCredentials, writeCredentials } from "./demo-credentials.ts";
 import { KeptBoards } from "./kept-boards.ts";
-import { KeptEtcd } from "./kept-etcd.ts";
-import { printText } from "./output.ts";
+import { KeptEtcd, runWithEtcd } from "./kept-etcd.ts";
 
 const MEMBERS = ["disk1", "disk2"] as const;
 const SPARES = ["spare1", "spare2"] as const;
@@ -159,20 +157,8 @@ const carriers = async (client: ApiClient): Promise<string[]> =>
 
 /** Runs the boards until `ended`. Errors: CLI_NO_ETCD, CLI_ETCD_ENDED, the daemons'. */
 export async function runSharedDemo(options: BoardsDemoOptions): Promise<void> {
-  const { directory, ended } = options;
+  const { directory } = options;
   const etcd = await KeptEtcd.start(directory, readCredentials(directory).etcd);
   const demo = new SharedDemo(options, etcd);
-  try {
-    const started = demo.start().then(() => "started" as const);
-    const first = await Promise.race([started, ended, etcd.lost]);
-    if (first === "started") printText(demo.describe());
-    const why = await Promise.race([ended, etcd.lost]);
-    if (why !== "signal") {
-      throw new CodedError("CLI_ETCD_ENDED", `etcd ended and does not come up again (${why})`, {
-        remedy: `see ${path.join(directory, "etcd.log")}; start the demo again`,
-      });
-    }
-  } finally {
-    await demo.stop();
-  }
+  await runWithEtcd(demo, etcd, options);
 }
