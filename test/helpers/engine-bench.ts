@@ -29,7 +29,12 @@ export class EngineBench {
 
   static async start(
     folder: string,
-    options: { readonly ioWorkers?: number; readonly isDirect?: boolean } = {},
+    options: {
+      readonly ioWorkers?: number;
+      readonly isDirect?: boolean;
+      /** Of arrays whose own was not set, bytes a second. */
+      readonly syncSpeed?: { readonly min: number; readonly max: number };
+    } = {},
   ): Promise<EngineBench> {
     const engine = await openEngine({
       nbdTcp: { host: "127.0.0.1", port: 0 },
@@ -39,7 +44,7 @@ export class EngineBench {
       ioWorkers: options.ioWorkers ?? 2,
       answerLimitMs: null,
       linkShare: 1,
-      syncSpeed: { min: 1000 * 1024, max: 16 * 2 ** 30 },
+      syncSpeed: options.syncSpeed ?? { min: 1000 * 1024, max: 16 * 2 ** 30 },
       isDirect: options.isDirect ?? false,
       cluster: null,
       onStoreSeen: () => undefined,

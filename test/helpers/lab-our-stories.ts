@@ -130,8 +130,7 @@ const CREATED: readonly OurStory[] = [
     end: "stop",
     tell: async (md) => {
       const members = md.disks(2, 8);
-      const array = await md.create(members, CHUNK);
-      await array.setSyncSpeed(CRAWL);
+      const array = await md.create(members, CHUNK, CRAWL);
       await md.write();
       return { array, members };
     },

@@ -36,7 +36,7 @@ export function onScenario<T>(body: (md: MdScenario) => Promise<void>): Callback
   return withTimeout(
     LIMIT_MS,
     inFolder(async (folder) => {
-      const bench = await EngineBench.start(folder);
+      const bench = await EngineBench.start(folder, { syncSpeed: CRAWL });
       const scenario = new MdScenario(bench);
       try {
         await body(scenario);
@@ -67,13 +67,14 @@ export class MdScenario {
     return this.bench.files(count, sizeMib, prefix);
   }
 
-  /** `mdadm -C`, exported at once; syncs as fast as it can. */
+  /** `mdadm -C`, exported at once; syncs at this speed from its first byte on. */
   async create(
     members: readonly string[],
     over: Partial<CreateArrayRequest> = {},
+    speed = FULL_SPEED,
   ): Promise<RunningArray> {
     const array = await this.bench.create(members, { bitmapChunkBytes: null, ...over });
-    await array.setSyncSpeed(FULL_SPEED);
+    await array.setSyncSpeed(speed);
     this.#content = Buffer.alloc(0);
     return array;
   }

@@ -65,8 +65,7 @@ test(
   "a resync that was interrupted waits while the array is read-only, then goes on",
   onScenario(async (md) => {
     const members = md.disks(2);
-    const array = await md.create(members);
-    await array.setSyncSpeed(CRAWL);
+    const array = await md.create(members, {}, CRAWL);
     await md.write(0, 256 * KIB);
     await md.running(array, "resync");
     await md.stop(array);

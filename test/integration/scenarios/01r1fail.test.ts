@@ -21,8 +21,7 @@ test(
   "a mirror of four loses two members during its first resync and is rebuilt from the last",
   onScenario(async (md) => {
     const [dev0 = "", dev1 = "", dev2 = "", dev3 = "", dev4 = ""] = md.disks(5);
-    const array = await md.create([dev0, dev1, dev2, "missing"], { raidDevices: 4 });
-    await array.setSyncSpeed(CRAWL);
+    const array = await md.create([dev0, dev1, dev2, "missing"], { raidDevices: 4 }, CRAWL);
     await md.write();
     await md.running(array, "resync");
     await array.fail(dev2);
