@@ -11,8 +11,8 @@ import {
   missingFaults,
 } from "../test/helpers/fault-runs/fault-run.ts";
 
-const USAGE = `npm run fault-runs -- [--runs N] [--from SEED] [--seconds S] [--boards N]
-    [--etcd MEMBERS] [--size MIB] [--shared] [--dir DIR] [--verbose] [--keep] [--keep-going]`;
+const USAGE = `npm run fault-runs -- [--runs N] [--from SEED] [--jobs N] [--seconds S]
+    [--boards N] [--etcd MEMBERS] [--size MIB] [--shared] [--dir DIR] [--verbose] [--keep] [--keep-going]`;
 if (process.argv.includes("--help")) {
   process.stdout.write(`${USAGE}\n`);
   process.exit(0);
@@ -22,6 +22,7 @@ const { values } = parseArgs({
   options: {
     runs: { type: "string", default: "10" },
     from: { type: "string", default: "1" },
+    jobs: { type: "string", default: "1" },
     seconds: { type: "string", default: "75" },
     boards: { type: "string", default: "3" },
     etcd: { type: "string", default: "3" },
@@ -62,19 +63,27 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 for (const [kind, why] of missingFaults()) print(`left out: ${kind}: ${why}`);
 const kind: BoardsKind = values.shared ? "shared" : "own";
 const first = Number(values.from);
+const end = first + Number(values.runs);
+let next = first;
+let good = 0;
 let wrong = 0;
-for (let seed = first; seed < first + Number(values.runs); seed++) {
-  const report = await faultRun({
-    ...{ seed, kind, boards: Number(values.boards), etcdMembers: Number(values.etcd) },
-    ...{ ms: Number(values.seconds) * 1000, sizeMib: Number(values.size) },
-    ...(values.dir === undefined ? {} : { parent: values.dir }),
-    isKept: values.keep,
-    ...(values.verbose ? { say: print } : {}),
-  });
-  tell(report);
-  if (report.problems.length === 0) continue;
-  wrong += 1;
-  if (!values["keep-going"]) break;
-}
-print(wrong === 0 ? "every run was good" : `${wrong} runs found something wrong`);
+
+/** Takes one seed after the other until none is left, or one was wrong. */
+const lane = async (): Promise<void> => {
+  while (next < end && (wrong === 0 || values["keep-going"])) {
+    const seed = next++;
+    const report = await faultRun({
+      ...{ seed, kind, boards: Number(values.boards), etcdMembers: Number(values.etcd) },
+      ...{ ms: Number(values.seconds) * 1000, sizeMib: Number(values.size) },
+      ...(values.dir === undefined ? {} : { parent: values.dir }),
+      isKept: values.keep,
+      ...(values.verbose ? { say: print } : {}),
+    });
+    tell(report);
+    if (report.problems.length === 0) good += 1;
+    else wrong += 1;
+  }
+};
+await Promise.all(Array.from({ length: Number(values.jobs) }, lane));
+print(`${good} runs were good, ${wrong} found something wrong`);
 process.exitCode = wrong === 0 ? 0 : 1;

@@ -42,7 +42,6 @@ export type Fault =
       readonly ms: number;
     }
   | { readonly kind: "disk-gone"; readonly board: number; readonly ms: number }
-  | { readonly kind: "disk-cut-off"; readonly board: number; readonly ms: number }
   | {
       readonly kind: "disk-fault";
       readonly board: number;
@@ -98,7 +97,6 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   "cut-one-way": 3,
   "bad-link": 4,
   "disk-gone": 3,
-  "disk-cut-off": 1,
   "disk-fault": 4,
   "etcd-kill": 4,
   "etcd-majority": 2,
@@ -111,7 +109,7 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
 /** What needs links between boards. */
 const OF_OWN_DISKS: readonly FaultKind[] = ["cut-peer"];
 /** A member that is lost: one at a time, with whole copies elsewhere. */
-const OF_DISKS: readonly FaultKind[] = ["disk-gone", "disk-cut-off", "disk-fault"];
+const OF_DISKS: readonly FaultKind[] = ["disk-gone", "disk-fault"];
 
 const SECOND = 1000;
 
@@ -183,7 +181,6 @@ const shape = (
       return { kind, board, delayMs, lostPerMille, resetPerMille, ms: between(5, 20) };
     }
     case "disk-gone":
-    case "disk-cut-off":
       return { kind, board, ms: between(2, 12) };
     case "disk-fault": {
       const fault = prng.pick(["read-error", "write-error", "flush-error", "stall"] as const);

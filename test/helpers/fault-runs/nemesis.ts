@@ -1,13 +1,5 @@
 /** Carries out the faults of a plan, and ends them. */
-import {
-  existsSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, renameSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { FaultBoards } from "./fault-boards.ts";
@@ -97,8 +89,6 @@ export class Nemesis {
     switch (fault.kind) {
       case "disk-gone":
         return this.#diskGone(fault.board);
-      case "disk-cut-off":
-        return this.#diskCutOff(fault.board);
       case "disk-fault":
         return this.#diskFault(fault);
       case "etcd-kill":
@@ -205,30 +195,6 @@ export class Nemesis {
     const aside = `${file}.away`;
     renameSync(file, aside);
     return () => renameSync(aside, file);
-  }
-
-  /**
-   * The file loses its second half: the bytes are gone for good, and its board must notice. One
-   * that is cut and brought back while its board is off is not in the fault model.
-   */
-  async #diskCutOff(at: number): Promise<End> {
-    const { file } = this.#boards.disk(at);
-    const seen = await this.#isServing(at);
-    if (!seen) {
-      this.#note(`not done: board ${at + 1} does not look at its disk`);
-      return () => undefined;
-    }
-    const { size } = statSync(file);
-    truncateSync(file, size / 2);
-    return () => truncateSync(file, size);
-  }
-
-  async #isServing(at: number): Promise<boolean> {
-    try {
-      return (await this.#boards.array(at)).status.cluster !== null;
-    } catch {
-      return false;
-    }
   }
 
   async #diskFault(fault: Extract<Fault, { readonly kind: "disk-fault" }>): Promise<End> {
