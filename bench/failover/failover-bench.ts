@@ -66,7 +66,6 @@ const formatRow = (row: FailoverRow, results: readonly FailoverResult[]): string
   };
   const bar = row.withLeader ? BAR_WITH_LEADER : BAR;
   const isMet = mine.every(({ flowing }) => flowing <= bar * 1000);
-  const copied = mine.flatMap((result) => result.copied ?? []);
   return [
     row.description,
     spread((result) => result.flowing),
@@ -76,7 +75,7 @@ const formatRow = (row: FailoverRow, results: readonly FailoverResult[]): string
     String(mine.reduce((sum, { errors }) => sum + errors, 0)),
     spread((result) => result.whole),
     formatNumber(medianOf(mine.map(({ written }) => written / MIB))),
-    copied.length === 0 ? "-" : formatNumber(medianOf(copied) / MIB),
+    formatNumber(medianOf(mine.map(({ copied }) => copied / MIB))),
   ];
 };
 

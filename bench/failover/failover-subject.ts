@@ -6,6 +6,7 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { DlmResource } from "../../src/api/schemas/dlm.ts";
+import type { EventResource } from "../../src/api/schemas/event.ts";
 import { Prng } from "../../src/common/prng.ts";
 import { ARRAY, type BoardsKind, FaultBoards } from "../../test/helpers/fault-runs/fault-boards.ts";
 import { eventually } from "../../test/helpers/timeout.ts";
@@ -36,14 +37,13 @@ export interface FailoverFigures {
   readonly errors: number;
   /** From the board's start to a whole array. */
   readonly whole: number;
-  /** Written while the board was away; copied when it returned, null: the boards do not say. */
+  /** Written while the board was away; copied when it returned. */
   readonly written: number;
-  readonly copied: number | null;
+  readonly copied: number;
 }
 
-interface ReturnedEvent {
-  readonly type: string;
-  readonly details?: Readonly<Record<string, unknown>>;
+interface EventList {
+  readonly items: readonly EventResource[];
 }
 
 export class FailoverSubject {
@@ -85,6 +85,7 @@ export class FailoverSubject {
     try {
       await this.#untilFlowing(flows);
       const leader = (await boards.etcd.leader()) ?? 0;
+      const events = await this.#eventsSoFar();
       const killedAt = performance.now();
       const killed = boards.board(victim).kill();
       if (withLeader) await boards.etcd.kill(leader);
@@ -108,7 +109,7 @@ export class FailoverSubject {
         errors: survivors.reduce((sum, { errors }) => sum + errors, 0),
         whole: performance.now() - startedAt,
         written,
-        copied: await this.#copied(victim),
+        copied: await this.#copied(events),
       };
     } finally {
       await Promise.all(flows.map((flow) => flow.stop()));
@@ -156,13 +157,32 @@ export class FailoverSubject {
     return slots.every(({ condition }) => condition === "free" || condition === "live");
   }
 
-  /** What the board's own disk was given when it returned. */
-  async #copied(victim: number): Promise<number | null> {
-    const { items } = await this.#running
-      .board(victim)
-      .ask<{ items: readonly ReturnedEvent[] }>("GET", "/events?limit=100");
-    const event = items.findLast(({ type }) => type === "member.returned");
-    const copied = event?.details?.["copied_bytes"];
-    return typeof copied === "number" ? copied : null;
+  /** The newest event that each board has told. */
+  async #eventsSoFar(): Promise<readonly number[]> {
+    return await Promise.all(
+      this.#running.numbers.map(async (at) => {
+        const [newest] = await this.#events(at, "limit=1");
+        return newest?.id ?? 0;
+      }),
+    );
+  }
+
+  /** Given to the board's disk when it returned, by whichever board rebuilt it. */
+  async #copied(since: readonly number[]): Promise<number> {
+    let sum = 0;
+    for (const at of this.#running.numbers) {
+      const query = `types=sync.finished&order=asc&limit=1000&cursor=${since[at] ?? 0}`;
+      for (const { data } of await this.#events(at, query)) {
+        const { action, outcome, copied_bytes: copied } = data;
+        if (action === "recover" && outcome === "done") sum += Number(copied);
+      }
+    }
+    return sum;
+  }
+
+  async #events(at: number, query: string): Promise<readonly EventResource[]> {
+    const path = `/events?${query}`;
+    const { items } = await this.#running.board(at).ask<EventList>("GET", path);
+    return items;
   }
 }

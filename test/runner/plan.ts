@@ -15,6 +15,13 @@ export interface Group {
 
 /** Integration tests with one small board, or one engine in the test's own process. */
 const BESIDE_OTHERS = ["integration/crash/", "integration/scenarios/"];
+/** They wait for leases and fences most of the time: beside others, and last. */
+const PATIENT = [
+  "integration/boards/",
+  "integration/cluster/fault-runs",
+  "integration/cluster/rounds",
+  "integration/life/",
+];
 /** Files of such a folder use the same daemons (test/helpers/two-nodes.ts). */
 const SHARED_FOLDERS = new Set(["integration/clustermd"]);
 const LIMIT_SECONDS = { others: 180, integration: 600 } as const;
@@ -48,9 +55,13 @@ export function planGroups(root: string, files: readonly string[]): Group[] {
     const name = groupName(file);
     byName.set(name, [...(byName.get(name) ?? []), file]);
   }
-  return [...byName].map(([name, members]) => {
+  const isAmong = (name: string, starts: readonly string[]): boolean =>
+    starts.some((start) => name.startsWith(start));
+  const isPatient = ([name]: readonly [string, string[]]): number => Number(isAmong(name, PATIENT));
+  const sorted = [...byName].sort((a, b) => isPatient(a) - isPatient(b));
+  return sorted.map(([name, members]) => {
     const isIntegration = name.startsWith("integration/");
-    const isBeside = BESIDE_OTHERS.some((folder) => name.startsWith(folder));
+    const isBeside = isAmong(name, [...BESIDE_OTHERS, ...PATIENT]);
     const lane = isIntegration && !isBeside ? "integration" : "parallel";
     const least = LIMIT_SECONDS[isIntegration ? "integration" : "others"];
     const limits = members.map((file) => limitOf(join(root, file)));

@@ -42,6 +42,7 @@ test("finds test files, not helpers and not canaries", ({ root }) => {
     "test/integration/clustermd/00r1_Create.test.ts",
     "test/integration/clustermd/01r1_Grow_add.test.ts",
     "test/integration/crash.test.ts",
+    "test/integration/life/join.test.ts",
     "test/integration/scenarios/grow.test.ts",
     "test/integration/serve.test.ts",
     "test/tidy.test.ts",
@@ -77,6 +78,7 @@ test("groups unit tests and scenarios that share daemons by folder, gives others
       ["tidy", "parallel", 180, 1],
       ["unit/nbd", "parallel", 180, 1],
       ["unit/raid", "parallel", 180, 2],
+      ["integration/life/join", "parallel", 600, 1],
     ],
   );
 });
