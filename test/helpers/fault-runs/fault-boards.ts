@@ -29,6 +29,8 @@ const SEEN_MS = 60_000;
 const MORE_NODES = 2;
 const SYNC_BYTES_PER_SECOND = 16 * MIB;
 const LEGS_MAX = 3;
+/** The reason of a member that was there and failed what it was asked for. */
+const FAILED_REQUEST = /^(read error|write error|metadata write|more than|no answer)/;
 
 /** Whose the disks are. */
 export type BoardsKind = "own" | "shared";
@@ -136,22 +138,28 @@ export class FaultBoards {
   }
 
   /**
-   * Boards take their own disks back by themselves; of disks that all share an administrator does:
-   * what is faulty is removed and added again.
+   * What an administrator does: a disk that failed requests, or one that all share, is removed and
+   * added again. Boards take back by themselves what was only away.
    */
   async readmit(): Promise<void> {
-    if (this.kind === "own") return;
-    const { status } = await this.array(0);
-    const failed = status.members.filter(({ states }) => states.includes("faulty"));
-    for (const { device_id } of failed) {
-      const path = `/arrays/${ARRAY}/members/${device_id}`;
-      await this.board(0).ask("DELETE", path);
-      try {
-        await this.board(0).ask("POST", `${path}/actions/re-add`);
-      } catch {
-        // Its bitmap cannot tell what it lacks.
-        await this.board(0).ask("POST", `/arrays/${ARRAY}/members`, { device_id });
+    for (const at of this.kind === "own" ? this.numbers : [0]) {
+      const { status } = await this.array(at);
+      for (const { device_id, states, fault_reason } of status.members) {
+        const isOthers = this.kind === "own" && device_id !== this.disk(at).id;
+        const isAway = this.kind === "own" && !FAILED_REQUEST.test(fault_reason ?? "");
+        if (states.includes("faulty") && !isOthers && !isAway) await this.#addAgain(at, device_id);
       }
+    }
+  }
+
+  async #addAgain(at: number, deviceId: string | null): Promise<void> {
+    const path = `/arrays/${ARRAY}/members/${deviceId}`;
+    await this.board(at).ask("DELETE", path);
+    try {
+      await this.board(at).ask("POST", `${path}/actions/re-add`);
+    } catch {
+      // Its bitmap cannot tell what it lacks.
+      await this.board(at).ask("POST", `/arrays/${ARRAY}/members`, { device_id: deviceId });
     }
   }
 
