@@ -77,6 +77,8 @@ export class ClientConnect {
   #state: ClientHandshakeState = CLIENT_HANDSHAKE_START;
   #isSecured = false;
   #isDone = false;
+  /** As they were when it was looked at last. */
+  #seenBytes = 0;
 
   constructor(target: ClientTarget) {
     const { promise, resolve, reject } = Promise.withResolvers<Attached>();
@@ -93,6 +95,14 @@ export class ClientConnect {
   /** Ends it, unless it has ended. */
   cancel(error: CodedError): void {
     this.#fail(error);
+  }
+
+  /** Whether anything has come of the server since the last call. */
+  look(): boolean {
+    const { bytesRead } = this.#wire;
+    const hasCome = bytesRead > this.#seenBytes;
+    this.#seenBytes = bytesRead;
+    return hasCome;
   }
 
   #listen(socket: Socket): void {

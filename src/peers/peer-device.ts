@@ -3,9 +3,10 @@
  * under which it asks carries the session in which it asks and the exporter's life; so a request
  * is either carried out in both, or refused.
  *
- * A connection that breaks is made anew for up to 5 s and what was under way is sent again; after
- * that, or when the exporter refuses, every call fails with HAL_PEER_GONE, for good. A call that
- * failed so may still be carried out by the peer until it refuses the session.
+ * A connection that breaks is made anew for up to 5 s, 3 s if it was silent before, and what was
+ * under way is sent again; after that, or when the exporter refuses, every call fails with
+ * HAL_PEER_GONE, for good. A call that failed so may still be carried out by the peer until it
+ * refuses the session.
  */
 
 import { createSecureContext, type SecureContext } from "node:tls";
@@ -56,8 +57,13 @@ export interface PeerDeviceOptions {
 const MIB = 1024 * 1024;
 /** Connections of a device that is written, where the exporter knows several as one. */
 const CONNECTIONS = 2;
-/** Longer reads and writes go as several requests. Choice: nobody waits long behind one. */
-const PIECE_MAX = MIB;
+/** Longer reads go as several requests. Choice: nobody waits long behind one. */
+const READ_MAX = MIB;
+/**
+ * Longer writes do. A write is answered when all of it has arrived, and 3 s of silence end the
+ * connection: so a link that carries 0.4 Mbit/s for it is slow, and not broken.
+ */
+const WRITE_MAX = MIB / 8;
 /** Longer ranges to zero go as several requests, one after the other: none takes for ever. */
 const ZERO_MAX = 64 * MIB;
 /** The longest range asked about at once; NBD's own limit is 4 GiB. */
@@ -88,7 +94,8 @@ export class PeerDevice implements BlockDevice {
   readonly #calls: PeerCalls;
   readonly #flags: number;
   readonly #hasStatus: boolean;
-  readonly #pieceMax: number;
+  readonly #readMax: number;
+  readonly #writeMax: number;
   #punches: boolean;
   #zeroesFast = false;
   #quickTries: number;
@@ -105,7 +112,8 @@ export class PeerDevice implements BlockDevice {
     this.#calls = new PeerCalls(options.name, links);
     this.#flags = agreed.flags;
     this.#hasStatus = agreed.allocationContext !== null;
-    this.#pieceMax = Math.min(PIECE_MAX, agreed.sizes.maximum);
+    this.#readMax = Math.min(READ_MAX, agreed.sizes.maximum);
+    this.#writeMax = Math.min(WRITE_MAX, agreed.sizes.maximum);
     const isQuick = !this.readOnly && (agreed.flags & NBD_FLAG_SEND_FAST_ZERO) !== 0;
     this.#punches = isQuick;
     this.#quickTries = isQuick ? QUICK_TRIES : 0;
@@ -165,8 +173,8 @@ export class PeerDevice implements BlockDevice {
     this.#check(offset, length, false);
     const call = { verb: "read", command: NBD_CMD_READ };
     if (length === 0) return;
-    if (length <= this.#pieceMax) return this.#calls.run({ ...call, offset, length, target });
-    await this.#inPieces(length, (from, size) => {
+    if (length <= this.#readMax) return this.#calls.run({ ...call, offset, length, target });
+    await inPieces(length, this.#readMax, (from, size) => {
       const piece = target.subarray(from, from + size);
       return this.#calls.run({ ...call, offset: offset + from, length: size, target: piece });
     });
@@ -237,24 +245,12 @@ export class PeerDevice implements BlockDevice {
     this.#check(offset, length, true);
     const call = { verb: "write", command: NBD_CMD_WRITE, flags };
     if (length === 0) return;
-    if (length <= this.#pieceMax)
+    if (length <= this.#writeMax)
       return this.#calls.run({ ...call, offset, length, pieces: source });
-    await this.#inPieces(length, (from, size) => {
+    await inPieces(length, this.#writeMax, (from, size) => {
       const pieces = slicePieces(source, from, size);
       return this.#calls.run({ ...call, offset: offset + from, length: size, pieces });
     });
-  }
-
-  /** Ends AFTER the last of the pieces has: the memory is the peer's until then. */
-  async #inPieces(
-    length: number,
-    run: (from: number, size: number) => Promise<void>,
-  ): Promise<void> {
-    const runs: Promise<void>[] = [];
-    for (let from = 0; from < length; from += this.#pieceMax)
-      runs.push(run(from, Math.min(this.#pieceMax, length - from)));
-    const failed = (await Promise.allSettled(runs)).find(({ status }) => status === "rejected");
-    if (failed?.status === "rejected") throw failed.reason;
   }
 
   /** First the quick way, which the peer refuses when it would have to write zeroes. */
@@ -287,6 +283,19 @@ export class PeerDevice implements BlockDevice {
     return new CodedError("HAL_DEVICE_CLOSED", `${this.name}: closed`);
   }
 }
+
+/** Ends AFTER the last of the pieces has: the memory is the peer's until then. */
+const inPieces = async (
+  length: number,
+  pieceMax: number,
+  run: (from: number, size: number) => Promise<void>,
+): Promise<void> => {
+  const runs: Promise<void>[] = [];
+  for (let from = 0; from < length; from += pieceMax)
+    runs.push(run(from, Math.min(pieceMax, length - from)));
+  const failed = (await Promise.allSettled(runs)).find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
+};
 
 const secureContext = (name: string, { tls }: PeerAccess): SecureContext => {
   try {

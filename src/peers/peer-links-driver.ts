@@ -2,8 +2,8 @@
  * The connections of one peer's disk. Requests go to the connection with the least under way; what
  * finds no room waits in one queue, first come first served. A connection that breaks is made anew
  * under its own number, and what it had not answered is sent again: the exporter finishes what the
- * old one left before it admits the new one. After GIVE_UP_TICKS, or when it is refused, nothing is
- * waited for any more: whatever is under way fails, and everything after it.
+ * old one left before it admits the new one. When that takes too long (`LinkPatience`), or it is
+ * refused, nothing is waited for any more: whatever is under way fails, and everything after it.
  *
  * Time is counted in ticks, not by the clock: a thread that stood still itself gives nobody up.
  */
@@ -15,17 +15,10 @@ import { NbdClientConnection } from "../nbd/client-connection-driver.ts";
 import { lost, unreachable } from "../nbd/client-errors.ts";
 import type { Agreed } from "../nbd/client-handshake.ts";
 import { type ClientRequest, ClientRequestQueue } from "../nbd/client-request.ts";
+import { LinkPatience, LOOK_MS } from "./link-patience.ts";
 import { isFinal, peerError, peerGone } from "./peer-errors.ts";
 import { HealthFigures, type PeerHealth } from "./peer-health.ts";
 
-/** Its connections are looked at so often, while any is in use. */
-const TICK_MS = 500;
-/** A connection that owes an answer and is silent for so long is asked whether it is there … */
-const PROBE_TICKS = 2;
-/** … and counts as broken after so long: 3 s, so that with GIVE_UP it is over before a lease is. */
-const SILENT_TICKS = 6;
-/** A broken connection is made anew within this, or the disk is given up: 5 s. */
-const GIVE_UP_TICKS = 10;
 /** What another thread found silent answers within this, or is given up here too: 1 to 1.5 s. */
 const DOUBT_TICKS = 3;
 /** Opening takes no longer: the exporter may have to finish what others left. */
@@ -50,12 +43,7 @@ interface Link {
   attempt: ClientConnect | null;
   /** Unanswered when the connection broke; sent first on the new one. */
   unanswered: ClientRequest[];
-  /** Ticks since it was last heard of, while it owed something. */
-  lost: number;
-  /** It is given up when `lost` gets there: so long after it broke without an answer since. */
-  giveUpAt: number;
-  /** Those of its connection now. */
-  silent: number;
+  readonly patience: LinkPatience;
   pauseMs: number;
   takePauseBack: () => void;
   /** It is being made anew on purpose: nothing is sent on it. */
@@ -199,9 +187,7 @@ export class PeerLinks {
         connection: null,
         attempt: null,
         unanswered: [],
-        lost: 0,
-        giveUpAt: Number.POSITIVE_INFINITY,
-        silent: 0,
+        patience: new LinkPatience(),
         pauseMs: PAUSE_MIN_MS,
         takePauseBack: nothing,
         isResting: false,
@@ -216,7 +202,7 @@ export class PeerLinks {
   }
 
   #attach(link: Link, attached: Attached): void {
-    link.silent = 0;
+    link.patience.began();
     link.connection = new NbdClientConnection(attached, {
       onEnded: (error, unanswered) => this.#onEnded(link, error, unanswered),
     });
@@ -258,7 +244,7 @@ export class PeerLinks {
     while (link.connection === connection && connection.underWay > 0) await this.#change();
     if (link.connection !== connection || this.#closed !== null) return;
     link.connection = null;
-    link.giveUpAt = link.lost + GIVE_UP_TICKS;
+    link.patience.broke();
     this.#tickOn();
     await connection.disconnect();
     if (this.#gone === null) this.#reconnect(link);
@@ -292,9 +278,8 @@ export class PeerLinks {
   /** The first attempt is made at once, unless the connection before gave nothing either. */
   #onBroken(link: Link): void {
     this.#tickOn();
-    const isAgain = link.giveUpAt < Number.POSITIVE_INFINITY;
-    if (isAgain) return this.#reconnectLater(link);
-    link.giveUpAt = link.lost + GIVE_UP_TICKS;
+    if (link.patience.isBroken) return this.#reconnectLater(link);
+    link.patience.broke();
     this.#reconnect(link);
   }
 
@@ -333,6 +318,7 @@ export class PeerLinks {
   }
 
   #onNotReconnected(link: Link, why: CodedError): void {
+    if (link.attempt?.look() === true) link.patience.spoke();
     link.attempt = null;
     if (this.#gone !== null) return;
     this.#figures.note(why);
@@ -375,51 +361,48 @@ export class PeerLinks {
   }
 
   #tickOn(): void {
-    this.#stopTicking ??= this.#options.clock.after(TICK_MS, () => this.#tick());
+    this.#stopTicking ??= this.#options.clock.after(LOOK_MS, () => this.#tick());
   }
 
   #tick(): void {
     this.#stopTicking = null;
     for (const link of this.#links) if (this.#gone === null) this.#look(link);
-    if (this.#doubted > 0 && --this.#doubted === 0) this.#giveUpSilent();
+    if (this.#doubted > 0 && --this.#doubted === 0) this.#giveUpDoubted();
     const isIdle = this.#links.every(({ connection }) => connection?.underWay === 0);
     if ((!isIdle || this.#doubted > 0) && this.#gone === null) this.#tickOn();
   }
 
   #look(link: Link): void {
-    const { connection } = link;
+    const { connection, attempt, patience } = link;
     const look = connection?.look() ?? "silent";
     if (look === "fresh") return;
     if (look !== "silent") return this.#heard(link, look === "heard");
-    link.lost += 1;
-    if (link.lost >= link.giveUpAt) return this.#giveUpSilent();
-    if (connection === null) return;
-    link.silent += 1;
-    if (link.silent === PROBE_TICKS) connection.probe();
-    if (link.silent >= SILENT_TICKS)
-      connection.cut(lost(this.#options.name, "it does not answer any more"));
+    if (attempt?.look() === true) patience.spoke();
+    const verdict = patience.look(connection !== null);
+    if (verdict === "give-up") this.#giveUpSilent(patience.seconds);
+    else if (verdict === "ask") connection?.probe();
+    else if (verdict === "cut")
+      connection?.cut(lost(this.#options.name, "it does not answer any more"));
   }
 
   /** `isAnswer`: something has come; else nothing is awaited. */
   #heard(link: Link, isAnswer = true): void {
     if (isAnswer) this.#doubted = 0;
-    link.lost = 0;
-    link.silent = 0;
-    link.giveUpAt = Number.POSITIVE_INFINITY;
+    link.patience.heard();
     link.pauseMs = PAUSE_MIN_MS;
   }
 
-  #giveUpSilent(): void {
-    if (this.#gone !== null) return;
-    this.#giveUp(this.#unanswered());
-    this.#silent.resolve();
+  #giveUpDoubted(): void {
+    const seconds = Math.max(...this.#links.map(({ patience }) => patience.seconds));
+    this.#giveUpSilent(Math.max(seconds, (DOUBT_TICKS * LOOK_MS) / 1000));
   }
 
-  #unanswered(): CodedError {
-    const seconds = (GIVE_UP_TICKS * TICK_MS) / 1000;
+  #giveUpSilent(seconds: number): void {
+    if (this.#gone !== null) return;
+    const { name } = this.#options;
     const last = this.#figures.told.lastError?.message ?? "it does not answer";
-    const why = unreachable(this.#options.name, `no answer for ${seconds} s: ${last}`);
-    return peerError(this.#options.name, why);
+    this.#giveUp(peerError(name, unreachable(name, `no answer for ${seconds} s: ${last}`)));
+    this.#silent.resolve();
   }
 }
 

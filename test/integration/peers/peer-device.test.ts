@@ -9,6 +9,7 @@ import { CodedError } from "../../../src/common/errors.ts";
 import { PeerDevice } from "../../../src/peers/peer-device.ts";
 import { codeOf, pattern, readBack, same } from "../../conformance/block-device-subject.ts";
 import { CutProxy } from "../../helpers/cut-proxy.ts";
+import { ManualClock } from "../../helpers/manual-clock.ts";
 import { MemberServer, makeBoardCertificates } from "../../helpers/member-server.ts";
 import { MemoryBackend } from "../../helpers/memory-backend.ts";
 import { concat, u, utf8 } from "../../helpers/nbd-messages.ts";
@@ -174,16 +175,19 @@ test(
       await device.write([new Uint8Array(length)], 0);
       ends.push(index);
     };
-    for (const [length, room, count] of [
-      [512, 128, 300],
-      [MIB, 16, 60],
+    const room = 128;
+    // A write of a MiB goes in pieces, so that each is answered soon on a slow link.
+    for (const [length, pieces, count] of [
+      [512, 1, 300],
+      [MIB, 8, 60],
     ] as const) {
       const calls = Array.from({ length: count }, (_, index) => write(length, index));
       const small = write(512, count);
+      const all = count * pieces + 1;
       await eventually("all that has room is there", 10_000, () => backend.heldCalls === room);
-      assert.equal([device.health.inFlight, device.health.waiting], [room, count + 1 - room]);
-      for (let done = 0; done <= count; done += room) {
-        const left = Math.min(room, count + 1 - done);
+      assert.equal([device.health.inFlight, device.health.waiting], [room, all - room]);
+      for (let done = 0; done < all; done += room) {
+        const left = Math.min(room, all - done);
         await eventually("the next ones follow", 10_000, () => backend.heldCalls === left);
         backend.release();
       }
@@ -225,6 +229,35 @@ test(
     proxy.freeze();
     assert.is((await other).code, "HAL_PEER_GONE");
     assert.is(device.health.state, "gone");
+  }),
+);
+
+test(
+  "a peer that speaks and lets nobody in yet is waited for longer than one that says nothing",
+  onBoard(async ({ server, proxy, open }) => {
+    for (const isThere of [true, false]) {
+      const clock = new ManualClock();
+      const device = await open(clock);
+      const failed = failureOf(device.write([pattern(512, 1)], 0));
+      proxy.freeze();
+      // The first look is too early to tell anything.
+      await clock.pass(500 + 3000);
+      assert.is(device.health.connections, 1, "3 s of silence end a connection");
+      server.isHolding = true;
+      const asked = server.asked.length;
+      if (isThere) {
+        proxy.thaw();
+        await eventually("it asks again", 5_000, () => server.asked.length > asked);
+      }
+      await clock.pass(2500);
+      assert.is(device.health.state, "reconnecting");
+      await clock.pass(500);
+      assert.is(device.health.state, isThere ? "reconnecting" : "gone");
+      await clock.pass(2000);
+      assert.is((await failed).code, "HAL_PEER_GONE");
+      proxy.thaw();
+      server.admit();
+    }
   }),
 );
 
