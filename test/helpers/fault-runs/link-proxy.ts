@@ -13,6 +13,8 @@ import type { LinkTable } from "./link-table.ts";
 const KEPT_BYTES_MAX = 1024 * 1024;
 /** Source: TCP sends again after 200 ms at the earliest (RFC 6298, Linux's TCP_RTO_MIN). */
 const SENT_AGAIN_MS = 200;
+/** The pause of who connects to a place where nobody listens. */
+const REFUSED_MS = 150;
 
 /** Names of places by process. */
 export type PlacesByPid = () => ReadonlyMap<number, string>;
@@ -64,8 +66,7 @@ export class LinkProxy {
   }
 
   #join(client: Socket): void {
-    const { place, target, places, from: only } = this.#options;
-    const from = only ?? placeOf(client.remotePort ?? 0, places()) ?? "";
+    const { target } = this.#options;
     const server = connect(target);
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
@@ -73,6 +74,23 @@ export class LinkProxy {
       socket.on("error", () => undefined);
       socket.on("close", () => this.#sockets.delete(socket));
     }
+    let isThere = false;
+    server.once("connect", () => {
+      isThere = true;
+      this.#link(client, server);
+    });
+    // Whoever is refused pauses; whoever got through and lost it again comes back at once.
+    server.once("close", () => {
+      if (!isThere) setTimeout(() => client.resetAndDestroy(), REFUSED_MS);
+    });
+    client.once("close", () => {
+      if (!isThere) server.destroy();
+    });
+  }
+
+  #link(client: Socket, server: Socket): void {
+    const { place, places, from: only } = this.#options;
+    const from = only ?? placeOf(client.remotePort ?? 0, places()) ?? "";
     void this.#carry(client, server, from, place);
     void this.#carry(server, client, place, from);
   }
