@@ -5,6 +5,9 @@ import { type CommandResult, hashOutput, runCommand, tryCommand } from "./comman
 /** The program, for tests that start it themselves with `process.execPath`. */
 export const SATSUMA_MAIN = join(import.meta.dirname, "../../src/main.ts");
 
+/** Where `bin/satsuma` and the tests keep compiled code. */
+export const CODE_CACHE = join(import.meta.dirname, "../../node_modules/.cache/satsuma-code");
+
 /** Runs `satsuma ARGS`. Errors: rejects with what it printed when it fails. */
 export async function runSatsuma(...args: string[]): Promise<CommandResult> {
   return await runCommand(process.execPath, [SATSUMA_MAIN, ...args]);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { toolPath } from "../../scripts/test-tools.ts";
+import { CODE_CACHE } from "../helpers/satsuma-command.ts";
 import type { Group } from "./plan.ts";
 import { parseReport, type Report } from "./report.ts";
 import type { Skip } from "./skips.ts";
@@ -127,7 +128,7 @@ function startChild(group: Group, options: GroupOptions): ChildProcess {
     cwd: options.root,
     env: {
       // As bin/satsuma does for boards.
-      NODE_COMPILE_CACHE: join(options.root, "node_modules", ".cache", "satsuma-code"),
+      NODE_COMPILE_CACHE: CODE_CACHE,
       ...process.env,
       PATH: toolPath(),
       TMPDIR: options.scratch,

@@ -6,12 +6,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { toolPath } from "../../../scripts/test-tools.ts";
 import { patientFetch } from "../patient-fetch.ts";
-import { SATSUMA_MAIN } from "../satsuma-command.ts";
+import { CODE_CACHE, SATSUMA_MAIN } from "../satsuma-command.ts";
 import { endWithUs } from "./end-with-us.ts";
 
 /** As `bin/satsuma` starts it. */
 const V8_FLAGS = ["--max-semi-space-size=1"];
-const ENVIRONMENT = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: String(1024 * 1024) };
+const ENVIRONMENT = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: String(1024 * 1024),
+  NODE_COMPILE_CACHE: CODE_CACHE,
+};
 const SOCKET_PATH_MAX = 100;
 /** A request of the API that is answered later is of a board that hangs. */
 const ASK_MS = 70_000;
