@@ -18,6 +18,7 @@ const FILES: Readonly<Record<string, string>> = {
   "test/unit/nbd/codec.test.ts": "",
   "test/integration/crash.test.ts": "/** Slow. */\n// wall-limit: 900 s\n",
   "test/integration/scenarios/grow.test.ts": "",
+  "test/integration/life/join.test.ts": "",
   "test/integration/serve.test.ts": "",
   "test/integration/clustermd/00r1_Create.test.ts": "",
   "test/integration/clustermd/01r1_Grow_add.test.ts": "// wall-limit: 700 s\n",
