@@ -169,13 +169,16 @@ export class ArrayCommands {
 
   /**
    * Starts a known array from its registered members and any device that carries its UUID. On a
-   * refusal the array stays listed with the reason. Errors: the engine's, and without `run`
-   * CONTROL_NEWEST_COPY_MISSING, CONTROL_COPIES_DISAGREE.
+   * refusal the array stays listed with the reason. Errors: the engine's, CONTROL_ARRAY_RUNNING,
+   * and without `run` CONTROL_NEWEST_COPY_MISSING, CONTROL_COPIES_DISAGREE.
    */
   async start(uuid: string, order: StartOrder, paths?: readonly string[]): Promise<void> {
     const { engine, arrays, exports, events } = this.#options;
     const { readOnly } = order;
     await arrays.exclusively(uuid, "a start", async () => {
+      // Whoever asked has looked at devices first, and another start has ended meanwhile: a second
+      // thread would be a second node of this board, and nobody would ever stop the first one.
+      this.refuseRunning(uuid);
       try {
         const from = paths ?? (await this.#pathsFor(uuid));
         const doubt = order.run ? null : await this.#doubt(uuid, from, readOnly);
@@ -198,9 +201,16 @@ export class ArrayCommands {
     });
   }
 
+  /** As `start`, of an array that is wanted; nothing when it runs already. */
+  async startUnlessRunning(uuid: string, readOnly: boolean): Promise<void> {
+    if (this.#options.arrays.get(uuid)?.isRunning === true) return;
+    await this.start(uuid, { readOnly, run: false });
+  }
+
   /**
-   * Starts a known array unless a member that the others believe working is not there yet: devices
-   * appear one by one, and the first one may be old. False when it waits. Errors: those of `start`.
+   * Starts a wanted array unless a member that the others believe working is not there yet: devices
+   * appear one by one, and the first one may be old. False when it waits; nothing is done when it
+   * runs, or is wanted no more, by the time they have been read. Errors: those of `start`.
    * Source: mdadm --incremental.
    */
   async startIfComplete(uuid: string, readOnly: boolean): Promise<boolean> {
@@ -210,13 +220,15 @@ export class ArrayCommands {
       throw error;
     });
     const report = await engine.examine(paths);
+    const now = arrays.get(uuid);
+    if (now === null || now.isRunning || now.record.desiredState !== "started") return true;
     if (report.refusal !== null || report.isComplete || this.#isCut(uuid)) {
       await this.start(uuid, { readOnly, run: false }, paths);
       return true;
     }
     const here = report.members.filter(({ placement }) => placement === "in-sync").length;
     // Why the cluster refused it tells more, and lasts until other members are here.
-    if (arrays.get(uuid)?.startProblem?.code === "CLUSTER_NEWER_COPY_ELSEWHERE") return false;
+    if (now.startProblem?.code === "CLUSTER_NEWER_COPY_ELSEWHERE") return false;
     arrays.startFailed(uuid, {
       code: "CONTROL_ARRAY_INCOMPLETE",
       message: `${here} of ${report.array?.raidDevices ?? 0} raid devices are there, it waits for the others`,

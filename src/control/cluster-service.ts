@@ -182,7 +182,7 @@ export class ClusterService {
    */
   async #start({ uuid, readOnly }: ArrayView["record"]): Promise<void> {
     const { commands, engine, onIncomplete } = this.#options;
-    if (engine.peers === null) return await commands.start(uuid, { readOnly, run: false });
+    if (engine.peers === null) return await commands.startUnlessRunning(uuid, readOnly);
     if (!(await commands.startIfComplete(uuid, readOnly))) onIncomplete(uuid);
   }
 

@@ -270,7 +270,7 @@ export class ControlPlane {
     const readOnly = view?.record.readOnly ?? false;
     try {
       if (onlyComplete) return await this.arrayCommands.startIfComplete(uuid, readOnly);
-      await this.arrayCommands.start(uuid, { readOnly, run: false });
+      await this.arrayCommands.startUnlessRunning(uuid, readOnly);
     } catch (error) {
       // Several of its devices appeared at once: the first one has it started.
       if (error instanceof CodedError && error.code === "CONTROL_ARRAY_BUSY") return false;

@@ -249,9 +249,9 @@ export class DrainService {
   async #start(uuid: string, failed: string[]): Promise<boolean> {
     const { arrays, commands } = this.#options;
     const view = arrays.get(uuid);
-    if (view === null || view.isRunning) return true;
+    if (view === null) return true;
     try {
-      await commands.start(uuid, { readOnly: view.record.readOnly, run: false });
+      await commands.startUnlessRunning(uuid, view.record.readOnly);
       return true;
     } catch (error) {
       failed.push(textOf(error));

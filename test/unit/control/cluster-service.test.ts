@@ -71,6 +71,54 @@ test(
 );
 
 test(
+  "starts that look at devices at the same time start the array once, and only while it is wanted",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
+    const { control, engine, uuid } = bench;
+    const { arrayCommands: commands } = control;
+    /** Begins a start; what it returns lets it go on from its look at the devices. */
+    const lookFirst = async (): Promise<() => Promise<boolean>> => {
+      const held = Promise.withResolvers<void>();
+      let isLooking = false;
+      const examine = engine.examine.bind(engine);
+      engine.examine = async (paths) => {
+        engine.examine = examine;
+        isLooking = true;
+        await held.promise;
+        return await examine(paths);
+      };
+      const started = commands.startIfComplete(uuid, false);
+      await eventually("it looks", 5000, () => isLooking);
+      return () => {
+        held.resolve();
+        return started;
+      };
+    };
+    engine.expel(uuid, "it was silent");
+    const goOn = await lookFirst();
+    assert.ok(await commands.startIfComplete(uuid, false));
+    const running = engine.array("md0");
+    assert.ok(await goOn());
+    assert.is(engine.array("md0"), running, "no other thread has been started");
+    assert.is(control.arrays.find("md0").startProblem, null);
+    await commands.startUnlessRunning(uuid, false);
+    const code = await commands
+      .start(uuid, { readOnly: false, run: true })
+      .catch((error: CodedError) => error.code);
+    assert.is(code, "CONTROL_ARRAY_RUNNING");
+    assert.is(engine.array("md0"), running);
+
+    engine.expel(uuid, "it was silent");
+    const late = await lookFirst();
+    const order = { confirm: "md0", force: true, forget: false };
+    const job = commands.stop("md0", order, "test");
+    await control.jobs.waitFor(job.id, AbortSignal.timeout(5000));
+    await late();
+    assert.is(control.arrays.find("md0").isRunning, false, "somebody has stopped it meanwhile");
+  }),
+);
+
+test(
   "a clustered array that lacks a member joins by itself once others have recorded it as faulty",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
