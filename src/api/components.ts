@@ -45,7 +45,14 @@ import {
   MemberReplace,
 } from "./schemas/member.ts";
 import { Mismatches } from "./schemas/mismatch.ts";
-import { ImpactObject, NodeDrain, NodeList, NodeObject, NodeRestart } from "./schemas/node.ts";
+import {
+  ImpactList,
+  ImpactObject,
+  NodeDrain,
+  NodeList,
+  NodeObject,
+  NodeRestart,
+} from "./schemas/node.ts";
 import { PeerObject, PeerReport } from "./schemas/peer.ts";
 import { Rescue } from "./schemas/rescue.ts";
 import {
@@ -99,6 +106,7 @@ const ALL: readonly TSchema[] = [
   ExportList,
   ExportObject,
   ExportPatch,
+  ImpactList,
   ImpactObject,
   JobList,
   JobObject,

@@ -7,7 +7,7 @@ import { atMost } from "../common/at-most-driver.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { ArrayView } from "./array-view.ts";
-import type { DeviceService } from "./device-service.ts";
+import type { DeviceService, DeviceView } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { ExportService } from "./export-service.ts";
 import { impactOf } from "./impact.ts";
@@ -87,11 +87,16 @@ export class NodeService {
 
   /** What is lost when the device is pulled now. Errors: CONTROL_DEVICE_NOT_FOUND. */
   async deviceImpact(key: string): Promise<Impact> {
-    const { record, probe } = this.#options.devices.find(key);
-    const holder = this.#unjudged().filter((view) => view.record.uuid === probe?.md?.arrayUuid);
-    const unjudged = holder.map((view) => view.record.name);
-    const subject = { kind: "device", name: record.id, path: record.path } as const;
-    return impactOf({ ...(await this.facts()), unjudged }, subject);
+    const device = this.#options.devices.find(key);
+    return this.#ofDevice(await this.facts(), device);
+  }
+
+  /** The same of every board and every device, all of one moment. */
+  async impacts(): Promise<Impact[]> {
+    const facts = await this.facts();
+    const boards = this.names().map((name) => impactOf(facts, { kind: "board", name }));
+    const devices = this.#options.devices.list();
+    return [...boards, ...devices.map((device) => this.#ofDevice(facts, device))];
   }
 
   /** Other boards that run the array, and where their clients attach. */
@@ -102,6 +107,13 @@ export class NodeService {
     return (view?.members ?? [])
       .filter(({ isMe, address }) => !isMe && address !== "")
       .map(({ node, address }) => ({ board: node, address: address.replace(WILDCARD, node) }));
+  }
+
+  #ofDevice(facts: ImpactFacts, { record, probe }: DeviceView): Impact {
+    const holder = this.#unjudged().filter((view) => view.record.uuid === probe?.md?.arrayUuid);
+    const unjudged = holder.map((view) => view.record.name);
+    const subject = { kind: "device", name: record.id, path: record.path } as const;
+    return impactOf({ ...facts, unjudged }, subject);
   }
 
   #running(): RunningView[] {

@@ -10,6 +10,7 @@ import { RefTo } from "../schemas/common.ts";
 import { DeviceParams } from "../schemas/device.ts";
 import { JobObject } from "../schemas/job.ts";
 import {
+  ImpactList,
   ImpactObject,
   NodeDrain,
   NodeList,
@@ -91,6 +92,23 @@ const registerImpact = (app: ApiServer, { control }: RouteContext): void => {
       },
     },
     async ({ params }) => impactResource(await control.nodes.deviceImpact(params.device_id)),
+  );
+
+  app.get(
+    "/api/v1/impacts",
+    {
+      schema: {
+        operationId: "listImpacts",
+        summary:
+          "What is lost if any one board stops, or any one device is pulled, all of one moment",
+        tags: ["cluster"],
+        response: replies({ 200: RefTo(ImpactList) }),
+      },
+    },
+    async () => {
+      const impacts = await control.nodes.impacts();
+      return { items: impacts.map(impactResource), next_cursor: null };
+    },
   );
 };
 

@@ -89,6 +89,11 @@ export const ImpactObject = Closed(
 );
 export type ImpactResource = Static<typeof ImpactObject>;
 
+export const ImpactList = Closed(
+  { items: Type.Array(RefTo(ImpactObject)), next_cursor: Nullable(Type.String()) },
+  { $id: "ImpactList" },
+);
+
 export const NodeDrain = Closed(
   {
     mode: Type.Optional(Type.Enum(["drain", "maintenance"])),

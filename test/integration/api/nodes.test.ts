@@ -1,6 +1,7 @@
 /** Boards over the API: what is lost if one stops, safe to pull, drain and back, restart. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { ImpactResource } from "../../../src/api/schemas/node.ts";
 import { type ApiBench, openApiBench } from "../../helpers/api-bench.ts";
 import { clusterView } from "../../helpers/cluster-values.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
@@ -53,6 +54,12 @@ test(
     assert.is(free.sentence, "Safe: nothing is lost when free is pulled.");
     const other = (await api.ask("GET", "/api/v1/nodes/b/impact")).body;
     assert.equal([other.verdict, other.arrays[0].nodes_after], ["safe", ["opi-a"]]);
+    const { items } = (await api.ask("GET", "/api/v1/impacts")).body;
+    assert.equal(
+      items.map(({ subject }: ImpactResource) => `${subject.kind} ${subject.name}`),
+      ["board b", "board opi-a", "device disk1", "device disk2", "device free"],
+    );
+    assert.equal([items[0], items[1], items[2], items[4]], [other, stop, pull, free]);
   }),
 );
 
