@@ -1,13 +1,15 @@
 // wall-limit: 600 s
 /**
  * Three boards that serve their own disks to each other, under a client that writes: maintenance
- * of one with its power off, and a rolling restart of all.
+ * of one with its power off, a rolling restart of all, and one that the panel takes out of service.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ImpactResource } from "../../../src/api/schemas/node.ts";
 import { tryCommand } from "../../helpers/command.ts";
+import { lowContrast } from "../../helpers/contrast.ts";
 import { assertHeld, dataOf, nodeOf, OperatedWriter } from "../../helpers/operated-boards.ts";
+import { PanelTab, startBrowser } from "../../helpers/panel-browser.ts";
 import { runSatsuma, SATSUMA_MAIN } from "../../helpers/satsuma-command.ts";
 import { type SharedBoards, startSharedBoards } from "../../helpers/shared-boards.ts";
 import { skipUnless } from "../../helpers/skip.ts";
@@ -85,6 +87,50 @@ etcdTest(
     const held = await writer.stop();
     await boards.untilWhole();
     for (const at of boards.numbers) await assertHeld(boards, at, held);
+  }),
+);
+
+skipUnless(["etcd", "chromium"], test)(
+  "the panel shows who sees which disk, and what stops with a board; it is drained by its name",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const browser = await startBrowser();
+    try {
+      const { url, token } = boards.board(1);
+      const tab = await PanelTab.open(browser, { url, token, path: "/boards" });
+      const { page } = tab;
+      const matrix = page.getByRole("table", { name: "Who sees which disk" });
+      const cells = matrix.locator("tr[data-key='board3/disk1'] .badge");
+      await eventually("all ways are told", WAIT_MS, async () => {
+        return (await cells.allTextContents()).join(" ") === "reached reached own";
+      });
+      assert.is(await matrix.locator("tbody tr").count(), 6);
+      assert.equal(await page.locator("[data-votes=at-risk]").count(), 1, "one etcd for all");
+      const answer = page.locator("[data-subject=board1] [data-verdict]");
+      assert.match((await answer.textContent()) ?? "", "md0 has less redundancy");
+      await page.getByText(/Nothing is lost when one of these is pulled: .*spare1/).waitFor();
+      assert.equal(await lowContrast(page), []);
+
+      await page.getByRole("button", { name: "Drain board2" }).click();
+      const dialog = page.getByRole("dialog", { name: "Take board2 out of service" });
+      const submit = dialog.getByRole("button", { name: "Drain board2" });
+      assert.ok(await submit.isDisabled());
+      await dialog.getByLabel("Type board2 to confirm").fill("board2");
+      await submit.click();
+      const row = page.locator("tr[data-key=board2]");
+      await row.getByText("drained", { exact: true }).waitFor();
+      await row.getByText(/clients go on at 127.0.0.1:\d+, 127.0.0.1:\d+/).waitFor();
+      // It judges no array that it does not run.
+      await page.locator("[data-subject=board1] [data-verdict=unknown]").waitFor();
+      await row.getByRole("button", { name: "Take board2 back into service", exact: true }).click();
+      await row.getByText("in service", { exact: true }).waitFor();
+      await page.locator("[data-subject=board1] [data-verdict=degrades]").waitFor();
+      assert.ok(await tab.isSameDocument());
+      assert.equal(tab.complaints, []);
+    } finally {
+      await browser.close();
+    }
+    await boards.untilWhole();
   }),
 );
 

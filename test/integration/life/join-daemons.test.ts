@@ -10,6 +10,7 @@ import * as assert from "uvu/assert";
 import type { ArrayResource } from "../../../src/api/schemas/array.ts";
 import type { ClusterResource, NewJoinTokenResource } from "../../../src/api/schemas/cluster.ts";
 import { NbdClient } from "../../helpers/nbd-client.ts";
+import { PanelTab, startBrowser } from "../../helpers/panel-browser.ts";
 import { ServeProcess } from "../../helpers/serve-process.ts";
 import { skipUnless } from "../../helpers/skip.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
@@ -42,7 +43,40 @@ const read = async (board: ServeProcess, name: string, length: number): Promise<
   return bytes;
 };
 
-skipUnless("etcd", test)(
+/** The panel says what two boards without a witness cannot do, and makes a token for one. */
+const showTwoBoards = async ({ url, token }: ServeProcess, fingerprint: string): Promise<void> => {
+  const browser = await startBrowser();
+  try {
+    const { page } = await PanelTab.open(browser, { url, token, path: "/boards" });
+    const notice = page.locator("[data-votes=at-risk]");
+    await notice.getByText("Two boards without a witness").waitFor();
+    const cannot = "If left stops, right reads and writes nothing until left is back.";
+    await notice.getByText(cannot).waitFor();
+    await page.locator("[data-subject=left] [data-verdict=loses]").waitFor();
+    await page.locator("[data-subject=right] [data-verdict=safe]").waitFor();
+    await page.locator("tr[data-key=left]").getByText("elected").waitFor();
+
+    await notice.getByRole("button", { name: "Add a witness" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Make a token" }).click();
+    const made = page.locator("[data-part=token]");
+    await made.getByText(/^satsuma witness --data DIR --join satsuma-join-/).waitFor();
+    await made.getByText(fingerprint).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: /^Take back the token/ }).click();
+    await page.getByText("The token was taken back").waitFor();
+
+    await page.getByRole("button", { name: "Evict right" }).click();
+    const dialog = page.getByRole("dialog", { name: "Evict right from the cluster" });
+    const submit = dialog.getByRole("button", { name: "Evict right" });
+    assert.ok(await submit.isDisabled());
+    await dialog.getByLabel("Type right to confirm").fill("right");
+    assert.ok(await submit.isEnabled());
+  } finally {
+    await browser.close();
+  }
+};
+
+skipUnless(["etcd", "chromium"], test)(
   "a plain array runs on, a new one spans both boards, and one board alone gets it back",
   withTimeout(240_000, async () => {
     const folder = mkdtempSync(join(tmpdir(), "jd-"));
@@ -78,6 +112,7 @@ skipUnless("etcd", test)(
       assert.equal([left.pid, left.url], [pid, url]);
       await eventually("the plain array", WAIT_MS, () => runs(left, "plain"));
       assert.equal(await read(left, "plain", words.length), words);
+      await showTwoBoards(left, (await clusterOf(left)).fingerprint ?? "none");
 
       const ids = ["disk3", "right.disk1"];
       const isSeen = async (): Promise<boolean> => {

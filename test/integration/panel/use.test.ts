@@ -9,7 +9,7 @@ import { type PanelOptions, PanelTab, startBrowser } from "../../helpers/panel-b
 import { skipUnless } from "../../helpers/skip.ts";
 import { eventually, withTimeout } from "../../helpers/timeout.ts";
 
-const PAGES = ["/", "/arrays/md0", "/arrays/new", "/devices", "/exports", "/activity"];
+const PAGES = ["/", "/arrays/md0", "/arrays/new", "/devices", "/exports", "/boards", "/activity"];
 
 const test = suite("panel use");
 const panelTest = skipUnless("chromium", test);

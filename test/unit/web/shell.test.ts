@@ -19,6 +19,7 @@ test("pauses double up to a limit, and chance shortens them", () => {
 test("each path has its page", () => {
   assert.equal(routeOf("/"), { page: "overview" });
   assert.equal(routeOf("/devices/"), { page: "devices" });
+  assert.equal(routeOf("/boards"), { page: "boards" });
   assert.equal(routeOf("/arrays/new"), { page: "create-array" });
   assert.equal(routeOf("/arrays/a%20b"), { page: "array", id: "a b" });
   assert.equal(routeOf(arrayPagePath("ä/ö")), { page: "array", id: "ä/ö" });

@@ -49,7 +49,9 @@ export class ApiClient {
     const response = await this.#fetch(request.path, {
       method: request.method,
       headers,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(
+        request.patience === undefined ? TIMEOUT_MS : request.patience * 1000,
+      ),
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     });
     const text = await response.text();

@@ -3,12 +3,16 @@
  * shown command cannot differ from what the panel does.
  */
 
-/** One request. `wait`: seconds the reply may take to hold the final result. */
+/**
+ * One request. `wait`: seconds the reply may take to hold the final result; `patience`: seconds
+ * after which there is no reply, where the usual ones do not suffice.
+ */
 export interface ApiRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
   readonly wait?: number;
+  readonly patience?: number;
 }
 
 const ROOT = "/api/v1";
@@ -19,6 +23,9 @@ const arrayPath = (array: string): string => `${ROOT}/arrays/${segment(array)}`;
 
 const memberPath = (array: string, device: string): string =>
   `${arrayPath(array)}/members/${segment(device)}`;
+
+const nodeAction = (node: string, action: string): string =>
+  `${ROOT}/nodes/${segment(node)}/actions/${action}`;
 
 /** What the panel asks the board to change. Ids are those of the resources. */
 export const requests = {
@@ -118,6 +125,43 @@ export const requests = {
   cancelJob: (job: string): ApiRequest => ({
     method: "POST",
     path: `${ROOT}/jobs/${segment(job)}/actions/cancel`,
+  }),
+  createCluster: (name: string): ApiRequest => ({
+    method: "POST",
+    path: `${ROOT}/cluster`,
+    body: { name },
+  }),
+  joinCluster: (token: string): ApiRequest => ({
+    method: "POST",
+    path: `${ROOT}/cluster/actions/join`,
+    body: { token },
+    patience: 120,
+  }),
+  createJoinToken: (role: "board" | "witness"): ApiRequest => ({
+    method: "POST",
+    path: `${ROOT}/join-tokens`,
+    body: { role },
+  }),
+  deleteJoinToken: (id: string): ApiRequest => ({
+    method: "DELETE",
+    path: `${ROOT}/join-tokens/${segment(id)}`,
+  }),
+  drainNode: (node: string, mode: "drain" | "maintenance", force: boolean): ApiRequest => ({
+    method: "POST",
+    path: nodeAction(node, "drain"),
+    body: force ? { mode, force: true } : { mode },
+    wait: 20,
+  }),
+  undrainNode: (node: string): ApiRequest => ({
+    method: "POST",
+    path: nodeAction(node, "undrain"),
+    wait: 20,
+  }),
+  evictNode: (node: string, force: boolean): ApiRequest => ({
+    method: "POST",
+    path: nodeAction(node, "evict"),
+    body: force ? { force: true } : {},
+    patience: 90,
   }),
 } as const;
 

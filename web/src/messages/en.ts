@@ -5,6 +5,7 @@
 
 import { ACTION_MESSAGES } from "./en/actions.ts";
 import { ARRAY_MESSAGES } from "./en/arrays.ts";
+import { BOARD_MESSAGES } from "./en/boards.ts";
 import { COMMON_MESSAGES } from "./en/common.ts";
 import { DEVICE_MESSAGES } from "./en/devices.ts";
 import { EXPORT_MESSAGES } from "./en/exports.ts";
@@ -19,4 +20,5 @@ export const EN = {
   ...DEVICE_MESSAGES,
   ...EXPORT_MESSAGES,
   ...SCRUB_MESSAGES,
+  ...BOARD_MESSAGES,
 } as const satisfies Readonly<Record<string, Message>>;

@@ -8,6 +8,7 @@ import { SeverityIcon } from "../parts/event-list.tsx";
 import { Link } from "../parts/link.tsx";
 import { arrayPagePath } from "../shell/page-path.ts";
 
+const BOARDS_SUBJECT = /^\/api\/v1\/(cluster|nodes\/[^/]+)$/;
 const ARRAY_SUBJECT = /^\/api\/v1\/arrays\/([^/]+)$/;
 
 function Item({ item, board }: { item: AttentionResource; board: Board }) {
@@ -25,6 +26,11 @@ function Item({ item, board }: { item: AttentionResource; board: Board }) {
       {array !== undefined && (
         <Link to={arrayPagePath(array.id)} class="button">
           {t("action.open", { name: array.name })}
+        </Link>
+      )}
+      {BOARDS_SUBJECT.test(item.subject) && (
+        <Link to="/boards" class="button">
+          {t("action.open", { name: t("page.boards") })}
         </Link>
       )}
     </li>

@@ -2,12 +2,11 @@
 
 import type { ArrayResource } from "../../../src/api/schemas/array.ts";
 import { formatBytes } from "../format/quantity.ts";
+import { sentence } from "../format/sentence.ts";
 import { t } from "../messages/translate.ts";
 import { BoardText } from "../parts/board-text.tsx";
 import { Section } from "../parts/section.tsx";
 import { Fact } from "./array-sections.tsx";
-
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 /** Nothing of an array that only this board runs. */
 export function ClusterSection({ array }: { array: ArrayResource }) {

@@ -1,12 +1,11 @@
 /** Who is attached to an export. Attaching is not part of the event stream, so it is asked for. */
 
-import { useEffect, useState } from "preact/hooks";
 import type { ExportClientResource, ExportResource } from "../../../src/api/schemas/export.ts";
 import { t } from "../messages/translate.ts";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { perform } from "../parts/perform.ts";
 import { Bytes, TimeAgo } from "../parts/quantities.tsx";
-import { liveness } from "../shell/board-store.ts";
+import { useRefreshed } from "../parts/use-refreshed.ts";
 
 const REFRESH_MS = 2000;
 
@@ -41,30 +40,11 @@ const COLUMNS: readonly Column<ExportClientResource>[] = [
 
 /** The clients, kept up to date while the page is looked at; null before the first answer. */
 export function useClients(item: ExportResource): readonly ExportClientResource[] | null {
-  const [clients, setClients] = useState<readonly ExportClientResource[] | null>(null);
   const path = item.links["clients"] ?? "";
-  useEffect(() => {
-    let isWanted = true;
-    const read = async (): Promise<void> => {
-      const { items } = await perform<{ items: ExportClientResource[] }>({ method: "GET", path });
-      if (isWanted) {
-        setClients(items);
-      }
-    };
-    const refresh = (): void => {
-      if (document.visibilityState === "visible" && liveness.peek().state === "live") {
-        // What cannot be read now is read the next time; the live mark tells of lost connections.
-        void read().catch(() => undefined);
-      }
-    };
-    refresh();
-    const timer = window.setInterval(refresh, REFRESH_MS);
-    return () => {
-      isWanted = false;
-      clearInterval(timer);
-    };
-  }, [path]);
-  return clients;
+  return useRefreshed(path, REFRESH_MS, async () => {
+    const { items } = await perform<{ items: ExportClientResource[] }>({ method: "GET", path });
+    return items;
+  }).value;
 }
 
 /** The clients as a table. */

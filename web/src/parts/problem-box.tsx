@@ -1,6 +1,7 @@
 /** A problem of the API: what is wrong and what to do first, the rest folded. */
 
 import type { ProblemDocument } from "../../../src/api/schemas/common.ts";
+import { sentence } from "../format/sentence.ts";
 import { t } from "../messages/translate.ts";
 import { CopyButton } from "./copy-button.tsx";
 
@@ -26,10 +27,4 @@ export function ProblemBox({ problem }: { problem: ProblemDocument }) {
       </details>
     </div>
   );
-}
-
-/** With a capital letter and a full stop: the API's texts are parts of sentences. */
-function sentence(text: string): string {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
 }

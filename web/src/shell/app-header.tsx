@@ -12,6 +12,7 @@ const PAGES = [
   { to: "/", page: "overview" },
   { to: "/devices", page: "devices" },
   { to: "/exports", page: "exports" },
+  { to: "/boards", page: "boards" },
   { to: "/activity", page: "activity" },
 ] as const;
 

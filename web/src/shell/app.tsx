@@ -4,6 +4,7 @@ import type { Board } from "../board/board.ts";
 import { t } from "../messages/translate.ts";
 import { ActivityPage } from "../pages/activity-page.tsx";
 import { ArrayPage } from "../pages/array-page.tsx";
+import { BoardsPage } from "../pages/boards-page.tsx";
 import { CreateArrayPage } from "../pages/create-array-page.tsx";
 import { DevicesPage } from "../pages/devices-page.tsx";
 import { ExportsPage } from "../pages/exports-page.tsx";
@@ -30,6 +31,8 @@ function Page({ board }: { board: Board }) {
       return <DevicesPage board={board} />;
     case "exports":
       return <ExportsPage board={board} />;
+    case "boards":
+      return <BoardsPage />;
     case "activity":
       return <ActivityPage board={board} />;
     case "not-found":

@@ -18,6 +18,8 @@ const pageName = (): string => {
       return t("page.devices");
     case "exports":
       return t("page.exports");
+    case "boards":
+      return t("page.boards");
     case "activity":
       return t("page.activity");
     case "overview":

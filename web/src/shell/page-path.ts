@@ -2,7 +2,9 @@
 
 /** The pages. */
 export type Route =
-  | { readonly page: "overview" | "devices" | "exports" | "activity" | "create-array" }
+  | {
+      readonly page: "overview" | "devices" | "exports" | "boards" | "activity" | "create-array";
+    }
   | { readonly page: "array"; readonly id: string }
   | { readonly page: "not-found"; readonly path: string };
 
@@ -10,6 +12,7 @@ const PAGES: Readonly<Record<string, Route>> = {
   "/": { page: "overview" },
   "/devices": { page: "devices" },
   "/exports": { page: "exports" },
+  "/boards": { page: "boards" },
   "/activity": { page: "activity" },
   "/arrays/new": { page: "create-array" },
 };

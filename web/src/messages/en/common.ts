@@ -6,6 +6,7 @@ export const COMMON_MESSAGES = {
   "page.overview": "Overview",
   "page.devices": "Devices",
   "page.exports": "Exports",
+  "page.boards": "Boards",
   "page.activity": "Activity",
   "shell.sign-out": "Sign out",
   "shell.theme": "Appearance: {theme}",
