@@ -7,6 +7,7 @@
 
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import type { Logger } from "../common/log.ts";
+import { parsePeerPath } from "../hal/peer-path.ts";
 import { goneError, isGoneError } from "../raid/gone-status.ts";
 import type { WriteHoldFigures } from "../raid/hold-status.ts";
 import type { ArrayCommands } from "./array-commands.ts";
@@ -70,6 +71,14 @@ const COPY_AWAY: ReadonlySet<string> = new Set([
   "RAID_NOT_ENOUGH_MEMBERS",
 ]);
 
+/** The copies that the array broke for want of are on disks of other boards, which come back. */
+const isBrokenByOthers = (status: ArrayView["status"]): boolean => {
+  const inSync = status?.members.filter(({ states }) => states.includes("in_sync")) ?? [];
+  return (
+    inSync.length > 0 && inSync.every(({ path }) => path !== null && parsePeerPath(path) !== null)
+  );
+};
+
 interface Attempt {
   pauseMs: number;
   nextAt: number;
@@ -78,13 +87,14 @@ interface Attempt {
 
 /**
  * The problem may end without this board: other nodes let it join, or record the member that it
- * lacks as faulty; somebody puts a damaged key right. A start from what is there is refused for as
- * long as they have not.
+ * lacks as faulty, or bring it back; somebody puts a damaged key right. A start from what is there
+ * is refused for as long as they have not.
  */
 export const mayPass = ({ startProblem, status }: ArrayView): boolean => {
   const code = startProblem?.code ?? "";
   const isClustered = status?.bitmap.type === "clustered";
   if (DAMAGE.has(code)) return true;
+  if (code === "RAID_ARRAY_BROKEN") return isBrokenByOthers(status);
   return code.startsWith("CLUSTER_") || (COPY_AWAY.has(code) && isClustered);
 };
 
@@ -122,7 +132,7 @@ export class ClusterService {
     for (const view of this.#options.arrays.list()) {
       const { uuid, desiredState } = view.record;
       if (desiredState !== "started" || view.isRunning || !mayPass(view)) {
-        if (this.#attempts.get(uuid)?.isRunning !== true) this.#attempts.delete(uuid);
+        this.#forget(uuid, view.isRunning);
         continue;
       }
       const attempt = this.#attemptOf(uuid, now);
@@ -150,6 +160,14 @@ export class ClusterService {
       }
     }
     return { present, absent };
+  }
+
+  /** Of one that runs only after a while: what ends again at once is tried ever more seldom. */
+  #forget(uuid: string, isRunning: boolean): void {
+    const attempt = this.#attempts.get(uuid);
+    if (attempt === undefined || attempt.isRunning) return;
+    const isYoung = this.#options.now() < attempt.nextAt + PAUSE_MAX_MS;
+    if (!(isRunning && isYoung)) this.#attempts.delete(uuid);
   }
 
   #attemptOf(uuid: string, now: number): Attempt {
@@ -206,12 +224,13 @@ export class ClusterService {
     });
   }
 
-  /** A broken array is not joined again: the next update would break it anew. */
+  /** An array that broke on this board's own disks is not joined again: it would break anew. */
   async #expelled(uuid: string, reason: string, isBroken: boolean): Promise<void> {
     const { arrays, exports } = this.#options;
     const { code, message, remedy } = goneError(reason, isBroken);
     arrays.ended(uuid, { code, message, remedy, members: [] });
-    await exports.closeAll(uuid, message, !isBroken);
+    const view = arrays.get(uuid);
+    await exports.closeAll(uuid, message, view !== null && mayPass(view));
   }
 
   /** Devices that no running array has in use, read anew. */

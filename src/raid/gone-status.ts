@@ -9,7 +9,11 @@ export const goneError = (reason: string, isBroken: boolean): CodedError =>
     ? new CodedError(
         "RAID_ARRAY_BROKEN",
         `the array is broken on this board, the cluster goes on without it: ${reason}`,
-        { remedy: "see to the board's way to the members, then start the array here" },
+        {
+          remedy:
+            "see to the way to the members, then start the array here; " +
+            "for disks of other boards the board tries by itself",
+        },
       )
     : new CodedError(
         "CLUSTER_EXPELLED",

@@ -2,6 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CodedError } from "../../../src/common/errors.ts";
+import type { MemberStatus } from "../../../src/raid/array-status.ts";
 import { createOrder } from "../../helpers/array-values.ts";
 import { clusterView } from "../../helpers/cluster-values.ts";
 import { type ControlBench, openBench } from "../../helpers/control-bench.ts";
@@ -248,6 +249,38 @@ test(
     assert.not.ok(control.arrays.find("md0").isRunning);
     await control.arrayCommands.start(bench.uuid, { readOnly: false, run: false });
     assert.ok(control.arrays.find("md0").isRunning);
+  }),
+);
+
+test(
+  "an array that broke for want of another board's disk is joined again, ever more seldom",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    const { control, engine, clock, uuid } = bench;
+    const breakIt = (): void => {
+      const { status } = engine.array("md0");
+      const members = status.members.map(
+        (member, at): MemberStatus => ({ ...member, path: `peer:board${at + 2}/disk1` }),
+      );
+      engine.publish(uuid, { ...status, members });
+      engine.expel(uuid, "No metadata can be written any more: gone.", true);
+    };
+    const tick = async (ms: number): Promise<void> => {
+      clock.now += ms;
+      await control.cluster.tick();
+      await new Promise(setImmediate);
+    };
+    for (const pauseMs of [1000, 2000, 4000]) {
+      breakIt();
+      assert.is(control.arrays.find("md0").startProblem?.code, "RAID_ARRAY_BROKEN");
+      await tick(0);
+      await tick(pauseMs - 1);
+      assert.not.ok(engine.arrays.has(uuid), `not before ${pauseMs} ms`);
+      await tick(1);
+      await eventually("it runs", 5000, () => control.arrays.find("md0").isRunning);
+      await eventually("its export is open", 5000, () => engine.openExports.has("md0"));
+      await new Promise(setImmediate);
+    }
   }),
 );
 
