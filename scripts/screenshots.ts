@@ -1,6 +1,8 @@
 /**
- * Makes the pictures of the README: `node scripts/screenshots.ts`. Runs a real board with two
- * arrays, one of them recovering, and writes docs/images/{overview,array}-{light,dark}.png.
+ * Makes the pictures of the README and of the panel's page: `node scripts/screenshots.ts`. Runs a
+ * real board with two arrays, one of them recovering, then three boards that serve their disks to
+ * each other (`node scripts/screenshots.ts boards`: these alone), and writes
+ * docs/images/{overview,array,boards}-{light,dark}.png.
  */
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +12,7 @@ import type { ArrayResource } from "../src/api/schemas/array.ts";
 import { type Board, startBoard, waitForSync } from "../test/helpers/board.ts";
 import { NbdClient } from "../test/helpers/nbd-client.ts";
 import { PanelTab, startBrowser } from "../test/helpers/panel-browser.ts";
+import { startSharedBoards } from "../test/helpers/shared-boards.ts";
 import { eventually } from "../test/helpers/timeout.ts";
 
 const IMAGES = join(import.meta.dirname, "..", "docs", "images");
@@ -66,6 +69,17 @@ const breakOne = async (board: Board): Promise<void> => {
   });
 };
 
+const save = async (tab: PanelTab, name: string): Promise<void> => {
+  const file = join(IMAGES, name);
+  await tab.page.screenshot({ path: file });
+  await tab.close();
+  const { size } = statSync(file);
+  if (size > IMAGE_BYTES_MAX) {
+    throw new Error(`${file} has ${size} bytes, at most ${IMAGE_BYTES_MAX}`);
+  }
+  process.stdout.write(`${file}: ${Math.ceil(size / 1024)} KiB\n`);
+};
+
 const take = async (browser: Browser, board: Board, theme: "light" | "dark"): Promise<void> => {
   for (const [name, path, height] of [
     ["overview", "/", 720],
@@ -77,33 +91,55 @@ const take = async (browser: Browser, board: Board, theme: "light" | "dark"): Pr
     if (name === "array") {
       await tab.page.locator("[data-part=attach]").waitFor();
     }
-    const file = join(IMAGES, `${name}-${theme}.png`);
-    await tab.page.screenshot({ path: file });
-    await tab.close();
-    const { size } = statSync(file);
-    if (size > IMAGE_BYTES_MAX) {
-      throw new Error(`${file} has ${size} bytes, at most ${IMAGE_BYTES_MAX}`);
-    }
-    process.stdout.write(`${file}: ${Math.ceil(size / 1024)} KiB\n`);
+    await save(tab, `${name}-${theme}.png`);
   }
 };
 
-const dataDir = join(tmpdir(), "satsuma-demo");
-rmSync(dataDir, { recursive: true, force: true });
+const takeOneBoard = async (browser: Browser): Promise<void> => {
+  const dataDir = join(tmpdir(), "satsuma-demo");
+  rmSync(dataDir, { recursive: true, force: true });
+  const board = await startBoard({ dataDir, args: ["--size", "8G"] });
+  try {
+    await furnish(board);
+    const client = await NbdClient.attach(board.socket, "md0");
+    await client.write(0, new Uint8Array(MIB).fill(1));
+    await breakOne(board);
+    await client.write(GIB, new Uint8Array(MIB).fill(2));
+    await take(browser, board, "light");
+    await take(browser, board, "dark");
+    client.close();
+  } finally {
+    await board.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+};
+
+const takeBoards = async (browser: Browser): Promise<void> => {
+  const boards = await startSharedBoards({ boards: 3, size: "64M", ownDisks: true });
+  try {
+    await boards.untilWhole();
+    for (const theme of ["light", "dark"] as const) {
+      const { url, token } = boards.board(0);
+      const tab = await PanelTab.open(browser, {
+        url,
+        token,
+        path: "/boards",
+        theme,
+        height: 1330,
+      });
+      await tab.page.locator("tr[data-key='board3/disk1'] [data-way=local]").waitFor();
+      await save(tab, `boards-${theme}.png`);
+    }
+  } finally {
+    await boards.stop();
+  }
+};
+
 mkdirSync(IMAGES, { recursive: true });
-const board = await startBoard({ dataDir, args: ["--size", "8G"] });
 const browser = await startBrowser();
 try {
-  await furnish(board);
-  const client = await NbdClient.attach(board.socket, "md0");
-  await client.write(0, new Uint8Array(MIB).fill(1));
-  await breakOne(board);
-  await client.write(GIB, new Uint8Array(MIB).fill(2));
-  await take(browser, board, "light");
-  await take(browser, board, "dark");
-  client.close();
+  if (process.argv[2] !== "boards") await takeOneBoard(browser);
+  await takeBoards(browser);
 } finally {
   await browser.close();
-  await board.stop();
-  rmSync(dataDir, { recursive: true, force: true });
 }
