@@ -85,6 +85,8 @@ test("a board that runs nothing itself does not tell what others run", () => {
 test("votes are those of the cluster, or those of the etcd that the configuration names", () => {
   const managed = { name: "attic", members: [memberOf("a", { vote: "voter", answers: true })] };
   assert.is(votesOf(answersOf({ cluster: managed })), null, "one board alone");
+  const left = votesOf(answersOf({ cluster: { ...managed, quorum: "quorate", voters: 1 } }));
+  assert.is(left, null, "all others have left");
   assert.equal(votesOf(answersOf({ cluster: { ...managed, quorum: "at-risk", voters: 1 } })), {
     state: "at-risk",
     voters: 1,

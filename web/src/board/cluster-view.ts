@@ -115,7 +115,9 @@ export function votesOf(answers: ClusterAnswers): Votes | null {
   if (isManaged(answers)) {
     const { quorum: state, voters, spare_votes: spare, members } = cluster;
     const answering = members.filter((one) => one.vote === "voter" && one.answers).length;
-    return state === "none" ? null : { state, voters, answering, spare };
+    // What is left of a cluster has an etcd, and nobody to agree with.
+    const isOne = state === "none" || (state === "quorate" && members.length < 2);
+    return isOne ? null : { state, voters, answering, spare };
   }
   if (quorum === null) return null;
   const voters = quorum.voters.length;

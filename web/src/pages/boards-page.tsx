@@ -23,9 +23,11 @@ import { VotesVerdict } from "./votes-verdict.tsx";
 import { WitnessSection } from "./witness-section.tsx";
 
 const REFRESH_MS = 2000;
+/** Seconds; the board itself waits for etcd no longer than one. */
+const PATIENCE = 5;
 
 const read = async <Reply,>(path: string): Promise<Reply> =>
-  await perform<Reply>({ method: "GET", path: `/api/v1/${path}` });
+  await perform<Reply>({ method: "GET", path: `/api/v1/${path}`, patience: PATIENCE });
 
 const items = async <Item,>(path: string): Promise<readonly Item[]> =>
   (await read<{ readonly items: readonly Item[] }>(path)).items;
@@ -74,10 +76,13 @@ function Boards({ answers, isOld }: { answers: ClusterAnswers; isOld: boolean })
       )}
       <VotesVerdict answers={answers} lacksWitness={lacksWitness(answers)} />
       <BoardTable rows={rows} impacts={impacts} isManaged={isManaged(answers)} />
-      <div class="halves">
-        <BoardImpacts impacts={impacts} />
-        <DeviceImpacts impacts={impacts} />
-      </div>
+      {/* Nobody may pull a disk because it was safe some time ago. */}
+      {!isOld && (
+        <div class="halves">
+          <BoardImpacts impacts={impacts} />
+          <DeviceImpacts impacts={impacts} />
+        </div>
+      )}
       <VisibilityMatrix peers={peers} />
       {isManaged(answers) && <WitnessSection answers={answers} />}
       {isManaged(answers) && <OpenTokens />}

@@ -28,13 +28,13 @@ const summary = ({ state, voters, answering, spare }: Votes): string => {
 };
 
 /** What the API adds: why, and what is under way. */
-const remarksOf = (answers: ClusterAnswers): readonly string[] => {
+const remarksOf = (answers: ClusterAnswers, votes: Votes | null): readonly string[] => {
   const { cluster, nodes } = answers;
   const quorum = nodes.find(({ here }) => here)?.status?.quorum ?? null;
   const problem = quorum?.problem ?? null;
   const silent = (quorum?.voters ?? []).filter(({ healthy }) => !healthy);
   return [
-    ...cluster.sentences.map(sentence),
+    ...(votes === null ? [] : cluster.sentences.map(sentence)),
     ...(problem === null ? [] : [sentence(problem)]),
     ...(cluster.next_step === null ? [] : [t("votes.next", { step: cluster.next_step })]),
     ...(isManaged(answers)
@@ -66,7 +66,7 @@ export function VotesVerdict({ answers, lacksWitness }: VerdictProperties) {
         )}
         <p class="verdict-sentence">{votes === null ? t("votes.one-board") : summary(votes)}</p>
         <ul class="reasons">
-          {remarksOf(answers).map((remark) => (
+          {remarksOf(answers, votes).map((remark) => (
             <li key={remark}>{remark}</li>
           ))}
         </ul>

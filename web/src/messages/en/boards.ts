@@ -70,8 +70,7 @@ export const BOARD_MESSAGES = {
       "{answering} of {count} votes answer, no majority: reads and writes of all boards wait until one is back.",
   },
   "votes.not-known": "Nothing is known of the votes now.",
-  "votes.one-board":
-    "The cluster has this board alone: nothing is served while it is off. Votes begin with the second board.",
+  "votes.one-board": "The cluster has this board alone: nothing is served while it is off.",
   "votes.silent": "The member {name} of etcd does not answer.",
   "votes.configured":
     "This board's configuration names the cluster's etcd; whoever runs etcd looks after its members.",
