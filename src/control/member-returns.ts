@@ -5,7 +5,7 @@
  * ran apart from the array, or what fails requests.
  */
 
-import type { ClusterView } from "../cluster/node/cluster-view.ts";
+import { type ClusterView, ranApartByForce } from "../cluster/node/cluster-view.ts";
 import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { ArrayHappening } from "../raid/array-status.ts";
@@ -17,7 +17,6 @@ import { AWAY_REASONS } from "./device-state.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import type { MemberCommands } from "./member-commands.ts";
-import { ranApartByForce } from "./newest-copy.ts";
 import { subjectOf } from "./subject.ts";
 
 /** What the service needs. */

@@ -125,12 +125,6 @@ export type KnownCopies = Pick<ClusterView, "knownSince" | "forced">;
 /** `to` of a forced start where nobody knew how far others had gone. */
 const UNKNOWN = Number.MAX_SAFE_INTEGER;
 
-/** Superblocks with so many events were written apart from the array that runs, by force. */
-export function ranApartByForce(events: number, { forced }: Pick<KnownCopies, "forced">): boolean {
-  if (forced === null || forced.to === UNKNOWN) return false;
-  return events > forced.from && events < forced.to;
-}
-
 /**
  * Whether only superblocks can tell if a device ran apart from the array. What they say is not
  * asked where the cluster knows: of an update that nobody was told of, they say that each side

@@ -96,6 +96,11 @@ export interface Newcomer {
    * cannot be read; none when it has no sound bitmap.
    */
   readonly bitmapAreas: readonly (Uint8Array | null)[];
+  /**
+   * It has gone on apart from the array, which was started without it by force: events of the
+   * copies that both began with. Left out, or null: nothing says so.
+   */
+  readonly apartSince?: number | null;
   /** Its bad-block list, bytes behind its data offset. */
   readonly badBlocks: readonly BadRange[];
   /** A fresh device_uuid should it need one. */

@@ -21,6 +21,7 @@ import {
   nextToken,
   SECTOR,
 } from "./array-state.ts";
+import { decodeBitmapSuperblock } from "./bitmap-superblock.ts";
 import { askDriver } from "./cluster-calls.ts";
 import { letGo, lookAgain, type Offered, offerDevice } from "./cluster-members.ts";
 import { busy, isComing } from "./member-arrival.ts";
@@ -74,10 +75,29 @@ const reAddProblem = (state: ArrayState, newcomer: Newcomer, others: OtherSlots)
   // Any node may have cleared bits of what it alone had written.
   const cleared = Math.max(bitmap.superblock.eventsCleared, others.eventsCleared);
   if (superblock.events > state.events) return "its event count is ahead of the array's";
-  if (ownBits(newcomer, bitmap) === null) return "its own bitmap cannot be used";
-  return superblock.events >= cleared
-    ? null
-    : `bits were cleared since it left (its events ${superblock.events}, events_cleared ${cleared})`;
+  const own = ownBits(newcomer, bitmap);
+  if (own === null) return "its own bitmap cannot be used";
+  if (superblock.events < cleared)
+    return `bits were cleared since it left (its events ${superblock.events}, events_cleared ${cleared})`;
+  return apartProblem(newcomer, own, cleared);
+};
+
+/**
+ * The bits of both sides tell where they differ ONLY if neither has cleared any since they were
+ * equal: one may have been made whole by other members, on its own.
+ */
+const apartProblem = (
+  { apartSince = null }: Newcomer,
+  own: readonly Uint8Array[],
+  cleared: number,
+): string | null => {
+  const decoded = own.map((area) => decodeBitmapSuperblock(area));
+  const ownCleared = Math.max(...decoded.map((one) => (one.ok ? one.value.eventsCleared : 0)));
+  if (apartSince !== null && Math.max(cleared, ownCleared) > apartSince)
+    return `it went on apart from the array from ${apartSince} events on, and bits were cleared since`;
+  return ownCleared > cleared
+    ? `its own bitmap has cleared bits that the array has not (events_cleared ${ownCleared}, here ${cleared})`
+    : null;
 };
 
 /**

@@ -118,8 +118,9 @@ export class ArrayDevices {
     driver.addMember(member, { path: ticket.path, device });
     try {
       const setUuid = this.#host.setUuid();
+      const forced = this.#host.cluster()?.view().forced ?? null;
       const found = await withinLimit(device, this.#data.answerLimitMs, () =>
-        readNewcomer(device, { ...flags, setUuid }),
+        readNewcomer(device, { ...flags, setUuid, forced }),
       );
       this.#tickets.set(ticket.path, ticket);
       return { ...found, member, path: ticket.path };

@@ -1,6 +1,7 @@
 /** Reads what is on a device that is to join a running array. */
 
 import { randomBytes } from "node:crypto";
+import { type ForcedView, ranApartByForce } from "../cluster/node/cluster-view.ts";
 import { equalBytes } from "../common/bytes.ts";
 import { CodedError } from "../common/errors.ts";
 import type { BlockDevice } from "../hal/block-device.ts";
@@ -22,6 +23,8 @@ export const readNewcomer = async (
     readonly setUuid: Uint8Array;
     readonly writeMostly: boolean;
     readonly failfast: boolean;
+    /** A start by force that the array's cluster knows of. */
+    readonly forced?: ForcedView | null;
   },
 ): Promise<Omit<Newcomer, "member" | "path">> => {
   const content = await readContent(device);
@@ -36,10 +39,13 @@ export const readNewcomer = async (
     });
   }
   const isTrusted = ours && !options.distrust;
+  const { forced = null } = options;
+  const isApart = superblock !== null && ranApartByForce(superblock.events, { forced });
   return {
     sizeBytes: device.sizeBytes,
     superblock: isTrusted ? superblock : null,
     bitmapAreas: isTrusted ? await readBitmapAreas(device, superblock) : [],
+    apartSince: isApart ? (forced?.from ?? null) : null,
     badBlocks: isTrusted ? await readBadBlocks(device, superblock) : [],
     logicalBlockBytes: device.logicalBlockSize,
     writeMostly: options.writeMostly,
@@ -48,7 +54,7 @@ export const readNewcomer = async (
   };
 };
 
-export type NewcomerFlags = Omit<Parameters<typeof readNewcomer>[1], "setUuid">;
+export type NewcomerFlags = Omit<Parameters<typeof readNewcomer>[1], "setUuid" | "forced">;
 
 /**
  * A member that returns keeps the flags of its superblock; so does one on which another node has

@@ -99,6 +99,21 @@ export interface TraceEntry {
   readonly text: string;
 }
 
+/** A start from old copies by request. */
+export interface ForcedView {
+  readonly from: number;
+  /** UNTOLD: nobody knew how far others had gone. */
+  readonly to: number;
+}
+
+const UNTOLD = Number.MAX_SAFE_INTEGER;
+
+/** Superblocks with so many events were written apart from the array that runs, by force. */
+export const ranApartByForce = (
+  events: number,
+  { forced }: { readonly forced: ForcedView | null },
+): boolean => forced !== null && forced.to !== UNTOLD && events > forced.from && events < forced.to;
+
 export interface ClusterView {
   readonly protocol: "channel" | "literal";
   readonly phase: "joining" | "joined" | "entered" | "leaving" | "left" | "lost";
@@ -122,7 +137,7 @@ export interface ClusterView {
    * The array was started from old copies by request: superblocks with more than `from` and less
    * than `to` events were written apart from what runs now. Null: it was not.
    */
-  readonly forced: { readonly from: number; readonly to: number } | null;
+  readonly forced: ForcedView | null;
   /** The last message; null: none, or the literal protocol. */
   readonly message: MessageView | null;
   /** What other nodes resync, by bitmap slot. */

@@ -49,11 +49,19 @@ export class Copies implements ArrayCopies {
   }
 
   begin(events: number, forced: ForcedStart | null): Promise<void> {
-    if (forced === null) return this.raise(events);
-    return this.#change(this.#options.keys.forced, (text) => {
+    return forced === null ? this.raise(events) : this.#force(forced);
+  }
+
+  /**
+   * All older copies are out AT ONCE: on its way to `to` events the first update uses numbers that
+   * others have, and whoever dies on that way must not leave two kinds of copies that count.
+   */
+  async #force(forced: ForcedStart): Promise<void> {
+    await this.#change(this.#options.keys.forced, (text) => {
       const next = encodeForced(joinForced(readForced(text ?? ""), forced));
       return next === text ? null : next;
     });
+    if (forced.to < Number.MAX_SAFE_INTEGER) await this.raise(forced.to);
   }
 
   /** The superblocks have so many events: BEFORE anybody is told of them. */
@@ -100,7 +108,7 @@ export class Copies implements ArrayCopies {
     });
   }
 
-  /** Null: it is done; else how the key stands. */
+  /** Null: it is done, and the view knows; else how the key stands. */
   async #write(
     compares: readonly Compare[],
     op: Write,
@@ -113,9 +121,15 @@ export class Copies implements ArrayCopies {
       { type: "get", key: keys.member(slot) },
     ];
     const guards = [keys.guard({ slot, epoch }), ...compares];
-    const outcome = await store.txn({ compares: guards, success: [op, ...more], failure });
+    const success: StoreOp[] = [op, ...more, { type: "list", prefix: op.key }];
+    const outcome = await store.txn({ compares: guards, success, failure });
     if (outcome.type === "unknown") throw outcome.error;
-    if (outcome.type === "committed") return null;
+    if (outcome.type === "committed") {
+      const listed = outcome.results.at(-1);
+      const found = listed?.type === "list" ? listed.found : [];
+      this.#options.view.learn([op.key], { revision: outcome.revision, found });
+      return null;
+    }
     const [now, member] = outcome.results.map((one) => (one.type === "get" ? one.found : null));
     if (member?.createRevision !== epoch) session.expel();
     return { found: now ?? null };

@@ -1,11 +1,12 @@
 /** Whether what is there may be the newest copy, by the board's memory and what superblocks say. */
+
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { ranApartByForce } from "../../../src/cluster/node/cluster-view.ts";
 import {
   asksSuperblocks,
   type KnownCopies,
   newestCopyProblem,
-  ranApartByForce,
   ranApartProblem,
 } from "../../../src/control/newest-copy.ts";
 import type { ArrayStatus } from "../../../src/raid/array-status.ts";

@@ -19,6 +19,9 @@ const statesOf = (bench: MachineBench, path: string): readonly string[] =>
   bench.memberStatus(path)?.states ?? ["absent"];
 
 /** A bench whose member 1 was failed and removed, and the superblock it kept. */
+/** In a bitmap's superblock. Source: md-bitmap.h bitmap_super_s. */
+const EVENTS_CLEARED_AT = 32;
+
 const withoutOne = (options: BenchOptions = {}) => {
   const bench = new MachineBench(options);
   bench.write(options.hasBitmap === false ? 0 : 3);
@@ -339,6 +342,23 @@ test("re-add refuses a member whose own bitmap is unreadable, too short or of an
   for (const bitmapArea of [null, bench.area().subarray(0, 1024), otherChunk]) {
     const newcomer = bench.newcomer("/m1", { superblock, bitmapAreas: [bitmapArea] });
     assert.is(bench.run({ type: "re-add", newcomer }), "RAID_RE_ADD_REFUSED");
+  }
+});
+
+test("re-add refuses what went on apart when either side has cleared bits since", () => {
+  for (const [apartSince, ownCleared, outcome] of [
+    [null, 20, "waiting"],
+    [20, 20, "waiting"],
+    [19, 20, "RAID_RE_ADD_REFUSED"],
+    [20, 21, "RAID_RE_ADD_REFUSED"],
+    [null, 21, "RAID_RE_ADD_REFUSED"],
+  ] as const) {
+    const { bench, superblock } = withoutOne();
+    const area = bench.area(7);
+    new DataView(area.buffer).setUint32(EVENTS_CLEARED_AT, ownCleared, true);
+    const newcomer = bench.newcomer("/m1", { superblock, bitmapAreas: [area], apartSince });
+    const id = bench.command({ type: "re-add", newcomer });
+    assert.is(bench.outcome(id), outcome, `apart since ${apartSince}, cleared at ${ownCleared}`);
   }
 });
 
