@@ -1,8 +1,8 @@
 /**
  * An etcd in memory that does everything the real one may do, when the seed says so: answers that
  * are lost before or after the transaction was done, or long before it is; old listings; watches
- * that lag, coalesce, repeat and break; leases that end at any time, and keepalives answered all
- * the same.
+ * that lag, coalesce, repeat, break, lose events, tell old ones and are silent; leases that end at
+ * any time, and keepalives answered all the same; a database that is full.
  */
 import type {
   ClusterStore,
@@ -21,6 +21,7 @@ import { keyOf } from "../../src/cluster/store/revisioned-map.ts";
 import {
   storeClosed,
   storeCompacted,
+  storeFull,
   storeUnreachable,
 } from "../../src/cluster/store/store-errors.ts";
 import { checkPrefix } from "../../src/cluster/store/store-request.ts";
@@ -33,6 +34,12 @@ export interface EtcdFaults {
   readonly brokenWatch: number;
   readonly coalesced: number;
   readonly repeated: number;
+  /** An event that no watch of the client tells. */
+  readonly lostEvent: number;
+  /** What a watch has told some time ago, or what was before it, is told again. */
+  readonly oldEvents: number;
+  /** A watch is silent for a while, and then tells all. */
+  readonly starved: number;
   readonly endedLease: number;
   readonly deadKeepAlive: number;
 }
@@ -43,6 +50,9 @@ export const NO_FAULTS: EtcdFaults = {
   brokenWatch: 0,
   coalesced: 0,
   repeated: 0,
+  lostEvent: 0,
+  oldEvents: 0,
+  starved: 0,
   endedLease: 0,
   deadKeepAlive: 0,
 };
@@ -58,6 +68,12 @@ export interface EtcdClientWays {
 }
 
 const LISTINGS_KEPT = 16;
+/** Events that a watch may tell again. */
+const EVENTS_KEPT = 32;
+/** Events before its first one that a watch may tell. */
+const REVISIONS_BACK = 8;
+/** Tellings that a starved watch leaves out. */
+const STARVED_MAX = 120;
 
 export class FakeEtcd {
   readonly memory: MemoryStore;
@@ -69,6 +85,8 @@ export class FakeEtcd {
   now = 0;
   /** No answers, and nothing is done. */
   isAway = false;
+  /** The quota is reached: what puts anything is refused; all else goes on. */
+  isFull = false;
   readonly #listings = new Map<string, Listing[]>();
 
   constructor(prng: Prng, turn: () => Promise<void>, faults: EtcdFaults = NO_FAULTS) {
@@ -148,6 +166,10 @@ class FakeEtcdClient implements ClusterStore {
     }
     if (etcd.happens(etcd.faults.endedLease) && etcd.memory.leases.length > 0)
       etcd.memory.end(etcd.prng.pick(etcd.memory.leases));
+    if (etcd.isFull && [...txn.success, ...txn.failure].some(({ type }) => type === "put")) {
+      await this.#told();
+      throw storeFull("database space exceeded");
+    }
     const isLost = etcd.happens(etcd.faults.lostTxn);
     const isNever = isLost && etcd.prng.chance(1, 3);
     if (isNever || (isLost && etcd.prng.chance(1, 2))) {
@@ -173,12 +195,17 @@ class FakeEtcdClient implements ClusterStore {
   watch(prefix: string, fromRevision: number, listener: (hint: WatchHint) => void): StoreWatch {
     this.#check();
     checkPrefix(prefix);
-    const { memory } = this.#etcd;
+    const etcd = this.#etcd;
+    const { memory } = etcd;
+    const isOurs = (change: KeyChange): boolean => keyOf(change).startsWith(prefix);
     const past = memory.map.changesFrom(fromRevision);
     const waiting: KeyChange[] = [];
+    const kept: KeyChange[] = [];
     let isOpen = true;
+    let starvedFor = 0;
     const stop = memory.subscribe((changes) => {
-      waiting.push(...changes.filter((change) => keyOf(change).startsWith(prefix)));
+      const isTold = (): boolean => !etcd.happens(etcd.faults.lostEvent);
+      waiting.push(...changes.filter((change) => isOurs(change) && isTold()));
       if (waiting.length > 0) void deliver();
     });
     const watch = {
@@ -197,14 +224,20 @@ class FakeEtcdClient implements ClusterStore {
       // A member that has lost its peers is silent.
       if (!isOpen || this.#isDeposed()) return;
       if (this.#isAway()) return end(storeUnreachable("away"));
-      if (this.#etcd.happens(this.#etcd.faults.brokenWatch)) end(storeUnreachable("broken"));
-      else if (waiting.length > 0) this.#tell(waiting, listener);
+      if (etcd.happens(etcd.faults.brokenWatch)) return end(storeUnreachable("broken"));
+      if (etcd.happens(etcd.faults.starved)) starvedFor = etcd.prng.below(STARVED_MAX);
+      if (starvedFor-- > 0 || waiting.length === 0) return;
+      kept.push(...this.#tell(waiting, listener));
+      if (etcd.happens(etcd.faults.oldEvents)) listener({ type: "changes", changes: [...kept] });
+      kept.splice(0, kept.length - EVENTS_KEPT);
     };
     this.#watches.add(watch);
     if (past === null)
       void this.#etcd.turn().then(() => isOpen && end(storeCompacted(fromRevision)));
     else {
-      waiting.push(...past.filter((change) => keyOf(change).startsWith(prefix)));
+      const isEarly = etcd.happens(etcd.faults.oldEvents) && fromRevision > REVISIONS_BACK;
+      const early = isEarly ? memory.map.changesFrom(fromRevision - REVISIONS_BACK) : null;
+      waiting.push(...(early ?? past).filter(isOurs));
       if (waiting.length > 0) void deliver();
     }
     return watch;
@@ -213,6 +246,7 @@ class FakeEtcdClient implements ClusterStore {
   async leaseGrant(ttlMs: number): Promise<Lease> {
     await this.#arrive();
     if (this.#isDeposed()) throw storeUnreachable("deposed");
+    if (this.#etcd.isFull) throw storeFull("database space exceeded");
     const lease = this.#etcd.memory.grant(ttlMs, this.#etcd.now);
     await this.#told();
     return lease;
@@ -259,7 +293,8 @@ class FakeEtcdClient implements ClusterStore {
     }
   }
 
-  #tell(waiting: KeyChange[], listener: (hint: WatchHint) => void): void {
+  /** Returns what it has told. */
+  #tell(waiting: KeyChange[], listener: (hint: WatchHint) => void): readonly KeyChange[] {
     const { faults } = this.#etcd;
     const all = waiting.splice(0);
     const changes = this.#etcd.happens(faults.coalesced)
@@ -269,5 +304,6 @@ class FakeEtcdClient implements ClusterStore {
       : all;
     listener({ type: "changes", changes });
     if (this.#etcd.happens(faults.repeated)) listener({ type: "changes", changes });
+    return changes;
   }
 }

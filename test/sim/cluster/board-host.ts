@@ -45,6 +45,11 @@ export class BoardHost {
   isDeposed = false;
   /** Calls of processes that are dead reach its disks until then. */
   busyUntil = 0;
+  /** Nobody switches it on before. */
+  offUntil = 0;
+  /** An administrator wants its node to start: by force once that was refused for older copies. */
+  isWatched = false;
+  isForced = false;
 
   constructor(board: Board, disks: ReadonlyMap<string, SharedMedium>) {
     this.board = board;

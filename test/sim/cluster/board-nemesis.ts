@@ -2,10 +2,11 @@
  * Bad luck of boards that serve their disks to each other: machines that lose their power,
  * processes, threads and disks that hang, ways between boards that are cut, in one direction or
  * both, boards that reach no store or one that tells them old things, leases that end too early or
- * are kept for too long.
+ * are kept for too long, a store that is full; and administrators who start from older copies.
  */
 
 import { assert } from "../../../src/common/assert.ts";
+import { BoardForce } from "./board-force.ts";
 import type { BoardsSim } from "./boards-sim.ts";
 import type { OwnMoves } from "./cluster-nemesis.ts";
 import type { Board } from "./cluster-sim.ts";
@@ -24,6 +25,8 @@ const SHARES = [
   ["session ends", 6],
   ["leases kept", 2],
   ["store restarts", 1],
+  ["store full", 1],
+  ["forced start", 3],
 ] as const;
 
 type BoardMove = (typeof SHARES)[number][0];
@@ -39,9 +42,11 @@ export class BoardNemesis implements OwnMoves {
   /** Moves of boards that share disks which these have in a form of their own, or not at all. */
   readonly without: ReadonlySet<string> = new Set(["freeze", "cut off", "power cut", "hide"]);
   readonly #sim: BoardsSim;
+  readonly #force: BoardForce;
 
   constructor(sim: BoardsSim) {
     this.#sim = sim;
+    this.#force = new BoardForce(sim);
   }
 
   act(name: string, board: Board): void {
@@ -95,6 +100,14 @@ export class BoardNemesis implements OwnMoves {
           etcd.isAway = false;
         });
         return;
+      case "store full":
+        etcd.isFull = true;
+        timeline.after(prng.pick(LONG), null, () => {
+          etcd.isFull = false;
+        });
+        return;
+      case "forced start":
+        return this.#force.begin(board);
       default:
         assert(false, `no move ${name}`);
     }

@@ -1,8 +1,10 @@
 /**
  * What control does on each board: a disk of its own whose superblock names the running array, and
- * which the array does not use, is brought back, by the bits if that can be, else as a whole.
+ * which the array does not use, is brought back, by the bits if that can be, else as a whole. What
+ * went on apart from the array is left to an administrator.
  */
 
+import { ranApartByForce } from "../../../src/cluster/node/cluster-view.ts";
 import type { CommandOutcome } from "../../../src/raid/array-messages.ts";
 import type { BoardHost, BoardProcess } from "./board-host.ts";
 import { superblockOf } from "./cluster-media.ts";
@@ -35,7 +37,9 @@ export class BoardReturns {
     for (const medium of host.disks.values()) {
       const states = statesOf(life, medium);
       const isUsed = states !== null && !states.includes("faulty");
-      if (isUsed || superblockOf(medium.current) === null) continue;
+      const superblock = superblockOf(medium.current);
+      const { forced } = life;
+      if (isUsed || superblock === null || ranApartByForce(superblock.events, { forced })) continue;
       process.isReturning = true;
       await this.#bringBack(life, medium);
       process.isReturning = false;

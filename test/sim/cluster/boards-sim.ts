@@ -11,7 +11,7 @@ import { SimConnection } from "./board-connection.ts";
 import { BoardHost, BoardProcess, diskId } from "./board-host.ts";
 import { BoardLinks, boardName } from "./board-links.ts";
 import { BoardReturns } from "./board-returns.ts";
-import { CLUSTER_NAME, drawShape } from "./cluster-media.ts";
+import { CLUSTER_NAME, drawShape, superblockOf } from "./cluster-media.ts";
 import { type Board, ClusterSim, SIM_UUID, type SimLayout } from "./cluster-sim.ts";
 import type { NodeLife } from "./node-life.ts";
 import { PeerHandle } from "./peer-handle.ts";
@@ -63,6 +63,12 @@ export class BoardsSim extends ClusterSim {
   readonly #handles = new Map<CallerLife, PeerHandle[]>();
   /** In which life of its board a node uses a medium. */
   readonly #pins = new Map<CallerLife, Map<SharedMedium, number>>();
+  /** Who starts by force, until its first update. */
+  #apart: {
+    readonly life: CallerLife;
+    readonly to: number;
+    readonly members: readonly SharedMedium[];
+  } | null = null;
   #opened = 0;
   #boots = 0;
 
@@ -137,7 +143,7 @@ export class BoardsSim extends ClusterSim {
 
   #startProcess(host: BoardHost): void {
     const { prng, timeline, delays } = this;
-    if (timeline.now < host.busyUntil) return;
+    if (timeline.now < Math.max(host.busyUntil, host.offUntil)) return;
     this.#boots++;
     const rate = 0.99 + prng.below(21) / 1000;
     const process = new BoardProcess(`b${this.#boots}`, timeline, rate, 1 + prng.below(1_000_000));
@@ -169,7 +175,7 @@ export class BoardsSim extends ClusterSim {
       const isThere = this.hosts.every(
         (other) => other.disks.size === 0 || process.exporter?.watch.find(other.name) !== null,
       );
-      const isPatient = process.clock.now() - since < this.#patienceMs;
+      const isPatient = !host.isWatched && process.clock.now() - since < this.#patienceMs;
       if (!isThere && isPatient) return this.#startSoon(host, process, since);
       process.isStarting = false;
       if (!board.isWanted || board.life !== null) return;
@@ -197,6 +203,7 @@ export class BoardsSim extends ClusterSim {
     const { life } = board;
     super.kill(board);
     if (life === null) return;
+    if (this.#apart?.life === life) this.mediaChecks.forgetRoles();
     // Of a process that ends, what it has sent may still arrive.
     for (const handle of this.#handles.get(life) ?? []) handle.end(this.prng.below(2) === 0);
     this.#forget(life);
@@ -225,6 +232,36 @@ export class BoardsSim extends ClusterSim {
   #loseUnflushed(): void {
     this.lossy.clear();
     this.content.lose();
+  }
+
+  // --- starts by force --------------------------------------------------------------------------
+
+  override get counted(): readonly SharedMedium[] {
+    if (this.#apart === null) return this.media;
+    const { life, to, members } = this.#apart;
+    const isDone = members.some(({ current }) => (superblockOf(current)?.events ?? 0) >= to);
+    if (!isDone && !life.isDead && !life.isExpelled) return members;
+    this.#apart = null;
+    return this.media;
+  }
+
+  protected override onRefused({ node }: Board, code: string): void {
+    const host = this.hostAt(node);
+    if (host.isWatched && code === "CLUSTER_NEWER_COPY_ELSEWHERE") host.isForced = true;
+  }
+
+  override isForced({ node }: CallerLife): boolean {
+    return this.hostAt(node).isForced;
+  }
+
+  override onForced(life: CallerLife, to: number, members: readonly SharedMedium[]): void {
+    this.count("forced");
+    this.trace(life, `starts by force, on to ${to} events`);
+    this.#apart = { life, to, members };
+    this.mediaChecks.forgetRoles();
+    this.lossy.clear();
+    const { roles } = this.mediaChecks;
+    this.content.goBack((sector) => this.copies.sector(roles, sector).map(({ id }) => id));
   }
 
   /** AFTER superblocks have changed. */
@@ -397,6 +434,9 @@ export class BoardsSim extends ClusterSim {
     for (const host of this.hosts) {
       host.isCutOff = false;
       host.isDeposed = false;
+      host.offUntil = 0;
+      host.isWatched = false;
+      host.isForced = false;
     }
   }
 

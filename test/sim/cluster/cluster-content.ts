@@ -6,6 +6,7 @@
  *   - `read`: a read never returns what had been replaced by an acknowledged write when it began,
  *     whichever node asks.
  *   - `flushed`: what was acknowledged before the flush began survives everything.
+ *   - `goBack`: somebody has the array go on from older copies.
  *   - `cut`: the power of everything went; what is not durable is there or not.
  *   - while nothing of a sector is open, two reads of it return the same.
  */
@@ -137,6 +138,29 @@ export class ClusterContent {
     this.#seen.clear();
     for (const versions of this.#written.values())
       if (versions.length > 1) for (const version of versions) version.acked = null;
+  }
+
+  /**
+   * The array goes on from older copies: `held` tells what these hold of a sector, however long ago
+   * it was replaced. Nothing that was acknowledged before counts any more.
+   */
+  goBack(held: (sector: number) => readonly number[]): void {
+    const now = this.#clock++;
+    this.#seen.clear();
+    for (const [sector, versions] of this.#written) {
+      const replaced = this.#replaced.get(sector) ?? NONE;
+      const back = new Set(held(sector));
+      for (const { id } of versions) back.delete(id);
+      const old = [...back].map((id): Version => {
+        const known = replaced.find((version) => version.id === id);
+        return known ?? { id, began: 0, acked: null, ended: now };
+      });
+      const all = [...old, ...versions];
+      if (all.length > 1) for (const version of all) version.acked = null;
+      if (all.length > 1) this.#open.add(sector);
+      this.#written.set(sector, all);
+    }
+    this.#replaced.clear();
   }
 
   beginRead(first: number, count: number): OpenRead {

@@ -74,6 +74,9 @@ const STORE_FAULTS = {
   brokenWatch: 150,
   coalesced: 8,
   repeated: 20,
+  lostEvent: 80,
+  oldEvents: 30,
+  starved: 150,
   endedLease: 0,
   deadKeepAlive: 30,
 };
@@ -257,6 +260,18 @@ export class ClusterSim implements SimWorld {
   /** AFTER superblocks have changed. */
   rolesChanged(): void {}
 
+  /** Those whose superblocks count. */
+  get counted(): readonly SharedMedium[] {
+    return this.media;
+  }
+
+  /** An administrator has asked for the start. */
+  isForced(_life: CallerLife): boolean {
+    return false;
+  }
+
+  onForced(_life: CallerLife, _to: number, _members: readonly SharedMedium[]): void {}
+
   get boardKeys(): BoardKeys | null {
     return null;
   }
@@ -314,11 +329,14 @@ export class ClusterSim implements SimWorld {
       (error: unknown) => {
         if (!(error instanceof CodedError)) throw error;
         this.count(`start ${error.code}`);
+        this.onRefused(board, error.code);
         this.trace(life, `cannot start: ${error.code} ${error.message}`);
         this.#again(board, life);
       },
     );
   }
+
+  protected onRefused(_board: Board, _code: string): void {}
 
   /** What becomes of a board whose daemon, or whole machine, ends without a word. */
   crash(board: Board): void {
@@ -388,6 +406,7 @@ export class ClusterSim implements SimWorld {
   heal(): void {
     this.trace(null, "everything heals");
     this.etcd.isAway = false;
+    this.etcd.isFull = false;
     this.showAll();
     for (const medium of this.media) medium.faults = [];
     for (const { life } of this.boards) if (life !== null) life.isCutOff = false;

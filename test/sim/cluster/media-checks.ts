@@ -42,7 +42,7 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
 
   get roles(): MediaRoles {
     if (this.#roles === null) {
-      this.#roles = rolesOn(this.#sim.media);
+      this.#roles = rolesOn(this.#sim.counted);
       for (const medium of inUse(this.#roles)) this.#out.delete(medium);
       this.#sim.rolesChanged();
     }

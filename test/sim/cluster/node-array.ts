@@ -5,6 +5,7 @@
  */
 
 import type { ArrayCopies } from "../../../src/cluster/node/cluster-member.ts";
+import type { ForcedView } from "../../../src/cluster/node/cluster-view.ts";
 import { assert } from "../../../src/common/assert.ts";
 import { CodedError } from "../../../src/common/errors.ts";
 import type { BlockDevice } from "../../../src/hal/block-device.ts";
@@ -23,6 +24,7 @@ import {
   type AssembleOptions,
   assembleDevices,
 } from "../../../src/raid/assemble-driver.ts";
+import { BITMAP_SUPERBLOCK_BYTES } from "../../../src/raid/bitmap-superblock.ts";
 import { changeArray } from "../../../src/raid/change-array-driver.ts";
 import type { ClusterCall } from "../../../src/raid/cluster-port.ts";
 import type { ArrayIo } from "../../../src/raid/io-driver.ts";
@@ -57,6 +59,8 @@ export interface ArrayHome extends CallerLife {
   readonly isRunElsewhere: boolean;
   /** What the cluster remembers of its copies; null where every board has every medium. */
   readonly copies: ArrayCopies | null;
+  /** A start by force that the cluster knows of. */
+  readonly forced: ForcedView | null;
   /** Milliseconds since the epoch. */
   now(): number;
   /** Resolves when a message has come to another thread of the node. */
@@ -122,7 +126,10 @@ export class NodeArray {
     const found = this.#sim.openMembers(this.#home);
     const opened = found instanceof Promise ? await found : found;
     const devices = opened.map(({ medium: { path }, device }) => ({ path, device }));
-    const assembled = await this.#assemble(devices);
+    const assembled = await this.#assemble(
+      devices,
+      opened.map(({ medium }) => medium),
+    );
     this.#nextMember = devices.length;
     this.#serve(assembled);
     const { shared, legs } = assembled;
@@ -141,13 +148,18 @@ export class NodeArray {
   }
 
   /** Where boards serve its members, from no older copies than any node was told of. */
-  async #assemble(devices: readonly AssembleDevice[]): Promise<AssembledArray> {
+  async #assemble(
+    devices: readonly AssembleDevice[],
+    media: readonly SharedMedium[],
+  ): Promise<AssembledArray> {
     const { copies } = this.#home;
     if (copies === null) return assembleDevices(devices, this.#options());
     const newest = await copies.newest();
     const { heedsNewest } = this.#sim.planted.node;
-    const rule = { newest: heedsNewest ? newest : null, isForced: false, doubt: null };
+    const isForced = this.#sim.isForced(this.#home);
+    const rule = { newest: heedsNewest ? newest : null, isForced, doubt: null };
     const assembled = await assembleDevices(devices, { ...this.#options(), copies: rule });
+    if (assembled.forced !== null) this.#sim.onForced(this.#home, assembled.forced.to, media);
     await copies.begin(assembled.events, assembled.forced);
     return assembled;
   }
@@ -270,8 +282,12 @@ export class NodeArray {
       setUuid: this.#sim.setUuid,
       writeMostly: false,
       failfast: false,
+      forced: this.#home.forced,
     });
-    return { ...found, member, path: medium.path, freshUuid: this.#sim.prng.bytes(16) };
+    const { readsOwnBits } = this.#sim.planted.node;
+    const bitmapAreas = readsOwnBits ? found.bitmapAreas : found.bitmapAreas.map(withoutBits);
+    const freshUuid = this.#sim.prng.bytes(16);
+    return { ...found, bitmapAreas, member, path: medium.path, freshUuid };
   }
 
   // --- changes of the array as a whole ----------------------------------------------------------
@@ -423,6 +439,10 @@ export class NodeArray {
     };
   }
 }
+
+/** Planted: what nobody has read. */
+const withoutBits = (area: Uint8Array | null): Uint8Array | null =>
+  area?.slice().fill(0, BITMAP_SUPERBLOCK_BYTES) ?? null;
 
 const refusal = (code: string, message: string): CommandOutcome => ({ ok: false, code, message });
 

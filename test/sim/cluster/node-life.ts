@@ -9,6 +9,7 @@ import type {
   ClusterListener,
   JoinedCluster,
 } from "../../../src/cluster/node/cluster-member.ts";
+import type { ForcedView } from "../../../src/cluster/node/cluster-view.ts";
 import type { ClusterStore } from "../../../src/cluster/store/cluster-store.ts";
 import { PERMIT_MS } from "../../../src/cluster/store/permission.ts";
 import { CodedError } from "../../../src/common/errors.ts";
@@ -98,6 +99,10 @@ export class NodeLife implements ArrayHome {
 
   get copies(): ArrayCopies | null {
     return this.sim.boardKeys === null ? null : (this.#joined?.copies ?? null);
+  }
+
+  get forced(): ForcedView | null {
+    return this.#joined?.view().forced ?? null;
   }
 
   /** Null before the array runs here. */

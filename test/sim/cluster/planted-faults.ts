@@ -8,7 +8,12 @@ import { bitPlace, CLUSTER_GEOMETRY } from "./cluster-media.ts";
 import type { ExporterPlan, NodePlan, PlantedFault } from "./sim-world.ts";
 
 const EXPORTER: ExporterPlan = { checksLate: true, drains: true };
-const NODE: NodePlan = { awaitsBoards: true, confirms: true, heedsNewest: true };
+const NODE: NodePlan = {
+  awaitsBoards: true,
+  confirms: true,
+  heedsNewest: true,
+  readsOwnBits: true,
+};
 
 export const HONEST: PlantedFault = {
   exporter: EXPORTER,
@@ -138,10 +143,16 @@ export const BOARD_FAULTS = {
     focus: ["deposed leader"],
     node: { ...NODE, confirms: false },
   },
+  /** A copy that went on apart is re-added by the bits of the others alone. */
+  "own-bits-unread": {
+    ...HONEST,
+    focus: ["forced start"],
+    node: { ...NODE, readsOwnBits: false },
+  },
   /** A node starts alone from whatever copy it finds. */
   "older-copy": {
     ...HONEST,
-    focus: ["crash", "way cut", "board loses power"],
+    focus: ["forced start"],
     node: { ...NODE, heedsNewest: false },
   },
 } as const satisfies Readonly<Record<string, PlantedFault>>;

@@ -73,6 +73,12 @@ export interface SimWorld {
   medium(path: string): SharedMedium;
   /** AFTER superblocks have changed. */
   rolesChanged(): void;
+  /** Those whose superblocks count: what is left behind by force does not. */
+  readonly counted: readonly SharedMedium[];
+  /** An administrator has the node start, though newer copies are elsewhere. */
+  isForced(life: CallerLife): boolean;
+  /** It starts from older copies, BEFORE anything is written; its first update has `to` events. */
+  onForced(life: CallerLife, to: number, members: readonly SharedMedium[]): void;
   /** Of boards that serve their disks to each other; null: every board has every medium. */
   readonly boardKeys: BoardKeys | null;
   readonly service: ServiceChecks | null;
@@ -143,6 +149,8 @@ export interface NodePlan {
   readonly confirms: boolean;
   /** Who starts alone has the newest copy that was told of. */
   readonly heedsNewest: boolean;
+  /** A member that returns is rebuilt by its own bits as well. */
+  readonly readsOwnBits: boolean;
 }
 
 /** A rule that is broken between the product's parts; planted-faults.ts has them. */

@@ -26,6 +26,7 @@ interface Weather {
 
 const FAIR: Weather = {
   faults: {
+    ...NO_FAULTS,
     lostTxn: 25,
     oldList: 4,
     brokenWatch: 60,
