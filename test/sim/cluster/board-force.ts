@@ -7,17 +7,18 @@
 
 import type { BoardHost } from "./board-host.ts";
 import type { BoardsSim } from "./boards-sim.ts";
-import type { SharedMedium } from "./shared-medium.ts";
 
-/** The others have a lease to wait for, and go on for a while; milliseconds. */
-const AWAY_MS = [13_000, 17_000, 24_000];
+/** Until the others lose their power, milliseconds. */
+const LIMIT_MS = 30_000;
+const LOOK_MS = 500;
+/** They go on without it for a while. */
+const ALONE_MS = [200, 2000, 8000];
 const OFF_MS = [25_000, 35_000, 50_000];
 /** Between those that are switched on again. */
 const ON_MS = 4000;
 
 export class BoardForce {
   readonly #sim: BoardsSim;
-  #isUnderWay = false;
 
   constructor(sim: BoardsSim) {
     this.#sim = sim;
@@ -25,27 +26,47 @@ export class BoardForce {
 
   /** Unless one is under way, or one of the sides lacks a part of the array. */
   begin({ node }: { readonly node: number }): void {
-    const { copies, mediaChecks, prng, timeline, hosts } = this.#sim;
+    const { copies, mediaChecks, prng, timeline, up } = this.#sim;
     const left = this.#sim.hostAt(node);
-    const isLeft = (medium: SharedMedium): boolean => left.has(medium);
     const { roles } = mediaChecks;
-    if (this.#isUnderWay || !copies.survives(roles, isLeft)) return;
-    if (!copies.survives(roles, (medium) => !isLeft(medium))) return;
-    this.#isUnderWay = true;
-    const ms = prng.pick(AWAY_MS);
-    this.#sim.trace(null, `${left.name} is left behind for ${ms} ms`);
-    if (prng.below(2) === 0) this.#switchOff(left, ms);
-    else this.#cutOff(left, ms);
+    if (this.#sim.isForcing || !up.some((life) => life.node !== node)) return;
+    if (!copies.survives(roles, (medium) => left.has(medium))) return;
+    if (!copies.survives(roles, (medium) => !left.has(medium))) return;
+    this.#sim.isForcing = true;
+    this.#sim.trace(null, `${left.name} is left behind`);
+    const isOff = prng.below(2) === 0;
+    if (isOff) this.#switchOff(left, LIMIT_MS);
+    else this.#cutOff(left);
+    this.#untilLeft(left, timeline.now + LIMIT_MS);
+  }
+
+  /** The others have gone on without its copies, or will not do so in time. */
+  #untilLeft(left: BoardHost, limit: number): void {
+    const { mediaChecks, prng, timeline } = this.#sim;
+    const isLeft = ![...left.disks.values()].some((medium) =>
+      mediaChecks.roles.inSync.includes(medium),
+    );
+    if (isLeft || timeline.now >= limit)
+      timeline.after(prng.pick(ALONE_MS), null, () => this.#swap(left, isLeft));
+    else timeline.after(LOOK_MS, null, () => this.#untilLeft(left, limit));
+  }
+
+  /** It is there again; `isLeft`: and the others are not. */
+  #swap(left: BoardHost, isLeft: boolean): void {
+    const { hosts, prng, timeline } = this.#sim;
+    const ms = isLeft ? prng.pick(OFF_MS) : 0;
+    for (const host of hosts) if (isLeft && host !== left) this.#switchOff(host, ms);
+    if (isLeft) this.#sim.count("left behind");
+    left.isHurried = isLeft;
+    left.isInsisted = isLeft;
+    left.offUntil = 0;
+    this.#connect(left);
+    this.#sim.boot(left.board);
     timeline.after(ms, null, () => {
-      const offMs = prng.pick(OFF_MS);
-      for (const host of hosts) if (host !== left) this.#switchOff(host, offMs);
-      left.isWatched = true;
-      this.#sim.boot(left.board);
-      timeline.after(offMs, null, () => {
-        left.isWatched = false;
-        left.isForced = false;
-        this.#isUnderWay = false;
-      });
+      left.isHurried = false;
+      left.isInsisted = false;
+      left.isForced = false;
+      this.#sim.isForcing = false;
     });
   }
 
@@ -58,21 +79,23 @@ export class BoardForce {
   }
 
   /** It reaches neither boards nor the store. */
-  #cutOff(host: BoardHost, ms: number): void {
-    const { links, hosts, timeline } = this.#sim;
-    const others = hosts.filter((other) => other !== host).map(({ board }) => board.node);
+  #cutOff(host: BoardHost): void {
+    const { links, hosts } = this.#sim;
     const { node } = host.board;
     host.isCutOff = true;
-    for (const other of others) {
-      links.cut(node, other);
-      links.cut(other, node);
+    for (const { board } of hosts) {
+      links.cut(node, board.node);
+      links.cut(board.node, node);
     }
-    timeline.after(ms, null, () => {
-      host.isCutOff = false;
-      for (const other of others) {
-        links.heal(node, other);
-        links.heal(other, node);
-      }
-    });
+  }
+
+  #connect(host: BoardHost): void {
+    const { links, hosts } = this.#sim;
+    const { node } = host.board;
+    host.isCutOff = false;
+    for (const { board } of hosts) {
+      links.heal(node, board.node);
+      links.heal(board.node, node);
+    }
   }
 }

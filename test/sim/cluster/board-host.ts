@@ -47,8 +47,10 @@ export class BoardHost {
   busyUntil = 0;
   /** Nobody switches it on before. */
   offUntil = 0;
-  /** An administrator wants its node to start: by force once that was refused for older copies. */
-  isWatched = false;
+  /** An administrator has its node start at once, whoever else is there. */
+  isHurried = false;
+  /** He has it start by force, when that was refused for older copies. */
+  isInsisted = false;
   isForced = false;
 
   constructor(board: Board, disks: ReadonlyMap<string, SharedMedium>) {

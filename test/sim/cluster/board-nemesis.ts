@@ -26,7 +26,7 @@ const SHARES = [
   ["leases kept", 2],
   ["store restarts", 1],
   ["store full", 1],
-  ["forced start", 3],
+  ["forced start", 5],
 ] as const;
 
 type BoardMove = (typeof SHARES)[number][0];

@@ -69,6 +69,7 @@ export class BoardsSim extends ClusterSim {
     readonly to: number;
     readonly members: readonly SharedMedium[];
   } | null = null;
+  #wasForced = false;
   #opened = 0;
   #boots = 0;
 
@@ -175,7 +176,7 @@ export class BoardsSim extends ClusterSim {
       const isThere = this.hosts.every(
         (other) => other.disks.size === 0 || process.exporter?.watch.find(other.name) !== null,
       );
-      const isPatient = !host.isWatched && process.clock.now() - since < this.#patienceMs;
+      const isPatient = !host.isHurried && process.clock.now() - since < this.#patienceMs;
       if (!isThere && isPatient) return this.#startSoon(host, process, since);
       process.isStarting = false;
       if (!board.isWanted || board.life !== null) return;
@@ -247,17 +248,21 @@ export class BoardsSim extends ClusterSim {
 
   protected override onRefused({ node }: Board, code: string): void {
     const host = this.hostAt(node);
-    if (host.isWatched && code === "CLUSTER_NEWER_COPY_ELSEWHERE") host.isForced = true;
+    if (host.isInsisted && code === "CLUSTER_NEWER_COPY_ELSEWHERE") host.isForced = true;
   }
 
   override isForced({ node }: CallerLife): boolean {
-    return this.hostAt(node).isForced;
+    const host = this.hostAt(node);
+    const { isForced } = host;
+    host.isForced = false;
+    return isForced;
   }
 
   override onForced(life: CallerLife, to: number, members: readonly SharedMedium[]): void {
     this.count("forced");
     this.trace(life, `starts by force, on to ${to} events`);
     this.#apart = { life, to, members };
+    this.#wasForced = true;
     this.mediaChecks.forgetRoles();
     this.lossy.clear();
     const { roles } = this.mediaChecks;
@@ -435,8 +440,9 @@ export class BoardsSim extends ClusterSim {
       host.isCutOff = false;
       host.isDeposed = false;
       host.offUntil = 0;
-      host.isWatched = false;
-      host.isForced = false;
+      host.isHurried = false;
+      // A start by force that was cut short has to be asked for again.
+      host.isInsisted = this.#wasForced;
     }
   }
 

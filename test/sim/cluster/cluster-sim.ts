@@ -146,6 +146,8 @@ export class ClusterSim implements SimWorld {
   readonly gapsMs: readonly number[] = [6, 20, 60];
   /** The store ends no lease before, whatever its time. */
   leasesKeptUntil = 0;
+  /** A story does not end in the midst of a start by force. */
+  isForcing = false;
   /** Boards whose life ended, for whoever had requests there. */
   readonly onDeath: ((life: NodeLife) => void)[] = [];
   readonly #log = new TraceLog(TRACE_MAX);

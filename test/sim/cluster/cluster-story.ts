@@ -75,7 +75,7 @@ class ClusterStory {
     for (const board of sim.boards)
       sim.timeline.after(sim.prng.below(3000), null, () => sim.boot(board));
     const end = 5000 + sim.prng.below(STORY_MS_MAX);
-    await this.#until(() => sim.timeline.now >= end);
+    await this.#until(() => sim.timeline.now >= end && !sim.isForcing);
     this.#heal();
     await this.#untilRest();
     this.#checkCopies();
