@@ -72,6 +72,11 @@ test("a board that votes, serves disks or runs an array is one row, and a witnes
   );
 });
 
+test("boards are in the order of their numbers", () => {
+  const names = boardRows(answersOf({ others: ["b10", "b2"] })).map(({ name }) => name);
+  assert.equal(names, ["a", "b2", "b10"]);
+});
+
 test("a board that runs nothing itself does not tell what others run", () => {
   const [here, other] = boardRows(
     answersOf({

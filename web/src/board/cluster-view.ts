@@ -6,7 +6,7 @@
 import type { ClusterResource } from "../../../src/api/schemas/cluster.ts";
 import type { ImpactResource, NodeResource } from "../../../src/api/schemas/node.ts";
 import type { PeerReportResource, PeerResource } from "../../../src/api/schemas/peer.ts";
-import { type Way, wayOf } from "./cluster-ways.ts";
+import { byName, type Way, wayOf } from "./cluster-ways.ts";
 
 /** Answers of the board, all of about one moment. */
 export interface ClusterAnswers {
@@ -68,7 +68,7 @@ export function boardRows({ cluster, nodes, peers }: ClusterAnswers): readonly B
     ...nodes,
     ...peers.items.map(({ id }) => ({ name: id })),
   ].map(({ name }) => name);
-  return [...new Set(names)].sort().map((name) => {
+  return [...new Set(names)].sort(byName).map((name) => {
     const member = cluster.members.find((one) => one.name === name) ?? null;
     const peer = peers.items.find(({ id }) => id === name);
     const voter = status?.quorum?.voters.find(({ board }) => board === name);

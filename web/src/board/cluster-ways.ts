@@ -6,6 +6,9 @@ import type { PeerReportResource } from "../../../src/api/schemas/peer.ts";
 export type PathAnswer = PeerReportResource["paths"][number];
 type PathState = PathAnswer["state"];
 
+/** The order of boards: `board2` before `board10`. */
+export const byName = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true });
+
 /** How this board reaches the disks of another one. */
 export interface Way {
   readonly state: PathState;
@@ -47,11 +50,12 @@ export interface Visibility {
 
 /** Row by row: every disk that a board serves, or served when it was there. */
 export function visibilityOf({ items, paths }: PeerReportResource): Visibility {
-  const disks = items.flatMap(({ id: owner, disks: own }) =>
+  const sorted = [...items].sort((a, b) => byName(a.id, b.id));
+  const disks = sorted.flatMap(({ id: owner, disks: own }) =>
     own.map(({ id: disk, device_id: deviceId }): DiskRow => {
       const ways = paths.filter((path) => path.device_node === owner && path.disk === disk);
       return { owner, disk, deviceId, cells: new Map(ways.map((way) => [way.node, way])) };
     }),
   );
-  return { boards: items.map(({ id }) => id), disks };
+  return { boards: sorted.map(({ id }) => id), disks };
 }

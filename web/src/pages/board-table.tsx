@@ -1,14 +1,13 @@
 /** The boards: who lives, who votes, how they are reached, and what can be done with each. */
 
 import type { ImpactResource } from "../../../src/api/schemas/node.ts";
-import type { BoardRow, MemberAnswer } from "../board/cluster-view.ts";
-import type { Way } from "../board/cluster-ways.ts";
-import { formatBytes } from "../format/quantity.ts";
+import type { BoardRow } from "../board/cluster-view.ts";
 import { t } from "../messages/translate.ts";
-import { Badge, type Tone } from "../parts/badge.tsx";
+import { Badge } from "../parts/badge.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { TimeAgo } from "../parts/quantities.tsx";
 import { BoardActions } from "./board-actions.tsx";
+import { Vote, WayCell } from "./board-cells.tsx";
 
 const STATE_TONES = { up: "good", away: "bad", leaving: "warning" } as const;
 const SERVICE_TONES = {
@@ -17,19 +16,6 @@ const SERVICE_TONES = {
   drained: "warning",
   maintenance: "warning",
 } as const;
-
-/** The tones of ways. */
-export const WAY_TONES: Readonly<Record<Way["state"], Tone>> = {
-  local: "plain",
-  up: "good",
-  reconnecting: "warning",
-  down: "bad",
-  unknown: "faint",
-};
-
-/** Seconds as milliseconds, to a tenth. */
-export const latencyText = (seconds: number): string =>
-  t("way.latency", { ms: (seconds * 1000).toFixed(1) });
 
 function Name({ row }: { row: BoardRow }) {
   return (
@@ -84,53 +70,6 @@ function State({ row }: { row: BoardRow }) {
   );
 }
 
-const etcdText = ({ etcd_version: version, database_bytes }: MemberAnswer): string =>
-  database_bytes === null
-    ? t("vote.etcd", { version })
-    : t("vote.etcd-size", { version, size: formatBytes(database_bytes) });
-
-/** Whether it votes; of a configured etcd only whether a member with the board's name answers. */
-export function Vote({ row }: { row: Pick<BoardRow, "member" | "answers"> }) {
-  const { member, answers } = row;
-  const vote = member?.vote ?? (answers === null ? "none" : "voter");
-  return (
-    <div class="states">
-      <Badge word={t(`vote.${vote}`)} tone={vote === "voter" ? "good" : "plain"} />
-      {answers === false && (
-        <Badge word={t("vote.silent")} tone="bad" explain={t("vote.silent-why")} />
-      )}
-      {member?.elected === true && (
-        <span class="faint" title={t("vote.elected-why")}>
-          {t("vote.elected")}
-        </span>
-      )}
-      {member !== null && member.etcd_version !== "" && (
-        <span class="faint own-line">{etcdText(member)}</span>
-      )}
-    </div>
-  );
-}
-
-function WayCell({ way }: { way: Way | null }) {
-  if (way === null) {
-    return <span class="faint">{t("common.none")}</span>;
-  }
-  return (
-    <div class="states">
-      <Badge word={t(`way.${way.state}`)} tone={WAY_TONES[way.state]} />
-      {way.latency !== null && way.state === "up" && (
-        <span class="number">{latencyText(way.latency)}</span>
-      )}
-      {way.reconnects > 0 && (
-        <span class="faint">{t("way.reconnects", { count: way.reconnects })}</span>
-      )}
-      {way.lastError !== null && way.state !== "up" && (
-        <span class="warn own-line">{way.lastError}</span>
-      )}
-    </div>
-  );
-}
-
 interface BoardTableProperties {
   readonly rows: readonly BoardRow[];
   readonly impacts: readonly ImpactResource[];
@@ -147,7 +86,9 @@ export function BoardTable({ rows, impacts, isManaged }: BoardTableProperties) {
     ...(isVoting
       ? [{ key: "vote", title: t("boards.vote"), cell: (row: BoardRow) => <Vote row={row} /> }]
       : []),
-    { key: "way", title: t("boards.way"), cell: ({ way }) => <WayCell way={way} /> },
+    ...(rows.some(({ way }) => way !== null)
+      ? [{ key: "way", title: t("boards.way"), cell: ({ way }: BoardRow) => <WayCell way={way} /> }]
+      : []),
     {
       key: "actions",
       title: t("common.actions"),

@@ -6,7 +6,7 @@ import { t } from "../messages/translate.ts";
 import { Badge } from "../parts/badge.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { Section } from "../parts/section.tsx";
-import { latencyText, WAY_TONES } from "./board-table.tsx";
+import { latencyText, WAY_TONES } from "./board-cells.tsx";
 
 function Cell({ path }: { path: PathAnswer | undefined }) {
   if (path === undefined) {
@@ -53,6 +53,7 @@ export function VisibilityMatrix({ peers }: { peers: PeerReportResource }) {
     {
       key: "disk",
       title: t("matrix.disk"),
+      kind: "key",
       cell: ({ deviceId }) => <span class="device-name">{deviceId}</span>,
     },
     ...boards.map(

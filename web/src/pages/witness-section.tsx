@@ -5,7 +5,7 @@ import { t } from "../messages/translate.ts";
 import { Badge } from "../parts/badge.tsx";
 import { Section } from "../parts/section.tsx";
 import { Evict } from "./board-actions.tsx";
-import { Vote } from "./board-table.tsx";
+import { Vote } from "./board-cells.tsx";
 import { MakeToken } from "./join-tokens.tsx";
 
 /** The list, and the way to another one. */
