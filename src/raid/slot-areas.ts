@@ -52,15 +52,20 @@ export const otherSlotNumbers = (state: ArrayState): number[] => {
   );
 };
 
-/** A slot that nobody can tell anything of gets every bit, and refuses every re-add. */
+/**
+ * As the members in sync tell it: one that is being rebuilt may have bits of a slot which another
+ * node recovered before it knew of this member, and these would go from member to member. A slot
+ * that nobody can tell anything of gets every bit, and refuses every re-add.
+ */
 export const otherSlots = (
   state: ArrayState,
   read: readonly SlotArea[],
   slots: readonly number[],
 ): OtherSlots => {
+  const told = read.filter(({ member }) => state.members.get(member)?.state === "in_sync");
   let eventsCleared = 0;
   const areas = slots.map((slot) => {
-    const { fitting, isKnown } = readSlots(state, read, slot);
+    const { fitting, isKnown } = readSlots(state, told, slot);
     for (const found of fitting) {
       const decoded = decodeBitmapSuperblock(found);
       if (decoded.ok) eventsCleared = Math.max(eventsCleared, decoded.value.eventsCleared);

@@ -18,8 +18,8 @@ const setBit = (bench: ClusterBench, path: string, slot: number, chunk: number):
 };
 
 /** /m1 is away; node `slot` has written there in time, and on no other member. */
-const withLateWrite = (slot: number, chunk: number): Story => {
-  const story = Story.rested();
+const withLateWrite = (slot: number, chunk: number, disks = 2): Story => {
+  const story = Story.rested({ disks, raidDisks: disks });
   const { bench } = story;
   for (const node of [0, 1]) story.write(bench.node(node), 2 + node, node);
   story.settle();
@@ -46,11 +46,31 @@ for (const slot of [0, 1, 3])
     story.checkEnd("/m0", "/m1");
     story.idle(40);
     assert.equal(
-      [0, 1].map((of) => bench.bits("/m1", of)),
-      [[], []],
+      [0, 1, 2, 3].map((of) => bench.bits("/m1", of)),
+      [[], [], [], []],
       "and its bit goes",
     );
   });
+
+test("what a member that is being rebuilt has of other slots is not given to one that comes", () => {
+  const story = withLateWrite(3, 9, 3);
+  const { bench } = story;
+  const node = bench.node(0);
+  assert.is(bench.run(0, { type: "fail", path: "/m2", reason: "test" }), "ok");
+  assert.is(bench.run(0, { type: "remove", path: "/m2" }), "ok");
+  const reAdd = (path: string): void => {
+    const id = node.command({ type: "re-add", newcomer: node.newcomer(path) });
+    while (node.outcome(id) === "waiting") if (!story.step()) bench.tick(20);
+    assert.equal([node.outcome(id), node.memberState(path)], ["ok", "rebuilding"]);
+  };
+  reAdd("/m2");
+  // Another node has recovered the slot before it knew of this member.
+  setBit(bench, "/m2", 3, 5);
+  reAdd("/m1");
+  assert.equal(bench.bits("/m1", 3), []);
+  story.rest();
+  story.checkEnd("/m0", "/m1", "/m2");
+});
 
 test("an add goes by them as well", () => {
   const story = withLateWrite(1, 9);
