@@ -348,18 +348,10 @@ export class Exporter {
 
   /** Until the store has it, or this life is over. One of a slot at a time. */
   async #acknowledge(effect: ClusterEffect, session: BoardSession): Promise<void> {
-    const { store, clock, random, cluster, board, logger } = this.#options;
+    const { store, clock, random, cluster, logger } = this.#options;
     const { uuid, slot, epoch } = effect;
     const keys = new StoreKeys(`${clusterPrefix(cluster)}arrays/${uuid}/`);
-    const key = keys.fence(board.name, slot);
-    const txn: Txn = {
-      compares: [
-        this.#boardKeys.guard(session.life),
-        { type: "create-revision", key: keys.member(slot), relation: "=", number: 0 },
-      ],
-      success: [{ type: "put", key, value: String(epoch), lease: session.lease }],
-      failure: [],
-    };
+    const txn = session.fenceTxn(keys, slot, epoch);
     for (let attempt = 1; !session.isOver; attempt += 1) {
       const outcome = await store.txn(txn).catch(() => null);
       if (outcome?.type === "committed") {

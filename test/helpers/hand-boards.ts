@@ -48,7 +48,16 @@ export class HandBoards {
   async acknowledge(name: string, { slot, epoch }: Session): Promise<void> {
     const lease = this.#leases.get(name) ?? null;
     const key = this.world.keys.fence(name, slot);
-    await this.#put([{ type: "put", key, value: String(epoch), lease }]);
+    this.#beats += 1;
+    await this.#put([
+      { type: "put", key, value: String(epoch), lease },
+      { type: "put", key: this.keys.heartbeat(name), value: String(this.#beats), lease },
+    ]);
+  }
+
+  /** They confirm no more; their leases go on for a while. */
+  hush(): void {
+    this.#beatAt = Number.POSITIVE_INFINITY;
   }
 
   /** It confirms no more: its keys go when its lease ends. */

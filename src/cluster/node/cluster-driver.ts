@@ -170,7 +170,7 @@ class ClusterDriver implements JoinedCluster {
       membership: () => this.#membership,
       purge: (resource, owner) => this.#locks.purge(resource, [owner]),
       pause: (ms) => this.#pause(ms),
-      insist: (attempt) => this.#insist(attempt),
+      insist: (attempt, most) => this.#insist(attempt, most),
     });
     this.copies = new Copies({ store, ...parts, insist: (attempt) => this.#insist(attempt) });
     const tell = (effect: ExchangeEffect): void => this.#feed({ type: "exchange", effect });
@@ -361,7 +361,7 @@ class ClusterDriver implements JoinedCluster {
   }
 
   /** Until it is done: the store may be away for a while. Null: the session is over. */
-  async #insist<T>(attempt: () => Promise<T | null>): Promise<T | null> {
+  async #insist<T>(attempt: () => Promise<T | null>, most = AWAY_MS_MAX): Promise<T | null> {
     for (let count = 1; !this.#isOver; count += 1) {
       try {
         const result = await attempt();
@@ -369,7 +369,7 @@ class ClusterDriver implements JoinedCluster {
       } catch {
         // Unknown, or not done: each of these transactions is right to repeat.
       }
-      await this.#pause(retryDelay(count, AWAY_MS_MAX, this.#options.random()));
+      await this.#pause(retryDelay(count, most, this.#options.random()));
     }
     return null;
   }

@@ -7,7 +7,7 @@
  */
 import type { BoardKeys, BoardLife } from "../store/board-keys.ts";
 import { BoardWatch } from "../store/board-watch.ts";
-import type { KeyChange, KeyValue } from "../store/cluster-store.ts";
+import type { KeyChange, KeyValue, Revision } from "../store/cluster-store.ts";
 import type { Session, StoreKeys } from "../store/store-keys.ts";
 import type { NewsSource } from "../store/view-driver.ts";
 
@@ -74,6 +74,17 @@ export class ExporterWatch {
   dueAt(gone: Session, found: ReadonlyMap<string, KeyValue>): number {
     const hasAll = this.#watch.live.every((life) => this.#hasAcknowledged(life, gone, found));
     return hasAll ? this.#watch.dueAt : Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * A revision at which the node's member key was gone, the earliest that a board's word proves: it
+   * says so only while the key is not there. Null: none has.
+   */
+  goneAt(gone: Session, found: ReadonlyMap<string, KeyValue>): Revision | null {
+    const said = this.#watch.live
+      .filter((life) => this.#hasAcknowledged(life, gone, found))
+      .map(({ name }) => found.get(this.#keys.fence(name, gone.slot))?.modRevision ?? 0);
+    return said.length === 0 ? null : Math.min(...said);
   }
 
   /**

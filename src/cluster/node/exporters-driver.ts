@@ -59,6 +59,11 @@ export class Exporters {
     return this.#watch.awaited(gone, found, this.#options.clock.now());
   }
 
+  /** As ExporterWatch.goneAt. */
+  goneAt(gone: Session, found: ReadonlyMap<string, KeyValue>): Revision | null {
+    return this.#watch.goneAt(gone, found);
+  }
+
   /**
    * Whether the session, whose member key was gone at revision `since`, can reach no disk any more;
    * null: not yet, look again. Errors: those of the store.

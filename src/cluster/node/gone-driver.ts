@@ -8,6 +8,9 @@ import type { ViewDriver } from "../store/view-driver.ts";
 import type { Exporters } from "./exporters-driver.ts";
 import { isUnfenced, type Membership, seenAt } from "./membership.ts";
 
+/** Longest pause between looks for a proof: all have said so by then, and writers wait. */
+const PROOF_MS_MAX = 128;
+
 export interface GoneOptions {
   readonly session: MemberSession;
   readonly view: ViewDriver;
@@ -18,8 +21,8 @@ export interface GoneOptions {
   readonly membership: () => Membership;
   readonly purge: (resource: string, owner: LockOwner) => Promise<unknown>;
   readonly pause: (ms: number) => Promise<void>;
-  /** Until it is done; null: the session is over. */
-  readonly insist: <T>(attempt: () => Promise<T | null>) => Promise<T | null>;
+  /** Until it is done, with pauses of `most` milliseconds at most; null: the session is over. */
+  readonly insist: <T>(attempt: () => Promise<T | null>, most?: number) => Promise<T | null>;
 }
 
 export class GoneSessions {
@@ -71,8 +74,10 @@ export class GoneSessions {
   async #prove(gone: LockOwner, isNeeded: () => boolean): Promise<void> {
     const { exporters, view, insist } = this.#options;
     if (exporters === null) return;
-    const since = view.view.revision;
-    await insist(async () => (isNeeded() ? await exporters.proves(gone, since) : true));
+    const since = exporters.goneAt(gone, view.view.keys) ?? view.view.revision;
+    const prove = async (): Promise<true | null> =>
+      isNeeded() ? await exporters.proves(gone, since) : true;
+    await insist(prove, PROOF_MS_MAX);
   }
 
   async #purge(locks: readonly HeldLock[] | null): Promise<void> {

@@ -22,6 +22,7 @@ import { CONFIRM_MS, LEASE_MS } from "./member-session-driver.ts";
 import { RACE_MS_MAX, retryDelay } from "./retry-delay.ts";
 import { keyOf } from "./revisioned-map.ts";
 import type { StoreClock } from "./store-clock.ts";
+import type { StoreKeys } from "./store-keys.ts";
 import type { ViewDriver } from "./view-driver.ts";
 
 /** Between looks at the key of an earlier life. */
@@ -123,6 +124,28 @@ export class BoardSession {
     this.#options.view.expect(outcome.revision);
     listener.confirmed(sentAt);
     return true;
+  }
+
+  /**
+   * Says that sessions of an array's slot up to this epoch are served no more, if the slot has no
+   * member. It beats as well: who watches the boards has seen all of before then, and goes on.
+   */
+  fenceTxn(array: StoreKeys, slot: number, epoch: number): Txn {
+    const { lease } = this;
+    const { keys } = this.#options;
+    const { name } = this.life;
+    this.#count += 1;
+    return {
+      compares: [
+        keys.guard(this.life),
+        { type: "create-revision", key: array.member(slot), relation: "=", number: 0 },
+      ],
+      success: [
+        { type: "put", key: array.fence(name, slot), value: String(epoch), lease },
+        { type: "put", key: keys.heartbeat(name), value: String(this.#count), lease },
+      ],
+      failure: [],
+    };
   }
 
   /** Ends the life, as soon as nobody is served any more. */

@@ -31,6 +31,8 @@ export class BoardChecks implements ServiceChecks {
   readonly #lives = new Map<string, number>();
   /** By board and slot: the highest epoch whose fence the board has acknowledged. */
   readonly #fences = new Map<string, number>();
+  /** As `fences`, with the life that said so: it holds when the key has gone with that life. */
+  readonly #words = new Map<string, { readonly life: number; readonly epoch: number }>();
   /** By slot: when its member key went last. */
   readonly #gone = new Map<number, number>();
   /** What writes of recovered sessions have reached. */
@@ -65,6 +67,7 @@ export class BoardChecks implements ServiceChecks {
 
   #onFence(board: string, { slot, epoch }: Session): void {
     this.#fences.set(`${board} ${slot}`, epoch);
+    this.#words.set(`${board} ${slot}`, { life: this.#lives.get(board) ?? 0, epoch });
     const host = this.#sim.hosts.find(({ name }) => name === board);
     for (const medium of host?.disks.values() ?? [])
       for (const { caller } of medium.underWay)
@@ -135,7 +138,8 @@ export class BoardChecks implements ServiceChecks {
     for (const { name, process, board } of this.#sim.hosts) {
       const { exporter } = process ?? {};
       const isOld = exporter?.epoch !== this.#lives.get(name);
-      if (isOld && exporter?.isGateOpen === true && exporter.epoch !== null)
+      const hasSaid = this.#hasSaid(name, exporter?.epoch ?? null, slot);
+      if (isOld && exporter?.isGateOpen === true && exporter.epoch !== null && !hasSaid)
         this.#bad(
           "I9",
           `slot ${slot} is declared dead, and ${name}, which is gone, has its gate open`,
@@ -146,6 +150,12 @@ export class BoardChecks implements ServiceChecks {
       if (isIt && life.clock.now() < life.gateUntil)
         this.#bad("I9", `slot ${slot} is declared dead, and node ${life.node} has its gate open`);
     }
+  }
+
+  /** Whoever has acknowledged the fence and goes after that serves the session no more. */
+  #hasSaid(board: string, life: number | null, slot: number): boolean {
+    const word = this.#words.get(`${board} ${slot}`);
+    return word !== undefined && word.life === life && word.epoch >= (this.#epochOf(slot) ?? 0);
   }
 
   /** Of the last session that the slot had. */

@@ -36,7 +36,7 @@ test("a story is the same each time its seed is run", async () => {
 const FINDINGS: Readonly<
   Record<keyof typeof BOARD_FAULTS, { readonly seed: number; readonly says: RegExp }>
 > = {
-  "checked-early": { seed: 9, says: /: (I9|I12): / },
+  "checked-early": { seed: 4, says: /: (I9|I12): / },
   "fence-unawaited": { seed: 2, says: /: I9: .*is declared dead before/ },
   "fence-undrained": { seed: 4, says: /: I9: .*a write of it is under way/ },
   "keepalive-permits": { seed: 2, says: /: I9: .*has its gate open/ },

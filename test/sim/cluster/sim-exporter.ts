@@ -352,24 +352,8 @@ export class SimExporter implements ServerEnd {
   }
 
   async #putFence(session: BoardSession, { slot, epoch }: SlotEpoch): Promise<TxnOutcome | null> {
-    const { keys, name } = this.#home;
-    const member = keys.member(slot);
     try {
-      return await this.#store.txn({
-        compares: [
-          this.#boards.guard(session.life),
-          { type: "create-revision", key: member, relation: "=", number: 0 },
-        ],
-        success: [
-          {
-            type: "put",
-            key: keys.fence(name, slot),
-            value: String(epoch),
-            lease: session.lease,
-          },
-        ],
-        failure: [],
-      });
+      return await this.#store.txn(session.fenceTxn(this.#home.keys, slot, epoch));
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       return null;

@@ -129,6 +129,21 @@ test("a session that was fenced before the board lived is not served, however ol
   await bench.exporter.close();
 });
 
+test("who watches the boards has seen all of before when one says that a session is over", async () => {
+  const bench = new Bench(1);
+  const session = bench.join(1, "board1");
+  bench.exporter.start();
+  await bench.pass(2000);
+  bench.vanish(1);
+  for (let tries = 0; tries < 30 && bench.fence(1) < session.epoch; tries += 1)
+    await bench.pass(20);
+  const revisionOf = (key: string) => bench.etcd.memory.map.get(key)?.modRevision ?? 0;
+  const said = revisionOf(keys.fence("board2", 1));
+  assert.ok(said > session.epoch);
+  assert.is(revisionOf(boards.heartbeat("board2")), said, "it beats with the same transaction");
+  await bench.exporter.close();
+});
+
 test("a session that the watch does not tell of is read of", async () => {
   const bench = new Bench(2);
   bench.exporter.start();

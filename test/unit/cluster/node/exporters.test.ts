@@ -25,10 +25,14 @@ const isEmpty = ({ memory, keys }: EmbeddedWorld): boolean =>
   memory.map.list(keys.members).length === 0;
 
 /** Two nodes, and boards with exporters. */
-const start = async (names: readonly string[], nodes: readonly string[] = NODES) => {
+const start = async (
+  names: readonly string[],
+  nodes: readonly string[] = NODES,
+  timing: typeof QUICK = QUICK,
+) => {
   const boards = new HandBoards();
   const { world } = boards;
-  world.timing = QUICK;
+  world.timing = timing;
   for (const name of names) await boards.begin(name);
   const hosts: ClusterHost[] = [];
   for (const node of nodes) hosts.push(await world.enter(node, { boards: boards.keys }));
@@ -120,6 +124,38 @@ test("a board that dies with the node costs nothing: both were heard last at the
   await boards.acknowledge("board-b", gone);
   await world.until("it is fenced", () => condition(b, 0) !== "gone");
   assert.ok(world.clock.now() - since < 600, `${world.clock.now() - since} ms`);
+  world.end();
+});
+
+test("a node is fenced as soon as the last board has said so, whoever confirms meanwhile", async () => {
+  const { boards, world, a, b } = await start(["board-a", "board-b"]);
+  const gone = sessionOf(a);
+  a.die();
+  await world.until("it is seen to be gone", () => condition(b, 0) === "gone");
+  await boards.acknowledge("board-a", gone);
+  await world.rest(400);
+  boards.hush();
+  const since = world.clock.now();
+  await boards.acknowledge("board-b", gone);
+  await world.until("it is fenced", () => condition(b, 0) !== "gone");
+  assert.ok(world.clock.now() - since <= 200, `${world.clock.now() - since} ms`);
+  world.end();
+});
+
+test("or as soon as its own time is over, however much the array has told meanwhile", async () => {
+  const { boards, world, a, b } = await start(["board-a", "board-b"], NODES, {
+    ...QUICK,
+    permitMs: 2200,
+  });
+  const gone = sessionOf(a);
+  const died = world.clock.now();
+  a.die();
+  await world.until("it is seen to be gone", () => condition(b, 0) === "gone");
+  for (const name of ["board-a", "board-b"]) await boards.acknowledge(name, gone);
+  boards.hush();
+  await world.until("it is fenced", () => condition(b, 0) !== "gone");
+  const late = world.clock.now() - died - fenceTime(2200);
+  assert.ok(late <= 200, `${late} ms`);
   world.end();
 });
 
