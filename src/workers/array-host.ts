@@ -23,6 +23,7 @@ import type { MemberTicket } from "./open-member.ts";
 import { isPeer } from "./open-store.ts";
 import type { OwnSession, OwnSessions } from "./own-sessions.ts";
 import { ThreadLink } from "./thread-link.ts";
+import { ThreadStart } from "./thread-start.ts";
 
 /** Its new objects are few: a small nursery costs nothing, and there is one for each array. */
 const YOUNG_GENERATION_MB = 3;
@@ -55,11 +56,11 @@ type Assembled = Extract<ArrayToMain, { type: "assembled" }>;
 export class ArrayHostThread implements RunningArray {
   readonly #options: ArrayHostOptions;
   readonly #link: ThreadLink<ClusterView | null>;
-  readonly #ready = Promise.withResolvers<Assembled>();
-  readonly #running = Promise.withResolvers<null>();
+  readonly #start = new ThreadStart<Assembled>();
   readonly #ended = Promise.withResolvers<null>();
   #status: ArrayStatus | null = null;
   #shared: SharedArrayState | null = null;
+  #isExpelled = false;
   readonly #sessions = new Set<OwnSession>();
 
   private constructor(options: ArrayHostOptions) {
@@ -80,17 +81,21 @@ export class ArrayHostThread implements RunningArray {
 
   /**
    * Assembles and starts. Errors: RAID_*, with `details.members`; CLUSTER_*; ENGINE_ENDING when
-   * `signal` aborts it: a node may wait for its cluster for long.
+   * `signal` aborts it: a node may wait for its cluster for long. Its thread has ended then, and
+   * with it the node's session; that of an array which its cluster goes on without ends by itself.
    */
   static async start(options: ArrayHostOptions, signal: AbortSignal): Promise<ArrayHostThread> {
     const host = new ArrayHostThread(options);
     const abort = (): void => void host.#abort();
     signal.addEventListener("abort", abort, { once: true });
     try {
-      const assembled = await host.#ready.promise;
+      const assembled = await host.#start.whenAssembled;
       await host.#attach(assembled);
-      await host.#running.promise;
+      await host.#start.whenRunning;
       return host;
+    } catch (error) {
+      if (!host.#isExpelled) await host.#end();
+      throw error;
     } finally {
       signal.removeEventListener("abort", abort);
     }
@@ -98,12 +103,15 @@ export class ArrayHostThread implements RunningArray {
 
   /** A node that had joined by then is dead to the others: it has written nothing for clients. */
   async #abort(): Promise<void> {
+    await this.#end();
+    const text = "the daemon ends before the array has started";
+    this.#start.fail(new CodedError("ENGINE_ENDING", text));
+  }
+
+  /** Without another word of it. */
+  async #end(): Promise<void> {
     this.#link.expectEnd();
     await this.#link.worker.terminate();
-    const error = new CodedError("ENGINE_ENDING", "the daemon ends before the array has started");
-    this.#running.promise.catch(() => undefined);
-    this.#ready.reject(error);
-    this.#running.reject(error);
   }
 
   get uuid(): string {
@@ -258,13 +266,16 @@ export class ArrayHostThread implements RunningArray {
 
   /** Nothing of the array is touched any more: its thread ends without another word. */
   async #expelled(reason: string, isBroken: boolean): Promise<void> {
-    const { uuid } = this;
+    this.#isExpelled = true;
     this.#link.expectEnd();
     const error = goneError(reason, isBroken);
-    this.#running.reject(error);
+    this.#start.fail(error);
     this.#link.abandon(error);
-    await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
-    await this.#link.worker.terminate();
+    // Null: it has not told what it assembled, so no I/O worker has it.
+    const uuid = this.#status?.uuid ?? null;
+    if (uuid !== null)
+      await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
+    await this.#end();
     this.#options.onStopped();
     this.#options.onExpelled(reason, isBroken);
   }
@@ -278,12 +289,12 @@ export class ArrayHostThread implements RunningArray {
       case "assembled":
         this.#status = message.status;
         this.#shared = new SharedArrayState(message.shape);
-        return this.#ready.resolve(message);
+        return this.#start.assembled(message);
       case "refused":
         this.#link.expectEnd();
-        return this.#ready.reject(fromPlainError(message.error));
+        return this.#start.fail(fromPlainError(message.error));
       case "running":
-        return this.#running.resolve(null);
+        return this.#start.running();
       case "status":
         this.#status = message.status;
         return this.#options.onStatus(message.status);
