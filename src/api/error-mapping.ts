@@ -76,6 +76,7 @@ export const PROBLEM_KINDS: Readonly<Record<string, ProblemKind>> = {
   CONTROL_RESTART_REFUSED: kind(409, "restart-refused", "The board is needed"),
   CONTROL_UNDRAIN_INCOMPLETE: kind(502, "undrain-incomplete", "Not everything is back"),
   CONTROL_CLUSTER_IN_USE: kind(409, "cluster-in-use", "Arrays of the cluster run here"),
+  CONTROL_DEPARTURE_REFUSED: kind(409, "departure-refused", "The board is needed"),
   LIFE_NO_CLUSTER: kind(409, "no-cluster", "The board is in no cluster"),
   LIFE_NO_SUCH_BOARD: NOT_FOUND,
   LIFE_NO_SUCH_TOKEN: NOT_FOUND,

@@ -96,7 +96,10 @@ const registerReading = (group: Command): void => {
 const registerOthers = (group: Command): void => {
   withAccess(group.command("evict").description("take another board or a witness out"))
     .argument("<name>", "the board or witness")
-    .option("--force", "it does not answer, is off, and will not come back as it was")
+    .option(
+      "--force",
+      "although arrays lose a copy; or it is off, and will not come back as it was",
+    )
     .action(async (name: string, flags: VerbFlags) => {
       const client = clientOf(flags);
       const body = { force: flags.force ?? false };
@@ -107,9 +110,10 @@ const registerOthers = (group: Command): void => {
   withAccess(group.command("rename").description("give a board another name; it starts anew"))
     .argument("<name>", "the board")
     .argument("<new-name>", "its name from now on")
-    .action(async (name: string, wanted: string, flags: OnlineFlags) => {
+    .option("--force", "although arrays have a copy less until it is back")
+    .action(async (name: string, wanted: string, flags: VerbFlags) => {
       const client = clientOf(flags);
-      const body = { name: wanted };
+      const body = { name: wanted, force: flags.force ?? false };
       show(flags, await client.request<ClusterResource>("PATCH", nodePath(name), { body }));
     });
 };

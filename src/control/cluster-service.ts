@@ -6,6 +6,7 @@
  */
 
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
+import { bareUuid } from "../common/bare-uuid.ts";
 import type { Logger } from "../common/log.ts";
 import { parsePeerPath } from "../hal/peer-path.ts";
 import { goneError, isGoneError } from "../raid/gone-status.ts";
@@ -103,8 +104,6 @@ const absenceOf = (array: ArrayView): ClusterAbsence => ({
   problem: array.startProblem,
   triesAgain: array.record.desiredState === "started" && mayPass(array),
 });
-
-const bare = (uuid: string): string => uuid.replace(/[-:]/g, "").toLowerCase();
 
 /** The arrays of the board's cluster. */
 export class ClusterService {
@@ -244,7 +243,7 @@ export class ClusterService {
     for (const { record } of free) {
       const { probe } = await devices.read(record.path);
       const found = probe?.md?.deviceUuid;
-      if (found !== undefined && bare(found) === bare(uuid)) return record.path;
+      if (found !== undefined && bareUuid(found) === bareUuid(uuid)) return record.path;
     }
     return null;
   }

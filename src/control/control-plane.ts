@@ -139,7 +139,6 @@ export class ControlPlane {
     const onIncomplete = (uuid: string): void => this.#lateStarts.wait(uuid);
     this.cluster = new ClusterService({ ...shared, onIncomplete });
     this.peers = new PeerService({ engine, devices, refused: () => this.life.refused });
-    this.life = new LifeService(options.life ?? null, arrays);
     this.rounds = new Rounds(this.#chores(), logger);
     const start = (uuid: string): Promise<void> => this.#startLate(uuid);
     this.#lateStarts = new LateStarts({ waitMs: options.startWaitMs, now, start });
@@ -148,6 +147,7 @@ export class ControlPlane {
     this.memberCommands = members;
     const nodes = new NodeService({ engine, boards: options.boards, arrays, devices, exports });
     this.nodes = nodes;
+    this.life = new LifeService(options.life ?? null, { arrays, devices, nodes });
     const { settings } = store;
     this.drains = new DrainService({ ...shared, settings, nodes, members, jobs });
     this.returns = new MemberReturns({ ...base, arrays, devices, commands: members });

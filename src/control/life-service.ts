@@ -1,12 +1,17 @@
 /** The cluster life of the board as control offers it: with a look at the arrays before it acts. */
 
+import { bareUuid } from "../common/bare-uuid.ts";
 import { CodedError } from "../common/errors.ts";
 import type { ClusterLife, LifeStatus, NewToken } from "../life/cluster-life.ts";
 import type { DiscoveredBoard, Discovery } from "../life/discovery-driver.ts";
 import type { TokenPurpose } from "../life/join-token.ts";
 import type { ArrayService } from "./array-service.ts";
+import { departureRefusals } from "./departure-decision.ts";
+import type { DeviceService } from "./device-service.ts";
 import type { Attention } from "./health.ts";
+import type { ImpactFacts } from "./impact-types.ts";
 import { clusterAttention } from "./life-health.ts";
+import type { NodeService } from "./node-service.ts";
 
 /** What the daemon opened. */
 export interface LifeParts {
@@ -15,16 +20,25 @@ export interface LifeParts {
   readonly discovery: Discovery | null;
 }
 
+/** What the service asks before it acts. */
+export interface LifeServiceOptions {
+  readonly arrays: ArrayService;
+  readonly devices: DeviceService;
+  readonly nodes: NodeService;
+}
+
 const NOTHING: LifeStatus = { identity: null, sight: null, tokens: [] };
 
 export class LifeService {
   readonly #parts: LifeParts | null;
-  readonly #arrays: ArrayService;
+  readonly #options: LifeServiceOptions;
 
   /** Without parts there is no cluster, and nothing to be done about it. */
-  constructor(parts: LifeParts | null, arrays: ArrayService) {
+  constructor(parts: LifeParts | null, options: LifeServiceOptions) {
     this.#parts = parts;
-    this.#arrays = arrays;
+    this.#options = options;
+    // It is gone: what it would take with it is lost already, but for a copy that others wait for.
+    parts?.life.onReplace((name) => this.#refuseLoss(name, "replaced", true));
   }
 
   get status(): LifeStatus {
@@ -60,9 +74,9 @@ export class LifeService {
     await this.#life.join(token, name);
   }
 
-  /** Errors: as ClusterLife.leave; CONTROL_CLUSTER_IN_USE. */
+  /** Errors: as ClusterLife.leave; CONTROL_CLUSTER_IN_USE, CONTROL_DEPARTURE_REFUSED. */
   async leave(force: boolean): Promise<void> {
-    const running = this.#arrays
+    const running = this.#options.arrays
       .list()
       .filter(({ isRunning, status }) => isRunning && status?.bitmap.type === "clustered")
       .map(({ record }) => record.name);
@@ -73,16 +87,20 @@ export class LifeService {
         details: { arrays: running },
       });
     }
+    await this.#refuseLoss(this.#options.nodes.here, "taken out", force);
     await this.#life.leave(force);
   }
 
-  /** Errors: as ClusterLife.evict. */
+  /** Errors: as ClusterLife.evict; CONTROL_DEPARTURE_REFUSED. */
   async evict(name: string, force: boolean): Promise<void> {
+    const isHere = name === this.#options.nodes.here;
+    if (!isHere) await this.#refuseLoss(name, "taken out", force);
     await this.#life.evict(name, force);
   }
 
-  /** Errors: as ClusterLife.rename. */
-  async rename(name: string, wanted: string): Promise<void> {
+  /** Errors: as ClusterLife.rename; CONTROL_DEPARTURE_REFUSED. */
+  async rename(name: string, wanted: string, force: boolean): Promise<void> {
+    await this.#refuseLoss(name, "renamed, for which it starts anew", force);
     await this.#life.rename(name, wanted);
   }
 
@@ -102,6 +120,48 @@ export class LifeService {
   /** Boards of the network that told of themselves lately. */
   async discover(): Promise<readonly DiscoveredBoard[]> {
     return (await this.#parts?.discovery?.look()) ?? [];
+  }
+
+  /** Errors: CONTROL_DEPARTURE_REFUSED. */
+  async #refuseLoss(board: string, what: string, force: boolean): Promise<void> {
+    const facts = await this.#options.nodes.facts();
+    const unjudged = await this.#unjudged(facts, board, force);
+    const all = departureRefusals(facts, board, unjudged);
+    // Without a majority nobody reads or writes: nothing is taken from anybody.
+    const isLost = this.status.sight?.quorum.state === "lost" && board === facts.here;
+    const refusals = all.filter(({ mayForce }) => !(force && (mayForce || isLost)));
+    if (refusals.length === 0) return;
+    const reasons = refusals.map(({ reason }) => reason);
+    const mayForce = refusals.every((refusal) => refusal.mayForce);
+    const message = `${board} cannot be ${what}: ${reasons.join("; ")}`;
+    throw new CodedError("CONTROL_DEPARTURE_REFUSED", message, {
+      remedy: mayForce
+        ? "see to that first, or ask with force (--force)"
+        : "bring a copy on another board in sync first; or stop the array on all boards (satsuma stop) if what it holds may go",
+      details: { reasons, may_force: mayForce },
+    });
+  }
+
+  /** Arrays that others run with copies on this board. Errors: CLUSTER_STORE_*, unless forced. */
+  async #unjudged(
+    { here, arrays }: ImpactFacts,
+    board: string,
+    force: boolean,
+  ): Promise<readonly string[]> {
+    const { devices } = this.#options;
+    if (force) return [];
+    const traces = (await this.#parts?.life.traces()) ?? null;
+    const held = devices
+      .list()
+      .filter((view) => (view.board ?? here) === board)
+      .flatMap(({ probe }) => probe?.md ?? []);
+    const strange = (traces?.arrays ?? []).filter(
+      ({ uuid }) => !arrays.some((one) => bareUuid(one.uuid) === bareUuid(uuid)),
+    );
+    return strange.flatMap(({ uuid, nodes }) => {
+      const copy = held.find(({ arrayUuid }) => bareUuid(arrayUuid) === bareUuid(uuid));
+      return copy === undefined && !nodes.includes(board) ? [] : [copy?.name ?? uuid];
+    });
   }
 
   get #life(): ClusterLife {

@@ -1,6 +1,7 @@
 /** Lets newcomers in, one after the other: token, certificate, etcd if it is the first, record. */
 import { setTimeout as pause } from "node:timers/promises";
 import { CodedError } from "../common/errors.ts";
+import { refuseLiving } from "./board-traces.ts";
 import { createRefusedList, issueCertificate, requestedKey, serialOf } from "./certificates.ts";
 import { EtcdAdmin } from "./etcd-admin-client.ts";
 import { etcdNameOf } from "./etcd-arguments.ts";
@@ -21,6 +22,8 @@ export interface Admission {
   readonly began: (identity: Identity) => void;
   /** Null before etcd runs. */
   readonly registry: () => Registry | null;
+  /** Errors: those of a board that cannot be done without. */
+  readonly judge: (name: string) => Promise<void>;
   /** `isFirst`: the cluster had one board and no etcd before. */
   readonly admitted: (name: string, role: Role, isFirst: boolean) => void;
 }
@@ -38,7 +41,10 @@ export class Admissions {
     this.#now = now;
   }
 
-  /** Errors: LIFE_TOKEN_*, LIFE_BAD_REQUEST, LIFE_NAME_TAKEN, what starting etcd meets. */
+  /**
+   * Errors: LIFE_TOKEN_*, LIFE_BAD_REQUEST, LIFE_NAME_TAKEN, LIFE_BOARD_NOT_GONE, what the judge of
+   * a replaced board and starting etcd meet.
+   */
   async admit(ask: JoinAsk, place: Admission): Promise<JoinGrant> {
     const turn = this.#last.then(() => this.#admit(ask, place));
     this.#last = turn.catch(() => undefined);
@@ -57,12 +63,16 @@ export class Admissions {
     const { ca, caKey, cluster } = place.identity;
     if (caKey === null) throw notStarted();
     const authority = { cert: ca, key: caKey };
-    const { records, refused } = await registry.view();
+    const { records, pulses, refused } = await registry.view();
     const facts: IdentityFacts = { ...ask, cluster, board: name, endpoints: [] };
     const before = records.find((one) => one.name === name);
     if (before !== undefined && replaces !== name) throw nameTaken(name);
     const other = records.find((one) => one !== before && one.peerUrl === peerUrlOf(facts));
     if (other !== undefined) throw addressTaken(name, other.name, host);
+    if (before !== undefined) {
+      refuseLiving(await registry.traces(), name, pulses.has(before.id));
+      await place.judge(name);
+    }
     // From here on the token is used up, whatever becomes of the newcomer.
     this.#tokens.use(ask.tokenId);
     if (before !== undefined) await registry.remove(before, authority);

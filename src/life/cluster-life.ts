@@ -9,6 +9,7 @@ import path from "node:path";
 import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import { type Admission, Admissions } from "./admissions-driver.ts";
+import type { BoardTraces } from "./board-traces.ts";
 import {
   type CertifiedKey,
   createBoardCertificate,
@@ -89,6 +90,7 @@ export class ClusterLife {
   #keeper: Keeper | null = null;
   #port: ClusterPort | null = null;
   #isBusy = false;
+  #judge: (name: string) => Promise<void> = async () => undefined;
 
   private constructor(options: ClusterLifeOptions, identity: Identity | null) {
     this.#options = options;
@@ -114,6 +116,16 @@ export class ClusterLife {
   /** SHA-256 of the CA's certificate, or null. */
   get fingerprint(): string | null {
     return this.identity === null ? null : fingerprintOf(this.identity.ca);
+  }
+
+  /** Asked before new hardware takes a board's place: rejects when that cannot be done without. */
+  onReplace(judge: (name: string) => Promise<void>): void {
+    this.#judge = judge;
+  }
+
+  /** Which boards live and what they run; null: there is no etcd. Errors: CLUSTER_STORE_*. */
+  async traces(): Promise<BoardTraces | null> {
+    return (await this.#keeper?.registry.traces()) ?? null;
   }
 
   /** The board or witness that runs etcd's member of this name, or null. */
@@ -231,9 +243,9 @@ export class ClusterLife {
   }
 
   /**
-   * Takes another board or a witness out. `force`: it is off and will not come back as it was.
-   * Errors: LIFE_NO_CLUSTER, LIFE_NO_SUCH_BOARD, LIFE_BOARD_SILENT, LIFE_ONLY_VOTER,
-   * LIFE_EVICT_SELF, LIFE_STILL_VOTES, CLUSTER_STORE_*.
+   * Takes another board or a witness out. `force`: also one that is off and will not come back as
+   * it was. Errors: LIFE_NO_CLUSTER, LIFE_NO_SUCH_BOARD, LIFE_BOARD_SILENT, LIFE_BOARD_NOT_GONE,
+   * LIFE_ONLY_VOTER, LIFE_EVICT_SELF, LIFE_STILL_VOTES, CLUSTER_STORE_*.
    */
   async evict(name: string, force: boolean): Promise<void> {
     const { board } = this.#demand();
@@ -299,6 +311,7 @@ export class ClusterLife {
         this.#startKeeper();
       },
       registry: () => this.#keeper?.registry ?? null,
+      judge: (name) => this.#judge(name),
       admitted: (name, role, isFirst) => {
         this.#tell("node.joined", `the ${role} ${name} has joined`);
         if (isFirst) this.#options.onRestart("the cluster has a second board or a witness");

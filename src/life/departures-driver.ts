@@ -1,6 +1,7 @@
 /** How a board or a witness goes: by itself, sent by another one, or because it is dead. */
 import { setTimeout as pause } from "node:timers/promises";
 import { CodedError } from "../common/errors.ts";
+import { refuseLiving } from "./board-traces.ts";
 import type { CertifiedKey } from "./certificates.ts";
 import { ownerIn } from "./etcd-watch-driver.ts";
 import type { Keeper } from "./keeper-driver.ts";
@@ -8,15 +9,19 @@ import type { LifeRecord } from "./life-records.ts";
 
 /** A vote is handed over by steps of some seconds each. */
 const HANDOVER_MS = 60_000;
+/** A board hears within a look or two that it is to leave; one that died is silent by then. */
+const AGREE_MS = 20_000;
 const LOOK_MS = 500;
 
 export class Departures {
   readonly #keeper: Keeper;
   readonly #ca: CertifiedKey;
+  readonly #agreeMs: number;
 
-  constructor(keeper: Keeper, ca: CertifiedKey) {
+  constructor(keeper: Keeper, ca: CertifiedKey, { agreeMs = AGREE_MS } = {}) {
     this.#keeper = keeper;
     this.#ca = ca;
+    this.#agreeMs = agreeMs;
   }
 
   /** Of this machine. Errors: LIFE_STILL_VOTES, CLUSTER_STORE_*; none with `force`. */
@@ -24,13 +29,16 @@ export class Departures {
     try {
       const { records } = await this.#keeper.registry.view();
       const record = records.find((one) => one.id === id);
-      if (record !== undefined && records.length > 1) await this.#takeOut(record);
+      if (record !== undefined && records.length > 1) await this.#takeOut(record, true);
     } catch (error) {
       if (!force) throw error;
     }
   }
 
-  /** Of another one. Errors: as ClusterLife.evict. */
+  /**
+   * Of another one: with its agreement while it runs. By force of one that is gone for everybody,
+   * which silence alone does not tell. Errors: as ClusterLife.evict.
+   */
   async evict(name: string, force: boolean): Promise<void> {
     const { records, pulses } = await this.#keeper.registry.view();
     const record = records.find((one) => one.name === name);
@@ -43,12 +51,11 @@ export class Departures {
         },
       );
     }
-    if (pulses.has(record.id) && !force) return await this.#takeOut(record);
-    if (!force) {
-      throw new CodedError("LIFE_BOARD_SILENT", `${name} has not been heard of lately`, {
-        remedy: "wait for it; or make sure that it is off for good and take it out with --force",
-      });
-    }
+    if (pulses.has(record.id) && (await this.#takeOut(record, false))) return;
+    if (!force) throw silent(name);
+    const after = await this.#keeper.registry.view();
+    const traces = await this.#keeper.registry.traces();
+    refuseLiving(traces, name, after.pulses.has(record.id));
     const voters = this.#members().filter(({ isLearner }) => !isLearner);
     const isOnly = voters.every((member) => this.#isOf(record, member));
     if (voters.length > 0 && isOnly) {
@@ -59,14 +66,25 @@ export class Departures {
     await this.#keeper.registry.remove(record, this.#ca);
   }
 
-  /** Its vote goes first, then its record; its certificate is refused from then on. */
-  async #takeOut(record: LifeRecord): Promise<void> {
+  /**
+   * Its vote goes first, then its record; its certificate is refused from then on. False: it is not
+   * this machine (`isHere`) and has not agreed, so it stays.
+   */
+  async #takeOut(record: LifeRecord, isHere: boolean): Promise<boolean> {
     const { registry } = this.#keeper;
     await registry.markLeaving(record, true);
     const deadline = performance.now() + HANDOVER_MS;
+    const agreeBy = performance.now() + this.#agreeMs;
+    let agrees = isHere;
     for (;;) {
       await this.#keeper.look();
-      if (!this.#members().some((member) => this.#isOf(record, member))) break;
+      agrees ||= this.#keeper.sight?.view.pulses.get(record.id)?.isLeaving ?? false;
+      const votes = this.#members().some((member) => this.#isOf(record, member));
+      if (agrees && !votes) break;
+      if (!agrees && performance.now() > agreeBy) {
+        await registry.markLeaving(record, false);
+        return false;
+      }
       if (performance.now() > deadline) {
         await registry.markLeaving(record, false);
         throw stillVotes(record.name);
@@ -74,6 +92,7 @@ export class Departures {
       await pause(LOOK_MS);
     }
     await registry.remove(record, this.#ca);
+    return true;
   }
 
   #members() {
@@ -85,6 +104,11 @@ export class Departures {
     return view !== undefined && ownerIn(view, member) === id;
   }
 }
+
+const silent = (name: string): CodedError =>
+  new CodedError("LIFE_BOARD_SILENT", `${name} does not answer that it leaves`, {
+    remedy: "wait for it; or make sure that it is off for good and take it out with --force",
+  });
 
 const stillVotes = (name: string): CodedError =>
   new CodedError("LIFE_STILL_VOTES", `${name} still has a vote that no other board could take`, {

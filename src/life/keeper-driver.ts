@@ -135,7 +135,7 @@ export class Keeper {
     if (!isFresh) return;
     await this.#learnSelf(view);
     this.#keepFacts(view);
-    if (await this.#pulse()) await this.#takeStep(view, etcd);
+    if (await this.#pulse(view)) await this.#takeStep(view, etcd);
     const name = etcdNameOf(this.#identity.id);
     const mine = etcd.members.find((one) => one.name === name);
     if (this.#identity.role === "board" && mine?.silentMs === 0 && !mine.isLearner)
@@ -216,11 +216,12 @@ export class Keeper {
   }
 
   /** True: this machine coordinates. Errors: CLUSTER_STORE_*. */
-  async #pulse(): Promise<boolean> {
+  async #pulse({ records }: LifeView): Promise<boolean> {
     const { etcd, version } = this.#options;
     const { canVote, remark, etcdVersion } = await etcd.fitness();
     const hasLostData = this.#hasLostData;
-    const pulse: LifePulse = { canVote, remark, hasLostData, version, etcdVersion };
+    const isLeaving = records.some((one) => one.id === this.#identity.id && one.isLeaving);
+    const pulse: LifePulse = { canVote, remark, hasLostData, isLeaving, version, etcdVersion };
     return await this.registry.pulse(this.#identity.id, pulse, this.#identity.role === "board");
   }
 

@@ -37,6 +37,8 @@ export interface LifePulse {
   readonly remark: string;
   /** etcd had data here and has lost it: the member has to be replaced. */
   readonly hasLostData: boolean;
+  /** It has heard that it is to leave: whoever takes it out does so with its knowledge. */
+  readonly isLeaving: boolean;
   readonly version: string;
   readonly etcdVersion: string;
 }
@@ -131,8 +133,12 @@ const decodeRecord = (id: string, text: string): LifeRecord | null => {
 };
 
 const decodePulse = (text: string): LifePulse | null => {
-  const { canVote, remark, hasLostData, version, etcdVersion } = parse(text);
+  const { canVote, remark, hasLostData, isLeaving, version, etcdVersion } = parse(text);
   if (![remark, version, etcdVersion].every((one) => typeof one === "string")) return null;
-  const flags = { canVote: canVote === true, hasLostData: hasLostData === true };
+  const flags = {
+    canVote: canVote === true,
+    hasLostData: hasLostData === true,
+    isLeaving: isLeaving === true,
+  };
   return { ...flags, remark, version, etcdVersion } as LifePulse;
 };

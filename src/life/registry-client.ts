@@ -1,7 +1,10 @@
 /** Changes of the cluster's records, each one guarded transaction. */
+
+import { clusterPrefix } from "../cluster/store/board-keys.ts";
 import type { Compare, StoreOp, TxnOutcome } from "../cluster/store/cluster-store.ts";
 import { EtcdStore } from "../cluster/store/etcd-store-client.ts";
 import { CodedError } from "../common/errors.ts";
+import { type BoardTraces, tracesIn } from "./board-traces.ts";
 import { type CertifiedKey, createRefusedList } from "./certificates.ts";
 import type { Identity } from "./identity-driver.ts";
 import {
@@ -23,11 +26,13 @@ const PAUSE_MS = 500;
 /** The records of one cluster. */
 export class Registry {
   readonly keys: LifeKeys;
+  readonly #cluster: string;
   readonly #store: EtcdStore;
   #lease: string | null = null;
 
   constructor({ cluster, endpoints, ca, own }: Identity) {
     this.keys = new LifeKeys(cluster);
+    this.#cluster = cluster;
     this.#store = new EtcdStore({
       endpoints,
       tls: { ca, cert: own.cert, key: own.key },
@@ -56,6 +61,14 @@ export class Registry {
     const outcome = await this.#insist([], [{ type: "list", prefix }], [], attempts);
     const [listed] = outcome.results;
     return viewOf(this.keys, listed?.type === "list" ? listed.found : []);
+  }
+
+  /** Which boards live and what they run, by a transaction too. Errors: CLUSTER_STORE_*. */
+  async traces(): Promise<BoardTraces> {
+    const prefix = clusterPrefix(this.#cluster);
+    const { results } = await this.#insist([], [{ type: "list", prefix }]);
+    const [listed] = results;
+    return tracesIn(this.#cluster, listed?.type === "list" ? listed.found : []);
   }
 
   /** A new board. Errors: LIFE_NAME_TAKEN, CLUSTER_STORE_*. */

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { silentLogger } from "../../src/common/log.ts";
 import { issueToken } from "../../src/control/access-token.ts";
 import { ControlPlane } from "../../src/control/control-plane.ts";
+import type { LifeParts } from "../../src/control/life-service.ts";
 import type { Boards } from "../../src/control/node-service.ts";
 import type { DeviceFiles } from "../../src/hal/device-files.ts";
 import { linuxDeviceFiles } from "../../src/hal/linux/device-files.ts";
@@ -31,6 +32,8 @@ export interface BenchOptions {
   readonly files?: DeviceFiles;
   /** Wall time to begin with, milliseconds. */
   readonly now?: number;
+  /** How the board leaves its cluster. */
+  readonly life?: LifeParts;
   /** What of the boards the test says. */
   readonly boards?: Partial<Boards>;
   /** Called with the store before control starts, to let it fail. */
@@ -81,6 +84,7 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
       quorum: async () => null,
       ...options.boards,
     },
+    ...(options.life === undefined ? {} : { life: options.life }),
     endProcess: () => {
       ends.count += 1;
     },

@@ -169,7 +169,7 @@ const registerNodes = (app: ApiServer, { control }: RouteContext): void => {
         operationId: "evictNode",
         summary: "Take another board out of the cluster; its certificate is refused from then on",
         description:
-          "One that runs hands its vote over first and forgets the cluster. One that does not answer is taken out with `force` only.",
+          "One that runs agrees, hands its vote over first and forgets the cluster. One that does not answer is taken out with `force` only, once the others have fenced it. Refused where an array would lose a copy, unless forced; its last in-sync copy is never taken away.",
         tags,
         params: NodeParams,
         body: RefTo(NodeEvict),
@@ -188,6 +188,7 @@ const registerNodes = (app: ApiServer, { control }: RouteContext): void => {
       schema: {
         operationId: "renameNode",
         summary: "Give a board of the cluster another name; it starts anew with it",
+        description: "Refused as evictNode is: its disks are away for some seconds.",
         tags,
         params: NodeParams,
         body: RefTo(NodePatch),
@@ -195,7 +196,7 @@ const registerNodes = (app: ApiServer, { control }: RouteContext): void => {
       },
     },
     async ({ params, body }) => {
-      await control.life.rename(params.node, body.name);
+      await control.life.rename(params.node, body.name, body.force ?? false);
       return clusterResource(control);
     },
   );

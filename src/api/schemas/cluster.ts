@@ -68,13 +68,15 @@ export const ClusterLeave = Closed({ force: Force }, { $id: "ClusterLeave" });
 export const NodeEvict = Closed(
   {
     force: Type.Optional(
-      Type.Boolean({ description: "it does not answer, is off, and will not come back as it was" }),
+      Type.Boolean({
+        description: "although arrays lose a copy; or it is off, and will not come back as it was",
+      }),
     ),
   },
   { $id: "NodeEvict" },
 );
 
-export const NodePatch = Closed({ name: BoardName }, { $id: "NodePatch" });
+export const NodePatch = Closed({ name: BoardName, force: Force }, { $id: "NodePatch" });
 
 /** A token, without its secret. */
 export const JoinTokenObject = Closed(

@@ -53,10 +53,16 @@ interface EvictProperties {
   readonly impact?: ImpactResource | undefined;
 }
 
+/** What an administrator may insist on. */
+const FORCED_CODES: ReadonlySet<string> = new Set([
+  "LIFE_BOARD_SILENT",
+  "CONTROL_DEPARTURE_REFUSED",
+]);
+
 /** Takes a board or a witness out of the cluster. */
 export function Evict({ name: board, isAway, impact }: EvictProperties) {
   const [isForced, setForced] = useState(false);
-  const [isSilent, setSilent] = useState(false);
+  const [mayForce, setMayForce] = useState(false);
   return (
     <ActionDialog
       label={t("evict.button")}
@@ -69,11 +75,11 @@ export function Evict({ name: board, isAway, impact }: EvictProperties) {
       request={requests.evictNode(board, isForced)}
       done={() => t("evict.done", { board })}
       onOpen={() => setForced(false)}
-      onProblem={({ code }) => setSilent(code === "LIFE_BOARD_SILENT")}
+      onProblem={({ code }) => setMayForce(FORCED_CODES.has(code))}
     >
       <p>{impact === undefined ? t("evict.witness") : t("evict.what")}</p>
       {impact !== undefined && <ImpactAnswer impact={impact} isOpen />}
-      {(isAway || isSilent) && (
+      {(isAway || mayForce) && (
         <CheckField isChecked={isForced} onChecked={setForced}>
           {t("evict.force")}
         </CheckField>

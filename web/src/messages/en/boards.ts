@@ -123,7 +123,7 @@ export const BOARD_MESSAGES = {
     "It hands its vote over and leaves the cluster. Its certificate is refused from then on, and arrays lose the copies on its disks. It comes back by a new token only.",
   "evict.witness":
     "It hands its vote over and leaves the cluster. Its certificate is refused from then on; it comes back by a new token only.",
-  "evict.force": "It is off, and will not come back as it was",
+  "evict.force": "Do it although arrays lose a copy, or it is off and will not come back as it was",
   "evict.done": "{board} was taken out of the cluster",
 
   "witnesses.title": "Witnesses",
