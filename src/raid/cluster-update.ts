@@ -22,6 +22,7 @@ import {
 } from "./array-state.ts";
 import { askDriver, callCluster, endRest } from "./cluster-calls.ts";
 import { letCandidatesGo } from "./cluster-members.ts";
+import { isReturnOpening } from "./member-arrival.ts";
 
 /**
  * Updates that nodes may have written one after the other without telling of them. Choice: more
@@ -38,6 +39,7 @@ export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => 
   // A leg that failed is out of use everywhere BEFORE the write is answered that met the failure.
   const isWanted =
     isNeeded || (isInCluster(state) && (pending.legReports.length > 0 || pending.confirm));
+  if (isReturnOpening(state)) return "wait";
   if (own.stage === "idle" && !isWanted && own.change === null) return "settle";
   if (isWanted) refuseRest(state);
   if (own.stage === "idle") {

@@ -12,6 +12,18 @@ export const isComing = (state: ArrayState, member: Member): boolean =>
   isJoining(state, member) ||
   [...state.opening.values()].some((entry) => entry.member === member.id);
 
+/** It comes back to its old raid slot, and no superblock names it there yet. */
+export const isReturning = ({ state, raidSlot }: Member): boolean =>
+  state === "rebuilding" && raidSlot === null;
+
+/**
+ * All nodes see a member that comes back, and the workers here are opening it. The right to write
+ * superblocks is this node's, and its next update tells the others what came of it: an update that
+ * says less would have them let the member go.
+ */
+export const isReturnOpening = (state: ArrayState): boolean =>
+  [...state.opening.values()].some(({ command }) => command !== undefined);
+
 /** What a command is answered that would need it. */
 export const busy = (path: string): CommandOutcome => ({
   ok: false,

@@ -7,6 +7,7 @@
 import type { MemberOp } from "./array-messages.ts";
 import { type ArrayState, isClustered, type Member, type Phase, SECTOR } from "./array-state.ts";
 import { badBlockPage } from "./bad-block-list.ts";
+import { isReturning } from "./member-arrival.ts";
 import { encodeSuperblock } from "./superblock.ts";
 import {
   MD_FEATURE_BAD_BLOCKS,
@@ -139,8 +140,16 @@ export const inSyncSuperblockPhase = (state: ArrayState): Phase =>
 const isPromoted = (state: ArrayState, { id, state: word }: Member): boolean =>
   word === "in_sync" && state.transaction?.work.promoted.includes(id) === true;
 
+/**
+ * One that comes back keeps its own until an update names it in its raid slot: if it is refused, it
+ * still says which place it had, and up to when.
+ */
 export const otherSuperblockPhase = (state: ArrayState): Phase =>
-  superblockPhase(state, (member) => member.state === "rebuilding" || member.state === "spare");
+  superblockPhase(
+    state,
+    (member) =>
+      (member.state === "rebuilding" && !isReturning(member)) || member.state === "spare",
+  );
 
 const superblockPhase = (state: ArrayState, wanted: (member: Member) => boolean): Phase => {
   if (state.transaction !== null) state.transaction.roles = state.heldRoles ?? state.devRoles;

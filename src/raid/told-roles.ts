@@ -20,7 +20,7 @@ import {
   SECTOR,
 } from "./array-state.ts";
 import { FAILED_ELSEWHERE } from "./fault-reason-status.ts";
-import { isJoining } from "./member-arrival.ts";
+import { isJoining, isReturning } from "./member-arrival.ts";
 import { newMember } from "./new-member.ts";
 import { markFaulty, withRole } from "./role-changes.ts";
 import { LEG_BLOCKED, LEG_IN_SYNC } from "./shared-state.ts";
@@ -34,10 +34,6 @@ import {
 } from "./superblock-fields.ts";
 
 const isActive = ({ state }: Member): boolean => state === "in_sync" || state === "rebuilding";
-
-/** It has no raid slot yet, and is not waiting for one as a spare. */
-const isReturning = ({ state, raidSlot }: Member): boolean =>
-  state === "rebuilding" && raidSlot === null;
 
 /** A raid slot that this node gave the member, and that no superblock tells yet. */
 const isUnrecorded = (state: ArrayState, member: Member): boolean =>

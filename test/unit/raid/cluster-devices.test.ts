@@ -299,6 +299,43 @@ test('§3.1.5 "the assumption is that it has been determined to be working": if 
   }
 });
 
+/** Node 0 brings /m1 back; its first job that fits `name` waits while it records that /m2 failed. */
+const failWhileReturning = (bench: ClusterBench, name: RegExp): string => {
+  fail(bench, "/m1");
+  const node = bench.node(0);
+  const id = node.command({ type: "re-add", newcomer: node.newcomer("/m1") });
+  const at = (): number => node.jobs.findIndex((job) => name.test(job.name));
+  for (let steps = 0; steps < 200 && at() < 0; steps++) assert.ok(bench.step());
+  const held = node.jobs.splice(at(), 1);
+  node.command({ type: "fail", path: "/m2", reason: "by hand" });
+  const write = node.write(0, page(7));
+  bench.settle();
+  node.jobs.push(...held);
+  bench.finishSync();
+  assert.is(write.state, "acknowledged");
+  assert.equal(seen(bench, "/m2"), ["faulty", "faulty", "faulty"]);
+  return node.outcome(id);
+};
+
+test("a failure that is met while who comes back is opened keeps it out of no node", () => {
+  const bench = started({ disks: 3, blank: 0 });
+  assert.is(failWhileReturning(bench, /open leg/), "ok");
+  assert.equal(seen(bench, "/m1"), ["in_sync", "in_sync", "in_sync"]);
+  assert.ok(bench.isEqual("/m0", "/m1"));
+});
+
+test("who comes back and is refused still tells its place: the next time it is re-added", () => {
+  const bench = started({ disks: 3, blank: 0 });
+  bench.disk("/m1").hiddenFrom.add(2);
+  assert.is(failWhileReturning(bench, /io 100/), "CLUSTER_DEVICE_NOT_SEEN");
+  assert.is(bench.superblock("/m1").devRoles[1], 1);
+  bench.disk("/m1").hiddenFrom.clear();
+  const newcomer = bench.node(0).newcomer("/m1");
+  assert.is(bench.run(0, { type: "re-add", newcomer }), "ok");
+  bench.finishSync();
+  assert.equal(seen(bench, "/m1"), ["in_sync", "in_sync", "in_sync"]);
+});
+
 test("who left before any node cleared bits that it lacks is refused as a re-add", () => {
   const bench = started();
   fail(bench, "/m1");
