@@ -55,13 +55,19 @@ const notAMember = (device: string, array: string): CodedError =>
     remedy: "list the members of the array",
   });
 
-/** False when its bitmap does not tell all that it lacks. Errors: the engine's. */
-const isReAdded = async (running: RunningArray, path: string): Promise<boolean> => {
+/** How a member that was away came back; `why` it is copied whole, null: by the bitmaps. */
+export interface TakenBack {
+  readonly how: "re-add" | "add";
+  readonly why: string | null;
+}
+
+/** Why its bitmaps do not tell all that it lacks; null: it is re-added. Errors: the engine's. */
+const reAddRefusal = async (running: RunningArray, path: string): Promise<string | null> => {
   try {
     await running.reAdd(path);
-    return true;
+    return null;
   } catch (error) {
-    if (error instanceof CodedError && error.code === "RAID_RE_ADD_REFUSED") return false;
+    if (error instanceof CodedError && error.code === "RAID_RE_ADD_REFUSED") return error.message;
     throw error;
   }
 };
@@ -136,7 +142,7 @@ export class MemberCommands {
    * array never had is lost. Errors: CONTROL_MEMBER_NOT_FOUND, CONTROL_MEMBER_RAN_APART,
    * CONTROL_ARRAY_BUSY, the engine's.
    */
-  async takeBack(uuid: string, path: string): Promise<"re-add" | "add"> {
+  async takeBack(uuid: string, path: string): Promise<TakenBack> {
     const { arrays, devices } = this.#options;
     const { running } = arrays.findRunning(uuid);
     const device = await devices.read(path);
@@ -146,14 +152,15 @@ export class MemberCommands {
     const known = await running.clusterView();
     if (known === null || asksSuperblocks(events, running.status.events, known))
       await this.#refuseApart(running, path);
-    const distrust = device.record.lostContent !== null;
+    const { lostContent } = device.record;
     return await arrays.exclusively(uuid, "the return of a member", async () => {
       const release = devices.reserve([path]);
       try {
-        if (!distrust && (await isReAdded(running, path))) return "re-add";
-        await running.add(path, { force: false, distrust });
+        const why = lostContent ?? (await reAddRefusal(running, path));
+        if (why === null) return { how: "re-add", why };
+        await running.add(path, { force: false, distrust: lostContent !== null });
         devices.trustContent(path);
-        return "add";
+        return { how: "add", why };
       } finally {
         release();
       }

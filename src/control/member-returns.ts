@@ -16,7 +16,7 @@ import type { DeviceService, DeviceView } from "./device-service.ts";
 import { AWAY_REASONS } from "./device-state.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
-import type { MemberCommands } from "./member-commands.ts";
+import type { MemberCommands, TakenBack } from "./member-commands.ts";
 import { subjectOf } from "./subject.ts";
 
 /** What the service needs. */
@@ -47,12 +47,18 @@ interface Attempt {
   returns: readonly number[];
   /** Refusal that was told last. */
   told: string;
+  /** What the bitmaps marked when it was re-added last. */
+  marked: Counts | null;
+}
+
+interface Counts {
+  readonly copied: number;
+  readonly skipped: number;
 }
 
 /** A disk that is being rebuilt since it came back. */
-interface Rebuild {
+interface Rebuild extends TakenBack {
   readonly path: string;
-  readonly how: "re-add" | "add";
 }
 
 /** The disk is this board's, holds a member of the array, and nobody uses it for what it holds. */
@@ -75,7 +81,17 @@ export function isLeftAlone(
   return ranApartByForce(md.events, view);
 }
 
-const sizeText = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
+const countsText = ({ copied, skipped }: Counts): string =>
+  `${(copied / MIB).toFixed(1)} MiB copied, ${(skipped / MIB).toFixed(1)} MiB skipped`;
+
+const countsOf = (copied: unknown, skipped: unknown): Counts | null =>
+  typeof copied === "number" && typeof skipped === "number" ? { copied, skipped } : null;
+
+const returnText = (counts: Counts | null, marked: Counts | null): string => {
+  if (counts !== null) return countsText(counts);
+  if (marked === null) return "another board has copied it whole";
+  return `another board has rebuilt it, about ${countsText(marked)}`;
+};
 
 /** The members that return. */
 export class MemberReturns {
@@ -147,7 +163,7 @@ export class MemberReturns {
   #attempt(path: string): Attempt {
     const known = this.#attempts.get(path);
     if (known !== undefined) return known;
-    const attempt = { pauseMs: PAUSE_MIN_MS, nextAt: 0, returns: [], told: "" };
+    const attempt = { pauseMs: PAUSE_MIN_MS, nextAt: 0, returns: [], told: "", marked: null };
     this.#attempts.set(path, attempt);
     return attempt;
   }
@@ -158,12 +174,12 @@ export class MemberReturns {
     attempt.nextAt = now() + attempt.pauseMs;
     attempt.pauseMs = Math.min(2 * attempt.pauseMs, PAUSE_MAX_MS);
     try {
-      const how = await commands.takeBack(uuid, path);
+      const taken = await commands.takeBack(uuid, path);
       attempt.returns = [...attempt.returns, now()].slice(-RETURNS_MAX);
       attempt.pauseMs = PAUSE_MIN_MS;
       attempt.told = "";
-      this.#rebuilds.set(uuid, { path, how });
-      logger.info({ array: uuid, path, how }, "member-returns");
+      this.#rebuilds.set(uuid, { path, ...taken });
+      logger.info({ array: uuid, path, ...taken }, "member-returns");
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       logger.warn({ array: uuid, path, error }, "member-return-refused");
@@ -190,36 +206,42 @@ export class MemberReturns {
   }
 
   #onHappening(uuid: string, { type, details }: ArrayHappening): void {
+    if (type === "member.readded") this.#noteMarked(details);
     const rebuild = this.#rebuilds.get(uuid);
     const record = this.#options.arrays.get(uuid)?.record;
     if (type !== "sync.finished" || rebuild === undefined || record === undefined) return;
     if (details["action"] !== "recover" || details["outcome"] !== "done") return;
     this.#rebuilds.delete(uuid);
-    const { copied_bytes: copied, skipped_bytes: skipped } = details;
-    const counts =
-      typeof copied === "number" && typeof skipped === "number" ? { copied, skipped } : null;
-    this.#tellBack(record, rebuild, counts);
+    this.#tellBack(record, rebuild, countsOf(details["copied_bytes"], details["skipped_bytes"]));
   }
 
+  /** If another board copies, nobody tells how much; the bitmaps tell it well enough. */
+  #noteMarked({ path, marked_bytes: marked, member_bytes: all }: ArrayHappening["details"]): void {
+    const attempt = typeof path === "string" ? this.#attempts.get(path) : undefined;
+    if (attempt === undefined || typeof marked !== "number" || typeof all !== "number") return;
+    attempt.marked = { copied: marked, skipped: all - marked };
+  }
+
+  /** `counts`: null when another board has copied. */
   #tellBack(
     { uuid, name }: ArrayView["record"],
-    { path, how }: Rebuild,
-    counts: { readonly copied: number; readonly skipped: number } | null,
+    { path, how, why }: Rebuild,
+    counts: Counts | null,
   ): void {
-    const what =
-      counts === null
-        ? "another board has rebuilt it"
-        : `${sizeText(counts.copied)} copied, ${sizeText(counts.skipped)} skipped`;
+    const marked = how === "re-add" ? (this.#attempts.get(path)?.marked ?? null) : null;
+    const known = counts ?? marked;
     this.#options.events.record({
       type: "member.returned",
       severity: "info",
       subject: subjectOf("array", uuid),
-      message: `${path} is back in array ${name}: ${what}`,
+      message: `${path} is back in array ${name}: ${returnText(counts, marked)}${why === null ? "" : ` (${why})`}`,
       details: {
         path,
         how,
-        copied_bytes: counts?.copied ?? null,
-        skipped_bytes: counts?.skipped ?? null,
+        why,
+        copied_bytes: known?.copied ?? null,
+        skipped_bytes: known?.skipped ?? null,
+        is_estimate: counts === null && known !== null,
       },
     });
   }

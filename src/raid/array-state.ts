@@ -331,6 +331,8 @@ export interface Joining {
   readonly member: number;
   readonly command: number;
   readonly slot: number | null;
+  /** Of a re-add: bytes that any bitmap marks, so about as much is copied. */
+  readonly markedBytes?: number;
   /** Its first metadata is written, and other nodes look for it, or will. */
   readonly isOffered?: true;
 }

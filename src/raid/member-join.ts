@@ -28,7 +28,13 @@ import { busy, isComing } from "./member-arrival.ts";
 import { bitmapOps, memberSuperblock } from "./metadata-phases.ts";
 import { newMember } from "./new-member.ts";
 import { withRole } from "./role-changes.ts";
-import { NO_OTHER_SLOTS, type OtherSlots, otherSlotNumbers, otherSlots } from "./slot-areas.ts";
+import {
+  markedBytes,
+  NO_OTHER_SLOTS,
+  type OtherSlots,
+  otherSlotNumbers,
+  otherSlots,
+} from "./slot-areas.ts";
 import { encodeSuperblock, memberRole, superblockIsAtStart } from "./superblock.ts";
 import {
   FAIL_FAST,
@@ -254,7 +260,8 @@ const reAdd = (
   state.members.set(member.id, member);
   const rest = otherAreas(state, member, others);
   const last: MemberOp[] = rest.length === 0 ? [] : [...rest, { type: "flush", isOwn: true }];
-  writeFirstMetadata(state, id, member, [...ownArea(state, member), ...last], slot);
+  const joining = { member: member.id, command: id, slot, markedBytes: markedBytes(state, others) };
+  writeFirstMetadata(state, joining, [...ownArea(state, member), ...last]);
   return null;
 };
 
@@ -299,7 +306,8 @@ const addFresh = (
   state.members.set(member.id, member);
   state.devRoles = withRole(state.devRoles, number, MD_DISK_ROLE_SPARE);
   const areas = [...otherAreas(state, member, others), ...ownArea(state, member).slice(0, -1)];
-  writeFirstMetadata(state, id, member, [...areas, ...firstSuperblock(state, member)], null);
+  const joining = { member: member.id, command: id, slot: null };
+  writeFirstMetadata(state, joining, [...areas, ...firstSuperblock(state, member)]);
   return null;
 };
 
@@ -329,14 +337,12 @@ const firstSuperblock = (state: ArrayState, member: Member): MemberOp[] => {
 /** The member's own metadata is durable BEFORE any other superblock names it. */
 const writeFirstMetadata = (
   state: ArrayState,
-  command: number,
-  member: Member,
+  joining: Joining,
   ops: readonly MemberOp[],
-  slot: number | null,
 ): void => {
   const token = nextToken(state);
-  state.joining.set(token, { member: member.id, command, slot });
-  emit(state, { type: "member-io", token, member: member.id, ops });
+  state.joining.set(token, joining);
+  emit(state, { type: "member-io", token, member: joining.member, ops });
 };
 
 /** First metadata written. Returns false when the token is not a joining member's. */
@@ -376,13 +382,15 @@ const renumber = (state: ArrayState, { command }: Joining, member: Member): void
   const devNumber = freeDeviceNumber(state);
   member.superblock = { ...member.superblock, devNumber };
   state.devRoles = withRole(state.devRoles, devNumber, MD_DISK_ROLE_SPARE);
-  writeFirstMetadata(state, command, member, firstSuperblock(state, member), null);
+  const joining = { member: member.id, command, slot: null };
+  writeFirstMetadata(state, joining, firstSuperblock(state, member));
 };
 
-const joined = (state: ArrayState, { path, superblock }: Member, slot: number | null) => {
+const joined = (state: ArrayState, { path, superblock }: Member, { slot, ...how }: Joining) => {
   if (slot !== null) {
     const text = `Member ${path} re-added to raid slot ${slot}.`;
-    return happen(state, "member.readded", "info", text, { path, raid_slot: slot });
+    const bytes = { marked_bytes: how.markedBytes ?? null, member_bytes: state.map.memberBytes };
+    return happen(state, "member.readded", "info", text, { path, raid_slot: slot, ...bytes });
   }
   const details = { path, device_number: superblock.devNumber, degraded: degradedCount(state) };
   return happen(state, "member.added", "info", `Member ${path} added as a spare.`, details);
@@ -392,7 +400,7 @@ const joined = (state: ArrayState, { path, superblock }: Member, slot: number | 
 const becomeMember = (state: ArrayState, joining: Joining, member: Member): void => {
   const { slot, command } = joining;
   const isShared = isInCluster(state);
-  state.pending.happenings.push(joined(state, member, slot));
+  state.pending.happenings.push(joined(state, member, joining));
   if (slot === null || !isShared) {
     state.pending.commands.push(command);
     state.pending.rolesChanged = true;

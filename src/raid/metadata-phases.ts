@@ -147,8 +147,7 @@ const isPromoted = (state: ArrayState, { id, state: word }: Member): boolean =>
 export const otherSuperblockPhase = (state: ArrayState): Phase =>
   superblockPhase(
     state,
-    (member) =>
-      (member.state === "rebuilding" && !isReturning(member)) || member.state === "spare",
+    (member) => (member.state === "rebuilding" && !isReturning(member)) || member.state === "spare",
   );
 
 const superblockPhase = (state: ArrayState, wanted: (member: Member) => boolean): Phase => {

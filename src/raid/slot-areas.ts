@@ -1,12 +1,14 @@
 /** The bitmap areas of another node's slot, as they were read from the legs. */
 
 import type { SlotArea } from "./array-messages.ts";
-import { type ArrayState, isInCluster } from "./array-state.ts";
+import { type ArrayState, isInCluster, SECTOR } from "./array-state.ts";
 import {
   BITMAP_SUPERBLOCK_BYTES,
+  bitmapChunks,
   decodeBitmapSuperblock,
   encodeBitmapSuperblock,
 } from "./bitmap-superblock.ts";
+import { countDirtyChunks } from "./examine-bitmap.ts";
 
 export interface SlotAreas {
   /** Those that belong to this array and have its chunks. */
@@ -74,6 +76,21 @@ export const otherSlots = (
     return { slot, area: union(state, fitting, isKnown) };
   });
   return { areas, eventsCleared };
+};
+
+/** Bytes of a member that any bitmap marks, this node's or another's: what a rebuild copies. */
+export const markedBytes = (state: ArrayState, { areas }: OtherSlots): number => {
+  const { bitmap, map } = state;
+  if (bitmap === null) return map.memberBytes;
+  const { chunkBytes, syncSize } = bitmap.superblock;
+  const all = [bitmap.wholeArea().data, ...areas.map(({ area }) => area)];
+  const [first = new Uint8Array(), ...rest] = all;
+  const bits = first.map((byte, at) => rest.reduce((one, area) => one | (area[at] ?? 0), byte));
+  const chunks = bitmapChunks(syncSize, chunkBytes);
+  // A bitmap of a raid10 is of the array's bytes, of which the member has a share.
+  const share = map.memberBytes / (syncSize * SECTOR);
+  const marked = countDirtyChunks(bits, chunks) * chunkBytes;
+  return Math.min(map.memberBytes, Math.ceil(marked * share));
 };
 
 /** Header of the first, bits of all. */

@@ -23,6 +23,8 @@ export class FakeArray implements RunningArray {
   status: ArrayStatus;
   readonly calls: string[] = [];
   view: ClusterView | null = null;
+  /** Why no device is re-added. */
+  refusesReAdd: string | null = null;
   writeHolds = { byRange: 0, byGate: 0, held: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 };
   /** True: a lost member is the last one in sync, and stays in use. */
   keepsLast = false;
@@ -96,6 +98,8 @@ export class FakeArray implements RunningArray {
   }
 
   async reAdd(path: string): Promise<void> {
+    if (this.refusesReAdd !== null)
+      throw refuse("RAID_RE_ADD_REFUSED", this.refusesReAdd, "add it");
     if (this.#engine.contents.get(path)?.md?.arrayUuid !== this.uuid) {
       throw refuse("RAID_RE_ADD_REFUSED", `${path} was never here`, "add it");
     }

@@ -87,16 +87,33 @@ test(
 );
 
 test(
-  "a rebuild that another board has made is told without figures",
+  "a rebuild that another board has made is told with what the bitmaps marked",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder);
     await look(bench);
+    const details = { path: bench.disk2, marked_bytes: 3 * 2 ** 20, member_bytes: 8 * 2 ** 20 };
+    bench.array.happen({ type: "member.readded", details });
     const [first, second] = bench.array.status.members;
     assert.ok(first !== undefined && second !== undefined);
     bench.array.show({ members: [first, { ...second, states: ["in_sync"] }] });
     await look(bench);
+    const bytes = "about 3.0 MiB copied, 5.0 MiB skipped";
     assert.equal(told(bench), [
-      `${bench.disk2} is back in array md0: another board has rebuilt it`,
+      `${bench.disk2} is back in array md0: another board has rebuilt it, ${bytes}`,
+    ]);
+  }),
+);
+
+test(
+  "a disk whose bitmaps do not tell enough is copied whole, and its return says why",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder);
+    bench.array.refusesReAdd = "bits were cleared since it left";
+    await look(bench);
+    const details = { action: "recover", outcome: "done", copied_bytes: 2 ** 23, skipped_bytes: 0 };
+    bench.array.happen({ type: "sync.finished", details });
+    assert.equal(told(bench), [
+      `${bench.disk2} is back in array md0: 8.0 MiB copied, 0.0 MiB skipped (bits were cleared since it left)`,
     ]);
   }),
 );

@@ -264,6 +264,12 @@ test("§3.1.5, §6.9, B1: who is re-added has what every node wrote meanwhile", 
     assert.equal(seen(bench, "/m1"), ["in_sync", "in_sync", "in_sync"]);
     assert.ok(bench.isEqual("/m0", "/m1"));
     assert.ok(bench.cluster.log.some((line) => line.endsWith("re-add 1")));
+    const [readded] = node.happenings().filter(({ type }) => type === "member.readded");
+    const marked = Number(readded?.details["marked_bytes"]) / CHUNK_BYTES;
+    assert.ok(
+      marked >= 3 && marked <= 3 * 5,
+      `one chunk of each node, and what came since: ${marked}`,
+    );
     // Guided: what nobody wrote was not copied.
     const copied = bench.disk("/m1").writes.slice(before);
     const bytes = copied.reduce((sum, w) => sum + (w.offset >= 2 ** 20 ? w.length : 0), 0);
@@ -299,7 +305,7 @@ test('§3.1.5 "the assumption is that it has been determined to be working": if 
   }
 });
 
-/** Node 0 brings /m1 back; its first job that fits `name` waits while it records that /m2 failed. */
+/** Node 0 brings /m1 back; its job that fits `name` waits while it records that /m2 failed. */
 const failWhileReturning = (bench: ClusterBench, name: RegExp): string => {
   fail(bench, "/m1");
   const node = bench.node(0);
@@ -317,7 +323,7 @@ const failWhileReturning = (bench: ClusterBench, name: RegExp): string => {
   return node.outcome(id);
 };
 
-test("a failure that is met while who comes back is opened keeps it out of no node", () => {
+test("a failure that is met while who comes back is opened keeps it out nowhere", () => {
   const bench = started({ disks: 3, blank: 0 });
   assert.is(failWhileReturning(bench, /open leg/), "ok");
   assert.equal(seen(bench, "/m1"), ["in_sync", "in_sync", "in_sync"]);
