@@ -50,6 +50,9 @@ interface Block {
   isSettled: boolean;
 }
 
+/** More of one write are not looked for in a sector that is of two values. */
+const ATTEMPTS_MAX = 8;
+
 /** A read under way: what had been acknowledged when it began. */
 export interface OpenRead {
   readonly block: number;
@@ -228,6 +231,20 @@ export class BlockHistory {
     const { writes, isSettled } = this.#block(block);
     const floor = newestAcknowledged(writes)?.number ?? 0;
     return { block, floor, isSettled, newest: writes.at(-1)?.number ?? 0 };
+  }
+
+  /** What may have been written while this was read: values that may share a sector. */
+  torn({ block, floor }: OpenRead): BlockValue[] {
+    const numbers = [...this.#block(block).known].filter((number) => number >= floor);
+    if (floor === 0) numbers.push(0);
+    if (numbers.length < 2) return [];
+    return numbers.flatMap((write) =>
+      Array.from({ length: write === 0 ? 1 : ATTEMPTS_MAX }, (_, attempt) => ({
+        block,
+        write,
+        attempt,
+      })),
+    );
   }
 
   /** What is wrong with what was read, or null. `values`: of decodeBlock. */

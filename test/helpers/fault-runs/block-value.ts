@@ -37,22 +37,44 @@ export function encodeBlock({ block, write, attempt }: BlockValue): Uint8Array {
 
 /**
  * The different values that a block's sectors hold, one if it was written as a whole. Null: there
- * are bytes that nobody wrote.
+ * are bytes that nobody wrote. `torn`: values that may share a sector, for a file's page may be read
+ * while it is written, which no disk does to a sector; a sector is of two of them at most.
  */
-export function decodeBlock(bytes: Uint8Array): BlockValue[] | null {
+export function decodeBlock(
+  bytes: Uint8Array,
+  torn: readonly BlockValue[] = [],
+): BlockValue[] | null {
   const words = new Uint32Array(Uint8Array.from(bytes).buffer);
   const values: BlockValue[] = [];
   for (let at = 0; at < words.length; at += SECTOR_WORDS) {
-    const value = decodeSector(words.subarray(at, at + SECTOR_WORDS));
-    if (value === null) return null;
-    const isKnown = values.some(
-      ({ block, write, attempt }) =>
-        block === value.block && write === value.write && attempt === value.attempt,
-    );
-    if (!isKnown) values.push(value);
+    const sector = words.subarray(at, at + SECTOR_WORDS);
+    const whole = decodeSector(sector);
+    const found = whole === null ? decodeTorn(sector, torn) : [whole];
+    if (found === null) return null;
+    for (const value of found)
+      if (!values.some((other) => isSame(other, value))) values.push(value);
   }
   return values;
 }
+
+const isSame = (one: BlockValue, other: BlockValue): boolean =>
+  one.block === other.block && one.write === other.write && one.attempt === other.attempt;
+
+const sectorOf = (value: BlockValue): Uint32Array =>
+  value.write === 0
+    ? new Uint32Array(SECTOR_WORDS)
+    : new Uint32Array(encodeBlock(value).buffer, 0, SECTOR_WORDS);
+
+const decodeTorn = (words: Uint32Array, torn: readonly BlockValue[]): BlockValue[] | null => {
+  const shown = torn
+    .map((value) => ({ value, sector: sectorOf(value) }))
+    .filter(({ sector }) => words.some((word, at) => at >= 4 && word === sector[at]));
+  for (const [at, one] of shown.entries())
+    for (const other of shown.slice(at + 1))
+      if (words.every((word, at) => word === one.sector[at] || word === other.sector[at]))
+        return [one.value, other.value];
+  return null;
+};
 
 const decodeSector = (words: Uint32Array): BlockValue | null => {
   const [magic = 0, block = 0, write = 0, attempt = 0] = words;

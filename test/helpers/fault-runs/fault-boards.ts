@@ -30,7 +30,7 @@ const MORE_NODES = 2;
 const SYNC_BYTES_PER_SECOND = 16 * MIB;
 const LEGS_MAX = 3;
 /** The reason of a member that was there and failed what it was asked for. */
-const FAILED_REQUEST = /^(read error|write error|metadata write|more than|no answer)/;
+const FAILED_REQUEST = /^(read error|write error|flush error|metadata write|more than|no answer)/;
 
 /** Whose the disks are. */
 export type BoardsKind = "own" | "shared";

@@ -225,7 +225,9 @@ export class FaultLoad {
           path.client.read(this.offset(first), count * BLOCK_BYTES),
         );
         for (const [at, read] of reads.entries()) {
-          const values = decodeBlock(bytes.subarray(at * BLOCK_BYTES, (at + 1) * BLOCK_BYTES));
+          const block = bytes.subarray(at * BLOCK_BYTES, (at + 1) * BLOCK_BYTES);
+          const values = decodeBlock(block) ?? decodeBlock(block, history.torn(read));
+          if (values === null) this.#options.note(`bytes: ${Buffer.from(block).toString("hex")}`);
           const problem = history.endRead(read, values);
           if (problem !== null) this.#problem(`${problem}, through ${client.path.board}`);
         }

@@ -155,4 +155,20 @@ test("a block says what it is, sector by sector", () => {
   assert.is(decodeBlock(torn), null);
 });
 
+test("a sector of two values is accepted of a block that was being written, and nothing else is", () => {
+  const history = fresh();
+  const first = written(history);
+  const read = history.beginRead(BLOCK);
+  const bytes = encodeBlock(value(first));
+  assert.equal(history.torn(read), [], "nobody writes");
+  const second = written(history);
+  bytes.set(encodeBlock(value(second)).subarray(0, 600));
+  assert.is(decodeBlock(bytes), null);
+  const values = decodeBlock(bytes, history.torn(read));
+  assert.equal(values, [value(first), value(second)].reverse());
+  assert.is(history.endRead(read, values), null);
+  bytes[700] = 1;
+  assert.is(decodeBlock(bytes, history.torn(read)), null);
+});
+
 test.run();
