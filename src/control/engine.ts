@@ -154,8 +154,12 @@ export interface RunningArray {
   clusterView(): Promise<ClusterView | null>;
   /** Client writes that waited for the cluster's sake, as of now. */
   readonly writeHolds: WriteHoldFigures;
-  /** mdadm --stop: drains, marks clean, closes. Exports of the array must be closed BEFORE. */
-  stop(): Promise<void>;
+  /**
+   * mdadm --stop: drains, marks clean, closes. Exports of the array must be closed BEFORE. A
+   * clustered one that cannot tell its cluster within `limitMs` is given up, as by a crash: the
+   * other boards recover what it had under way.
+   */
+  stop(limitMs?: number): Promise<void>;
 }
 
 export interface AddOptions {

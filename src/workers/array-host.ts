@@ -3,6 +3,7 @@
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { ClusterView } from "../cluster/node/cluster-view.ts";
 import { assert } from "../common/assert.ts";
+import { atMost } from "../common/at-most-driver.ts";
 import { CodedError, fromPlainError } from "../common/errors.ts";
 import { workerUrl } from "../common/worker-url.ts";
 import type { AddOptions, RunningArray, SeenStore, SyncSpeed } from "../control/engine.ts";
@@ -190,7 +191,17 @@ export class ArrayHostThread implements RunningArray {
   }
 
   /** Errors: RAID_ARRAY_CHANGING when the change under way takes long; it runs on then. */
-  async stop(): Promise<void> {
+  async stop(limitMs?: number): Promise<void> {
+    const stopped = this.#stop();
+    if (limitMs === undefined || this.status.bitmap.type !== "clustered") return await stopped;
+    const isStopped = stopped.then(() => true);
+    if (await atMost(isStopped, limitMs, false)) return;
+    isStopped.catch(() => undefined);
+    const message = "its cluster's store does not answer: the array ends without its goodbye";
+    await this.#giveUp(new CodedError("ENGINE_ENDING", message));
+  }
+
+  async #stop(): Promise<void> {
     const { uuid } = this;
     await this.#command({ type: "await-change" });
     this.#link.expectEnd();
@@ -267,9 +278,15 @@ export class ArrayHostThread implements RunningArray {
   /** Nothing of the array is touched any more: its thread ends without another word. */
   async #expelled(reason: string, isBroken: boolean): Promise<void> {
     this.#isExpelled = true;
-    this.#link.expectEnd();
     const error = goneError(reason, isBroken);
     this.#start.fail(error);
+    await this.#giveUp(error);
+    this.#options.onExpelled(reason, isBroken);
+  }
+
+  /** Who waits for an answer of it gets this error. */
+  async #giveUp(error: CodedError): Promise<void> {
+    this.#link.expectEnd();
     this.#link.abandon(error);
     // Null: it has not told what it assembled, so no I/O worker has it.
     const uuid = this.#status?.uuid ?? null;
@@ -277,7 +294,6 @@ export class ArrayHostThread implements RunningArray {
       await this.#options.pool.askEach(() => ({ request: { type: "detach-array", uuid } }));
     await this.#end();
     this.#options.onStopped();
-    this.#options.onExpelled(reason, isBroken);
   }
 
   #post(message: MainToArray): void {

@@ -4,7 +4,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../../src/common/assert.ts";
 import { ndjsonLogger } from "../../src/common/log.ts";
-import type { CreateArrayRequest, RunningArray, StorageEngine } from "../../src/control/engine.ts";
+import type {
+  CreateArrayRequest,
+  EngineCluster,
+  RunningArray,
+  StorageEngine,
+} from "../../src/control/engine.ts";
 import type { ArrayHappening, ArrayStatus } from "../../src/raid/array-status.ts";
 import { decodeSuperblock } from "../../src/raid/superblock.ts";
 import { openEngine } from "../../src/workers/engine-host.ts";
@@ -32,6 +37,7 @@ export class EngineBench {
     options: {
       readonly ioWorkers?: number;
       readonly isDirect?: boolean;
+      readonly cluster?: EngineCluster;
       /** Of arrays whose own was not set, bytes a second. */
       readonly syncSpeed?: { readonly min: number; readonly max: number };
     } = {},
@@ -46,7 +52,7 @@ export class EngineBench {
       linkShare: 1,
       syncSpeed: options.syncSpeed ?? { min: 1000 * 1024, max: 16 * 2 ** 30 },
       isDirect: options.isDirect ?? false,
-      cluster: null,
+      cluster: options.cluster ?? null,
       onStoreSeen: () => undefined,
       labMode: true,
       version: "0.0.0",

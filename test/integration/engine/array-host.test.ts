@@ -1,13 +1,15 @@
-/** The thread of an array whose start fails: it ends, and with it a node's session. */
+/** The thread of an array ends, whatever its start or its goodbye come to. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type ArrayHostOptions, ArrayHostThread } from "../../../src/workers/array-host.ts";
 import type { MemberTicket } from "../../../src/workers/open-member.ts";
-import { EngineBench } from "../../helpers/engine-bench.ts";
+import { EngineBench, EXPORT } from "../../helpers/engine-bench.ts";
+import { EtcdCluster } from "../../helpers/etcd-process.ts";
+import { skipUnless } from "../../helpers/skip.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 import { withTimeout } from "../../helpers/timeout.ts";
 
-const test = suite("engine: a start that fails");
+const test = suite("engine: the thread of an array");
 const LIMIT_MS = 60_000;
 
 const ticket = (path: string): MemberTicket => ({ path, peer: null, faults: null });
@@ -62,6 +64,37 @@ test(
       assert.is(again.status.name, "md0");
       await again.stop();
       await bench.close();
+    }),
+  ),
+);
+
+skipUnless("etcd", test)(
+  "a clustered array whose etcd hangs is given up when its time is over, and takes its end with it",
+  withTimeout(
+    LIMIT_MS,
+    inFolder(async (folder) => {
+      const etcd = await EtcdCluster.start(1);
+      const { endpoints } = etcd;
+      const cluster = {
+        name: "attic",
+        node: "a",
+        endpoints,
+        tls: null,
+        seen: null,
+        exporter: null,
+      };
+      const bench = await EngineBench.start(folder, { cluster });
+      try {
+        const clustered = { bitmap: "clustered", nodes: 4, clusterName: "attic" } as const;
+        const array = await bench.create(bench.files(2, 8), { ...clustered, assumeClean: true });
+        await bench.engine.closeExport(EXPORT);
+        etcd.signal(0, "SIGSTOP");
+        await array.stop(1000);
+      } finally {
+        await bench.engine.close();
+        etcd.signal(0, "SIGCONT");
+        await etcd.stop();
+      }
     }),
   ),
 );
