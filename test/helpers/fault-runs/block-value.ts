@@ -37,8 +37,8 @@ export function encodeBlock({ block, write, attempt }: BlockValue): Uint8Array {
 
 /**
  * The different values that a block's sectors hold, one if it was written as a whole. Null: there
- * are bytes that nobody wrote. `torn`: values that may share a sector, two of them at most: a file's
- * page may be read while it is written, which no disk does to a sector.
+ * are bytes that nobody wrote. `torn`: values that may share a sector, two at most: the page of a
+ * file may be read while it is written, which no disk does to a sector.
  */
 export function decodeBlock(
   bytes: Uint8Array,
