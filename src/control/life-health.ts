@@ -8,7 +8,7 @@ const SUBJECT = "/api/v1/cluster";
 /** Of a cluster that the board looks after itself. */
 export function clusterAttention({ sight }: LifeStatus): readonly Attention[] {
   if (sight === null || sight.etcd.members.length === 0) return [];
-  const { state, isWitnessMissing, sentences } = sight.quorum;
+  const { state, isWitnessMissing, voteless, sentences } = sight.quorum;
   const found: Attention[] = [];
   if (state === "lost") {
     found.push({
@@ -33,7 +33,10 @@ export function clusterAttention({ sight }: LifeStatus): readonly Attention[] {
       code: "quorum-at-risk",
       message: `the loss of one more voter stops the cluster${why}`,
       subject: SUBJECT,
-      fix: "Bring back the voter that does not answer, or let another board join.",
+      fix:
+        voteless.length > 0
+          ? "See to what keeps these boards from a vote; they get it by themselves then."
+          : "Bring back the voter that does not answer, or let another board join.",
     });
   }
   const isFull = sight.etcd.alarms.length > 0;

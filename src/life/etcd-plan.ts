@@ -24,6 +24,8 @@ export interface PlanBoard {
   readonly isLeaving: boolean;
   /** It tells that it could run a voter now. */
   readonly canVote: boolean;
+  /** Why it cannot, for people; left out: it does not say. */
+  readonly whyNot?: string;
 }
 
 /** A member of etcd. */

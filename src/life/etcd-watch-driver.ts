@@ -72,8 +72,10 @@ export class EtcdWatch {
 export const planInputOf = (view: LifeView, sight: EtcdSight, graceMs: number): PlanInput => ({
   graceMs,
   boards: view.records.map(({ id, name, role, isLeaving }): PlanBoard => {
-    const canVote = view.pulses.get(id)?.canVote ?? false;
-    return { id, name, isWitness: role === "witness", isLeaving, canVote };
+    const pulse = view.pulses.get(id);
+    const canVote = pulse?.canVote ?? false;
+    const whyNot = pulse?.remark ?? "it has not been heard of lately";
+    return { id, name, isWitness: role === "witness", isLeaving, canVote, whyNot };
   }),
   members: sight.members.map((member): PlanMember => {
     const { id, isLearner, status, silentMs } = member;

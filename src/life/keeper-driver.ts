@@ -146,7 +146,12 @@ export class Keeper {
     const input = planInputOf(view, etcd, this.#options.graceMs);
     const quorum = describeQuorum(input);
     const before = this.#sight?.quorum.state;
-    const warnings = warningsOf(view, etcd, this.#options.quotaBytes);
+    const all = warningsOf(view, etcd, this.#options.quotaBytes);
+    // What keeps a board from its vote is told there.
+    const { voteless } = quorum;
+    const warnings = all.filter(
+      (text) => !voteless.some((one) => one.endsWith(text.slice(text.indexOf(": ") + 2))),
+    );
     this.#sight = { view, etcd, quorum, step: nextStep(input), warnings };
     if (before === undefined || before === quorum.state || etcd.members.length === 0) return;
     const severity =

@@ -1,5 +1,5 @@
 /** What a cluster survives and what it does not, in plain words. */
-import { majorityOf, type PlanBoard, type PlanInput } from "./etcd-plan.ts";
+import { majorityOf, type PlanBoard, type PlanInput, wantedVoters } from "./etcd-plan.ts";
 
 /** `at-risk`: the next loss may stop it. */
 export type QuorumState = "quorate" | "at-risk" | "lost";
@@ -12,6 +12,8 @@ export interface Quorum {
   readonly spareVotes: number;
   /** Two boards would survive the loss of either with one. */
   readonly isWitnessMissing: boolean;
+  /** Boards that should have a vote and can have none now, with the reasons. */
+  readonly voteless: readonly string[];
   readonly sentences: readonly string[];
 }
 
@@ -26,7 +28,9 @@ export const describeQuorum = ({ boards, members }: PlanInput): Quorum => {
   const nameOf = (owner: string): string =>
     boards.find(({ id }) => id === owner)?.name ?? "a board that is gone";
   const silent = voters.filter(({ silentMs }) => silentMs > 0).map(({ owner }) => nameOf(owner));
+  const voteless = votelessOf({ boards, members: voters });
   const sentences = [
+    ...voteless,
     ...silent.map((name) => `the voter on ${name} does not answer`),
     ...(full.length === 1 && witnesses.length === 0 ? [ALONE] : []),
     ...(isWitnessMissing
@@ -43,13 +47,27 @@ export const describeQuorum = ({ boards, members }: PlanInput): Quorum => {
       voters: voters.length,
       spareVotes,
       isWitnessMissing,
+      voteless,
       sentences: [lost, ...sentences],
     };
   }
   // A board alone has nothing to agree upon.
   const isAtRisk = spareVotes === 0 && boards.length > 1;
   const state = isAtRisk ? "at-risk" : "quorate";
-  return { state, voters: voters.length, spareVotes, isWitnessMissing, sentences };
+  return { state, voters: voters.length, spareVotes, isWitnessMissing, voteless, sentences };
+};
+
+/** While there are fewer voters than there should be. */
+const votelessOf = ({ boards, members }: Omit<PlanInput, "graceMs">): readonly string[] => {
+  if (members.length === 0 || members.length >= wantedVoters(boards)) return [];
+  const without = boards.filter(
+    ({ id, canVote, isLeaving }) =>
+      !canVote && !isLeaving && !members.some(({ owner }) => owner === id),
+  );
+  return without.map(({ name, whyNot = "" }) => {
+    const why = whyNot === "" ? "it does not say why" : whyNot;
+    return `${name} gets no vote now: ${why}`;
+  });
 };
 
 const ALONE = "the cluster has one board: nothing is served while it is off";

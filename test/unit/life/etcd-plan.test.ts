@@ -192,4 +192,15 @@ test("two boards are told what they cannot do, and what helps", () => {
   assert.is(describeQuorum({ boards: three, members: lost, graceMs: GRACE_MS }).state, "lost");
 });
 
+test("a board that should vote and cannot is told of with its reason, while votes are missing", () => {
+  const slow = board("c", { canVote: false, whyNot: "its disk's flush took 286 ms" });
+  const boards = [board("a"), board("b"), slow];
+  const { voteless, sentences } = describeQuorum({ boards, members: [voter("a")], graceMs: 1 });
+  assert.equal(voteless, ["c gets no vote now: its disk's flush took 286 ms"]);
+  assert.ok(sentences.includes(voteless[0] ?? "none"));
+  const full = [...boards, board("d")];
+  const members = [voter("a"), voter("b"), voter("d")];
+  assert.equal(describeQuorum({ boards: full, members, graceMs: 1 }).voteless, []);
+});
+
 test.run();
