@@ -17,11 +17,13 @@ import { arrayPrefix, BoardKeys } from "../cluster/store/board-keys.ts";
 import type { ClusterStore } from "../cluster/store/cluster-store.ts";
 import { openEtcd } from "../cluster/store/etcd-start-client.ts";
 import { assert } from "../common/assert.ts";
+import { CodedError } from "../common/errors.ts";
 import type { SeenStore } from "../control/engine.ts";
 import type { DeviceGate } from "../hal/layers/gated-device.ts";
 import type { ClusterHost } from "../raid/array-driver.ts";
 import type { ArrayEvent, Newcomer } from "../raid/array-messages.ts";
 import type { ArrayPeersStatus } from "../raid/array-status.ts";
+import type { AssembleOptions } from "../raid/assemble-driver.ts";
 import type { ClusterFacts } from "../raid/cluster-facts-driver.ts";
 import type { ClusterAnswer, ClusterCall, ClusterState } from "../raid/cluster-port.ts";
 import {
@@ -174,6 +176,18 @@ export class ArrayCluster implements ClusterHost {
   /** What the cluster remembers of the array's copies. */
   get copies(): ArrayCopies {
     return this.#cluster.copies;
+  }
+
+  /**
+   * What an array has to go by that starts again after a change: another node may have made it, and
+   * told of superblocks that this one cannot read. A node that is out asks nobody.
+   */
+  async copiesNow(): Promise<AssembleOptions["copies"]> {
+    const newest = await this.copies.newest().catch((error: unknown) => {
+      if (error instanceof CodedError && error.code === "CLUSTER_EXPELLED") return null;
+      throw error;
+    });
+    return { newest, isForced: false, doubt: null };
   }
 
   get #cluster(): JoinedCluster {

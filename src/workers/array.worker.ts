@@ -352,12 +352,14 @@ class ArrayThread {
     const devices = this.#changes.takeMembers();
     // Whoever changed the array has measured them: they may have grown since they were opened here.
     await Promise.all(devices.map(({ device }) => device.measure?.()));
+    const copies = this.#changes.isEntering ? undefined : await this.#cluster?.copiesNow();
     this.#array = await assembleDevices(devices, {
       ...this.#data,
       syncSpeedMin,
       syncSpeedMax,
       cluster: this.#cluster,
       ...(afterChange === null ? {} : { afterChange }),
+      ...(copies === undefined ? {} : { copies }),
       ...(this.#cluster === null ? {} : { told: this.#driver.told }),
       isChanged: true,
       now: Date.now(),

@@ -45,7 +45,7 @@ export interface NodeOptions {
   readonly trace: Trace;
 }
 
-const NOBODY: Membership = { revision: 0, slots: [], passes: [] };
+const NOBODY: Membership = { known: [], slots: [], passes: [] };
 
 export class ClusterNode {
   readonly ctx: NodeContext;

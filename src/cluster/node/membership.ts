@@ -42,8 +42,8 @@ export type SeenSlot =
     };
 
 export interface Membership {
-  /** Everything up to this revision of the store is in it. */
-  readonly revision: number;
+  /** By slot, from 1: its key is known as of this revision at least. */
+  readonly known: readonly number[];
   /** Slots 1 to the array's nodes, in order. */
   readonly slots: readonly SeenSlot[];
   /** Nodes that owe a resync pass, and since which revision. */
@@ -53,17 +53,20 @@ export interface Membership {
 /** Keys of slots that the array does not have are passed over. */
 export const readMembership = (
   keys: StoreKeys,
-  { keys: found, revision }: Pick<KeyView, "keys" | "revision">,
+  view: Pick<KeyView, "keys" | "knownAt">,
   nodes: number,
 ): Membership => {
+  const { keys: found } = view;
+  const known: number[] = [0];
   const slots: SeenSlot[] = [];
   const passes: { slot: number; revision: number }[] = [];
   for (let slot = 1; slot <= nodes; slot += 1) {
     slots.push(readSlot(keys, found, slot));
+    known.push(view.knownAt(keys.slot(slot)));
     const pass = found.get(keys.pass(slot));
     if (pass !== undefined) passes.push({ slot, revision: pass.modRevision });
   }
-  return { revision, slots, passes };
+  return { known, slots, passes };
 };
 
 const readSlot = (
@@ -137,9 +140,12 @@ export const isUnfenced = (
 ): seen is Extract<SeenSlot, { type: "gone" | "damaged" }> =>
   seen.type === "gone" || seen.type === "damaged";
 
-/** Whether the session is known to write no more. One that is not seen yet is not over. */
+/**
+ * Whether the session is known to write no more. One that is not seen yet is not over: it has
+ * written its slot with its epoch, and what the watch tells of other keys proves nothing.
+ */
 export const isOver = (membership: Membership, session: Session): boolean =>
-  membership.revision >= session.epoch && !isUnfinished(membership, session);
+  (membership.known[session.slot] ?? 0) >= session.epoch && !isUnfinished(membership, session);
 
 /** "node 2 (board-b), node 3 (board-c)"; no slots: the protocol does not tell who. */
 export const nodeNames = (membership: Membership, slots: readonly number[]): string =>

@@ -71,11 +71,19 @@ export class KeyView {
     return news;
   }
 
+  /**
+   * How the key stands is known as of this revision at least, whatever events were lost: by its own
+   * last change, or by what listed it.
+   */
+  knownAt(key: string): Revision {
+    const changed = this.#keys.get(key)?.modRevision ?? this.#deleted.get(key) ?? 0;
+    return Math.max(changed, this.#toldAt(key));
+  }
+
   #take(change: KeyChange): boolean {
     const key = keyOf(change);
     const revision = revisionOf(change);
-    const seen = this.#keys.get(key)?.modRevision ?? this.#deleted.get(key) ?? 0;
-    if (revision <= Math.max(seen, this.#toldAt(key))) return false;
+    if (revision <= this.knownAt(key)) return false;
     this.#revision = Math.max(this.#revision, revision);
     if (change.type === "put") {
       this.#deleted.delete(key);

@@ -389,8 +389,8 @@ export class BoardsSim extends ClusterSim {
 
   /** Members that answer. */
   override async openMembers(life: NodeLife): Promise<readonly OpenedMedium[]> {
-    // Nobody is left who would record them as faulty.
-    if (this.up.length === 0 && this.lossy.size > 0) this.#loseUnflushed();
+    // Nobody is left who would record them as faulty: who is up all the same has been fenced.
+    if (!life.isRunElsewhere && this.lossy.size > 0) this.#loseUnflushed();
     const opened = await Promise.all(this.media.map((medium) => this.#openMember(life, medium)));
     return opened.flatMap((one) => (one === null ? [] : [one]));
   }

@@ -76,11 +76,15 @@ export class ClusterClients {
     return this.#clients.reduce((sum, { open }) => sum + open, 0);
   }
 
-  /** What nobody has answered is settled: the cluster rests. */
-  rest(): void {
-    this.#sim.content.rest();
-    for (const write of this.#doubtful) this.#placeOf(write).open--;
-    this.#doubtful = [];
+  /** The cluster rests: what nodes that are gone had under way is settled. False: nothing was. */
+  rest(): boolean {
+    const isOver = (write: OpenWrite): boolean => !this.#sim.isUp(write.owner);
+    const over = this.#doubtful.filter(isOver);
+    if (over.length === 0) return false;
+    this.#sim.content.rest(isOver);
+    for (const write of over) this.#placeOf(write).open--;
+    this.#doubtful = this.#doubtful.filter((write) => !isOver(write));
+    return true;
   }
 
   /** The power went. */

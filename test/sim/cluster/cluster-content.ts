@@ -2,7 +2,8 @@
  * What may be read from each sector of an array that several nodes write, each its own sectors.
  *
  * A write is open from its begin to its answer. One of a node that died, or that got an error,
- * stays open until the cluster is at rest: until then copies of it may come late, or differ.
+ * stays open until the node is gone and the cluster at rest: until then copies of it may come late,
+ * or differ.
  *   - `read`: a read never returns what had been replaced by an acknowledged write when it began,
  *     whichever node asks.
  *   - `flushed`: what was acknowledged before the flush began survives everything.
@@ -85,14 +86,17 @@ export class ClusterContent {
     this.#doubtful.push(write);
   }
 
-  /** All nodes that are gone are recovered, and every resync pass is over. */
-  rest(): void {
+  /**
+   * All nodes that are gone are recovered, and every resync pass is over: what these had under way
+   * is there or not. `isOver`: the life that sent a write is one of them.
+   */
+  rest(isOver: (write: OpenWrite) => boolean): void {
     const now = this.#clock++;
-    for (const write of this.#doubtful)
+    for (const write of this.#doubtful.filter(isOver))
       this.#each(write, (version) => {
         version.ended ??= now;
       });
-    this.#doubtful = [];
+    this.#doubtful = this.#doubtful.filter((write) => !isOver(write));
   }
 
   get isDoubtful(): boolean {

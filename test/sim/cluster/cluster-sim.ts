@@ -302,6 +302,10 @@ export class ClusterSim implements SimWorld {
     return this.boards.flatMap(({ life }) => (life?.isUp === true ? [life] : []));
   }
 
+  isUp(life: object): boolean {
+    return this.boards.some((board) => board.life === life && board.life.isUp);
+  }
+
   lifeOf(number: string): NodeLife | null {
     return this.#lives.get(number) ?? null;
   }

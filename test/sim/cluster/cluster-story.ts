@@ -86,11 +86,14 @@ class ClusterStory {
   async #until(isDone: () => boolean): Promise<void> {
     let cuts = this.#cuts();
     let isSettled = false;
+    // Of nodes that live there may be writes in doubt for long.
+    let lookAt = 0;
     await this.sim.timeline.run(() => {
       this.#check();
       const { isDoubtful } = this.sim.content;
       const { isResting } = this.sim.storeChecks;
-      if (isResting && !isSettled && isDoubtful) this.#clients.rest();
+      const isDue = isResting && !isSettled && isDoubtful && this.sim.timeline.now >= lookAt;
+      if (isDue && !this.#clients.rest()) lookAt = this.sim.timeline.now + LOOK_MS;
       isSettled = isResting && !this.sim.content.isDoubtful;
       if (this.#cuts() !== cuts) this.#onPowerCut();
       cuts = this.#cuts();
@@ -160,7 +163,7 @@ class ClusterStory {
     }
     const degraded = this.#makeWhole(up);
     if (degraded !== null) return degraded;
-    if (!sim.isSettled) return "a slot is not recovered, or a pass is owed";
+    if (!sim.storeChecks.isResting) return "a slot is not recovered, or a pass is owed";
     for (const life of up) {
       const waits = this.#waitsOn(life);
       if (waits !== null) return `node ${life.node}: ${waits}`;

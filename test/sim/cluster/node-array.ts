@@ -308,9 +308,11 @@ export class NodeArray {
     const driver = this.#driver;
     assert(driver !== null, "the array ran");
     const devices = driver.working();
+    const newest = (await this.#home.copies?.newest()) ?? null;
     const assembled = await assembleDevices(devices, {
       ...this.#options(),
       ...(afterChange === null ? {} : { afterChange }),
+      copies: { newest, isForced: false, doubt: null },
       isChanged: true,
       told: driver.told,
     });

@@ -47,6 +47,7 @@ const start = async (
   images: readonly Uint8Array[],
   copies: Partial<Copies>,
   isRunElsewhere = false,
+  isChanged = false,
 ) => {
   const members = images.map((bytes, at) => ({
     path: `/m${at}`,
@@ -58,6 +59,7 @@ const start = async (
     ...limits,
     readOnly: false,
     cluster: { name: "attic", slot: 0, isRunElsewhere },
+    isChanged,
     copies: { ...NOBODY, ...copies },
   }).then(
     ({ events, forced }) => ({ events, forced, code: null, text: "" }),
@@ -83,6 +85,12 @@ test("that all members are there which these know of says nothing: the others we
   const left = [image(0, 20, roles(0, MD_DISK_ROLE_FAULTY))];
   assert.is(await codeOf(left, { newest: 30 }), "CLUSTER_NEWER_COPY_ELSEWHERE");
   assert.is(await codeOf(left, { newest: 30 }, true), "CLUSTER_NEWER_COPY_ELSEWHERE");
+});
+
+test("after a change of another node it goes on from no older copies than that one has told of", async () => {
+  const alone = [image(0, 20)];
+  assert.is(await codeOf(alone, { newest: 22 }, true, true), "CLUSTER_NEWER_COPY_ELSEWHERE");
+  assert.is(await codeOf(alone, { newest: 20 }, true, true), null, "it knows the others");
 });
 
 test("the newest copy that can be read counts, whatever is beside it", async () => {

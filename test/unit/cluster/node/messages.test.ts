@@ -313,6 +313,16 @@ test("nobody takes the right to send from a node that lives, though its watch ha
   world.end();
 });
 
+test("a range of a node that lives is suspended, though the watch has lost it", async () => {
+  const { world, a, b } = await deaf();
+  await world.ok(b, { type: "resync-start" });
+  await world.ok(b, { type: "resync-info-update", lo: 0, hi: 100 });
+  assert.is(a.notices.at(-1), "resyncing 1 0 100");
+  await world.rest(5000);
+  assert.equal(a.view.ranges, [{ slot: 1, lo: 0, hi: 100 }]);
+  world.end();
+});
+
 test("nobody finishes a message for a node that lives, though its watch has lost it", async () => {
   const { world, a, b } = await deaf();
   await world.ok(b, { type: "remove-disk", deviceNumber: 1 });
