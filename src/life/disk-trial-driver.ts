@@ -1,6 +1,6 @@
 /**
  * The disk of a board that is to vote, judged by the best of several measurements: one that falls
- * into a loaded moment says nothing of the disk. While it is too slow it is measured again and again.
+ * into a loaded moment says nothing of the disk. While it is too slow it is measured again.
  */
 import { CodedError } from "../common/errors.ts";
 import { type EtcdTiming, timingFor } from "./fsync-test-driver.ts";

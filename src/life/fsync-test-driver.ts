@@ -24,8 +24,8 @@ const writeAsync = promisify(write);
 const syncAsync = promisify(fdatasync);
 
 /**
- * 99 of 100 writes are durable within so many milliseconds; of a slow disk fewer are made, and it is
- * the longest. Errors: those of the file system.
+ * 99 of 100 writes are durable within so many milliseconds; of a slow disk fewer are made, and it
+ * is the longest. Errors: those of the file system.
  */
 export const measureFsync = async (folder: string): Promise<number> => {
   const file = path.join(folder, "fsync-test");
