@@ -11,8 +11,12 @@ const VOTES: Readonly<Record<MemberResource["vote"], string>> = {
   voter: "votes",
 };
 
+const stateText = ({ state, silent_for: seconds }: MemberResource): string =>
+  state === "silent" ? `not heard of for ${Math.floor(seconds ?? 0)} s` : state;
+
 const memberLine = (member: MemberResource): string => {
-  const { name, role, here, state, vote, answers, elected, database_bytes } = member;
+  const { name, role, here, vote, answers, elected, database_bytes } = member;
+  const state = stateText(member);
   const words = [
     here ? `${state}, this board` : state,
     vote === "voter" && answers === false ? "has a vote and is silent" : VOTES[vote],

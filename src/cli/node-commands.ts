@@ -27,9 +27,16 @@ const showImpact = (flags: OnlineFlags, impact: ImpactResource): void => {
   if (!impact.safe) process.exitCode = 1;
 };
 
+const lifeText = ({ life, silent_for: seconds }: NodeResource): string => {
+  if (life === "up") return "";
+  if (life === "unknown") return ": not known from here";
+  return seconds === null ? ": gone" : `: not heard of for ${Math.floor(seconds)} s`;
+};
+
 /** What a board tells, in lines. */
-export const nodeLines = ({ name, here, status }: NodeResource): string[] => {
-  if (status === null) return [`${name}`];
+export const nodeLines = (node: NodeResource): string[] => {
+  const { name, here, status } = node;
+  if (status === null) return [`${name}${lifeText(node)}`];
   const since = status.since === null ? "" : ` since ${status.since}`;
   const elsewhere = status.elsewhere.flatMap(({ addresses }) => addresses);
   const voters = status.quorum?.voters ?? [];

@@ -21,8 +21,12 @@ const wayText = (ways: readonly PeerPath[]): string => {
   return `, ${word}${bad.last_error === null ? "" : `: ${bad.last_error}`}`;
 };
 
+const silenceText = ({ state, silent_for: seconds }: PeerResource): string =>
+  state === "silent" ? `not heard of for ${Math.floor(seconds ?? 0)} s` : state;
+
 const boardLine = (peer: PeerResource, { exporter, items, paths }: PeerReportResource): string => {
   const { id, state, here, disks, address } = peer;
+  const silence = silenceText(peer);
   if (state === "away") return `      ${id}: away, ${count(disks.length, "disk")} known`;
   const served = `${count(disks.length, "disk")} at ${address}`;
   if (here) {
@@ -31,7 +35,7 @@ const boardLine = (peer: PeerResource, { exporter, items, paths }: PeerReportRes
   }
   const me = items.find((item) => item.here)?.id;
   const ways = paths.filter(({ node, device_node }) => node === me && device_node === id);
-  return `      ${id}: up, ${served}${wayText(ways)}`;
+  return `      ${id}: ${silence}, ${served}${wayText(ways)}`;
 };
 
 /** The boards, one line each; none of a board that serves no disks. */

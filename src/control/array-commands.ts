@@ -86,6 +86,18 @@ const startProblemOf = (error: unknown): StartProblem =>
         members: [],
       };
 
+const STARTS: StartProblem = {
+  code: "CONTROL_ARRAY_INCOMPLETE",
+  message: "its raid devices are there, and it is being started",
+  remedy: "wait",
+  members: [],
+};
+
+const MEETS_BOARDS: StartProblem = {
+  ...STARTS,
+  message: "its raid devices are there, and it waits for the other boards of its cluster",
+};
+
 /** Create, assemble, stop. */
 export class ArrayCommands {
   readonly #options: ArrayCommandsOptions;
@@ -222,7 +234,11 @@ export class ArrayCommands {
     const report = await engine.examine(paths);
     const now = arrays.get(uuid);
     if (now === null || now.isRunning || now.record.desiredState !== "started") return true;
+    const isOfBoards = engine.peers !== null && report.array?.bitmap.type === "clustered";
     if (report.refusal !== null || report.isComplete || this.#isCut(uuid)) {
+      // What was told while devices were awaited holds no more.
+      if (now.startProblem?.code === "CONTROL_ARRAY_INCOMPLETE")
+        arrays.startFailed(uuid, isOfBoards ? MEETS_BOARDS : STARTS);
       await this.start(uuid, { readOnly, run: false }, paths);
       return true;
     }
@@ -231,8 +247,8 @@ export class ArrayCommands {
     if (now.startProblem?.code === "CLUSTER_NEWER_COPY_ELSEWHERE") return false;
     arrays.startFailed(uuid, {
       code: "CONTROL_ARRAY_INCOMPLETE",
-      message: `${here} of ${report.array?.raidDevices ?? 0} raid devices are there, it waits for the others`,
-      remedy: "bring the others, or assemble it without them",
+      message: `${here} of ${report.array?.raidDevices ?? 0} raid devices are there so far, ${isOfBoards ? "it waits for those of other boards" : "it waits for the others"}`,
+      remedy: "wait, bring the others, or assemble it without them",
       members: report.members,
     });
     return false;

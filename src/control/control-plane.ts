@@ -222,9 +222,8 @@ export class ControlPlane {
 
   /** The verdict over all arrays. */
   health(): BoardHealth {
-    const health = boardHealth(this.arrays.list());
     const boards = [...peerAttention(this.engine.peers), ...this.life.attention()];
-    return { ...health, attention: [...health.attention, ...boards] };
+    return boardHealth(this.arrays.list(), boards);
   }
 
   /** Other boards where clients of an array may attach; of a drained one those of then. */

@@ -115,9 +115,10 @@ const phrase = (view: ArrayView): string => {
     return `${view.record.name}: ${gone.message}. ${FIXES["last-member-gone"]}`;
   }
   const { name } = view.record;
-  const { raidDevices = 0, degraded = 0, level = "raid1" } = view.status ?? {};
+  const { raidDevices = 0, members = [], level = "raid1" } = view.status ?? {};
   const word = level === "raid1" ? "copies" : "members";
-  const copies = `${raidDevices - degraded} of ${raidDevices} ${word}`;
+  const inSync = members.filter(({ states }) => states.includes("in_sync")).length;
+  const copies = `${inSync} of ${raidDevices} ${word}`;
   switch (view.health) {
     case "failed":
       return view.status?.arrayState === "broken"
@@ -162,6 +163,11 @@ const severityOf = (reason: HealthReason, view: ArrayView): Attention["severity"
   }
 };
 
+const fixOf = ({ code }: HealthReason, { startProblem }: ArrayView): string | null =>
+  code === "not-started" && startProblem?.code === "CONTROL_ARRAY_INCOMPLETE"
+    ? "Nothing while disks and boards come up; bring those that do not, or assemble the array without them."
+    : FIXES[code];
+
 const attentionOf = (view: ArrayView): Attention[] =>
   view.reasons.flatMap((reason) => {
     const severity = severityOf(reason, view);
@@ -173,7 +179,7 @@ const attentionOf = (view: ArrayView): Attention[] =>
             code: reason.code,
             message: `${view.record.name}: ${reason.message}`,
             subject: subjectOf("array", view.record.uuid),
-            fix: FIXES[reason.code],
+            fix: fixOf(reason, view),
           },
         ];
   });
@@ -182,6 +188,13 @@ const attentionOf = (view: ArrayView): Attention[] =>
 const rank = (view: ArrayView): number => (isGone(view) ? -1 : WORST_FIRST.indexOf(view.health));
 
 const RANK = { critical: 0, warning: 1, info: 2 } as const;
+
+const isLost = ({ code }: Attention): boolean => code === "quorum-lost";
+
+const lostSentence = (boards: readonly Attention[]): string => {
+  const message = boards.find(isLost)?.message;
+  return message === undefined ? "" : `${message.charAt(0).toUpperCase()}${message.slice(1)}. `;
+};
 
 /** The array serves its clients; what they may need next waits. */
 const damageSentence = (views: readonly ArrayView[]): string => {
@@ -222,15 +235,26 @@ const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
   return `${phrase(worst)}${damageSentence(views)}${survival}${restSentence}${tail}`;
 };
 
-/** The verdict over all arrays of the board. */
-export function boardHealth(arrays: readonly ArrayView[]): BoardHealth {
+/**
+ * The verdict over all arrays of the board. `boards`: what of the cluster wants attention; where
+ * all I/O waits for it, that is said first.
+ */
+export function boardHealth(
+  arrays: readonly ArrayView[],
+  boards: readonly Attention[] = [],
+): BoardHealth {
   const stopped = arrays.filter(isStopped);
   const wanted = arrays.filter((view) => !isStopped(view));
   const state =
     WORST_FIRST.find((health) => wanted.some((view) => view.health === health)) ?? "optimal";
   return {
     state,
-    sentence: sentenceOf(wanted, stopped.length),
-    attention: wanted.flatMap(attentionOf).sort((a, b) => RANK[a.severity] - RANK[b.severity]),
+    sentence: `${lostSentence(boards)}${sentenceOf(wanted, stopped.length)}`,
+    // What stops everything comes before what it stops.
+    attention: [
+      ...boards.filter(isLost),
+      ...wanted.flatMap(attentionOf),
+      ...boards.filter((one) => !isLost(one)),
+    ].sort((a, b) => RANK[a.severity] - RANK[b.severity]),
   };
 }

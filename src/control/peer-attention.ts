@@ -30,9 +30,13 @@ export function peerAttention(peers: PeerBoards | null): Attention[] {
       ({ name }): Attention => ({
         severity: "warning",
         code: "peer-unreachable",
-        message: `board ${name} lives, and its disks cannot be reached from here`,
+        message: isOpen
+          ? `board ${name} lives, and its disks cannot be reached from here`
+          : `board ${name} cannot be reached, and whether it lives is not known here`,
         subject: subjectOf("node", name),
-        fix: "See to the network between the two boards.",
+        fix: isOpen
+          ? "See to the network between the two boards."
+          : "See to etcd, and to the network between the two boards.",
       }),
     ),
   ];

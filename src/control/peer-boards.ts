@@ -78,6 +78,8 @@ export interface ExporterFence {
 
 /** What this board's exports do. */
 export interface ExporterReport {
+  /** Seconds since each live board was heard. */
+  readonly heard: readonly { readonly name: string; readonly seconds: number }[];
   readonly sessions: readonly ExporterSession[];
   readonly fences: readonly ExporterFence[];
 }
@@ -97,3 +99,10 @@ export interface PeerBoards {
   refuse(serials: readonly string[]): void;
   report(): Promise<ExporterReport>;
 }
+
+/** Seconds since the board was heard; null: this board is cut off, and hears nobody. */
+export const secondsSince = (
+  { heard }: ExporterReport,
+  { isOpen }: ExporterGate,
+  name: string,
+): number | null => (isOpen ? (heard.find((one) => one.name === name)?.seconds ?? null) : null);

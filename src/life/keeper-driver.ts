@@ -13,6 +13,7 @@ import { nextStep, type PlanStep } from "./etcd-plan.ts";
 import { type EtcdSight, EtcdWatch, planInputOf, type SeenMember } from "./etcd-watch-driver.ts";
 import { type Identity, writeFacts, writeRefused } from "./identity-driver.ts";
 import type { LifePulse, LifeView } from "./life-records.ts";
+import { PulseWatch } from "./pulse-watch.ts";
 import { describeQuorum, type Quorum } from "./quorum-words.ts";
 import { Registry } from "./registry-client.ts";
 
@@ -48,6 +49,7 @@ export interface ClusterSight {
   readonly step: PlanStep;
   /** Of etcd and its disks; for people. */
   readonly warnings: readonly string[];
+  readonly pulses: PulseWatch;
 }
 
 const TICK_MS = 2000;
@@ -62,6 +64,7 @@ export class Keeper {
   readonly #admin: EtcdAdmin;
   readonly #watch: EtcdWatch;
   readonly #care: EtcdCare;
+  readonly #pulses = new PulseWatch();
   #identity: Identity;
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
@@ -126,6 +129,7 @@ export class Keeper {
     try {
       view = await registry.view(1);
       isFresh = true;
+      this.#pulses.see(view.beats, performance.now());
     } catch (error) {
       this.#options.logger.debug({ error }, "cluster-records-unread");
     }
@@ -146,13 +150,14 @@ export class Keeper {
     const input = planInputOf(view, etcd, this.#options.graceMs);
     const quorum = describeQuorum(input);
     const before = this.#sight?.quorum.state;
+    const pulses = this.#pulses;
     const all = warningsOf(view, etcd, this.#options.quotaBytes);
     // What keeps a board from its vote is told there.
     const { voteless } = quorum;
     const warnings = all.filter(
       (text) => !voteless.some((one) => one.endsWith(text.slice(text.indexOf(": ") + 2))),
     );
-    this.#sight = { view, etcd, quorum, step: nextStep(input), warnings };
+    this.#sight = { view, etcd, quorum, step: nextStep(input), warnings, pulses };
     if (before === undefined || before === quorum.state || etcd.members.length === 0) return;
     const severity =
       quorum.state === "lost" ? "critical" : quorum.state === "at-risk" ? "warning" : "info";
@@ -275,7 +280,13 @@ export class Keeper {
   }
 }
 
-const EMPTY: LifeView = { records: [], pulses: new Map(), refused: [], refusedList: null };
+const EMPTY: LifeView = {
+  records: [],
+  pulses: new Map(),
+  beats: new Map(),
+  refused: [],
+  refusedList: null,
+};
 
 const STEP_WORDS = { add: "added", promote: "given", remove: "taken" } as const;
 

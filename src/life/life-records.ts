@@ -52,6 +52,8 @@ export interface RefusedCertificate {
 export interface LifeView {
   readonly records: readonly LifeRecord[];
   readonly pulses: ReadonlyMap<string, LifePulse>;
+  /** When each pulse was written, by etcd's count. */
+  readonly beats: ReadonlyMap<string, string>;
   readonly refused: readonly RefusedCertificate[];
   /** DER, base64; null before the first one. */
   readonly refusedList: string | null;
@@ -107,9 +109,15 @@ export const viewOf = (keys: LifeKeys, found: readonly KeyValue[]): LifeView => 
     const pulse = decodePulse(value);
     return pulse === null ? [] : [[name, pulse] as const];
   });
+  const beats = found.flatMap(({ key, modRevision }) =>
+    key.startsWith(`${keys.prefix}hb/`)
+      ? [[key.slice(keys.prefix.length + 3), String(modRevision)] as const]
+      : [],
+  );
   return {
     records: records.sort((a, b) => (a.name < b.name ? -1 : 1)),
     pulses: new Map(pulses),
+    beats: new Map(beats),
     refused: under("refused/").map(({ name, value }) => ({ serial: name, name: value })),
     refusedList: found.find(({ key }) => key === keys.refusedList)?.value ?? null,
   };

@@ -13,7 +13,7 @@ const withOne = (session: ExporterSession, one: SeenConnection): ExporterSession
 });
 
 /** Sessions by name. */
-export const exporterReport = ({ connections, state }: ExporterView): ExporterReport => {
+export const exporterReport = ({ connections, state, heard }: ExporterView): ExporterReport => {
   const sessions = new Map<string, ExporterSession>();
   for (const one of connections) {
     const { session, peer: board } = one;
@@ -22,6 +22,7 @@ export const exporterReport = ({ connections, state }: ExporterView): ExporterRe
     sessions.set(key, withOne(sessions.get(key) ?? fresh, one));
   }
   return {
+    heard,
     sessions: [...sessions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, session]) => session),
     fences: state.unacknowledged.map(({ uuid, slot, epoch }) => ({
       arrayUuid: uuid,

@@ -202,7 +202,7 @@ export class PeerHost implements PeerBoards {
 
   async report(): Promise<ExporterReport> {
     const view = (await this.#exporter?.view()) ?? null;
-    return view === null ? { sessions: [], fences: [] } : exporterReport(view);
+    return view === null ? { heard: [], sessions: [], fences: [] } : exporterReport(view);
   }
 
   /**

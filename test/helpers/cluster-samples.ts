@@ -16,6 +16,7 @@ export const memberOf = (name: string, more: Partial<Member> = {}): Member => ({
   role: "board",
   here: name === "a",
   state: "online",
+  silent_for: 0.5,
   address: `${name}:8444`,
   vote: "none",
   answers: null,
@@ -31,6 +32,7 @@ export const memberOf = (name: string, more: Partial<Member> = {}): Member => ({
 export const peerOf = (name: string, more: Partial<PeerResource> = {}): PeerResource => ({
   id: name,
   state: "up",
+  silent_for: 0.5,
   here: name === "a",
   epoch: 1,
   address: `${name}:10810`,
@@ -84,6 +86,8 @@ export const answersOf = (more: {
       id: "a",
       name: "a",
       here: true,
+      life: "up",
+      silent_for: 0,
       status: {
         state: "in-service",
         since: null,
@@ -99,6 +103,8 @@ export const answersOf = (more: {
       id: name,
       name,
       here: false,
+      life: "up" as const,
+      silent_for: 0.5,
       status: null,
       links: {},
     })),

@@ -57,7 +57,9 @@ export class FakePeers implements PeerBoards {
     this.refused = serials;
   }
 
+  heard: readonly { readonly name: string; readonly seconds: number }[] = [];
+
   async report() {
-    return { sessions: [], fences: [] };
+    return { heard: this.heard, sessions: [], fences: [] };
   }
 }

@@ -44,22 +44,26 @@ const membersOf = ({ identity, sight }: Status): MemberResource[] => {
   if (records.length === 0) {
     const { id, board: name, role, host, ports } = identity;
     const address = `${host}:${ports.cluster}`;
-    return [{ ...NO_VOTE, id, name, role, address, here: true, state: "online" }];
+    return [{ ...NO_VOTE, id, name, role, address, here: true, state: "online", silent_for: 0 }];
   }
   return records.map(({ id, name, role, address, isLeaving, peerUrl }) => {
     const pulse = sight?.view.pulses.get(id);
     const member = sight?.etcd.members.find(
       (one) => one.name === `satsuma-${id}` || one.peerUrls.includes(peerUrl),
     );
-    const isOnline = pulse !== undefined;
+    const isHere = id === identity.id;
+    const now = performance.now();
+    const silentMs = isHere ? 0 : (sight?.pulses.silentMs(id, now) ?? null);
+    const heard = isHere ? "online" : (sight?.pulses.stateOf(id, now) ?? "unknown");
     return {
       ...NO_VOTE,
       id,
       name,
       role,
       address,
-      here: id === identity.id,
-      state: isLeaving ? "leaving" : isOnline ? "online" : "offline",
+      here: isHere,
+      state: isLeaving ? "leaving" : heard,
+      silent_for: silentMs === null ? null : silentMs / 1000,
       vote: member === undefined ? "none" : member.isLearner ? "learner" : "voter",
       answers: member === undefined ? null : member.status !== null,
       elected: member?.status?.electedId === member?.id && member !== undefined,

@@ -1,7 +1,9 @@
 /** Boards and impact answers, as the API shows them. */
 
 import type { ControlPlane } from "../../control/control-plane.ts";
+import { type Hearing, hearing } from "../../control/hearing.ts";
 import type { Impact } from "../../control/impact-types.ts";
+import { secondsSince } from "../../control/peer-boards.ts";
 import { subjectOf } from "../../control/subject.ts";
 import { copiesNow } from "../../control/survival.ts";
 import type { ImpactResource, NodeResource } from "../schemas/node.ts";
@@ -59,14 +61,31 @@ const statusOf = async (control: ControlPlane): Promise<NodeStatus> => {
   };
 };
 
+const silenceOf = async ({ engine }: ControlPlane, name: string): Promise<number | null> => {
+  const { peers } = engine;
+  return peers === null ? null : secondsSince(await peers.report(), peers.gate(), name);
+};
+
+/** One that runs an array and is no live board any more is waited for. */
+const lifeOf = ({ engine }: ControlPlane, name: string, silentFor: number | null): Hearing => {
+  const { peers } = engine;
+  // Boards on disks that all of them see: known by the arrays that they run.
+  if (peers === null) return "up";
+  const isGone = peers.gate().isOpen && !peers.boards().some((one) => one.name === name);
+  return isGone ? "silent" : hearing(silentFor);
+};
+
 /** One board; of another one only its name is known here. */
 export async function nodeResource(control: ControlPlane, name: string): Promise<NodeResource> {
   const here = name === control.nodes.here;
+  const silentFor = here ? 0 : await silenceOf(control, name);
   const self = subjectOf("node", name);
   return {
     id: name,
     name,
     here,
+    life: lifeOf(control, name, silentFor),
+    silent_for: silentFor,
     status: here ? await statusOf(control) : null,
     links: { self, impact: `${self}/impact` },
   };

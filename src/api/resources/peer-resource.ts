@@ -1,7 +1,13 @@
 /** The boards that serve their disks to each other, as the API shows them. */
 
 import type { ControlPlane } from "../../control/control-plane.ts";
-import type { ExporterReport, PeerBoard, PeerBoards } from "../../control/peer-boards.ts";
+import { hearing } from "../../control/hearing.ts";
+import {
+  type ExporterReport,
+  type PeerBoard,
+  type PeerBoards,
+  secondsSince,
+} from "../../control/peer-boards.ts";
 import { type PathView, visibility } from "../../control/visibility.ts";
 import type { PeerReportResource, PeerResource } from "../schemas/peer.ts";
 
@@ -17,9 +23,14 @@ const deviceIdOf = (control: ControlPlane, board: PeerBoard, disk: string): stri
   return device?.record.id ?? `${board.name}.${disk}`;
 };
 
-const peerResource = (control: ControlPlane, board: PeerBoard): PeerResource => ({
+const peerResource = (
+  control: ControlPlane,
+  board: PeerBoard,
+  silentFor: number | null,
+): PeerResource => ({
   id: board.name,
-  state: "up",
+  state: hearing(silentFor),
+  silent_for: silentFor,
   here: board.isHere,
   epoch: board.epoch,
   address: board.address,
@@ -43,6 +54,7 @@ const awayResources = (control: ControlPlane, live: readonly PeerBoard[]): PeerR
     .map((name) => ({
       id: name,
       state: "away" as const,
+      silent_for: null,
       here: false,
       epoch: null,
       address: "",
@@ -99,13 +111,17 @@ export async function peerReportResource(control: ControlPlane): Promise<PeerRep
   };
   if (peers === null) return { cluster, exporter: null, items: [], paths: [], links };
   const boards = peers.boards();
+  const report = await peers.report();
+  const gate = peers.gate();
   const items = [
-    ...boards.map((board) => peerResource(control, board)),
+    ...boards.map((board) =>
+      peerResource(control, board, board.isHere ? 0 : secondsSince(report, gate, board.name)),
+    ),
     ...awayResources(control, boards),
   ];
   return {
     cluster,
-    exporter: exporterResource(peers, await peers.report()),
+    exporter: exporterResource(peers, report),
     items: items.sort((a, b) => a.id.localeCompare(b.id)),
     paths: visibility(boards, peers.links()).map(pathResource),
     links,

@@ -14,7 +14,11 @@ export const ClusterMember = Closed(
     name: Type.String(),
     role: Type.Enum(["board", "witness"]),
     here: Type.Boolean({ description: "the board that answers" }),
-    state: Type.Enum(["online", "offline", "leaving"]),
+    state: Type.Enum(["online", "silent", "unknown", "offline", "leaving"], {
+      description:
+        "silent: not heard of for more than 5 s; unknown: etcd does not answer, so nobody is heard of",
+    }),
+    silent_for: Nullable(Type.Number({ description: "seconds since it was heard of" })),
     address: Type.String({ description: "HOST:PORT of its cluster port; empty for a witness" }),
     vote: Type.Enum(["none", "learner", "voter"]),
     answers: Nullable(Type.Boolean({ description: "its member of etcd; null: it has none" })),

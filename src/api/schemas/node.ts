@@ -28,6 +28,10 @@ export const NodeObject = Closed(
     id: Type.String(),
     name: Type.String(),
     here: Type.Boolean({ description: "the board that answers; others tell of themselves" }),
+    life: Type.Enum(["up", "silent", "unknown"], {
+      description: "silent: not heard of for more than 3 s, or gone",
+    }),
+    silent_for: Nullable(Type.Number({ description: "seconds since it was heard of" })),
     status: Nullable(
       Closed({
         state: Type.Enum(["in-service", "draining", "drained", "maintenance"]),

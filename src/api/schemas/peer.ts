@@ -9,9 +9,11 @@ import { ByteCount, Closed, Links, Nullable, RefTo } from "./common.ts";
 export const PeerObject = Closed(
   {
     id: Type.String({ description: "name of the board among the nodes" }),
-    state: Type.Enum(["up", "away"], {
-      description: "away: devices of it are known here, and it does not live at the store",
+    state: Type.Enum(["up", "silent", "unknown", "away"], {
+      description:
+        "silent: not heard of for more than 3 s; unknown: the board that answers hears of nobody; away: devices of it are known here, and it does not live at the store",
     }),
+    silent_for: Nullable(Type.Number({ description: "seconds since it was heard of" })),
     here: Type.Boolean({ description: "the board that answers" }),
     epoch: Nullable(Type.Integer({ description: "of its exports: another one for each life" })),
     address: Type.String({ description: "HOST:PORT of its member exports" }),

@@ -91,7 +91,7 @@ test(
       health.attention.map(({ code, message }: Record<string, string>) => [code, message]),
       [
         ["member-exports-closed", "this board serves its disks to nobody: the store is away"],
-        ["peer-unreachable", "board c lives, and its disks cannot be reached from here"],
+        ["peer-unreachable", "board c cannot be reached, and whether it lives is not known here"],
       ],
     );
     const metrics = String((await api.ask("GET", "/metrics")).body);

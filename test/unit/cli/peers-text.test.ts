@@ -9,6 +9,7 @@ const test = suite("cli/peers-text");
 const peer = (id: string, over: Partial<PeerResource> = {}): PeerResource => ({
   id,
   state: "up",
+  silent_for: 0.4,
   here: false,
   epoch: 3,
   address: `${id}:1`,
@@ -48,6 +49,18 @@ test("boards: this one, those that are reached and how quickly, those that are a
     "      c: away, 1 disk known",
   ]);
   assert.equal(boardsLines(report({ items: [] })), []);
+});
+
+test("a board that is late, and one of which nothing can be known, is not called up", () => {
+  const items = [
+    peer("b", { state: "silent", silent_for: 7.6 }),
+    peer("c", { state: "unknown", silent_for: null }),
+  ];
+  assert.equal(boardsLines(report({ items, paths: [] })), [
+    "boards:",
+    "      b: not heard of for 7 s, 1 disk at b:1",
+    "      c: unknown, 1 disk at c:1",
+  ]);
 });
 
 test("the worst way to a board's disks is told, and why this board serves nobody", () => {

@@ -3,9 +3,11 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type ArrayView, judge, type StartProblem } from "../../../src/control/array-view.ts";
 import { boardHealth } from "../../../src/control/health.ts";
+import { peerAttention } from "../../../src/control/peer-attention.ts";
 import type { ArrayStatus } from "../../../src/raid/array-status.ts";
 import { arrayRecord, arrayStatus } from "../../helpers/array-values.ts";
 import { fakeMember, fakeSync } from "../../helpers/fake-status.ts";
+import { FakePeers, peerBoard } from "../../helpers/peer-values.ts";
 
 interface ViewOptions {
   readonly name?: string;
@@ -195,6 +197,47 @@ test("a resync says what made it due", () => {
 test("a degraded array without a spare says so among its reasons", () => {
   const codes = view({ status: degraded }).reasons.map(({ code }) => code);
   assert.equal(codes, ["member-failed", "no-spare"]);
+});
+
+test("what stops all reads and writes is said first, before the arrays that it stops", () => {
+  const lost = {
+    severity: "critical",
+    code: "quorum-lost",
+    message: "1 of 3 voters answer: no majority, so all boards' reads and writes wait",
+    subject: "/api/v1/cluster",
+    fix: null,
+  } as const;
+  const other = { ...lost, severity: "warning", code: "peer-unreachable" } as const;
+  const { sentence, attention } = boardHealth([view({ status: failed })], [other, lost]);
+  assert.ok(sentence.startsWith("1 of 3 voters answer: no majority, so all boards'"), sentence);
+  assert.is(attention[0]?.code, "quorum-lost");
+  assert.is(attention.at(-1)?.code, "peer-unreachable");
+});
+
+test("copies are counted as the array's card counts them: those in sync now", () => {
+  const members = [
+    fakeMember("/a", 0, ["in_sync"]),
+    fakeMember("/b", 1, ["faulty"]),
+    fakeMember("/c", 2, ["spare", "rebuilding"]),
+  ];
+  const status = { ...degraded, raidDevices: 3, degraded: 1, members };
+  assert.match(boardHealth([view({ status })]).sentence, "1 of 3 copies in sync");
+});
+
+test("an array that waits for devices and boards wants nobody to assemble it", () => {
+  const startProblem = { ...refused, code: "CONTROL_ARRAY_INCOMPLETE" };
+  const { attention } = boardHealth([view({ isRunning: false, startProblem })]);
+  assert.match(attention[0]?.fix ?? "", "Nothing while disks and boards come up");
+});
+
+test("of a board that cannot be reached from one that is cut off, nobody says that it lives", () => {
+  const peers = new FakePeers();
+  peers.live = [peerBoard("b")];
+  const gone = { latencyMs: null, inFlight: 0, reconnects: 0, lastError: null };
+  peers.ways = [{ board: "b", disk: "disk1", state: "gone", ...gone }];
+  assert.match(peerAttention(peers).at(-1)?.message ?? "", "board b lives");
+  peers.open = { isOpen: false, reason: "the store is away", draining: [] };
+  assert.match(peerAttention(peers).at(-1)?.message ?? "", "whether it lives is not known");
 });
 
 test.run();

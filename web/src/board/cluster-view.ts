@@ -24,7 +24,7 @@ type NodeStatus = NonNullable<NodeResource["status"]>;
 export interface BoardRow {
   readonly name: string;
   readonly isHere: boolean;
-  readonly state: "up" | "away" | "leaving";
+  readonly state: "up" | "silent" | "unknown" | "away" | "leaving";
   /** Of this board only: others tell of themselves. */
   readonly status: NodeStatus | null;
   readonly version: string;
@@ -50,7 +50,9 @@ const stateOf = (
   peer: PeerResource | undefined,
 ): BoardRow["state"] => {
   if (member?.state === "leaving") return "leaving";
-  return member?.state === "offline" || peer?.state === "away" ? "away" : "up";
+  if (member?.state === "offline" || peer?.state === "away") return "away";
+  if (member?.state === "unknown" || peer?.state === "unknown") return "unknown";
+  return member?.state === "silent" || peer?.state === "silent" ? "silent" : "up";
 };
 
 const arraysOf = (arrays: NodeStatus["arrays"], name: string): readonly string[] =>

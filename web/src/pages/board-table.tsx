@@ -9,7 +9,13 @@ import { TimeAgo } from "../parts/quantities.tsx";
 import { BoardActions } from "./board-actions.tsx";
 import { Vote, WayCell } from "./board-cells.tsx";
 
-const STATE_TONES = { up: "good", away: "bad", leaving: "warning" } as const;
+const STATE_TONES = {
+  up: "good",
+  silent: "bad",
+  unknown: "warning",
+  away: "bad",
+  leaving: "warning",
+} as const;
 const SERVICE_TONES = {
   "in-service": "good",
   draining: "busy",

@@ -8,6 +8,14 @@ import { Evict } from "./board-actions.tsx";
 import { Vote } from "./board-cells.tsx";
 import { MakeToken } from "./join-tokens.tsx";
 
+const WORDS = {
+  online: "up",
+  silent: "silent",
+  unknown: "unknown",
+  offline: "away",
+  leaving: "leaving",
+} as const;
+
 /** The list, and the way to another one. */
 export function WitnessSection({ answers }: { answers: ClusterAnswers }) {
   const found = witnesses(answers);
@@ -24,7 +32,7 @@ export function WitnessSection({ answers }: { answers: ClusterAnswers }) {
             <div class="states">
               <span class="device-name">{member.name}</span>
               <Badge
-                word={t(`boards.state.${member.state === "online" ? "up" : "away"}`)}
+                word={t(`boards.state.${WORDS[member.state]}`)}
                 tone={member.state === "online" ? "good" : "bad"}
               />
               <Vote row={{ member, answers: member.answers }} />
