@@ -29,6 +29,8 @@ const SEEN_MS = 60_000;
 const MORE_NODES = 2;
 const SYNC_BYTES_PER_SECOND = 16 * MIB;
 const LEGS_MAX = 3;
+/** The reason of an array that its board does not start by itself. */
+const BROKEN = /is broken on this board.*injected fault/;
 /** The reason of a member that was there and failed what it was asked for. */
 const FAILED_REQUEST = /^(read error|write error|flush error|metadata write|more than|no answer)/;
 
@@ -138,12 +140,15 @@ export class FaultBoards {
   }
 
   /**
-   * What an administrator does: a disk that failed requests, or one that all share, is removed and
-   * added again. Boards take back by themselves what was only away.
+   * What an administrator does: an array that broke for errors of its last copy is started, a disk
+   * that failed requests, or one that all share, is removed and added again. Boards take back by
+   * themselves what was only away.
    */
   async readmit(): Promise<void> {
     for (const at of this.kind === "own" ? this.numbers : [0]) {
       const { status } = await this.array(at);
+      if (status.health_reasons.some(({ message }) => BROKEN.test(message)))
+        await this.board(at).ask("POST", "/arrays", { assemble: ARRAY });
       for (const { device_id, states, fault_reason } of status.members) {
         const isOthers = this.kind === "own" && device_id !== this.disk(at).id;
         const isAway = this.kind === "own" && !FAILED_REQUEST.test(fault_reason ?? "");
