@@ -195,6 +195,7 @@ export const assembleDevices = async (
   refuseToRun(verdict, options);
   const { cluster = null, copies } = options;
   const forced = copies === undefined ? null : forcedStart(verdict, copies);
+  const isBegin = copies !== undefined && options.isChanged !== true;
   const { bitmap, shape } = verdict;
   const superblock =
     bitmap.state === "usable" || bitmap.state === "stale" ? bitmap.superblock : null;
@@ -209,7 +210,7 @@ export const assembleDevices = async (
     freshest: shape.freshest,
     bitmap: superblock,
     bitmapStale: bitmap.state === "stale",
-    firstUpdate: firstUpdateOf(forced),
+    firstUpdate: isBegin ? firstUpdateOf(verdict, forced) : null,
     options: machineOptions(options),
   });
   // One that was running lists those that it knows.

@@ -46,9 +46,17 @@ export const forcedStart = (
   return events >= newest ? null : { from: events, to: newest + UNTOLD_MAX };
 };
 
-/** The events that the first update has at least, or null. */
-export const firstUpdateOf = (forced: ForcedStart | null): number | null =>
-  forced === null || forced.to === UNKNOWN ? null : forced.to;
+/**
+ * The events that the first update has at least, or null: any. What is not here may hold an update
+ * that was told to nobody, which names these members as faulty: it must never count as the newer.
+ */
+export const firstUpdateOf = (
+  { shape, complete }: AssemblyStart,
+  forced: ForcedStart | null,
+): number | null => {
+  if (forced !== null && forced.to !== UNKNOWN) return forced.to;
+  return complete ? null : shape.freshest.events + UNTOLD_MAX;
+};
 
 /** Why they must not be started from. */
 export interface OlderCopies {

@@ -183,11 +183,16 @@ export class ArrayCluster implements ClusterHost {
    * told of superblocks that this one cannot read. A node that is out asks nobody.
    */
   async copiesNow(): Promise<AssembleOptions["copies"]> {
-    const newest = await this.copies.newest().catch((error: unknown) => {
-      if (error instanceof CodedError && error.code === "CLUSTER_EXPELLED") return null;
-      throw error;
-    });
+    const newest = await unlessExpelled(this.copies.newest());
     return { newest, isForced: false, doubt: null };
+  }
+
+  /**
+   * It has started again with so many events, BEFORE clients go on: a member that failed within the
+   * change takes no part in what they write, and nobody was told of that yet.
+   */
+  async goesOn(events: number): Promise<void> {
+    await unlessExpelled(this.copies.begin(events, null));
   }
 
   get #cluster(): JoinedCluster {
@@ -374,3 +379,12 @@ export class ArrayCluster implements ClusterHost {
     });
   }
 }
+
+const unlessExpelled = async <T>(asked: Promise<T>): Promise<T | null> => {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof CodedError && error.code === "CLUSTER_EXPELLED") return null;
+    throw error;
+  }
+};

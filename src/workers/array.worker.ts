@@ -364,6 +364,7 @@ class ArrayThread {
       isChanged: true,
       now: Date.now(),
     });
+    if (copies !== undefined) await this.#cluster?.goesOn(this.#array.events);
     const kept = new Set([...this.#array.members.values()].map(({ device }) => device));
     for (const { device } of devices) if (!kept.has(device)) await device.close();
     const { faulty } = this.#driver;

@@ -140,10 +140,14 @@ export class MessageChecks {
   /** The array asks: the last new device is answered so; nobody waits for one before. */
   called(life: CallerLife, call: ClusterCall): void {
     if (call.type !== "new-disk-ack") return;
-    const { told } = this.#receptionOf(life);
+    const { told, last } = this.#receptionOf(life);
     const devices = [...told].filter(([, { message }]) => message.type === "newdisk");
-    for (const [id] of devices.slice(0, -1)) told.delete(id);
-    for (const [id] of devices.slice(-1)) this.carriedOut(life, id);
+    for (const [id, { seq }] of devices) {
+      // It took too long: the node has gone on without an answer.
+      const isAwaited = id === devices.at(-1)?.[0] && seq > last;
+      if (isAwaited) this.carriedOut(life, id);
+      else told.delete(id);
+    }
   }
 
   /** A member has acknowledged; `before`: its last one of this session, or none. */

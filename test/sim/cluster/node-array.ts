@@ -316,6 +316,7 @@ export class NodeArray {
       isChanged: true,
       told: driver.told,
     });
+    await this.#home.copies?.begin(assembled.events, null);
     const { machine, members, shared, legs } = assembled;
     const kept = new Set([...members.values()].map(({ device }) => device));
     for (const { device } of devices) if (!kept.has(device)) await device.close();
