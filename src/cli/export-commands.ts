@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import type { AttachResource, ExportResource } from "../api/schemas/export.ts";
 import { sizeText } from "../common/size-text.ts";
+import { attachText, targetText } from "./attach-text.ts";
 import { clientOf, fetchAll, type OnlineFlags, withAccess } from "./online-access.ts";
 import { printJson, printText } from "./output.ts";
 
@@ -92,12 +93,9 @@ const registerAttach = (group: Command): void => {
       if (flags.json) {
         printJson(attach);
       } else if (flags.target !== undefined) {
-        printText(attach.items.map(({ text }) => `${text}\n`).join(""));
+        printText(targetText(attach));
       } else {
-        printText(attach.items.map(({ title, text }) => `# ${title}\n${text}\n\n`).join(""));
-        printText(
-          attach.elsewhere.map(({ board, uri }) => `# also at ${board}: ${uri}\n`).join(""),
-        );
+        printText(attachText(attach));
       }
     });
 };

@@ -42,6 +42,7 @@ const attachOf = async (control: ControlPlane, view: ExportView): Promise<Attach
   return {
     export_id: view.record.name,
     uris,
+    closed: view.isOpen ? null : (view.reason ?? "it is closed"),
     elsewhere: urisElsewhere(view, await control.elsewhere(view.record.arrayUuid)),
     items: places.flatMap((place) => attachItems(place, view.record.name)),
   };

@@ -96,6 +96,7 @@ export const Attach = Closed(
   {
     export_id: Type.String(),
     uris: Closed({ unix: Nullable(Type.String()), tcp: Nullable(Type.String()) }),
+    closed: Nullable(Type.String({ description: "why this board does not serve it now" })),
     elsewhere: Type.Array(Closed({ board: Type.String(), uri: Type.String() }), {
       description: "other boards that run the array, where they export it under the same name",
     }),
