@@ -4,23 +4,17 @@
  * and each board in turn is killed. Exit code 1 when a write that was acknowledged is lost, a read
  * is stale, copies differ at rest, or mdadm does not accept a member.
  */
-import { parseArgs } from "node:util";
 import { ClusterRounds } from "../test/helpers/cluster-rounds.ts";
 import { startSharedBoards } from "../test/helpers/shared-boards.ts";
+import { scriptOptions } from "./script-options.ts";
 
 const USAGE = "npm run cluster-rounds -- [--rounds N] [--boards N] [--size SIZE] [--seed S]";
-if (process.argv.includes("--help")) {
-  process.stdout.write(`${USAGE}\n`);
-  process.exit(0);
-}
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "100" },
-    boards: { type: "string", default: "3" },
-    size: { type: "string", default: "64M" },
-    seed: { type: "string", default: "1" },
-  },
+const values = scriptOptions(USAGE, {
+  rounds: { type: "string", default: "100" },
+  boards: { type: "string", default: "3" },
+  size: { type: "string", default: "64M" },
+  seed: { type: "string", default: "1" },
 });
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -11,33 +11,27 @@
 import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { StoryName } from "../test/sim/cluster/cluster-story.ts";
 import { PLANTED, type PlantedName } from "../test/sim/cluster/planted-faults.ts";
 import { runSeed, type SeedOptions, type SeedResult } from "../test/sim/cluster/seed-result.ts";
+import { scriptOptions } from "./script-options.ts";
 
 const USAGE = [
   "npm run cluster-sim -- [--seeds N] [--from S] [--jobs N] [--seconds T] [--seed S]",
   "                       [--story shared|boards] [--plant FAULT] [--stop] [--trace] [--shorten]",
 ].join("\n");
-if (process.argv.includes("--help")) {
-  process.stdout.write(`${USAGE}\nfaults: ${Object.keys(PLANTED).join(", ")}\n`);
-  process.exit(0);
-}
 
-const { values: options } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "1000" },
-    from: { type: "string", default: "1" },
-    jobs: { type: "string", default: String(availableParallelism()) },
-    seconds: { type: "string", default: "1000000000" },
-    seed: { type: "string" },
-    story: { type: "string", default: "shared" },
-    plant: { type: "string" },
-    stop: { type: "boolean", default: false },
-    trace: { type: "boolean", default: false },
-    shorten: { type: "boolean", default: false },
-  },
+const options = scriptOptions(`${USAGE}\nfaults: ${Object.keys(PLANTED).join(", ")}`, {
+  seeds: { type: "string", default: "1000" },
+  from: { type: "string", default: "1" },
+  jobs: { type: "string", default: String(availableParallelism()) },
+  seconds: { type: "string", default: "1000000000" },
+  seed: { type: "string" },
+  story: { type: "string", default: "shared" },
+  plant: { type: "string" },
+  stop: { type: "boolean", default: false },
+  trace: { type: "boolean", default: false },
+  shorten: { type: "boolean", default: false },
 });
 /** Seeds after which a word is said. */
 const PROGRESS_EVERY = 1000;

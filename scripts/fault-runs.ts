@@ -3,36 +3,30 @@
  * verified load from clients on all of them, with whatever can happen to boards, links, disks and
  * etcd. Exit code 1 when a run finds something wrong; its logs and files are kept.
  */
-import { parseArgs } from "node:util";
 import type { BoardsKind } from "../test/helpers/fault-runs/fault-boards.ts";
 import {
   type FaultRunReport,
   faultRun,
   missingFaults,
 } from "../test/helpers/fault-runs/fault-run.ts";
+import { scriptOptions } from "./script-options.ts";
 
 const USAGE = `npm run fault-runs -- [--runs N] [--from SEED] [--jobs N] [--seconds S]
     [--boards N] [--etcd MEMBERS] [--size MIB] [--shared] [--dir DIR] [--verbose] [--keep] [--keep-going]`;
-if (process.argv.includes("--help")) {
-  process.stdout.write(`${USAGE}\n`);
-  process.exit(0);
-}
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: "string", default: "10" },
-    from: { type: "string", default: "1" },
-    jobs: { type: "string", default: "1" },
-    seconds: { type: "string", default: "75" },
-    boards: { type: "string", default: "3" },
-    etcd: { type: "string", default: "3" },
-    size: { type: "string", default: "64" },
-    shared: { type: "boolean", default: false },
-    dir: { type: "string" },
-    keep: { type: "boolean", default: false },
-    verbose: { type: "boolean", default: false },
-    "keep-going": { type: "boolean", default: false },
-  },
+const values = scriptOptions(USAGE, {
+  runs: { type: "string", default: "10" },
+  from: { type: "string", default: "1" },
+  jobs: { type: "string", default: "1" },
+  seconds: { type: "string", default: "75" },
+  boards: { type: "string", default: "3" },
+  etcd: { type: "string", default: "3" },
+  size: { type: "string", default: "64" },
+  shared: { type: "boolean", default: false },
+  dir: { type: "string" },
+  keep: { type: "boolean", default: false },
+  verbose: { type: "boolean", default: false },
+  "keep-going": { type: "boolean", default: false },
 });
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);

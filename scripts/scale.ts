@@ -7,16 +7,16 @@
  */
 import { fork } from "node:child_process";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { CellFigures, CellPlan } from "../test/sim/scale/scale-cell.ts";
+import { scriptOptions } from "./script-options.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    boards: { type: "string", default: "2,4,8,16" },
-    arrays: { type: "string", default: "1,16,64" },
-    rest: { type: "string", default: "30" },
-    commits: { type: "string", default: "0" },
-  },
+const USAGE =
+  "npm run scale -- [--boards 2,4,8,16] [--arrays 1,16,64] [--rest SECONDS] [--commits N]";
+const options = scriptOptions(USAGE, {
+  boards: { type: "string", default: "2,4,8,16" },
+  arrays: { type: "string", default: "1,16,64" },
+  rest: { type: "string", default: "30" },
+  commits: { type: "string", default: "0" },
 });
 
 const print = (text: string): void => {

@@ -6,8 +6,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { NbdClient } from "../nbd-client.ts";
 
-/** Longer than a board takes to be fenced (14 s): then it can carry out no request of before. */
-const PATH_LIMIT_MS = 16_000;
+/** Longer than a board takes to be fenced (16 s): then it can carry out no request of before. */
+const PATH_LIMIT_MS = 21_000;
 const ATTACH_LIMIT_MS = 2000;
 const RETRY_MS = 100;
 /** How long a client that was carried over stays away from its own board at least. */
