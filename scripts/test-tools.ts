@@ -33,6 +33,7 @@ export const TEST_TOOLS: Readonly<Record<string, string>> = {
   "linux.uml": "user-mode-linux",
   losetup: "mount",
   fstrim: "util-linux",
+  setpriv: "util-linux",
   ...(readFileSync("/proc/cpuinfo", "latin1").includes(" amx_tile") ? { cc: "gcc" } : {}),
 };
 

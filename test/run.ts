@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { installMissingTools } from "../scripts/test-tools.ts";
-import { type GroupResult, killAllGroups, runGroup } from "./runner/group-process.ts";
+import { endAllGroups, type GroupResult, runGroup } from "./runner/group-process.ts";
 import { findTestFiles, type Group, planGroups, selectFiles } from "./runner/plan.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -121,14 +121,14 @@ async function main(): Promise<number> {
   // A short path: tests put unix sockets below it, whose names end at 107 bytes.
   const scratch = mkdtempSync(join(tmpdir(), "st-"));
   const cleanUp = (): void => rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
-  const giveUp = (): never => {
-    killAllGroups();
+  const giveUp = async (): Promise<never> => {
+    await endAllGroups();
     cleanUp();
     process.exit(1);
   };
-  process.on("SIGINT", giveUp).on("SIGTERM", giveUp);
+  process.on("SIGINT", () => void giveUp()).on("SIGTERM", () => void giveUp());
   // Whoever read our output is gone (`npm test | head`).
-  process.stdout.on("error", giveUp);
+  process.stdout.on("error", () => void giveUp());
   const results = await runAll(groups, scratch);
   cleanUp();
   return sumUp(results);

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { type IncomingMessage, get as plainGet } from "node:http";
 import { get as secureGet } from "node:https";
 import { createServer } from "node:net";
@@ -122,6 +122,16 @@ const failed = (why: string, log: string): CodedError =>
       })
     : new CodedError("CLI_ETCD_ENDED", `etcd did not start (${why})`, { remedy: `see ${log}` });
 
+/** Begins a command that the kernel ends when this process is killed, where there is setpriv. */
+const diesWithUs = (): readonly string[] => {
+  const has = (name: string): boolean => isOnPath(name, process.env["PATH"] ?? "");
+  // Without etcd setpriv would say so, and not as we do.
+  return has("setpriv") && has("etcd") ? ["setpriv", "--pdeathsig", "TERM"] : [];
+};
+
+const isOnPath = (name: string, folders: string): boolean =>
+  folders.split(path.delimiter).some((folder) => existsSync(path.join(folder, name)));
+
 /** How to start etcd. */
 export interface EtcdStart {
   /** It is asked for where it was, nowhere else. */
@@ -153,8 +163,10 @@ export async function startEtcd(
     ...["--logger", "zap", "--log-level", "warn", "--auto-compaction-retention", "1h"],
     ...(tls === null ? [] : tlsFlags(tls)),
   ];
+  const all = [...names, ...urls, ...peers, ...rest];
+  const [command = "etcd", ...args] = [...diesWithUs(), "etcd", ...all];
   // A group of its own: Ctrl-C reaches only the demo, which ends it last.
-  const child = spawn("etcd", [...names, ...urls, ...peers, ...rest], {
+  const child = spawn(command, args, {
     stdio: ["ignore", log, log],
     detached: true,
   });

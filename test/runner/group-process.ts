@@ -32,12 +32,19 @@ export interface GroupOptions {
 const OUTPUT_TAIL_CHARS = 20_000;
 /** How long processes of the group may outlive the one that runs the tests. */
 const ORPHAN_GRACE_MS = 2_000;
+/** How long tests may take to tidy up when the runner is ended. */
+const TIDY_MS = 3000;
 
 const running = new Set<ChildProcess>();
 
-/** Kills every group under way; for the runner's own end by a signal. */
-export function killAllGroups(): void {
-  for (const child of running) killGroup(child);
+/** Ends every group under way, for the runner's own end by a signal: tests may tidy up first. */
+export async function endAllGroups(): Promise<void> {
+  const children = [...running];
+  for (const child of children) signalGroup(child, "SIGTERM");
+  const deadline = performance.now() + TIDY_MS;
+  while (children.some(isGroupAlive) && performance.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const child of children) killGroup(child);
 }
 
 export async function runGroup(group: Group, options: GroupOptions): Promise<GroupResult> {

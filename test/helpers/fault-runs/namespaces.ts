@@ -4,7 +4,9 @@
  * makes them slow and lossy. Needs root.
  */
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { toolPath } from "../../../scripts/test-tools.ts";
+import { atEnd } from "./end-with-us.ts";
 
 const HOST = 254;
 const NETS = 200;
@@ -51,9 +53,52 @@ export function whyNoNetem(): string | undefined {
   }
 }
 
+/** Interfaces and namespaces are named by the process that made them. */
+const NAME = /^sf([1-9]\d*)[a-z]\d*$/;
+
+/** Of these names those whose makers are gone: killed, they took nothing away. */
+export const leftOvers = (
+  names: readonly string[],
+  isAlive: (pid: number) => boolean,
+): readonly string[] => {
+  const ours = names.filter((name) => NAME.test(name));
+  return [...new Set(ours)].filter((name) => !isAlive(Number(NAME.exec(name)?.[1])));
+};
+
+const linesOf = (...args: string[]): readonly string[] => {
+  const env = { ...process.env, PATH: toolPath() };
+  return (spawnSync("ip", args, { encoding: "utf8", env }).stdout ?? "").split("\n");
+};
+
+/** `sf12b0 (id: 3)` of namespaces, `7: sf12b0@if2: <…` of interfaces. */
+const namesIn = (lines: readonly string[]): readonly string[] =>
+  lines.flatMap((line) => /\bsf\d+[a-z]\d*\b/.exec(line)?.[0] ?? []);
+
+const isProcess = (pid: number): boolean => existsSync(`/proc/${pid}`);
+
+/** What tests that were killed have left. */
+const removeLeftOvers = (): void => {
+  for (const space of leftOvers(namesIn(linesOf("netns", "list")), isProcess)) {
+    // Boards of then.
+    for (const pid of linesOf("netns", "pids", space)) if (pid !== "") killQuietly(Number(pid));
+    run(["ip", "netns", "del", space]);
+  }
+  for (const link of leftOvers(namesIn(linesOf("-o", "link", "show")), isProcess))
+    run(["ip", "link", "del", link]);
+};
+
+const killQuietly = (pid: number): void => {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+};
+
 export class Namespaces {
   readonly #count: number;
   readonly #name: string;
+  #forget: () => void = () => undefined;
   readonly #net = `10.77.${process.pid % NETS}`;
 
   /** `letter`: another one for each that this process has. */
@@ -64,6 +109,8 @@ export class Namespaces {
   }
 
   make(): void {
+    removeLeftOvers();
+    this.#forget = atEnd(() => this.close());
     const bridge = this.#name;
     mustRun("ip", "link", "add", bridge, "type", "bridge");
     mustRun("ip", "address", "add", `${this.#net}.${HOST}/24`, "dev", bridge);
@@ -104,6 +151,7 @@ export class Namespaces {
 
   /** Takes everything away, also what was made by half. */
   close(): void {
+    this.#forget();
     for (let at = 0; at < this.#count; at++) {
       run(["ip", "link", "del", this.#link(at)]);
       run(["ip", "netns", "del", this.#space(at)]);
