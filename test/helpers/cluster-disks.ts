@@ -13,6 +13,8 @@ export class SharedDisk {
   /** Nodes whose flushes fail: what they wrote since their last one is lost. */
   readonly failsFlushes = new Set<number>();
   readonly hiddenFrom = new Set<number>();
+  /** It answers a flush, and has stored nothing. */
+  liesAboutFlushes = false;
   /** Every write: who, where, how long. */
   readonly writes: { readonly node: number; readonly offset: number; readonly length: number }[] =
     [];
@@ -55,8 +57,16 @@ export class SharedDisk {
     return null;
   }
 
+  /** What no flush has stored is gone, from here on. */
+  losePower(from: number): void {
+    for (const { offset, before } of this.#unflushed.reverse())
+      if (offset >= from) this.bytes.set(before, offset);
+    this.#unflushed = [];
+  }
+
   /** Null, or why it failed: then the node's writes since its last flush are undone. */
   flush(node: number): string | null {
+    if (this.liesAboutFlushes) return null;
     const isFailed = this.failsWrites.has(node) || this.failsFlushes.has(node);
     for (const write of this.#unflushed.filter((one) => one.node === node).reverse()) {
       const { offset, data, before } = write;
