@@ -189,7 +189,10 @@ const rank = (view: ArrayView): number => (isGone(view) ? -1 : WORST_FIRST.index
 
 const RANK = { critical: 0, warning: 1, info: 2 } as const;
 
-const isLost = ({ code }: Attention): boolean => code === "quorum-lost";
+const isLost = ({ code }: Attention): boolean => code === "quorum-lost" || code === SHUT_OUT;
+
+/** Nothing runs for this board in the cluster any more. */
+const SHUT_OUT = "cluster-shut-out";
 
 const lostSentence = (boards: readonly Attention[]): string => {
   const message = boards.find(isLost)?.message;
@@ -245,8 +248,8 @@ export function boardHealth(
 ): BoardHealth {
   const stopped = arrays.filter(isStopped);
   const wanted = arrays.filter((view) => !isStopped(view));
-  const state =
-    WORST_FIRST.find((health) => wanted.some((view) => view.health === health)) ?? "optimal";
+  const idle = boards.some(({ code }) => code === SHUT_OUT) ? "inactive" : "optimal";
+  const state = WORST_FIRST.find((health) => wanted.some((view) => view.health === health)) ?? idle;
   return {
     state,
     sentence: `${lostSentence(boards)}${sentenceOf(wanted, stopped.length)}`,

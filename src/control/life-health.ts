@@ -7,6 +7,7 @@ const SUBJECT = "/api/v1/cluster";
 
 /** Of a cluster that the board looks after itself. */
 export function clusterAttention({ sight }: LifeStatus): readonly Attention[] {
+  if (sight?.isShutOut === true) return [shutOut(sight.quorum.sentences)];
   if (sight === null || sight.etcd.members.length === 0) return [];
   const { state, isWitnessMissing, voteless, sentences } = sight.quorum;
   const found: Attention[] = [];
@@ -46,3 +47,11 @@ export function clusterAttention({ sight }: LifeStatus): readonly Attention[] {
   });
   return [...found, ...about];
 }
+
+const shutOut = ([what = "", fix = null]: readonly string[]): Attention => ({
+  severity: "critical",
+  code: "cluster-shut-out",
+  message: what,
+  subject: SUBJECT,
+  fix,
+});

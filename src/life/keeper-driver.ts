@@ -14,8 +14,9 @@ import { type EtcdSight, EtcdWatch, planInputOf, type SeenMember } from "./etcd-
 import { type Identity, writeFacts, writeRefused } from "./identity-driver.ts";
 import type { LifePulse, LifeView } from "./life-records.ts";
 import { PulseWatch } from "./pulse-watch.ts";
-import { describeQuorum, type Quorum } from "./quorum-words.ts";
+import { describeQuorum, type Quorum, shutOutQuorum } from "./quorum-words.ts";
 import { Registry } from "./registry-client.ts";
+import { ShutOutWatch, welcomeAt } from "./shut-out-client.ts";
 
 /** What happens, for the log of events. */
 export interface LifeEvent {
@@ -50,6 +51,8 @@ export interface ClusterSight {
   /** Of etcd and its disks; for people. */
   readonly warnings: readonly string[];
   readonly pulses: PulseWatch;
+  /** The cluster refuses this machine, as far as that can be known from here. */
+  readonly isShutOut: boolean;
 }
 
 const TICK_MS = 2000;
@@ -65,6 +68,7 @@ export class Keeper {
   readonly #watch: EtcdWatch;
   readonly #care: EtcdCare;
   readonly #pulses = new PulseWatch();
+  readonly #door: ShutOutWatch;
   #identity: Identity;
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
@@ -84,6 +88,10 @@ export class Keeper {
     this.#admin = new EtcdAdmin({ ca: identity.ca, ...identity.own });
     this.#watch = new EtcdWatch(this.#admin);
     this.#care = new EtcdCare(this.#admin, folder, logger, now);
+    this.#door = new ShutOutWatch({
+      welcome: (endpoint) => welcomeAt(endpoint, this.#identity),
+      now: () => performance.now(),
+    });
   }
 
   /** Null before the first look that came to an end. */
@@ -130,8 +138,10 @@ export class Keeper {
       view = await registry.view(1);
       isFresh = true;
       this.#pulses.see(view.beats, performance.now());
+      this.#door.welcomed();
     } catch (error) {
       this.#options.logger.debug({ error }, "cluster-records-unread");
+      if (etcd.members.every(({ status }) => status === null)) await this.#door.look(endpoints);
     }
     if (this.#isClosed) return;
     this.#see(view, etcd);
@@ -148,16 +158,18 @@ export class Keeper {
 
   #see(view: LifeView, etcd: EtcdSight): void {
     const input = planInputOf(view, etcd, this.#options.graceMs);
-    const quorum = describeQuorum(input);
+    const { isShutOut } = this.#door;
+    const { board } = this.#identity;
+    const quorum = isShutOut ? shutOutQuorum(board) : describeQuorum(input);
     const before = this.#sight?.quorum.state;
     const pulses = this.#pulses;
-    const all = warningsOf(view, etcd, this.#options.quotaBytes);
+    const all = isShutOut ? [] : warningsOf(view, etcd, this.#options.quotaBytes);
     // What keeps a board from its vote is told there.
     const { voteless } = quorum;
     const warnings = all.filter(
       (text) => !voteless.some((one) => one.endsWith(text.slice(text.indexOf(": ") + 2))),
     );
-    this.#sight = { view, etcd, quorum, step: nextStep(input), warnings, pulses };
+    this.#sight = { view, etcd, quorum, step: nextStep(input), warnings, pulses, isShutOut };
     if (before === undefined || before === quorum.state || etcd.members.length === 0) return;
     const severity =
       quorum.state === "lost" ? "critical" : quorum.state === "at-risk" ? "warning" : "info";

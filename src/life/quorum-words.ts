@@ -41,6 +41,11 @@ export const describeQuorum = ({ boards, members }: PlanInput): Quorum => {
       : []),
   ];
   if (spareVotes < 0) {
+    // Before the first answer nothing is known of voters.
+    if (voters.length === 0) {
+      const unknown = "no member of etcd has answered yet: who votes is not known";
+      return { ...shutOutQuorum(""), sentences: [unknown] };
+    }
     const lost = `${well.length} of ${voters.length} voters answer: no majority, so all boards' reads and writes wait`;
     return {
       state: "lost",
@@ -56,6 +61,19 @@ export const describeQuorum = ({ boards, members }: PlanInput): Quorum => {
   const state = isAtRisk ? "at-risk" : "quorate";
   return { state, voters: voters.length, spareVotes, isWitnessMissing, voteless, sentences };
 };
+
+/** What this machine knows when the cluster refuses it. */
+export const shutOutQuorum = (board: string): Quorum => ({
+  state: "lost",
+  voters: 0,
+  spareVotes: -1,
+  isWitnessMissing: false,
+  voteless: [],
+  sentences: [
+    `the cluster refuses ${board}: every member of etcd that is there closes the connection. It was taken out (evicted, or other hardware has its place), or its clock or files are not those it had`,
+    "nothing of the cluster runs here meanwhile; if it was taken out: satsuma cluster leave --force, then join by a new token",
+  ],
+});
 
 /** While there are fewer voters than there should be. */
 const votelessOf = ({ boards, members }: Omit<PlanInput, "graceMs">): readonly string[] => {

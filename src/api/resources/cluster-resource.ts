@@ -34,7 +34,7 @@ export function clusterResource(control: ControlPlane): ClusterResource {
 }
 
 const quorumOf = ({ sight }: Status): ClusterResource["quorum"] => {
-  if (sight === null || sight.etcd.members.length === 0) return "unknown";
+  if (sight === null || sight.isShutOut || sight.etcd.members.length === 0) return "unknown";
   return sight.quorum.state;
 };
 
@@ -44,7 +44,8 @@ const membersOf = ({ identity, sight }: Status): MemberResource[] => {
   if (records.length === 0) {
     const { id, board: name, role, host, ports } = identity;
     const address = `${host}:${ports.cluster}`;
-    return [{ ...NO_VOTE, id, name, role, address, here: true, state: "online", silent_for: 0 }];
+    const state = sight?.isShutOut === true ? "unknown" : "online";
+    return [{ ...NO_VOTE, id, name, role, address, here: true, state, silent_for: 0 }];
   }
   return records.map(({ id, name, role, address, isLeaving, peerUrl }) => {
     const pulse = sight?.view.pulses.get(id);

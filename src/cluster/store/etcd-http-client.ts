@@ -28,6 +28,9 @@ const SOCKETS_MAX = 32;
 /** A connection is made within this, or not at all. Choice: TLS on a board that is very busy. */
 const WARM_MS = 5000;
 
+/** etcd refuses a certificate without a word. */
+const HUNG_UP = "it closes the connection: it is ending, or refuses this board's certificate";
+
 export interface LineStream {
   close(): void;
 }
@@ -70,7 +73,11 @@ export class EtcdHttp {
       if (!socket.connecting) isSent = true;
       else socket.once(connected, () => (isSent = true));
     });
-    request.on("error", (cause) => fail(storeUnreachable(`${endpoint}: ${cause.message}`, cause)));
+    request.on("error", (cause) => {
+      const isHungUp = this.#tls !== null && isSent && cause.message === "socket hang up";
+      const text = isHungUp ? HUNG_UP : cause.message;
+      fail(storeUnreachable(`${endpoint}: ${text}`, cause));
+    });
     request.on("close", () => clearTimeout(timer));
     request.on("response", (response) => {
       const chunks: Buffer[] = [];
