@@ -48,7 +48,7 @@ export function clusterAttention({ sight }: LifeStatus): readonly Attention[] {
   return [...found, ...about];
 }
 
-const shutOut = ([what = "", fix = null]: readonly string[]): Attention => ({
+const shutOut = ([what = "", fix = ""]: readonly string[]): Attention => ({
   severity: "critical",
   code: "cluster-shut-out",
   message: what,
