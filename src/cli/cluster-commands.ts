@@ -1,17 +1,25 @@
-/** `satsuma cluster`: create, join, token, status, leave, evict, rename, discover. */
+/** `satsuma cluster`: create, join, token, tokens, revoke, status, leave, evict, rename, discover. */
 
 import type { Command } from "commander";
 import type {
   ClusterResource,
   DiscoveredNodeResource,
+  JoinTokenResource,
   NewJoinTokenResource,
 } from "../api/schemas/cluster.ts";
 import { clusterLines } from "./cluster-text.ts";
 import { clientOf, type OnlineFlags, withAccess } from "./online-access.ts";
 import { printLines, type VerbFlags } from "./online-verb.ts";
 import { printJson } from "./output.ts";
+import { tokenFrom } from "./token-input.ts";
 
 const PATH = "/api/v1/cluster";
+const TOKENS = "/api/v1/join-tokens";
+
+interface JoinFlags extends OnlineFlags {
+  readonly name?: string;
+  readonly tokenFile?: string;
+}
 
 const show = (flags: OnlineFlags, cluster: ClusterResource): void => {
   if (flags.json) printJson(cluster);
@@ -29,9 +37,11 @@ const registerMembership = (group: Command): void => {
     });
 
   withAccess(group.command("join").description("join by a token that a board of the cluster made"))
-    .argument("<token>", "the line that satsuma cluster token printed there")
+    .argument("[token]", "what satsuma cluster token printed there; - reads it from the input")
+    .option("--token-file <file>", "a file with the token")
     .option("--name <name>", "the board's name in the cluster (default: its own)")
-    .action(async (token: string, flags: OnlineFlags & { readonly name?: string }) => {
+    .action(async (argument: string | undefined, flags: JoinFlags) => {
+      const token = tokenFrom(argument, flags.tokenFile);
       const client = clientOf(flags);
       const body = flags.name === undefined ? { token } : { token, name: flags.name };
       const cluster = await client.request<ClusterResource>("POST", `${PATH}/actions/join`, {
@@ -60,13 +70,38 @@ const registerTokens = (group: Command): void => {
         const role = flags.witness ? "witness" : "board";
         const body = flags.replace === undefined ? { role } : { role, replaces: flags.replace };
         const client = clientOf(flags);
-        const made = await client.request<NewJoinTokenResource>("POST", "/api/v1/join-tokens", {
+        const made = await client.request<NewJoinTokenResource>("POST", TOKENS, {
           body,
         });
         if (flags.json) printJson(made);
         else printLines([made.command, "", `works once, until ${made.expires_at}`]);
       },
     );
+};
+
+const tokenLine = ({ id, role, replaces, expires_at, used_at }: JoinTokenResource): string => {
+  const use = used_at === null ? `works once, until ${expires_at}` : `was used at ${used_at}`;
+  return `${id}  ${role}${replaces === null ? "" : ` in place of ${replaces}`}, ${use}`;
+};
+
+const registerTokenBook = (group: Command): void => {
+  withAccess(group.command("tokens").description("tokens that this board made lately")).action(
+    async (flags: OnlineFlags) => {
+      const { items } = await clientOf(flags).request<{ readonly items: JoinTokenResource[] }>(
+        "GET",
+        TOKENS,
+      );
+      if (flags.json) printJson(items);
+      else printLines(items.length === 0 ? ["no tokens"] : items.map(tokenLine));
+    },
+  );
+
+  withAccess(group.command("revoke").description("take a token back: nobody joins by it"))
+    .argument("<id>", "its id, as satsuma cluster tokens lists it")
+    .action(async (id: string, flags: OnlineFlags) => {
+      await clientOf(flags).request("DELETE", `${TOKENS}/${encodeURIComponent(id)}`);
+      if (!flags.json) printLines([`the token ${id} lets nobody join`]);
+    });
 };
 
 const registerReading = (group: Command): void => {
@@ -126,5 +161,6 @@ export function registerClusterCommands(program: Command): void {
   registerReading(group);
   registerMembership(group);
   registerTokens(group);
+  registerTokenBook(group);
   registerOthers(group);
 }

@@ -10,10 +10,12 @@ import { ClusterLife, GRACE_MS } from "../life/cluster-life.ts";
 import { QUOTA_BYTES } from "../life/etcd-arguments.ts";
 import { chooseHost } from "../life/ports-driver.ts";
 import { printText } from "./output.ts";
+import { tokenFrom } from "./token-input.ts";
 
 interface WitnessFlags {
   readonly data: string;
   readonly join?: string;
+  readonly tokenFile?: string;
   readonly name?: string;
   readonly host?: string;
   readonly fsyncLimit: string;
@@ -56,12 +58,14 @@ const run = async (flags: WitnessFlags, version: string): Promise<void> => {
   });
   try {
     if (life.identity === null) {
-      if (flags.join === undefined) {
+      if (flags.join === undefined && flags.tokenFile === undefined) {
         throw new CodedError("LIFE_NO_CLUSTER", `${dataDirectory} belongs to no witness yet`, {
           remedy: "join with a token: satsuma cluster token --witness on a board makes one",
         });
       }
-      await life.join(flags.join, null);
+      await life.join(tokenFrom(flags.join, flags.tokenFile), null);
+      // Its arguments have the token: whoever lists processes need not see it for as long as it runs.
+      process.title = "satsuma witness";
     }
     const { identity } = life;
     printText(
@@ -80,7 +84,8 @@ export function registerWitnessCommand(program: Command, version: string): void 
     .command("witness")
     .description("run a witness in the foreground: a vote for a cluster, and no data")
     .requiredOption("--data <dir>", "data directory: keys, and etcd's data")
-    .option("--join <token>", "join with this token; one that has joined goes on without")
+    .option("--token-file <file>", "join with the token in the file; later starts need none")
+    .option("--join <token>", "join with this token; - reads it from the input")
     .option("--name <name>", "its name in the cluster")
     .option("--host <host>", "the host that boards reach it at (default: its first address)")
     .option("--fsync-limit <ms>", "a disk with slower durable writes gets no vote", "50")

@@ -113,7 +113,7 @@ export class LifeService {
   removeToken(id: string): void {
     if (this.#life.removeToken(id)) return;
     throw new CodedError("LIFE_NO_SUCH_TOKEN", `there is no join token ${id}`, {
-      remedy: "see satsuma cluster tokens",
+      remedy: "see satsuma cluster tokens; what ended more than an hour ago is forgotten",
     });
   }
 

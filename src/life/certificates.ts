@@ -62,6 +62,19 @@ export const createKeyPair = (): KeyPair => {
   return { publicKey, key: privateKey };
 };
 
+/** What follows the cluster's name in its CA's. */
+const CA_WORDS = " cluster CA";
+
+/** The cluster whose CA this certificate (PEM) is; null: it is none. */
+export const clusterOfCa = (ca: string): string | null => {
+  try {
+    const name = /^CN=(.+)$/m.exec(new X509Certificate(ca).subject)?.[1] ?? "";
+    return name.endsWith(CA_WORDS) ? name.slice(0, -CA_WORDS.length) : null;
+  } catch {
+    return null;
+  }
+};
+
 /** A CA for a new cluster, valid for ever. */
 export const createClusterCa = async (cluster: string): Promise<CertifiedKey> => {
   const x509 = await loadX509();
@@ -69,7 +82,7 @@ export const createClusterCa = async (cluster: string): Promise<CertifiedKey> =>
   const keys = { publicKey: await spki(pair.publicKey), privateKey: await pkcs8(pair.key) };
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerial(),
-    name: [{ CN: [`${cluster} cluster CA`] }],
+    name: [{ CN: [`${cluster}${CA_WORDS}`] }],
     notBefore: NOT_BEFORE,
     notAfter: NOT_AFTER,
     signingAlgorithm: ALGORITHM,

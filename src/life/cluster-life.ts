@@ -213,10 +213,10 @@ export class ClusterLife {
     });
   }
 
-  /** Makes a token that works once. Errors: LIFE_NO_CLUSTER, LIFE_BAD_NAME. */
+  /** Makes a token that works once. Errors: LIFE_NO_CLUSTER, LIFE_BAD_NAME, LIFE_NO_SUCH_BOARD. */
   createToken(purpose: TokenPurpose): NewToken {
     const { cluster, host, ports, ca } = this.#demand();
-    if (purpose.replaces !== null) checkBoardName(purpose.replaces);
+    if (purpose.replaces !== null) this.#checkReplaced(checkBoardName(purpose.replaces));
     const address = `${host.includes(":") ? `[${host}]` : host}:${ports.cluster}`;
     const place = { cluster, address, fingerprint: fingerprintOf(ca) };
     const made = createToken(place, purpose, this.#options.now());
@@ -395,6 +395,13 @@ export class ClusterLife {
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  /** Who is to be replaced is known, as far as this machine has looked. */
+  #checkReplaced(name: string): void {
+    const sight = this.#keeper?.sight ?? null;
+    const known = this.#keeper === null ? [] : (sight?.view.records ?? null);
+    if (known?.some((one) => one.name === name) === false) throw noSuchBoard(name);
   }
 
   #demand(): Identity {

@@ -1,7 +1,7 @@
 /** A newcomer's side of a join: knows the issuer by its CA's fingerprint, then asks. */
 import https from "node:https";
 import { CodedError, fromPlainError, type PlainError } from "../common/errors.ts";
-import { fingerprintOf } from "./certificates.ts";
+import { clusterOfCa, fingerprintOf } from "./certificates.ts";
 import { CA_PATH, JOIN_PATH } from "./cluster-port-driver.ts";
 import { type JoinAsk, type JoinGrant, readGrant } from "./join-messages.ts";
 import type { JoinToken } from "./join-token.ts";
@@ -28,11 +28,13 @@ export const askToJoin = async (token: JoinToken, ask: JoinAsk): Promise<JoinGra
     CA_MS,
   );
   const ca = String((first as { readonly ca?: unknown }).ca ?? "");
-  if (fingerprintOf(ca) !== token.fingerprint) throw wrong(token);
+  if (fingerprintOf(ca) !== token.fingerprint || clusterOfCa(ca) !== token.cluster)
+    throw wrong(token);
   // Which board of the cluster answers does not matter: it has a certificate of this CA.
   const pinned = { ca, rejectUnauthorized: true, checkServerIdentity: () => undefined };
   const granted = readGrant(await send(token, place, "POST", JOIN_PATH, ask, pinned, JOIN_MS));
-  if (fingerprintOf(granted.ca) !== token.fingerprint) throw wrong(token);
+  if (fingerprintOf(granted.ca) !== token.fingerprint || granted.cluster !== token.cluster)
+    throw wrong(token);
   return granted;
 };
 

@@ -118,6 +118,7 @@ export const NewJoinToken = Closed(
   },
   { $id: "NewJoinToken" },
 );
+export type JoinTokenResource = Static<typeof JoinTokenObject>;
 export type NewJoinTokenResource = Static<typeof NewJoinToken>;
 
 export const JoinTokenParams = Closed({ token_id: Type.String({ minLength: 1, maxLength: 64 }) });

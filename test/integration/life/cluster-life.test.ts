@@ -79,6 +79,10 @@ etcdTest(
     assert.is(await codeOf(b.life.join(forged, null)), "LIFE_TOKEN_REFUSED");
     const elsewhere = withParts(a.life.createToken(BOARD).text, { 4: partsOf(foreign)[4] });
     assert.is(await codeOf(b.life.join(elsewhere, null)), "LIFE_WRONG_CLUSTER");
+    const misnamed = withParts(a.life.createToken(BOARD).text, { 3: "cellar" });
+    assert.is(await codeOf(b.life.join(misnamed, null)), "LIFE_WRONG_CLUSTER");
+    const nobody = { role: "board", replaces: "nobody" } as const;
+    assert.is(await codeOf((async () => a.life.createToken(nobody))()), "LIFE_NO_SUCH_BOARD");
     const old = a.life.createToken(BOARD).text;
     a.clockError = TOKEN_LIFE_MS + 1;
     assert.is(await codeOf(b.life.join(old, null)), "LIFE_TOKEN_EXPIRED");
