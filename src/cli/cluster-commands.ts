@@ -1,4 +1,4 @@
-/** `satsuma cluster`: create, join, token, tokens, revoke, status, leave, evict, rename, discover. */
+/** `satsuma cluster`: create, join, leave, evict, rename, tokens, status, discover. */
 
 import type { Command } from "commander";
 import type {

@@ -64,7 +64,7 @@ const run = async (flags: WitnessFlags, version: string): Promise<void> => {
         });
       }
       await life.join(tokenFrom(flags.join, flags.tokenFile), null);
-      // Its arguments have the token: whoever lists processes need not see it for as long as it runs.
+      // Its arguments may have the token, for whoever lists processes.
       process.title = "satsuma witness";
     }
     const { identity } = life;
