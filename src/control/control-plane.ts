@@ -204,6 +204,7 @@ export class ControlPlane {
       { name: "spares", look: () => this.spareGroups.tick() },
       { name: "scrubs", look: () => this.scrubs.tick() },
       { name: "peers", look: () => this.peers.tick() },
+      { name: "strangers", look: async () => this.life.forgetDevices() },
       { name: "returns", look: async () => void this.returns.tick() },
       { name: "cluster", look: () => this.cluster.tick() },
       { name: "late-starts", look: () => this.#lateStarts.look() },

@@ -64,6 +64,24 @@ export class LifeService {
     return clusterAttention(this.status);
   }
 
+  /** Disks of boards that the cluster has no more, evicted or renamed, are devices no more. */
+  forgetDevices(): void {
+    const known = this.#boards();
+    if (known === null) return;
+    for (const { record, board, state } of this.#options.devices.list())
+      if (board !== null && state === "missing" && !known.has(board))
+        this.#options.devices.forgetIfUnclaimed(record.path);
+  }
+
+  /** Names of the cluster's boards; null: they are not known. */
+  #boards(): ReadonlySet<string> | null {
+    if (!this.isManaged) return null;
+    const { identity, sight } = this.status;
+    if (identity === null) return new Set();
+    if (sight === null || sight.isShutOut || sight.view.records.length === 0) return null;
+    return new Set(sight.view.records.map(({ name }) => name));
+  }
+
   /** Errors: as ClusterLife.create. */
   async create(name: string): Promise<void> {
     await this.#life.create(name);

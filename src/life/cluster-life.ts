@@ -255,6 +255,7 @@ export class ClusterLife {
       throw code === "LIFE_EVICT_SELF" ? evictSelf(name) : noSuchBoard(name);
     }
     await departures.evict(name, force);
+    await this.#keeper?.lookAgain();
     this.#tell("node.evicted", `${name} was taken out of the cluster, its certificate is refused`);
   }
 
@@ -272,6 +273,7 @@ export class ClusterLife {
     if (record === undefined) throw noSuchBoard(name);
     if (record.role === "witness") throw keepsName(name);
     await registry.rename(record, wanted);
+    await this.#keeper?.lookAgain();
     this.#tell("node.renamed", `${name} is called ${wanted} from now on`);
   }
 

@@ -115,6 +115,12 @@ export class Keeper {
     await this.#looking;
   }
 
+  /** A look that begins now, after one under way. Never rejects. */
+  async lookAgain(): Promise<void> {
+    await this.#looking;
+    await this.look();
+  }
+
   /** etcd runs on. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -8,6 +8,8 @@ import type { LifeParts } from "../../../src/control/life-service.ts";
 import type { BoardTraces } from "../../../src/life/board-traces.ts";
 import { createOrder } from "../../helpers/array-values.ts";
 import { openBench } from "../../helpers/control-bench.ts";
+import { FakeEngine } from "../../helpers/fake-engine.ts";
+import { FakePeers, peerBoard } from "../../helpers/peer-values.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
 const test = suite("control/departure");
@@ -16,7 +18,7 @@ const test = suite("control/departure");
 class AskedLife {
   readonly asked: string[] = [];
   readonly isConfigured = false;
-  readonly status = { identity: null, sight: null, tokens: [] };
+  status: unknown = { identity: null, sight: null, tokens: [] };
   found: BoardTraces = { boards: [], arrays: [] };
   judge: (name: string) => Promise<void> = async () => undefined;
 
@@ -123,6 +125,42 @@ test(
     assert.is(await codeOf(service.evict("c", false)), "done", "that one has nothing of it");
     life.found = { boards: [], arrays: [] };
     assert.is(await codeOf(service.leave(false)), "done", "nobody runs it");
+  }),
+);
+
+test(
+  "disks of a board that the cluster has no more are forgotten, those of one that is away are kept",
+  inFolder(async (folder) => {
+    const life = new AskedLife();
+    const engine = new FakeEngine();
+    const peers = new FakePeers();
+    engine.peers = peers;
+    peers.live = [peerBoard("b"), peerBoard("c")];
+    const parts = { life, discovery: null } as unknown as LifeParts;
+    await using bench = await openBench({ folder, engine, life: parts });
+    const { life: service, devices } = bench.control;
+    const ids = (): string =>
+      devices
+        .list()
+        .map((view) => view.record.id)
+        .join(" ");
+    const boards = (...names: string[]): void => {
+      const records = names.map((name) => ({ name }));
+      const sight = { isShutOut: false, view: { records, refused: [] } };
+      life.status = { identity: {}, sight, tokens: [] };
+      service.forgetDevices();
+    };
+    boards("opi-a");
+    assert.is(ids(), "b.disk1 c.disk1", "what is there is there");
+    peers.live = [];
+    await devices.readAll(devices.paths());
+    boards();
+    assert.is(ids(), "b.disk1 c.disk1", "nothing is known of boards");
+    boards("opi-a", "c");
+    assert.is(ids(), "c.disk1");
+    life.status = { identity: null, sight: null, tokens: [] };
+    service.forgetDevices();
+    assert.is(ids(), "", "it has left");
   }),
 );
 
