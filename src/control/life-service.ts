@@ -73,6 +73,11 @@ export class LifeService {
         this.#options.devices.forgetIfUnclaimed(record.path);
   }
 
+  /** False: the cluster has no board of this name any more. */
+  hasBoard(name: string): boolean {
+    return this.#boards()?.has(name) ?? true;
+  }
+
   /** Names of the cluster's boards; null: they are not known. */
   #boards(): ReadonlySet<string> | null {
     if (!this.isManaged) return null;

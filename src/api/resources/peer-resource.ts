@@ -45,12 +45,12 @@ const peerResource = (
   reaches: [...board.reaches],
 });
 
-/** Boards whose disks are devices here, and that do not live now. */
+/** Boards of the cluster whose disks are devices here, and that do not live now. */
 const awayResources = (control: ControlPlane, live: readonly PeerBoard[]): PeerResource[] => {
   const devices = control.devices.list().filter(({ board }) => board !== null);
   const names = new Set(devices.flatMap(({ board }) => board ?? []));
   return [...names]
-    .filter((name) => !live.some((board) => board.name === name))
+    .filter((name) => !live.some((board) => board.name === name) && control.life.hasBoard(name))
     .map((name) => ({
       id: name,
       state: "away" as const,

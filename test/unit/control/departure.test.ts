@@ -156,7 +156,9 @@ test(
     await devices.readAll(devices.paths());
     boards();
     assert.is(ids(), "b.disk1 c.disk1", "nothing is known of boards");
+    assert.ok(service.hasBoard("b"));
     boards("opi-a", "c");
+    assert.equal([service.hasBoard("b"), service.hasBoard("c")], [false, true]);
     assert.is(ids(), "c.disk1");
     life.status = { identity: null, sight: null, tokens: [] };
     service.forgetDevices();
