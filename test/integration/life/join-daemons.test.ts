@@ -134,12 +134,29 @@ skipUnless(["etcd", "chromium"], test)(
       const view = await clusterOf(left);
       assert.is(view.members.find(({ name }) => name === "left")?.vote, "voter");
 
+      // Its copy goes with nobody's permission; dead for a moment it is not gone yet.
+      const evict = async (force: boolean): Promise<string> => {
+        try {
+          await left.request("POST", "/nodes/right/actions/evict", { force });
+          return "it was taken out";
+        } catch (error) {
+          return (error as Error).message;
+        }
+      };
+      assert.match(await evict(false), "CONTROL_DEPARTURE_REFUSED");
+
       // The board without a vote dies: the other one goes on with what it has.
       await right.kill9();
       const more = Buffer.alloc(8192, "written while alone ");
       await eventually("writes without the other board", WAIT_MS, async () => {
         await write(left, "both", more);
         return true;
+      });
+      assert.equal(await read(left, "both", more.length), more);
+      await eventually("it is gone for all", WAIT_MS, async () => {
+        const said = await evict(true);
+        assert.match(said, /LIFE_BOARD_NOT_GONE|it was taken out/);
+        return said === "it was taken out";
       });
       assert.equal(await read(left, "both", more.length), more);
     } finally {
