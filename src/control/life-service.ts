@@ -116,9 +116,9 @@ export class LifeService {
 
   /** Errors: as ClusterLife.evict; CONTROL_DEPARTURE_REFUSED. */
   async evict(name: string, force: boolean): Promise<void> {
-    const isHere = name === this.#options.nodes.here;
-    if (!isHere) await this.#refuseLoss(name, "taken out", force);
-    await this.#life.evict(name, force);
+    const judge = (): Promise<void> => this.#refuseLoss(name, "taken out", force);
+    if (name !== this.#options.nodes.here) await judge();
+    await this.#life.evict(name, force, judge);
   }
 
   /** Errors: as ClusterLife.rename; CONTROL_DEPARTURE_REFUSED. */

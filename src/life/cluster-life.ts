@@ -22,7 +22,7 @@ import {
   publicKeyOf,
 } from "./certificates.ts";
 import { ClusterPort } from "./cluster-port-driver.ts";
-import { Departures } from "./departures-driver.ts";
+import { Departures, type Judge } from "./departures-driver.ts";
 import { etcdNameOf } from "./etcd-arguments.ts";
 import { EtcdHere, type EtcdSettings } from "./etcd-here-driver.ts";
 import {
@@ -247,14 +247,14 @@ export class ClusterLife {
    * it was. Errors: LIFE_NO_CLUSTER, LIFE_NO_SUCH_BOARD, LIFE_BOARD_SILENT, LIFE_BOARD_NOT_GONE,
    * LIFE_ONLY_VOTER, LIFE_EVICT_SELF, LIFE_STILL_VOTES, CLUSTER_STORE_*.
    */
-  async evict(name: string, force: boolean): Promise<void> {
+  async evict(name: string, force: boolean, judge?: Judge): Promise<void> {
     const { board } = this.#demand();
     const departures = this.#departures();
     if (departures === null || name === board) {
       const code = name === board ? "LIFE_EVICT_SELF" : "LIFE_NO_SUCH_BOARD";
       throw code === "LIFE_EVICT_SELF" ? evictSelf(name) : noSuchBoard(name);
     }
-    await departures.evict(name, force);
+    await departures.evict(name, force, judge);
     await this.#keeper?.lookAgain();
     this.#tell("node.evicted", `${name} was taken out of the cluster, its certificate is refused`);
   }

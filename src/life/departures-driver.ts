@@ -13,6 +13,9 @@ const HANDOVER_MS = 60_000;
 const AGREE_MS = 20_000;
 const LOOK_MS = 500;
 
+/** Asked when all else is done, for that takes a while: rejects when a board is needed after all. */
+export type Judge = () => Promise<void>;
+
 export class Departures {
   readonly #keeper: Keeper;
   readonly #ca: CertifiedKey;
@@ -29,7 +32,7 @@ export class Departures {
     try {
       const { records } = await this.#keeper.registry.view();
       const record = records.find((one) => one.id === id);
-      if (record !== undefined && records.length > 1) await this.#takeOut(record, true);
+      if (record !== undefined && records.length > 1) await this.#takeOut(record, null);
     } catch (error) {
       if (!force) throw error;
     }
@@ -39,7 +42,7 @@ export class Departures {
    * Of another one: with its agreement while it runs. By force of one that is gone for everybody,
    * which silence alone does not tell. Errors: as ClusterLife.evict.
    */
-  async evict(name: string, force: boolean): Promise<void> {
+  async evict(name: string, force: boolean, judge: Judge = async () => undefined): Promise<void> {
     const { records, pulses } = await this.#keeper.registry.view();
     const record = records.find((one) => one.name === name);
     if (record === undefined) {
@@ -51,7 +54,7 @@ export class Departures {
         },
       );
     }
-    if (pulses.has(record.id) && (await this.#takeOut(record, false))) return;
+    if (pulses.has(record.id) && (await this.#takeOut(record, judge))) return;
     if (!force) throw silent(name);
     const after = await this.#keeper.registry.view();
     const traces = await this.#keeper.registry.traces();
@@ -63,19 +66,20 @@ export class Departures {
         remedy: "take it out without --force while it runs: it hands its vote over first",
       });
     }
+    await judge();
     await this.#keeper.registry.remove(record, this.#ca);
   }
 
   /**
-   * Its vote goes first, then its record; its certificate is refused from then on. False: it is not
-   * this machine (`isHere`) and has not agreed, so it stays.
+   * Its vote goes first, then its record; its certificate is refused from then on. False: it has not
+   * agreed, so it stays. `judge` null: of this machine, which need not be asked.
    */
-  async #takeOut(record: LifeRecord, isHere: boolean): Promise<boolean> {
+  async #takeOut(record: LifeRecord, judge: Judge | null): Promise<boolean> {
     const { registry } = this.#keeper;
     await registry.markLeaving(record, true);
     const deadline = performance.now() + HANDOVER_MS;
     const agreeBy = performance.now() + this.#agreeMs;
-    let agrees = isHere;
+    let agrees = judge === null;
     for (;;) {
       await this.#keeper.look();
       agrees ||= this.#keeper.sight?.view.pulses.get(record.id)?.isLeaving ?? false;
@@ -90,6 +94,12 @@ export class Departures {
         throw stillVotes(record.name);
       }
       await pause(LOOK_MS);
+    }
+    try {
+      await judge?.();
+    } catch (error) {
+      await registry.markLeaving(record, false);
+      throw error;
     }
     await registry.remove(record, this.#ca);
     return true;

@@ -3,9 +3,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { BoardKeys, clusterPrefix } from "../../../src/cluster/store/board-keys.ts";
 import { encodeMember } from "../../../src/cluster/store/member-records.ts";
-import type { CodedError } from "../../../src/common/errors.ts";
+import { CodedError } from "../../../src/common/errors.ts";
 import { type BoardTraces, tracesIn, whyNotGone } from "../../../src/life/board-traces.ts";
-import { Departures } from "../../../src/life/departures-driver.ts";
+import { Departures, type Judge } from "../../../src/life/departures-driver.ts";
 import type { Keeper } from "../../../src/life/keeper-driver.ts";
 
 const test = suite("life/departures");
@@ -70,9 +70,9 @@ const cluster = (b: { says: boolean; agrees: boolean; found: BoardTraces }) => {
     { cert: "", key: "" },
     { agreeMs: 0 },
   );
-  const evict = async (isForced: boolean): Promise<string> => {
+  const evict = async (isForced: boolean, judge?: Judge): Promise<string> => {
     try {
-      await departures.evict("b", isForced);
+      await departures.evict("b", isForced, judge);
       return "done";
     } catch (error) {
       return (error as CodedError).code;
@@ -106,6 +106,17 @@ test("one that is gone for everybody is taken out by force", async () => {
   assert.is(await evict(false), "LIFE_BOARD_SILENT");
   assert.is(await evict(true), "done");
   assert.equal(done, ["removed"]);
+});
+
+test("a board that is needed by the time that it has handed over stays", async () => {
+  const needed = async (): Promise<never> => {
+    throw new CodedError("CONTROL_DEPARTURE_REFUSED", "it has the last copy");
+  };
+  for (const says of [true, false]) {
+    const { evict, done } = cluster({ says, agrees: says, found: NOBODY });
+    assert.is(await evict(true, needed), "CONTROL_DEPARTURE_REFUSED");
+    assert.equal(done, says ? ["leaving true", "leaving false"] : []);
+  }
 });
 
 test.run();
