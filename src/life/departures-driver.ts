@@ -13,7 +13,7 @@ const HANDOVER_MS = 60_000;
 const AGREE_MS = 20_000;
 const LOOK_MS = 500;
 
-/** Asked when all else is done, for that takes a while: rejects when a board is needed after all. */
+/** Asked when all else is done, some time later: rejects when the board is needed after all. */
 export type Judge = () => Promise<void>;
 
 export class Departures {
@@ -71,8 +71,8 @@ export class Departures {
   }
 
   /**
-   * Its vote goes first, then its record; its certificate is refused from then on. False: it has not
-   * agreed, so it stays. `judge` null: of this machine, which need not be asked.
+   * Its vote goes first, then its record; its certificate is refused from then on. False: it has
+   * not agreed, so it stays. `judge` null: of this machine, which need not be asked.
    */
   async #takeOut(record: LifeRecord, judge: Judge | null): Promise<boolean> {
     const { registry } = this.#keeper;

@@ -81,8 +81,9 @@ export class EtcdHere {
       this.#version ??= await this.#runner.version();
       const note = judgeVersion(this.#version);
       const { timing, remark } = await this.#disk.verdict();
-      const remarks = [note, remark].filter((one) => one !== null);
       const canVote = timing !== null;
+      // What keeps it from a vote, or else what is not as good as it should be.
+      const remarks = (canVote ? [note, remark] : [remark]).filter((one) => one !== null);
       return { canVote, remark: remarks.join("; "), etcdVersion: this.#version };
     } catch (error) {
       const remark = error instanceof CodedError ? error.advice : String(error);
