@@ -22,7 +22,9 @@ import {
 } from "./array-state.ts";
 import { askDriver, callCluster, endRest } from "./cluster-calls.ts";
 import { letCandidatesGo } from "./cluster-members.ts";
+import { OUTRUN, UNTOLD_MAX } from "./copies-rule.ts";
 import { isReturnOpening } from "./member-arrival.ts";
+import type { Superblock } from "./superblock-fields.ts";
 
 /**
  * Updates that nodes may have written one after the other without telling of them. Choice: more
@@ -65,7 +67,8 @@ export const updateTurn = (state: ArrayState, isNeeded: boolean): UpdateTurn => 
 /**
  * What a node wrote and died before it told of may be ahead by any number: it may have had to
  * outrun another one, or a member failed on the way. A member that fails here may hold it, too, and
- * is read.
+ * is read. One that cannot be read, as where its board has just died, is outrun by as many as a
+ * start outruns what is not there.
  */
 const lookAhead = (state: ArrayState): void => {
   for (const member of state.pending.failing.keys())
@@ -74,14 +77,19 @@ const lookAhead = (state: ArrayState): void => {
     for (const [member, reason] of now.pending.failing)
       emit(now, { type: "give-up-member", member, reason });
     if (now.clusterSync.expelled !== null) return;
-    for (const { member, superblock } of found) {
-      if (superblock === null || now.members.get(member)?.state !== "in_sync") continue;
-      if (!equalBytes(superblock.setUuid, now.template.setUuid)) continue;
-      const events = Math.min(superblock.events, now.events + AHEAD_MAX);
-      now.seenEvents = Math.max(now.seenEvents, events);
-    }
+    const read = new Map(found.map(({ member, superblock }) => [member, superblock]));
+    for (const { id, state: is } of now.members.values())
+      if (is === "in_sync")
+        now.seenEvents = Math.max(now.seenEvents, heldBy(now, read.get(id) ?? null));
     now.clusterMetadata.stage = "granted";
   });
+};
+
+/** Events that a member in sync may hold, whose superblock was read, or could not be. */
+const heldBy = (state: ArrayState, superblock: Superblock | null): number => {
+  if (superblock === null) return state.events + UNTOLD_MAX - OUTRUN;
+  const isOurs = equalBytes(superblock.setUuid, state.template.setUuid);
+  return isOurs ? Math.min(superblock.events, state.events + AHEAD_MAX) : 0;
 };
 
 /** It is this node's turn, and nothing of its own is left to write: the others come to rest. */

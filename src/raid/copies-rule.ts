@@ -31,7 +31,7 @@ export const OUTRUN = 2;
  * How far superblocks may be ahead of what any node was told. Choice: more than the nodes that may
  * have died one after the other, each in the midst of an update.
  */
-const UNTOLD_MAX = 16;
+export const UNTOLD_MAX = 16;
 /** Events go up one by one: no start from copies that are further behind. Choice. */
 const BEHIND_MAX = 4096;
 

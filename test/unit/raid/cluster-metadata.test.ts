@@ -219,6 +219,18 @@ test("two nodes die one after the other with an update not told: the next one ou
   assertOutrun(bench, 2, "/m1");
 });
 
+test("what they wrote on members that cannot be read just now is outrun as well", () => {
+  const bench = started(3);
+  const { events } = bench.superblock("/m0");
+  for (const [slot, ahead] of [1, 3].entries()) {
+    bench.node(slot).command(FLAGS);
+    until(bench, () => bench.superblock("/m0").events === events + ahead);
+    bench.node(slot).die();
+  }
+  for (const path of ["/m0", "/m1"]) bench.disk(path).failsReads.add(2);
+  assertOutrun(bench, 2, "/m1");
+});
+
 test("a node dies while a member fails under its update: the next one outruns all its steps", () => {
   const bench = started(2, 3);
   const { events } = bench.superblock("/m0");
