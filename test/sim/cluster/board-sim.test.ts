@@ -40,10 +40,10 @@ const FINDINGS: Readonly<
   Record<keyof typeof BOARD_FAULTS, { readonly seed: number; readonly says: RegExp }>
 > = {
   "checked-early": { seed: 4, says: /: (I9|I12): / },
-  "fence-unawaited": { seed: 2, says: /: I9: .*is declared dead before/ },
+  "fence-unawaited": { seed: 5, says: /: I9: .*is declared dead before/ },
   "fence-undrained": { seed: 4, says: /: I9: .*a write of it is under way/ },
   "keepalive-permits": { seed: 2, says: /: I9: .*has its gate open/ },
-  "own-bits-unread": { seed: 1, says: /: I14: / },
+  "own-bits-unread": { seed: 4, says: /: I14: / },
   "older-copy": { seed: 4, says: /: (I13|I15|I17): / },
 };
 
