@@ -85,18 +85,27 @@ export const joinCluster = async (data: ArrayThreadData): Promise<ArrayCluster |
   return await cluster.ArrayCluster.join(data.cluster, facts, paths);
 };
 
+type StartData = Omit<ArrayThreadData, "members" | "cluster" | "peers">;
+type StartCluster = Pick<ArrayCluster, "name" | "slot" | "isRunElsewhere" | "copies">;
+
 /**
  * Assembles the array; as a node of its cluster only from copies that no newer one is known of, or
- * by force, and the cluster is told before anything is written. Errors: RAID_*, with
- * `details.members`; CLUSTER_*; `data.doubt`.
+ * by force, and the cluster is told before anything is written. `wasRunElsewhere`: others ran the
+ * array when the first member was opened. What was refused for that is missing for this start, also
+ * when they are gone by now: a disk that was opened later would go on without it. Errors: RAID_*,
+ * with `details.members`; CLUSTER_*; `data.doubt`.
  */
 export const assembleJoined = async (
-  data: ArrayThreadData,
+  data: StartData,
   devices: readonly AssembleDevice[],
-  cluster: ArrayCluster | null,
+  cluster: StartCluster | null,
+  wasRunElsewhere: boolean,
 ): Promise<AssembledArray> => {
-  const options = { ...data, cluster, now: Date.now() };
-  if (cluster === null) return await assembleDevices(devices, options);
+  const now = Date.now();
+  if (cluster === null) return await assembleDevices(devices, { ...data, cluster, now });
+  const { name, slot } = cluster;
+  const isRunElsewhere = wasRunElsewhere || cluster.isRunElsewhere;
+  const options = { ...data, cluster: { name, slot, isRunElsewhere }, now };
   const { run: isForced, doubt } = data;
   const newest = await cluster.copies.newest();
   const copies = { newest, isForced, doubt };

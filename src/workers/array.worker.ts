@@ -408,8 +408,9 @@ const main = async (): Promise<void> => {
   let cluster: ArrayCluster | null = null;
   try {
     cluster = await joinCluster(data);
+    const wasRunElsewhere = cluster?.isRunElsewhere === true;
     const devices = await openTrusted(data, cluster);
-    const array = await assembleJoined(data, devices, cluster);
+    const array = await assembleJoined(data, devices, cluster, wasRunElsewhere);
     const kept = new Set([...array.members.values()].map(({ device }) => device));
     for (const { device } of devices) if (!kept.has(device)) await device.close();
     const thread = new ArrayThread(data, array, cluster);

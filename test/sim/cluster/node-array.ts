@@ -88,6 +88,8 @@ export class NodeArray {
   #shared: SharedArrayState | null = null;
   #workers: readonly SimWorker[] = [];
   #nextMember = 0;
+  /** When its members were opened. */
+  #wasRunElsewhere = false;
   /** Commands under way. */
   #answering = 0;
   /** The array is changed as a whole: it is stopped and started again. */
@@ -123,6 +125,7 @@ export class NodeArray {
 
   /** From what the members say; takes no requests yet. Errors: as assembleDevices. */
   async start(): Promise<void> {
+    this.#wasRunElsewhere = this.#home.isRunElsewhere;
     const found = this.#sim.openMembers(this.#home);
     const opened = found instanceof Promise ? await found : found;
     const devices = opened.map(({ medium: { path }, device }) => ({ path, device }));
@@ -353,7 +356,7 @@ export class NodeArray {
       cluster: {
         name: CLUSTER_NAME,
         slot: this.#home.slot,
-        isRunElsewhere: this.#home.isRunElsewhere,
+        isRunElsewhere: this.#wasRunElsewhere || this.#home.isRunElsewhere,
       },
     };
   }

@@ -7,6 +7,7 @@ import { type AssembleOptions, assembleDevices } from "../../../src/raid/assembl
 import { encodeBitmapSuperblock } from "../../../src/raid/bitmap-superblock.ts";
 import { decodeSuperblock, encodeSuperblock } from "../../../src/raid/superblock.ts";
 import { MD_DISK_ROLE_FAULTY } from "../../../src/raid/superblock-fields.ts";
+import { assembleJoined } from "../../../src/workers/array-members.ts";
 import { LoneNode } from "../../helpers/lone-node.ts";
 import { roles, sampleBitmap, sampleSuperblock } from "../../helpers/md-samples.ts";
 import { eventually } from "../../helpers/timeout.ts";
@@ -106,6 +107,34 @@ test("where nothing is known of the copies the board's own doubt holds; where so
   assert.is(await codeOf(alone, { doubt: DOUBT, isForced: true }), null);
   assert.is(await codeOf(alone, { doubt: DOUBT, newest: 20 }), null);
   assert.is(await codeOf(alone, {}), null);
+});
+
+test("others ran it when its first member was opened: what they kept from it then is waited for", async () => {
+  const limits = {
+    syncSpeedMin: 1,
+    syncSpeedMax: 1,
+    workers: 1,
+    answerLimitMs: null,
+    linkShare: 1,
+  };
+  const data = { ...limits, readOnly: false, run: false, doubt: null };
+  const nothing = async () => {};
+  const copies = { newest: async () => 20, begin: nothing, setAside: nothing };
+  const node = { name: "attic", slot: 0, isRunElsewhere: false, copies };
+  const begin = async (wasRunElsewhere: boolean, ...images: readonly Uint8Array[]) => {
+    const named = (bytes: Uint8Array, at: number) => ({ path: `/m${at}`, bytes });
+    const members = images.map(named).map(({ path, bytes }) => ({
+      path,
+      device: new MemoryDevice(path, bytes),
+    }));
+    return await assembleJoined(data, members, node, wasRunElsewhere).then(
+      () => null,
+      ({ code }) => code,
+    );
+  };
+  assert.is(await begin(true, image(0, 20)), "CLUSTER_MEMBER_MISSING");
+  assert.is(await begin(true, image(0, 20), image(1, 20)), null, "nothing is missing");
+  assert.is(await begin(false, image(0, 20)), null, "nobody kept anything from it");
 });
 
 test("others run it: a member that they believe working is waited for, also by force", async () => {
