@@ -389,9 +389,10 @@ export class BoardsSim extends ClusterSim {
 
   /** Members that answer. */
   override async openMembers(life: NodeLife): Promise<readonly OpenedMedium[]> {
-    // Nobody is left who would record them as faulty: who is up all the same has been fenced.
-    if (!life.isRunElsewhere && this.lossy.size > 0) this.#loseUnflushed();
     const opened = await Promise.all(this.media.map((medium) => this.#openMember(life, medium)));
+    // Nobody is left who would record them as faulty: who is up all the same has been fenced, maybe
+    // while they were opened. The fault model allows it: what was not flushed may be lost.
+    if (!life.isRunElsewhere && this.lossy.size > 0) this.#loseUnflushed();
     return opened.flatMap((one) => (one === null ? [] : [one]));
   }
 
