@@ -36,8 +36,9 @@ export const hasLeft = (state: ArrayState): boolean => {
   const { clusterSync: sync } = state;
   if (!isInCluster(state) || sync.expelled !== null) return true;
   if (sync.broken !== null) return sync.broken.step === "out";
-  // The node stays when the array is only started anew, which knows nothing of what was asked here.
-  if (state.keepsOpen) return state.clusterCalls.size === 0;
+  // The node stays when the array is only started anew, which knows nothing of what was asked here,
+  // nor of a notice that is being carried out: its sender would wait for ever.
+  if (state.keepsOpen) return state.clusterCalls.size + state.driverAsks.size === 0;
   if (sync.leaving === "no") {
     sync.leaving = "asked";
     callCluster(state, { type: "leave", needsSync: isOwed(state) }, (now) => {

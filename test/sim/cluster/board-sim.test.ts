@@ -19,7 +19,10 @@ test(
   "no seed loses, shows or does what it must not",
   withTimeout(LIMIT_MS, async () => {
     await withSeeds(
-      { fixed: [33, 180, 236, 2041, 20375, 100136, 104015, 108836, 109025, 401733], more: 12 },
+      {
+        fixed: [33, 180, 236, 2041, 20375, 100136, 104015, 108836, 109025, 401388, 401733, 402688],
+        more: 12,
+      },
       async (_, seed) => {
         await runClusterStory(seed, { story: "boards" });
       },

@@ -73,6 +73,25 @@ test("an update that it is reading when it leaves is not taken over", () => {
   assertEnds(bench, stop);
 });
 
+// Seed 401388 of the simulation of boards: its refusal to rest came while the array was stopped.
+test("a stop for a new start waits for the update that it is reading, whose sender waits for it", () => {
+  const bench = started();
+  bench.notice({ type: "metadata-updated", deviceNumber: 0 });
+  const [ask] = bench.told.filter((effect) => effect.type === "read-superblocks");
+  const own = bench.superblocks.get(0);
+  assert.ok(ask?.type === "read-superblocks" && own !== undefined);
+  if (ask?.type !== "read-superblocks" || own === undefined) return;
+  const stop = bench.command({ type: "stop", keepOpen: true });
+  for (const ms of [20, 6000]) bench.tick(ms);
+  bench.settle();
+  assert.is(bench.outcome(stop), "waiting");
+  const superblock = { ...own, events: own.events + 1 };
+  bench.send({ type: "superblocks-read", token: ask.token, found: [{ member: 0, superblock }] });
+  bench.settle();
+  assert.is(bench.toldOf("cluster-processed").length, 1);
+  assert.is(bench.outcome(stop), "ok");
+});
+
 test("a member that vanishes while it leaves is not recorded: the others do that", () => {
   const bench = started();
   const stop = leaving(bench);
