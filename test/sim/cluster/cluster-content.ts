@@ -19,6 +19,8 @@ interface Version {
   acked: number | null;
   /** Since then it changes nothing any more. */
   ended: number | null;
+  /** It was under way when no copy kept what no flush had stored: its answer promises nothing. */
+  mayBeLost?: boolean;
 }
 
 export interface OpenWrite {
@@ -76,7 +78,7 @@ export class ClusterContent {
   ack(write: OpenWrite): void {
     const now = this.#clock++;
     this.#each(write, (version) => {
-      version.acked = now;
+      if (version.mayBeLost !== true) version.acked = now;
       version.ended = now;
     });
   }
@@ -140,8 +142,10 @@ export class ClusterContent {
   /** No copy is left that has kept what no flush had stored. */
   lose(): void {
     this.#seen.clear();
-    for (const versions of this.#written.values())
+    for (const versions of this.#written.values()) {
+      for (const version of versions) if (version.ended === null) version.mayBeLost = true;
       if (versions.length > 1) for (const version of versions) version.acked = null;
+    }
   }
 
   /**
@@ -202,6 +206,7 @@ export class ClusterContent {
     const mine = versions.find((version) => version.id === write.id);
     const found = versions.find((version) => version.id === id);
     if (mine === undefined || found === undefined) return mine === undefined;
+    if (mine.mayBeLost === true) return true;
     return found.ended === null || found.ended >= mine.began;
   }
 
