@@ -6,7 +6,14 @@
  */
 
 import { equalBytes } from "../common/bytes.ts";
-import { type ArrayState, emit, isInCluster, type Member, type ToldUpdate } from "./array-state.ts";
+import {
+  type ArrayState,
+  copiesLeft,
+  emit,
+  isInCluster,
+  type Member,
+  type ToldUpdate,
+} from "./array-state.ts";
 import { breakArray } from "./cluster-broken.ts";
 import { askDriver, noticeProcessed } from "./cluster-calls.ts";
 import { keepLastCopies } from "./last-copies.ts";
@@ -56,6 +63,8 @@ export const takeToldUpdate = (state: ArrayState): void => {
   if (!isAlike) loseSight(state, told === null ? UNREADABLE : CHANGED);
   if (state.clusterSync.broken !== null) return;
   const isNew = isAlike && takeOver(state, told, update);
+  // The sender counts on a copy that has failed here: a failure of it must not be recorded.
+  if (copiesLeft(state) === 0) return loseSight(state, NOTHING_LEFT);
   if (own.joiningLegs !== null) return;
   if (isNew) state.pending.notices.push(update.notice);
   else noticeProcessed(state, update.notice);
@@ -81,6 +90,8 @@ const believed = (state: ArrayState, { found, deviceNumber }: ToldUpdate): Super
 
 const UNREADABLE =
   "What another node wrote into the superblocks cannot be read here: this node has no member left that it may trust.";
+const NOTHING_LEFT =
+  "Another node has recorded the last copy that this node reaches as faulty, and goes on with one that has failed here.";
 const CHANGED =
   "The array was changed as a whole while this node began to run it; start it here again.";
 

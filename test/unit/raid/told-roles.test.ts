@@ -1,9 +1,11 @@
 /** Roles of members that have failed: kept by who joins, not believed by who saw it fail. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { LEG_BLOCKED } from "../../../src/raid/shared-state.ts";
+import { LEG_BLOCKED, RUN_BROKEN } from "../../../src/raid/shared-state.ts";
+import { MD_FEATURE_RECOVERY_OFFSET } from "../../../src/raid/superblock-fields.ts";
 import { ClusterBench } from "../../helpers/cluster-bench.ts";
 import { Story } from "../../helpers/cluster-story.ts";
+import { inSync, rebuilding } from "../../helpers/machine-bench.ts";
 import { roles } from "../../helpers/md-samples.ts";
 import { NodeBench } from "../../helpers/node-bench.ts";
 
@@ -48,6 +50,25 @@ test("a raid slot for a member that has failed here: this node cannot write it, 
   assert.is(bench.shared.leg(1), LEG_BLOCKED, "no write is acknowledged without it");
   bench.rest();
   assert.is(bench.superblocks.get(0)?.devRoles[1], FAULTY);
+});
+
+// Seed 401025 of the simulation of boards: it recorded the failure on no member, and told of that.
+test("the last copy is one that has failed here: the node leaves, and does not record that", () => {
+  const bench = new NodeBench({ placements: [inSync(0), rebuilding(1)] });
+  bench.tick(20);
+  bench.send({ type: "member-vanished", path: "/m1", reason: "unplugged" });
+  bench.notice({ type: "metadata-updated", deviceNumber: 1 });
+  const ask = bench.told.find((effect) => effect.type === "read-superblocks");
+  const own = bench.superblocks.get(1);
+  assert.ok(ask?.type === "read-superblocks" && own !== undefined);
+  if (ask?.type !== "read-superblocks" || own === undefined) return;
+  const featureMap = own.featureMap & ~MD_FEATURE_RECOVERY_OFFSET;
+  const superblock = { ...own, featureMap, events: own.events + 9, devRoles: roles(FAULTY, 1) };
+  bench.takeLog();
+  bench.send({ type: "superblocks-read", token: ask.token, found: [{ member: 1, superblock }] });
+  bench.settle();
+  assert.is(bench.shared.run, RUN_BROKEN);
+  assert.equal(bench.takeLog(), [], "nothing is written");
 });
 
 test.run();
