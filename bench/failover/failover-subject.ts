@@ -19,6 +19,8 @@ const KNOWN_MS = 120_000;
 const WHOLE_MS = 240_000;
 const FLOW_WRITES = 50;
 const BLOCK_BYTES = 4096;
+/** With the usual 64 MiB a few writes mark all of a small array. */
+const BITMAP_CHUNK_BYTES = 64 * 1024;
 
 /** What dies. */
 export interface FailoverWork {
@@ -65,6 +67,7 @@ export class FailoverSubject {
       sizeMib: Math.ceil(this.#sizeBytes / 2 ** 20),
       folder: mkdtempSync(join(this.#folder, "failover-")),
       prng: this.#prng.fork(),
+      bitmapChunkBytes: BITMAP_CHUNK_BYTES,
       onExit: () => undefined,
     });
     await this.#boards.untilWhole(START_MS);

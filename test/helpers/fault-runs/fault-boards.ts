@@ -44,6 +44,8 @@ export interface FaultBoardsOptions {
   readonly sizeMib: number;
   readonly folder: string;
   readonly prng: Prng;
+  /** Bytes of a chunk of the write-intent bitmaps; left out: as an administrator gets it. */
+  readonly bitmapChunkBytes?: number;
   /** A network of their own, whose links are not those of `links`. */
   readonly namespaces?: Namespaces;
   /** Told when a board's process ends though nobody asked it to. */
@@ -296,7 +298,11 @@ export class FaultBoards {
 
   async #makeArray(): Promise<void> {
     const nodes = this.numbers.length + MORE_NODES;
-    const order = { name: ARRAY, level: "raid1", bitmap: "clustered", nodes };
+    const { bitmapChunkBytes } = this.#options;
+    const order = {
+      ...{ name: ARRAY, level: "raid1", bitmap: "clustered", nodes },
+      ...(bitmapChunkBytes === undefined ? {} : { bitmap_chunk_size: bitmapChunkBytes }),
+    };
     const ids = this.#memberIds;
     for (const board of this.boards) {
       const isFirst = board.at === 0;
