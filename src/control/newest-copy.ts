@@ -5,7 +5,7 @@
  * device that joins an array which runs holds what that array never had. Pure.
  */
 
-import type { ClusterView } from "../cluster/node/cluster-view.ts";
+import { type ClusterView, UNTOLD } from "../cluster/node/cluster-view.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import type { AssemblyReport, FoundMember } from "../raid/assembly-status.ts";
 import { parseUuid, uuidToHex } from "../raid/uuid.ts";
@@ -122,9 +122,6 @@ export function ranApartProblem(
 /** What the cluster of an array knows of its copies. */
 export type KnownCopies = Pick<ClusterView, "knownSince" | "forced">;
 
-/** `to` of a forced start where nobody knew how far others had gone. */
-const UNKNOWN = Number.MAX_SAFE_INTEGER;
-
 /**
  * Whether only superblocks can tell if a device ran apart from the array. What they say is not
  * asked where the cluster knows: of an update that nobody was told of, they say that each side
@@ -136,5 +133,5 @@ export function asksSuperblocks(
   { knownSince, forced }: KnownCopies,
 ): boolean {
   if (knownSince === null || events <= knownSince || events > running) return true;
-  return forced?.to === UNKNOWN && events > forced.from;
+  return forced?.to === UNTOLD && events > forced.from;
 }

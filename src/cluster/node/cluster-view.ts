@@ -106,7 +106,8 @@ export interface ForcedView {
   readonly to: number;
 }
 
-const UNTOLD = Number.MAX_SAFE_INTEGER;
+/** `to` of a forced start where nobody knew how far others had gone. */
+export const UNTOLD = Number.MAX_SAFE_INTEGER;
 
 /** Superblocks with so many events were written apart from the array that runs, by force. */
 export const ranApartByForce = (

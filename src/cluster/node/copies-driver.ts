@@ -17,6 +17,7 @@ import { consensusTxn, listedKeys } from "../store/member-txns.ts";
 import type { StoreKeys } from "../store/store-keys.ts";
 import type { ViewDriver } from "../store/view-driver.ts";
 import type { ArrayCopies } from "./cluster-member.ts";
+import { UNTOLD } from "./cluster-view.ts";
 import { expelled } from "./expelled.ts";
 
 export interface CopiesOptions {
@@ -61,7 +62,7 @@ export class Copies implements ArrayCopies {
       const next = encodeForced(joinForced(readForced(text ?? ""), forced));
       return next === text ? null : next;
     });
-    if (forced.to < Number.MAX_SAFE_INTEGER) await this.raise(forced.to);
+    if (forced.to !== UNTOLD) await this.raise(forced.to);
   }
 
   /** The superblocks have so many events: BEFORE anybody is told of them. */

@@ -28,6 +28,16 @@ const started = (): NodeBench => {
   return bench;
 };
 
+/** A node that reads what another one has written: its question, and the superblock as it was. */
+const reading = () => {
+  const bench = started();
+  bench.notice({ type: "metadata-updated", deviceNumber: 0 });
+  const [ask] = bench.told.filter((effect) => effect.type === "read-superblocks");
+  const own = bench.superblocks.get(0);
+  if (ask?.type !== "read-superblocks" || own === undefined) throw new Error("it does not read");
+  return { bench, own, token: ask.token };
+};
+
 /** Nothing of what was begun, written or asked is left, and the stop ends with the leave. */
 const assertEnds = (bench: NodeBench, stop: number): void => {
   for (const ms of [20, 6000, 6000]) bench.tick(ms);
@@ -60,14 +70,8 @@ for (const notice of NOTICES)
   });
 
 test("an update that it is reading when it leaves is not taken over", () => {
-  const bench = started();
-  bench.notice({ type: "metadata-updated", deviceNumber: 0 });
-  const [ask] = bench.told.filter((effect) => effect.type === "read-superblocks");
-  const own = bench.superblocks.get(0);
-  assert.ok(ask?.type === "read-superblocks" && own !== undefined);
-  if (ask?.type !== "read-superblocks" || own === undefined) return;
+  const { bench, own, token } = reading();
   const stop = leaving(bench);
-  const { token } = ask;
   const superblock = { ...own, events: own.events + 1, devRoles: roles(0, FAULTY) };
   bench.send({ type: "superblocks-read", token, found: [{ member: 0, superblock }] });
   assertEnds(bench, stop);
@@ -75,18 +79,13 @@ test("an update that it is reading when it leaves is not taken over", () => {
 
 // Seed 401388 of the simulation of boards: its refusal to rest came while the array was stopped.
 test("a stop for a new start waits for the update that it is reading, whose sender waits for it", () => {
-  const bench = started();
-  bench.notice({ type: "metadata-updated", deviceNumber: 0 });
-  const [ask] = bench.told.filter((effect) => effect.type === "read-superblocks");
-  const own = bench.superblocks.get(0);
-  assert.ok(ask?.type === "read-superblocks" && own !== undefined);
-  if (ask?.type !== "read-superblocks" || own === undefined) return;
+  const { bench, own, token } = reading();
   const stop = bench.command({ type: "stop", keepOpen: true });
   for (const ms of [20, 6000]) bench.tick(ms);
   bench.settle();
   assert.is(bench.outcome(stop), "waiting");
   const superblock = { ...own, events: own.events + 1 };
-  bench.send({ type: "superblocks-read", token: ask.token, found: [{ member: 0, superblock }] });
+  bench.send({ type: "superblocks-read", token, found: [{ member: 0, superblock }] });
   bench.settle();
   assert.is(bench.toldOf("cluster-processed").length, 1);
   assert.is(bench.outcome(stop), "ok");
