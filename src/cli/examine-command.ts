@@ -128,7 +128,7 @@ function namesHost(sb: Superblock090, homehost: string): boolean {
 function noSuperblock(path: string, { probe, signatures }: DeviceContent): CodedError {
   if (probe.superblock?.problem != null) return damagedSuperblock(path, probe.superblock.problem);
   const holds = signatures.length === 0 ? "" : `; it holds ${signatures.join(", ")}`;
-  return new CodedError("RAID_NO_SUPERBLOCK", `${path} ${unusableText(probe)}${holds}`, {
+  return new CodedError("RAID_NO_SUPERBLOCK", `${path} ${unusableText({ probe })}${holds}`, {
     remedy: "name a member of an md array",
   });
 }

@@ -25,6 +25,7 @@ import { readRange } from "./content-driver.ts";
 import { type CopiesRule, type ForcedStart, firstUpdateOf, forcedStart } from "./copies-rule.ts";
 import { knownFailures } from "./known-failures.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
+import { unsettledCopies } from "./settled-copies-driver.ts";
 import type { SharedArrayState } from "./shared-state.ts";
 import type { Superblock } from "./superblock-fields.ts";
 
@@ -179,6 +180,29 @@ const refuseToRun = (verdict: AssemblyStart, options: AssembleOptions): void => 
 };
 
 /**
+ * What the devices make. A node that begins to run a clustered array goes by copies that are on
+ * their media for certain. Errors: as `assembleDevices`.
+ */
+const judgeDevices = async (
+  devices: readonly AssembleDevice[],
+  options: AssembleOptions,
+): Promise<AssemblyStart> => {
+  let candidates: AssemblyCandidate[] = [];
+  for (const { path, device } of devices) candidates.push(await readCandidate(path, device));
+  for (;;) {
+    const verdict = assemble(candidates);
+    if (verdict.verdict === "refuse")
+      return refuse(verdict.code, verdict.message, verdict.remedy, verdict.members);
+    refuseToRun(verdict, options);
+    const unsettled = options.copies === undefined ? [] : await unsettledCopies(devices, verdict);
+    if (unsettled.length === 0) return verdict;
+    candidates = candidates.map((one, at) =>
+      unsettled.includes(at) ? { ...one, isUnsettled: true } : one,
+    );
+  }
+};
+
+/**
  * Starts the array the devices make. Devices that take no part stay open; `leftOut` names them.
  * Errors: RAID_* with `details.members`, a reason per device.
  */
@@ -186,13 +210,7 @@ export const assembleDevices = async (
   devices: readonly AssembleDevice[],
   options: AssembleOptions,
 ): Promise<AssembledArray> => {
-  const candidates: AssemblyCandidate[] = [];
-  for (const { path, device } of devices) candidates.push(await readCandidate(path, device));
-  const verdict = assemble(candidates);
-  if (verdict.verdict === "refuse") {
-    return refuse(verdict.code, verdict.message, verdict.remedy, verdict.members);
-  }
-  refuseToRun(verdict, options);
+  const verdict = await judgeDevices(devices, options);
   const { cluster = null, copies } = options;
   const forced = copies === undefined ? null : forcedStart(verdict, copies);
   const isBegin = copies !== undefined && options.isChanged !== true;

@@ -2,8 +2,10 @@
  * Why a would-be member is no member of anything, in a word for programs and a sentence for people.
  */
 
-import type { AssemblyReason } from "./assembly-types.ts";
-import type { ProbedMember } from "./probe.ts";
+import type { AssemblyCandidate, AssemblyReason } from "./assembly-types.ts";
+
+type Found = Pick<AssemblyCandidate, "probe" | "isUnsettled">;
+
 import type { SuperblockReason } from "./superblock.ts";
 
 /** What each rule of the superblock decoder means to people. */
@@ -29,7 +31,8 @@ export function superblockReasonText(reason: SuperblockReason): string {
 }
 
 /** Why this member cannot take part in any array, or null when its superblock is sound. */
-export function unusableReason(probe: ProbedMember): AssemblyReason | null {
+export function unusableReason({ probe, isUnsettled = false }: Found): AssemblyReason | null {
+  if (isUnsettled) return "unreadable";
   const found = probe.superblock;
   if (found !== null) {
     if (found.problem === null) return null;
@@ -42,7 +45,8 @@ export function unusableReason(probe: ProbedMember): AssemblyReason | null {
 }
 
 /** The sentence for `unusableReason`, without a full stop. */
-export function unusableText(probe: ProbedMember): string {
+export function unusableText({ probe, isUnsettled = false }: Found): string {
+  if (isUnsettled) return "cannot be flushed: what it says last may not be on its medium";
   const found = probe.superblock;
   if (found !== null) {
     if (found.problem === "device-too-small") {

@@ -17,6 +17,8 @@ export interface AssemblyCandidate {
    * the range could not be read; null when its superblock names no bitmap.
    */
   readonly bitmap: BitmapDecoded | "unreadable" | null;
+  /** What was read may not be on its medium: nothing is to be told by it. */
+  readonly isUnsettled?: boolean;
 }
 
 /** Where a candidate ends up. `kicked`, `faulty` and `unusable` ones take no part. */

@@ -65,11 +65,12 @@ export function assemble(
 ): AssemblyVerdict {
   const judgements = new Map<number, Judgement>();
   const sound: Sound[] = [];
-  for (const [index, { path, probe }] of candidates.entries()) {
-    const reason = unusableReason(probe);
+  for (const [index, candidate] of candidates.entries()) {
+    const reason = unusableReason(candidate);
+    const { path, probe } = candidate;
     const sb = probe.superblock?.parsed?.value;
     if (reason === null && sb !== undefined) sound.push({ index, path, sb });
-    else judgements.set(index, unusable(reason ?? "damaged", unusableText(probe)));
+    else judgements.set(index, unusable(reason ?? "damaged", unusableText(candidate)));
   }
   const refuse = (code: AssemblyRefusalCode, message: string, remedy: string): AssemblyRefuse => ({
     verdict: "refuse",

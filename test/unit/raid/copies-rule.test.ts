@@ -2,8 +2,13 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { PlainError } from "../../../src/common/errors.ts";
+import { FaultDevice, FaultSwitch } from "../../../src/hal/layers/fault-device.ts";
 import { MemoryDevice } from "../../../src/hal/sim/memory-device.ts";
-import { type AssembleOptions, assembleDevices } from "../../../src/raid/assemble-driver.ts";
+import {
+  type AssembleDevice,
+  type AssembleOptions,
+  assembleDevices,
+} from "../../../src/raid/assemble-driver.ts";
 import { encodeBitmapSuperblock } from "../../../src/raid/bitmap-superblock.ts";
 import { decodeSuperblock, encodeSuperblock } from "../../../src/raid/superblock.ts";
 import { MD_DISK_ROLE_FAULTY } from "../../../src/raid/superblock-fields.ts";
@@ -44,16 +49,16 @@ const image = (devNumber: number, events: number, devRoles = roles(0, 1)): Uint8
 
 type Copies = NonNullable<AssembleOptions["copies"]>;
 
+const membersOf = (images: readonly Uint8Array[]) =>
+  images.map((bytes, at) => ({ path: `/m${at}`, device: new MemoryDevice(`/m${at}`, bytes) }));
+
 const start = async (
   images: readonly Uint8Array[],
   copies: Partial<Copies>,
   isRunElsewhere = false,
   isChanged = false,
+  members: readonly AssembleDevice[] = membersOf(images),
 ) => {
-  const members = images.map((bytes, at) => ({
-    path: `/m${at}`,
-    device: new MemoryDevice(`/m${at}`, bytes),
-  }));
   const before = images.map((bytes) => bytes.slice());
   const limits = { syncSpeedMin: 1, syncSpeedMax: 1, workers: 1, now: 1_800_000_000_000 };
   const outcome = await assembleDevices(members, {
@@ -64,7 +69,10 @@ const start = async (
     copies: { ...NOBODY, ...copies },
   }).then(
     ({ events, forced }) => ({ events, forced, code: null, text: "" }),
-    ({ code, message, remedy }) => ({ code, text: `${message}: ${remedy}`, forced: null }),
+    ({ code, message, remedy }) => ({
+      ...{ code, text: `${message}: ${remedy}` },
+      ...{ events: null, forced: null },
+    }),
   );
   assert.equal(images, before, "nothing is written before the cluster is told");
   return outcome;
@@ -101,6 +109,30 @@ test("the newest copy that can be read counts, whatever is beside it", async () 
   assert.is(await codeOf([failed], { newest: 24 }), "CLUSTER_NEWER_COPY_ELSEWHERE");
 });
 
+/** Members of which those at `stuck` cannot be flushed. */
+const stuckAt = (images: readonly Uint8Array[], ...stuck: readonly number[]): AssembleDevice[] => {
+  const faults = new FaultSwitch();
+  faults.arm({ kind: "flush-error", after: 0, count: null, range: null, stallMs: 0 });
+  return membersOf(images).map(({ path, device }, at) => {
+    if (!stuck.includes(at)) return { path, device };
+    return { path, device: new FaultDevice(device, faults, async () => undefined) };
+  });
+};
+
+test("a superblock that does not come to rest tells the cluster nothing: a power cut may take it back", async () => {
+  const both = [image(0, 21), image(1, 20)];
+  const begun = await start(both, { newest: 20 }, false, false, stuckAt(both, 0));
+  assert.equal([begun.code, begun.forced], [null, null]);
+  assert.is(begun.events, 20, "as if the newer one could not be read");
+  const alike = [image(0, 21), image(1, 21)];
+  const { events } = await start(alike, { newest: 20 }, false, false, stuckAt(alike, 0));
+  assert.is(events, 21, "one of two is on its medium");
+  const told = await start(both, { newest: 21 }, false, false, stuckAt(both, 0));
+  assert.is(told.code, "CLUSTER_NEWER_COPY_ELSEWHERE", "it was told: what is older does not go on");
+  const alone = await start([image(0, 21)], {}, false, false, stuckAt([image(0, 21)], 0));
+  assert.is(alone.code, "RAID_NO_MEMBERS");
+});
+
 test("where nothing is known of the copies the board's own doubt holds; where something is, not", async () => {
   const alone = [image(0, 20)];
   assert.is(await codeOf(alone, { doubt: DOUBT }), "CONTROL_ARRAY_INCOMPLETE");
@@ -122,12 +154,7 @@ test("others ran it when its first member was opened: what they kept from it the
   const copies = { newest: async () => 20, begin: nothing, setAside: nothing };
   const node = { name: "attic", slot: 0, isRunElsewhere: false, copies };
   const begin = async (wasRunElsewhere: boolean, ...images: readonly Uint8Array[]) => {
-    const named = (bytes: Uint8Array, at: number) => ({ path: `/m${at}`, bytes });
-    const members = images.map(named).map(({ path, bytes }) => ({
-      path,
-      device: new MemoryDevice(path, bytes),
-    }));
-    return await assembleJoined(data, members, node, wasRunElsewhere).then(
+    return await assembleJoined(data, membersOf(images), node, wasRunElsewhere).then(
       () => null,
       ({ code }) => code,
     );
