@@ -17,6 +17,7 @@ const ETCD_MEMBERS = 3;
 const START_MS = 60_000;
 const KNOWN_MS = 120_000;
 const WHOLE_MS = 240_000;
+const CLEAN_MS = 60_000;
 const FLOW_WRITES = 50;
 const BLOCK_BYTES = 4096;
 /** With the usual 64 MiB a few writes mark all of a small array. */
@@ -82,6 +83,7 @@ export class FailoverSubject {
   async measure(victim: number, { withLeader }: FailoverWork): Promise<FailoverFigures> {
     const boards = this.#running;
     const { config } = await boards.array(0);
+    await this.#untilClean();
     const flows = boards.boards.map(
       ({ socket, at }) => new WriteFlow(socket, ARRAY, () => this.#place(at, config.size)),
     );
@@ -135,6 +137,15 @@ export class FailoverSubject {
       const target = flow.answers.length + FLOW_WRITES;
       await eventually("writes flow", START_MS, () => flow.answers.length >= target);
     }
+  }
+
+  /** The return is to copy what is written from now on, not what was before. */
+  async #untilClean(): Promise<void> {
+    for (const at of this.#running.numbers)
+      await eventually(`board ${at + 1} has no bit set`, CLEAN_MS, async () => {
+        const { status } = await this.#running.array(at);
+        return status.bitmap?.dirty === 0;
+      });
   }
 
   /** The dead board's bitmap is taken over, and its member, if it had one, recorded as missing. */

@@ -73,6 +73,8 @@ export interface PlanStep {
 export interface FaultPlan {
   readonly seed: number;
   readonly steps: readonly PlanStep[];
+  /** As FaultBoardsOptions. */
+  readonly bitmapChunkBytes?: number;
 }
 
 export interface PlanOptions {
@@ -112,6 +114,8 @@ const OF_OWN_DISKS: readonly FaultKind[] = ["cut-peer"];
 const OF_DISKS: readonly FaultKind[] = ["disk-gone", "disk-fault"];
 
 const SECOND = 1000;
+/** What an administrator may ask for. The usual ones are larger than the array of most runs. */
+const BITMAP_CHUNKS = [64 * 1024, 256 * 1024, 4 * 1024 * 1024];
 
 export function planFaults(seed: number, options: PlanOptions): FaultPlan {
   const prng = new Prng(seed);
@@ -121,7 +125,8 @@ export function planFaults(seed: number, options: PlanOptions): FaultPlan {
     steps.push(step);
     left -= step.pauseMs + Math.max(...step.faults.map(({ ms }) => ms));
   }
-  return { seed, steps };
+  const isUsual = prng.chance(1, 4);
+  return { seed, steps, ...(isUsual ? {} : { bitmapChunkBytes: prng.pick(BITMAP_CHUNKS) }) };
 }
 
 const drawStep = (prng: Prng, options: PlanOptions): PlanStep => {
@@ -212,4 +217,12 @@ export function describeFault(fault: Fault): string {
     return isBoard && typeof value === "number" ? `${name} ${value + 1}` : `${name} ${value}`;
   });
   return [kind, ...words, `for ${(ms / SECOND).toFixed(1)} s`].join(" ");
+}
+
+/** What happens and to what, a line each. */
+export function describePlan({ steps, bitmapChunkBytes }: FaultPlan): string[] {
+  const chunk =
+    bitmapChunkBytes === undefined ? "of the usual size" : `of ${bitmapChunkBytes} bytes`;
+  const faults = steps.flatMap((step) => step.faults);
+  return [`bitmap chunks ${chunk}`, ...faults.map(describeFault)];
 }

@@ -12,7 +12,7 @@ import { eventually } from "../timeout.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { ARRAY, type BoardsKind, CLUSTER_PREFIX, FaultBoards } from "./fault-boards.ts";
 import { FaultLoad, type LongestHold } from "./fault-load.ts";
-import { describeFault, type FaultKind, type FaultPlan, planFaults } from "./fault-plan.ts";
+import { describePlan, type FaultKind, type FaultPlan, planFaults } from "./fault-plan.ts";
 import { compareLegs } from "./leg-compare.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { FAKETIME_LIBRARY, Nemesis } from "./nemesis.ts";
@@ -132,11 +132,13 @@ class FaultRun {
 
   async #start(): Promise<void> {
     const { seed, kind, boards, etcdMembers, sizeMib, namespaces } = this.#options;
+    const { bitmapChunkBytes } = this.#plan;
     const prng = new Prng(seed).fork();
     this.#mountWhatFills();
     const started = await FaultBoards.start({
       ...{ kind, boards, etcdMembers, sizeMib, folder: this.#folder, prng },
       ...(namespaces === undefined ? {} : { namespaces }),
+      ...(bitmapChunkBytes === undefined ? {} : { bitmapChunkBytes }),
       onExit: (board, why) => {
         this.#note(`${board.name} ended by itself: ${why}`);
         if (!this.#isOver && !this.#mayEnd) this.#problem(`${board.name} ended by itself: ${why}`);
@@ -325,7 +327,7 @@ class FaultRun {
     return {
       seed: this.#options.seed,
       folder: this.#isKept ? this.#folder : null,
-      happened: this.#plan.steps.flatMap(({ faults }) => faults.map(describeFault)),
+      happened: describePlan(this.#plan),
       problems: this.#problems,
       writes: counts?.writes ?? 0,
       reads: counts?.reads ?? 0,

@@ -40,34 +40,33 @@ test("a story is the same each time its seed is run", async () => {
   assert.equal(traces[0], traces[1]);
 });
 
-/** A seed in which each planted fault shows, and as what. */
-const FINDINGS: Readonly<
-  Record<keyof typeof BOARD_FAULTS, { readonly seed: number; readonly says: RegExp }>
-> = {
-  "checked-early": { seed: 4, says: /: (I9|I12): / },
-  "fence-unawaited": { seed: 5, says: /: I9: .*is declared dead before/ },
-  "fence-undrained": { seed: 4, says: /: I9: .*a write of it is under way/ },
-  "keepalive-permits": { seed: 2, says: /: I9: .*has its gate open/ },
-  "own-bits-unread": { seed: 4, says: /: I14: / },
-  "older-copy": { seed: 4, says: /: (I13|I15|I17): / },
+/** What each planted fault shows as. */
+const FINDINGS: Readonly<Record<keyof typeof BOARD_FAULTS, RegExp>> = {
+  "checked-early": /: (I9|I12): /,
+  "fence-unawaited": /: I9: .*is declared dead before/,
+  "fence-undrained": /: I9: .*a write of it is under way/,
+  "keepalive-permits": /: I9: .*has its gate open/,
+  "own-bits-unread": /: I14: /,
+  "older-copy": /: (I13|I15|I17): /,
+};
+/** Stories change with the protocol: one of so many shows the fault. */
+const SEEDS_MAX = 40;
+
+/** What the first seed says in which the planted fault shows. */
+const findingOf = async (planted: keyof typeof BOARD_FAULTS): Promise<string> => {
+  for (let seed = 1; seed <= SEEDS_MAX; seed++)
+    try {
+      await runClusterStory(seed, { story: "boards", planted: BOARD_FAULTS[planted] });
+    } catch (error) {
+      return String(error);
+    }
+  return "nothing";
 };
 
-for (const [name, { seed, says }] of Object.entries(FINDINGS) as [
-  keyof typeof FINDINGS,
-  (typeof FINDINGS)[keyof typeof FINDINGS],
-][]) {
+for (const [name, says] of Object.entries(FINDINGS) as [keyof typeof FINDINGS, RegExp][]) {
   test(
     `finds the planted fault ${name}`,
-    withTimeout(LIMIT_MS, async () => {
-      const finding = await runClusterStory(seed, {
-        story: "boards",
-        planted: BOARD_FAULTS[name],
-      }).then(
-        () => "nothing",
-        (error: Error) => error.message,
-      );
-      assert.match(finding, says);
-    }),
+    withTimeout(LIMIT_MS, async () => assert.match(await findingOf(name), says)),
   );
 }
 
