@@ -33,18 +33,31 @@ interface Piece {
 export class ArrayCopies {
   /** Null: every medium holds every byte at the array's own offset. */
   readonly #map: ArrayMap | null;
+  readonly #shape: ArrayShape;
   /** Bytes of the array when it is as large as it can be. */
-  readonly sizeMax: number;
+  readonly #sizeMax: number;
+  /** Bytes of the array by the size of its members, sectors. */
+  readonly #sizes = new Map<number, number>();
 
   constructor(shape: ArrayShape) {
     const map = new ArrayMap(mapShape({ ...shape, size: shape.sizeMax }));
     this.#map = shape.level === 1 ? null : map;
-    this.sizeMax = map.sizeBytes;
+    this.#shape = shape;
+    this.#sizeMax = map.sizeBytes;
+  }
+
+  /** What lies behind it on a member was another array's: one that was larger, and ran apart. */
+  #sizeOf({ size }: MediaRoles): number {
+    const known = this.#sizes.get(size);
+    if (known !== undefined) return known;
+    const { sizeBytes } = new ArrayMap(mapShape({ ...this.#shape, size }));
+    this.#sizes.set(size, sizeBytes);
+    return sizeBytes;
   }
 
   /** The in-sync copies of bytes of the array, in runs that lie in one piece on each. */
   pieces(roles: MediaRoles, offset: number, length: number): readonly Piece[] {
-    const size = Math.min(length, this.sizeMax - offset);
+    const size = Math.min(length, this.#sizeMax - offset);
     if (size <= 0) return [];
     if (this.#map === null) {
       const copies = roles.inSync.map((medium) => ({ medium, position: offset }));
@@ -93,18 +106,30 @@ export class ArrayCopies {
     offset: number,
     length: number,
   ): string | null {
-    for (const piece of this.pieces(roles, offset, length)) {
+    const end = Math.min(offset + length, this.#sizeOf(roles));
+    for (const piece of this.pieces(roles, offset, end - offset)) {
       const [first, ...others] = piece.copies;
-      for (const other of others)
-        if (first !== undefined && !isEqual(first, other, of, piece.length))
-          return `${first.medium.path} and ${other.medium.path} differ from byte ${piece.offset} on`;
+      for (const other of others) {
+        const at = first === undefined ? -1 : firstDifference(first, other, of, piece.length);
+        if (at !== -1)
+          return `${first?.medium.path} and ${other.medium.path} differ from byte ${piece.offset + at} on`;
+      }
     }
     return null;
   }
 }
 
-const isEqual = (one: Copy, other: Copy, of: "current" | "durable", length: number): boolean => {
+/** The first byte in which they differ, or -1. */
+const firstDifference = (
+  one: Copy,
+  other: Copy,
+  of: "current" | "durable",
+  length: number,
+): number => {
   const bytes = ({ medium, position }: Copy): Uint8Array =>
     medium[of].subarray(dataAt + position, dataAt + position + length);
-  return Buffer.compare(bytes(one), bytes(other)) === 0;
+  const [ours, theirs] = [bytes(one), bytes(other)];
+  return Buffer.compare(ours, theirs) === 0
+    ? -1
+    : ours.findIndex((byte, at) => byte !== theirs[at]);
 };
