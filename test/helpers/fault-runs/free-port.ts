@@ -1,27 +1,28 @@
 /** Ports on loopback that nobody had a moment ago. */
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
+
+/** Below those that the system gives to connections: these might take it before it is used. */
+const PORTS = [16_000, 32_000] as const;
 
 /** A port that is free on every given address. */
 export async function freePort(hosts: readonly string[] = ["127.0.0.1"]): Promise<number> {
   for (;;) {
-    const [first = "127.0.0.1", ...rest] = hosts;
-    const port = await tryPort(first, 0);
-    const others = await Promise.all(rest.map((host) => tryPort(host, port)));
-    if (port !== 0 && others.every((other) => other === port)) return port;
+    const port = randomInt(...PORTS);
+    const isFree = await Promise.all(hosts.map((host) => isFreeAt(host, port)));
+    if (!isFree.includes(false)) return port;
   }
 }
 
-/** The port that could be listened at; 0: not that one. */
-async function tryPort(host: string, wanted: number): Promise<number> {
+async function isFreeAt(host: string, port: number): Promise<boolean> {
   const server = createServer();
   try {
-    server.listen({ host, port: wanted });
+    server.listen({ host, port });
     await once(server, "listening");
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
+    return true;
   } catch {
-    return 0;
+    return false;
   } finally {
     server.close();
   }
