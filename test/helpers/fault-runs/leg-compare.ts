@@ -20,7 +20,10 @@ export interface LegDifference {
 
 export interface LegReport {
   readonly bytes: number;
-  /** Bits that are set in any slot of any member's bitmap. */
+  /**
+   * Bits of all slots that may be set on every member: no write goes on by fewer. A member that
+   * joined while another node recovered a slot may keep bits of it that nobody else has.
+   */
   readonly dirtyBits: number;
   readonly differences: readonly LegDifference[];
 }
@@ -28,7 +31,7 @@ export interface LegReport {
 /** Reads every member; nobody may write meanwhile. */
 export async function compareLegs(files: readonly string[]): Promise<LegReport> {
   const legs: Leg[] = [];
-  let dirtyBits = 0;
+  const dirty: (readonly number[])[] = [];
   for (const file of files) {
     const { stdout } = await runSatsuma("examine", "--json", file);
     const [told] = [JSON.parse(stdout)].flat();
@@ -38,15 +41,21 @@ export async function compareLegs(files: readonly string[]): Promise<LegReport> 
       sizeBytes: told.array_size_bytes,
       events: told.events,
     });
-    dirtyBits += await dirtyBitsOf(file);
+    dirty.push(await dirtyBitsOf(file));
   }
+  const [first = [], ...rest] = dirty;
+  const everywhere = first.map((own, slot) =>
+    Math.min(own, ...rest.map((bits) => bits[slot] ?? 0)),
+  );
+  const dirtyBits = everywhere.reduce((sum, bits) => sum + bits, 0);
   return { bytes: legs[0]?.sizeBytes ?? 0, dirtyBits, differences: differencesOf(legs) };
 }
 
-const dirtyBitsOf = async (file: string): Promise<number> => {
+/** Set bits of each slot. */
+const dirtyBitsOf = async (file: string): Promise<readonly number[]> => {
   const { stdout } = await runSatsuma("examine-bitmap", "--json", file);
-  const counts = [...stdout.matchAll(/"dirty_(?:chunks|bits)":\s*(\d+)/g)];
-  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+  const [told] = [JSON.parse(stdout)].flat();
+  return told.slots.map((slot: { readonly dirty_chunks: number }) => slot.dirty_chunks);
 };
 
 const differencesOf = (legs: readonly Leg[]): LegDifference[] => {
