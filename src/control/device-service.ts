@@ -8,11 +8,12 @@ import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { DeviceFile, DeviceFiles } from "../hal/device-files.ts";
 import { parsePeerPath, peerDeviceId } from "../hal/peer-path.ts";
-import type { DeviceRecord, DeviceRecords, SeenFile } from "../store/device-records.ts";
+import type { DeviceContent, DeviceRecord, DeviceRecords } from "../store/device-records.ts";
 import type { ArrayService, Membership } from "./array-service.ts";
 import { type DeviceVerdict, deviceState } from "./device-state.ts";
 import type { DeviceProbe, StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
+import { withMember, withSize } from "./lost-content.ts";
 import { subjectOf } from "./subject.ts";
 
 /** Devices a board may have; further files in the folder are ignored. */
@@ -143,6 +144,7 @@ export class DeviceService {
     entry.file = await this.#options.files.identify(path);
     this.#noteFile(entry);
     entry.probe = entry.file === null ? null : await this.#options.engine.probe(path);
+    this.#noteMember(entry, entry.probe?.md?.deviceUuid ?? null);
     this.#changed(entry);
     return this.#view(entry);
   }
@@ -235,30 +237,41 @@ export class DeviceService {
   trustContent(path: string): void {
     const entry = this.#entries.get(path);
     if (entry !== undefined && entry.record.lostContent !== null) {
-      this.#setContent(entry, entry.record.file, null);
+      const { file } = entry.record;
+      this.#setContent(entry, { file, lostContent: null, lostMember: null });
     }
   }
 
   /** Compares the file with how it was seen last, over restarts: who got shorter lost content. */
   #noteFile(entry: Entry): void {
     const { file, record } = entry;
-    if (file?.kind !== "file") {
+    if (file?.kind !== "file" || parsePeerPath(record.path) !== null) {
       return;
     }
     const { identity, sizeBytes } = file;
-    const before = record.file?.identity === identity ? record.file.sizeBytes : null;
-    if (before === sizeBytes) {
-      return;
-    }
-    const isCut = before !== null && sizeBytes < before;
-    const lost = isCut ? `it was cut from ${before} to ${sizeBytes} bytes` : record.lostContent;
-    this.#setContent(entry, { identity, sizeBytes }, lost);
+    // Only what a running array has open is known without a look; others may have added the rest.
+    const content = withSize(record, { identity, sizeBytes }, this.#openMember(record.path));
+    if (content !== null) this.#setContent(entry, content);
   }
 
-  #setContent(entry: Entry, file: SeenFile | null, lostContent: string | null): void {
-    entry.record = { ...entry.record, file, lostContent };
+  /** What lost content and was added since, by whichever board, has lost nothing. */
+  #noteMember(entry: Entry, deviceUuid: string | null): void {
+    const content = withMember(entry.record, deviceUuid);
+    if (content !== null) this.#setContent(entry, content);
+  }
+
+  /** Device UUID of the member that a running array has open there, or null. */
+  #openMember(path: string): string | null {
+    const membership = this.#options.arrays.membershipOf(path);
+    if (membership?.running == null || membership.member === null) return null;
+    const { states, deviceUuid } = membership.member;
+    return states.includes("faulty") ? null : deviceUuid;
+  }
+
+  #setContent(entry: Entry, content: DeviceContent): void {
+    entry.record = { ...entry.record, ...content };
     try {
-      this.#options.records.setContent(entry.record.id, file, lostContent);
+      this.#options.records.setContent(entry.record.id, content);
     } catch (error) {
       // Known for as long as the daemon runs.
       this.#options.logger.error({ path: entry.record.path, error }, "device-record-write-failed");
@@ -314,6 +327,7 @@ export class DeviceService {
       path,
       label: null,
       lostContent: null,
+      lostMember: null,
       file: null,
       createdAt: now,
       updatedAt: now,
@@ -339,18 +353,23 @@ export class DeviceService {
   }
 
   #view(entry: Entry): DeviceView {
+    const { file, probe } = entry;
     const membership = this.#options.arrays.membershipOf(entry.record.path);
-    const uuid = entry.probe?.md?.arrayUuid ?? null;
+    const uuid = probe?.md?.arrayUuid ?? null;
     const isStale =
       membership === null && uuid !== null && this.#options.arrays.get(uuid)?.isRunning === true;
-    const facts = { path: entry.record.path, file: entry.file, probe: entry.probe, membership };
+    const peer = parsePeerPath(entry.record.path);
+    // Each board knows of its own disks, and tells the others.
+    const told = peer === null ? null : (this.#options.files.lossOf?.(entry.record.path) ?? null);
+    const record = peer === null ? entry.record : { ...entry.record, lostContent: told };
+    const { lostContent } = record;
     return {
-      record: entry.record,
-      file: entry.file,
-      probe: entry.probe,
+      record,
+      file,
+      probe,
       membership,
-      board: parsePeerPath(entry.record.path)?.board ?? null,
-      ...deviceState({ ...facts, isStale }),
+      board: peer?.board ?? null,
+      ...deviceState({ path: record.path, file, probe, membership, isStale, lostContent }),
     };
   }
 
@@ -366,6 +385,7 @@ export class DeviceService {
         continue;
       }
       this.#changed(entry);
+      this.#noteMember(entry, this.#openMember(path));
       const membership = this.#options.arrays.membershipOf(path);
       if (membership === null || membership.running === null) {
         this.read(path).catch((error: unknown) => {

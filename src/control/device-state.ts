@@ -35,6 +35,8 @@ export interface DeviceFacts {
   readonly membership: Membership | null;
   /** True when the array named by the superblock runs here without this device. */
   readonly isStale: boolean;
+  /** Why it holds less than was written to it. */
+  readonly lostContent: string | null;
 }
 
 const verdict = (state: DeviceState, code: string, message: string): DeviceVerdict => ({
@@ -75,6 +77,14 @@ const contentVerdict = (probe: DeviceProbe, isStale: boolean): DeviceVerdict => 
 
 /** The verdict on a device from what is known of it. */
 export function deviceState(facts: DeviceFacts): DeviceVerdict {
+  const { state, reasons } = stateOf(facts);
+  const { lostContent } = facts;
+  if (lostContent === null || state === "missing" || state === "failed") return { state, reasons };
+  const message = `${lostContent}: as a member it has to be added, and is copied whole`;
+  return { state, reasons: [...reasons, { code: "content-lost", message }] };
+}
+
+const stateOf = (facts: DeviceFacts): DeviceVerdict => {
   const { file, probe, membership } = facts;
   if (membership?.running && membership.member?.states.includes("faulty")) {
     return memberVerdict(membership);
@@ -95,7 +105,7 @@ export function deviceState(facts: DeviceFacts): DeviceVerdict {
     return verdict("in-use", "member", `member of ${membership.name}, which does not run`);
   }
   return contentVerdict(probe, facts.isStale);
-}
+};
 
 const GONE = "the path is gone";
 const ANOTHER = "another file or device is at the path";

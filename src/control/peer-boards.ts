@@ -11,6 +11,8 @@ export interface ServedDisk {
   readonly kind: "file" | "block";
   readonly sizeBytes: number;
   readonly logicalBlockSize: number;
+  /** Why it holds less than was written to it, until it is rebuilt whole. */
+  readonly lostContent?: string;
 }
 
 /** A board whose member exports are there. */

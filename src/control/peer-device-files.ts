@@ -8,11 +8,17 @@ import type { DeviceFile, DeviceFiles } from "../hal/device-files.ts";
 import { parsePeerPath, peerPath } from "../hal/peer-path.ts";
 import type { PeerBoards } from "./peer-boards.ts";
 
-const identifyPeer = (peers: PeerBoards, path: string): DeviceFile | null => {
+const findPeer = (peers: PeerBoards, path: string) => {
   const wanted = parsePeerPath(path);
   const board = peers.boards().find(({ name, isHere }) => name === wanted?.board && !isHere);
   const disk = board?.disks.find(({ id }) => id === wanted?.disk);
-  if (board === undefined || disk === undefined) return null;
+  return board === undefined || disk === undefined ? null : { board, disk };
+};
+
+const identifyPeer = (peers: PeerBoards, path: string): DeviceFile | null => {
+  const found = findPeer(peers, path);
+  if (found === null) return null;
+  const { board, disk } = found;
   const identity = `peer ${board.name} ${board.epoch} ${disk.id}`;
   return { kind: disk.kind, identity, sizeBytes: disk.sizeBytes, changedAt: 0 };
 };
@@ -31,4 +37,5 @@ const allDevices = (files: DeviceFiles, peers: PeerBoards): DeviceFiles => ({
       .boards()
       .filter(({ isHere }) => !isHere)
       .flatMap(({ name, disks }) => disks.map(({ id }) => peerPath({ board: name, disk: id }))),
+  lossOf: (path) => findPeer(peers, path)?.disk.lostContent ?? null,
 });

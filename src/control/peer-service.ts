@@ -17,12 +17,13 @@ export interface PeerServiceOptions {
 const DISK_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 const served = ({ record, file, probe }: DeviceView): ServedDisk[] => {
-  const { id, path } = record;
+  const { id, path, lostContent } = record;
   const kind = file?.kind ?? "other";
   const isOwn = parsePeerPath(path) === null && DISK_ID.test(id);
   if (!isOwn || kind === "other" || probe === null || probe.problem !== null) return [];
   const sizeBytes = file?.kind === "block" ? probe.sizeBytes : (file?.sizeBytes ?? 0);
-  return [{ id, path, kind, sizeBytes, logicalBlockSize: probe.logicalBlockSize }];
+  const disk = { id, path, kind, sizeBytes, logicalBlockSize: probe.logicalBlockSize };
+  return [lostContent === null ? disk : { ...disk, lostContent }];
 };
 
 /** Serving. */

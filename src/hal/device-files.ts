@@ -26,4 +26,6 @@ export interface DeviceFiles {
   createImage(path: string, sizeBytes: number): Promise<void>;
   /** Paths of the disks that other boards serve now; without it there are none. */
   listPeers?(): readonly string[];
+  /** What another board tells of its disk at the path: why it lost content; null: it has not. */
+  lossOf?(path: string): string | null;
 }

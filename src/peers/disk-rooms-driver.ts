@@ -11,6 +11,8 @@ export interface ServedDisk {
   readonly kind: "file" | "block";
   readonly sizeBytes: number;
   readonly logicalBlockSize: number;
+  /** Why it holds less than was written to it. */
+  readonly lostContent?: string;
   /** The switches of its faults in lab mode. */
   readonly faults?: SharedArrayBuffer | null;
 }

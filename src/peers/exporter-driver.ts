@@ -5,7 +5,7 @@
  */
 
 import { BoardKeys, clusterPrefix } from "../cluster/store/board-keys.ts";
-import type { BoardRecord } from "../cluster/store/board-record.ts";
+import { type BoardRecord, plainDisk } from "../cluster/store/board-record.ts";
 import { BoardSession } from "../cluster/store/board-session-driver.ts";
 import { BoardWatch } from "../cluster/store/board-watch.ts";
 import type { ClusterStore, Txn } from "../cluster/store/cluster-store.ts";
@@ -199,12 +199,7 @@ export class Exporter {
   }
 
   get #record(): BoardRecord {
-    const disks = this.#rooms.disks.map(({ id, kind, sizeBytes, logicalBlockSize }) => ({
-      id,
-      kind,
-      sizeBytes,
-      logicalBlockSize,
-    }));
+    const disks = this.#rooms.disks.map(plainDisk);
     return { ...this.#options.board, disks, reaches: this.#reaches };
   }
 

@@ -2,18 +2,24 @@
 
 import type { Database } from "./database.ts";
 
-/** One device; `id` is stable and safe in URIs, times are milliseconds since the epoch. */
-export interface DeviceRecord {
-  readonly id: string;
-  readonly path: string;
-  readonly label: string | null;
+/** What a board knows of what a disk holds. */
+export interface DeviceContent {
   /**
    * Why what it holds is not what was written to it any more, or null. A bitmap tells what it
    * missed, not what it lost: it may only be rebuilt whole.
    */
   readonly lostContent: string | null;
+  /** Device UUID of the member that it was then, as hex digits; null: not known. */
+  readonly lostMember: string | null;
   /** The file seen last, null for none or a block device: one that got shorter has lost content. */
   readonly file: SeenFile | null;
+}
+
+/** One device; `id` is stable and safe in URIs, times are milliseconds since the epoch. */
+export interface DeviceRecord extends DeviceContent {
+  readonly id: string;
+  readonly path: string;
+  readonly label: string | null;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
@@ -29,6 +35,7 @@ interface DeviceRow {
   readonly path: string;
   readonly label: string | null;
   readonly lost_content: string | null;
+  readonly lost_member: string | null;
   readonly file_identity: string | null;
   readonly file_bytes: number | null;
   readonly created_at: number;
@@ -40,6 +47,7 @@ const fromRow = (row: DeviceRow): DeviceRecord => ({
   path: row.path,
   label: row.label,
   lostContent: row.lost_content,
+  lostMember: row.lost_member,
   file:
     row.file_identity === null || row.file_bytes === null
       ? null
@@ -64,12 +72,14 @@ export class DeviceRecords {
   add(device: DeviceRecord): void {
     this.#database.run(
       `INSERT INTO devices
-         (id, path, label, lost_content, file_identity, file_bytes, created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+         (id, path, label, lost_content, lost_member, file_identity, file_bytes, created_at,
+          updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       device.id,
       device.path,
       device.label,
       device.lostContent,
+      device.lostMember,
       device.file?.identity ?? null,
       device.file?.sizeBytes ?? null,
       device.createdAt,
@@ -86,13 +96,15 @@ export class DeviceRecords {
     );
   }
 
-  /** Both at once: a file that got shorter is noted with its loss. */
-  setContent(id: string, file: SeenFile | null, lostContent: string | null): void {
+  /** All at once: a file that got shorter is noted with its loss. */
+  setContent(id: string, { file, lostContent, lostMember }: DeviceContent): void {
     this.#database.run(
-      "UPDATE devices SET file_identity = ?, file_bytes = ?, lost_content = ? WHERE id = ?",
+      `UPDATE devices SET file_identity = ?, file_bytes = ?, lost_content = ?, lost_member = ?
+       WHERE id = ?`,
       file?.identity ?? null,
       file?.sizeBytes ?? null,
       lostContent,
+      lostMember,
       id,
     );
   }

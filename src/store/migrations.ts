@@ -113,5 +113,17 @@ ALTER TABLE devices ADD COLUMN file_identity TEXT;
 ALTER TABLE devices ADD COLUMN file_bytes INTEGER;
 `;
 
+/** What other boards' disks lost is told by their own board. */
+const LOST_MEMBER = `
+ALTER TABLE devices ADD COLUMN lost_member TEXT;
+UPDATE devices SET lost_content = NULL, file_identity = NULL, file_bytes = NULL
+  WHERE path LIKE 'peer:%';
+`;
+
 /** One script per version: entry n takes a database from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [FIRST_SLICE, SCRUBS_AND_SPARES, LOST_CONTENT];
+export const MIGRATIONS: readonly string[] = [
+  FIRST_SLICE,
+  SCRUBS_AND_SPARES,
+  LOST_CONTENT,
+  LOST_MEMBER,
+];

@@ -11,6 +11,8 @@ export interface BoardDisk {
   readonly kind: "file" | "block";
   readonly sizeBytes: number;
   readonly logicalBlockSize: number;
+  /** Why it holds less than was written to it: nobody may take it for in sync. */
+  readonly lostContent?: string;
 }
 
 /** What a board tells of itself; another value whenever something of it changes. */
@@ -46,13 +48,21 @@ export const decodeBoard = (text: string): BoardRecord => {
   if (!texts.every(isText) || !Array.isArray(disks) || !Array.isArray(reaches)) throw bad();
   if (disks.length > DISKS_MAX || !disks.every(isDisk)) throw bad();
   if (reaches.length > BOARDS_MAX || !reaches.every(isText)) throw bad();
-  return { name, boot, address, api, version, disks: disks.map(plain), reaches } as BoardRecord;
+  return { name, boot, address, api, version, disks: disks.map(plainDisk), reaches } as BoardRecord;
 };
 
 /** The key's value. */
 export const encodeBoard = (record: BoardRecord): string => {
   const { name, boot, address, api, version, disks, reaches } = record;
-  return JSON.stringify({ name, boot, address, api, version, disks: disks.map(plain), reaches });
+  return JSON.stringify({
+    name,
+    boot,
+    address,
+    api,
+    version,
+    disks: disks.map(plainDisk),
+    reaches,
+  });
 };
 
 const bad = (): CodedError =>
@@ -69,20 +79,26 @@ const isSize = (value: unknown): value is number =>
 
 const isDisk = (value: unknown): value is BoardDisk => {
   if (typeof value !== "object" || value === null) return false;
-  const { id, kind, sizeBytes, logicalBlockSize } = value as Partial<BoardDisk>;
+  const { id, kind, sizeBytes, logicalBlockSize, lostContent } = value as Partial<BoardDisk>;
   const isKind = kind === "file" || kind === "block";
   return (
     typeof id === "string" &&
     DISK_ID.test(id) &&
     isKind &&
     isSize(sizeBytes) &&
-    isSize(logicalBlockSize)
+    isSize(logicalBlockSize) &&
+    (lostContent === undefined || isText(lostContent))
   );
 };
 
-const plain = ({ id, kind, sizeBytes, logicalBlockSize }: BoardDisk): BoardDisk => ({
+/** What others are told of a disk, and nothing else. */
+export const plainDisk = ({
   id,
   kind,
   sizeBytes,
   logicalBlockSize,
-});
+  lostContent,
+}: BoardDisk): BoardDisk => {
+  const disk = { id, kind, sizeBytes, logicalBlockSize };
+  return lostContent === undefined ? disk : { ...disk, lostContent };
+};

@@ -59,14 +59,24 @@ const ROWS: readonly (readonly [Partial<DeviceFacts>, string])[] = [
   [{ membership: stopped, probe: probe() }, "free"],
   [{ membership: stopped, file: null, probe: null }, "missing path-gone"],
   [{ membership: stopped, probe: probe({ md, problem }) }, "unusable HAL_READ_ONLY"],
+  [{ membership: stopped, probe: probe({ md }), lostContent: "cut" }, "in-use member content-lost"],
+  [{ membership: member("faulty"), lostContent: "cut" }, "failed member-failed"],
 ];
+
+const FREE: DeviceFacts = {
+  path: "/d",
+  file,
+  probe: probe(),
+  membership: null,
+  isStale: false,
+  lostContent: null,
+};
 
 const test = suite("control/device-state");
 
 for (const [facts, expected] of ROWS) {
   test(`${JSON.stringify(facts)} is ${expected}`, () => {
-    const whole = { path: "/d", file, probe: probe(), membership: null, isStale: false, ...facts };
-    const { state, reasons } = deviceState(whole);
+    const { state, reasons } = deviceState({ ...FREE, ...facts });
     assert.is([state, ...reasons.map(({ code }) => code)].join(" "), expected);
   });
 }

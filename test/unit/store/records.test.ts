@@ -77,6 +77,7 @@ test(
       path: "/d1",
       label: null,
       lostContent: null,
+      lostMember: null,
       file: null,
       createdAt: 1,
       updatedAt: 1,
