@@ -4,6 +4,7 @@ import type { DeviceFile } from "../hal/device-files.ts";
 import { FAILED_BEFORE, FAILED_ELSEWHERE } from "../raid/fault-reason-status.ts";
 import type { Membership } from "./array-service.ts";
 import type { DeviceProbe } from "./engine.ts";
+import { cutText, isCut } from "./lost-content.ts";
 
 /** The word. `foreign`: it holds something that would be lost if it were taken. */
 export type DeviceState =
@@ -110,13 +111,10 @@ const stateOf = (facts: DeviceFacts): DeviceVerdict => {
 const GONE = "the path is gone";
 const ANOTHER = "another file or device is at the path";
 
+const AWAY_REASONS: ReadonlySet<string> = new Set([GONE, ANOTHER, FAILED_BEFORE, FAILED_ELSEWHERE]);
+
 /** A member that failed for this may be back; one that fails requests is another matter. */
-export const AWAY_REASONS: ReadonlySet<string> = new Set([
-  GONE,
-  ANOTHER,
-  FAILED_BEFORE,
-  FAILED_ELSEWHERE,
-]);
+export const isAwayReason = (reason: string): boolean => AWAY_REASONS.has(reason) || isCut(reason);
 
 /** Why the member opened as `before` is not there any more; null while it is. */
 export function lossReason(before: DeviceFile | null, now: DeviceFile | null): string | null {
@@ -130,7 +128,7 @@ export function lossReason(before: DeviceFile | null, now: DeviceFile | null): s
     return ANOTHER;
   }
   if (now.sizeBytes < before.sizeBytes) {
-    return `it was cut from ${before.sizeBytes} to ${now.sizeBytes} bytes`;
+    return cutText(before.sizeBytes, now.sizeBytes);
   }
   return null;
 }

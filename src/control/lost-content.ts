@@ -14,6 +14,12 @@ const memberOf = (deviceUuid: string | null | undefined): string | null => {
   return uuid === null ? null : uuidToHex(uuid);
 };
 
+/** Why a member fails whose file got shorter, and what its board keeps of it. */
+export const cutText = (before: number, now: number): string =>
+  `it was cut from ${before} to ${now} bytes`;
+
+export const isCut = (reason: string): boolean => /^it was cut from \d+ to \d+ bytes$/.test(reason);
+
 /** The file was seen in this size. Who got shorter lost content; null: nothing is new. */
 export function withSize(
   known: DeviceContent,
@@ -23,7 +29,7 @@ export function withSize(
   const before = known.file?.identity === file.identity ? known.file.sizeBytes : null;
   if (before === file.sizeBytes) return null;
   if (before === null || file.sizeBytes > before) return { ...known, file };
-  const lostContent = `it was cut from ${before} to ${file.sizeBytes} bytes`;
+  const lostContent = cutText(before, file.sizeBytes);
   return { file, lostContent, lostMember: memberOf(deviceUuid) };
 }
 

@@ -13,7 +13,7 @@ import { parseUuid, uuidToHex } from "../raid/uuid.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { ArrayView } from "./array-view.ts";
 import type { DeviceService, DeviceView } from "./device-service.ts";
-import { AWAY_REASONS } from "./device-state.ts";
+import { isAwayReason } from "./device-state.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { EventService } from "./event-service.ts";
 import type { MemberCommands, TakenBack } from "./member-commands.ts";
@@ -68,7 +68,7 @@ export function isAway(device: DeviceView, array: ArrayView): boolean {
   if (membership === null) return true;
   const { member } = membership;
   if (membership.uuid !== array.record.uuid || !member?.states.includes("faulty")) return false;
-  return AWAY_REASONS.has(member.faultReason ?? "");
+  return isAwayReason(member.faultReason ?? "");
 }
 
 /** Why a disk that is away is left to an administrator; null: it is not. */

@@ -1,11 +1,12 @@
 /** Disks of this board that were away, and their array's peers: what comes back by itself. */
+import { truncateSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isLeftAlone } from "../../../src/control/member-returns.ts";
 import { FAILED_BEFORE } from "../../../src/raid/fault-reason-status.ts";
 import { createOrder } from "../../helpers/array-values.ts";
 import { clusterView } from "../../helpers/cluster-values.ts";
-import { type ControlBench, openBench } from "../../helpers/control-bench.ts";
+import { type ControlBench, MIB, openBench } from "../../helpers/control-bench.ts";
 import type { FakeArray } from "../../helpers/fake-array.ts";
 import { FakeEngine } from "../../helpers/fake-engine.ts";
 import { fakeMember } from "../../helpers/fake-status.ts";
@@ -114,6 +115,34 @@ test(
     bench.array.happen({ type: "sync.finished", details });
     assert.equal(told(bench), [
       `${bench.disk2} is back in array md0: 8.0 MiB copied, 0.0 MiB skipped (bits were cleared since it left)`,
+    ]);
+  }),
+);
+
+test(
+  "a disk that was cut comes back by itself with its size, and is copied whole",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder, null);
+    const { control, array, disk2, engine } = bench;
+    const [first, second] = array.status.members;
+    assert.ok(first !== undefined && second !== undefined);
+    array.show({ members: [first, { ...second, states: ["in_sync"] }] });
+    const held = engine.contents.get(disk2);
+    assert.ok(held !== undefined);
+    truncateSync(disk2, MIB);
+    await control.monitor.tick();
+    // What does not hold all of the member tells of none.
+    engine.hold(disk2, { signatures: ["damaged md superblock"] });
+    assert.equal(await look(bench), ["in_sync", "faulty"]);
+    truncateSync(disk2, 8 * MIB);
+    engine.hold(disk2, held);
+    await control.monitor.tick();
+    bench.clock.now += 1000;
+    assert.equal(await look(bench), ["in_sync", "faulty", "spare+rebuilding"]);
+    const details = { action: "recover", outcome: "done", copied_bytes: 2 ** 23, skipped_bytes: 0 };
+    array.happen({ type: "sync.finished", details });
+    assert.equal(told(bench), [
+      `${disk2} is back in array md0: 8.0 MiB copied, 0.0 MiB skipped (it was cut from ${8 * MIB} to ${MIB} bytes)`,
     ]);
   }),
 );
