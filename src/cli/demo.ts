@@ -14,6 +14,7 @@ import type { ExportResource } from "../api/schemas/export.ts";
 import { CodedError } from "../common/errors.ts";
 import { demoDirectory } from "../config.ts";
 import { makeFolder } from "../hal/linux/make-folder.ts";
+import { lockFolder } from "../store/folder-lock.ts";
 import { ApiClient } from "./api-client.ts";
 import { type BoardProcess, boardCredentials, startBoardProcess } from "./board-process.ts";
 import { runBoardsDemo } from "./boards-demo.ts";
@@ -27,6 +28,7 @@ const DISKS = ["disk1", "disk2"] as const;
 const ARRAY = "md0";
 const EXPORT = "md0";
 const CREATE_WAIT_SECONDS = 60;
+const LOCK = "demo.lock";
 /** Room for md's metadata and a little content. */
 const DISK_BYTES_MIN = 4 * 2 ** 20;
 
@@ -136,6 +138,21 @@ const runDemo = async (flags: DemoFlags): Promise<void> => {
   }
   const directory = path.resolve(flags.data ?? demoDirectory());
   makeDirectory(directory);
+  // BEFORE anything is done there: what the last run left behind is ended, not what runs.
+  const lock = lockFolder(directory, LOCK);
+  try {
+    await runIn(directory, flags, boards, sizeBytes);
+  } finally {
+    lock.release();
+  }
+};
+
+const runIn = async (
+  directory: string,
+  flags: DemoFlags,
+  boards: number,
+  sizeBytes: number,
+): Promise<void> => {
   // Asked for BEFORE the start: a signal during it is not lost.
   const { promise: ended, resolve: end } = Promise.withResolvers<"signal">();
   process.once("SIGINT", () => end("signal"));

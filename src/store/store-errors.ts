@@ -34,7 +34,7 @@ export const storeError = (error: unknown, path: string): unknown => {
   const details = { path, reason: code };
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
     return new CodedError("STORE_IN_USE", `${path} is held by another process`, {
-      remedy: "stop the daemon that serves this data directory, or choose another with --data",
+      remedy: "stop what serves this data directory, or choose another with --data",
       details,
       cause: error,
     });

@@ -40,6 +40,8 @@ const CLUSTER_VIEW = /^src\/cluster\/node\/cluster-view\.ts$/;
 /** What an array asks of its cluster; the only thing of raid/ that the cluster knows. */
 const CLUSTER_PORT = /^src\/raid\/cluster-port\.ts$/;
 const STORE = /^src\/store\//;
+/** Keeps a second process from a folder; what the store holds is the daemon's alone. */
+const FOLDER_LOCK = /^src\/store\/folder-lock\.ts$/;
 const PEERS = /^src\/peers\//;
 /** Cluster life: certificates, tokens, join, the etcd that the firmware runs. */
 const LIFE = /^src\/life\//;
@@ -190,7 +192,18 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   {
     area: "cli",
     files: CLI,
-    may: [COMMON, CONSTANTS, CONFIG, HAL_PORTS, HAL_LINUX, RAID, LIFE, CONTROL, API_SCHEMAS],
+    may: [
+      COMMON,
+      CONSTANTS,
+      CONFIG,
+      HAL_PORTS,
+      HAL_LINUX,
+      RAID,
+      LIFE,
+      CONTROL,
+      API_SCHEMAS,
+      FOLDER_LOCK,
+    ],
     packages: [/^commander$/],
     node: "all",
   },

@@ -177,7 +177,14 @@ test(
   withTimeout(60_000, async () => {
     const second = await trySatsuma("demo", "--data", shared.board.dataDir, ...SIZE);
     assert.is(second.ending, "1");
-    assert.match(second.stderr, /^satsuma: STORE_IN_USE: /);
+    assert.match(second.stderr, /^satsuma: STORE_IN_USE: .*demo\.lock is held/);
+    // It would have ended the etcd that a demo of several boards runs there.
+    const several = await trySatsuma("demo", "--boards", "3", "--data", shared.board.dataDir);
+    assert.match(several.stderr, /^satsuma: STORE_IN_USE: .*demo\.lock is held/);
+    const made = ["etcd", "board1"].filter((name) => existsSync(join(shared.board.dataDir, name)));
+    assert.equal(made, []);
+    const served = await trySatsuma("serve", "--data", shared.board.dataDir);
+    assert.match(served.stderr, /^satsuma: STORE_IN_USE: /);
     await inFolder(async (folder) => {
       const http = shared.board.url.replace("http://", "");
       const busy = await trySatsuma("demo", "--data", folder, ...SIZE, "--http", http);
