@@ -12,6 +12,7 @@
  */
 
 import { assert } from "../common/assert.ts";
+import type { CodedError } from "../common/errors.ts";
 
 /**
  * Synchronous calls of a device whose backing store answers at once (a file in the page cache).
@@ -60,6 +61,8 @@ export interface BlockDevice {
    * space and reads as zeroes. Ask again before each use: some stores have to show it first.
    */
   readonly zeroesFast: boolean;
+  /** Resolves when every call fails from then on, with why. A device without it may always recover. */
+  readonly gone?: Promise<CodedError> | null;
   /**
    * The synchronous calls, or null when a call may block for long just now (a peer's member, a
    * stalled device). Ask again before each use: the answer may change.

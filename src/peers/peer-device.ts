@@ -219,6 +219,10 @@ export class PeerDevice implements BlockDevice {
     this.#freshUntil = this.#clock.now() + MEASURED_MS;
   }
 
+  get gone(): Promise<CodedError> {
+    return this.#links.whenGone;
+  }
+
   /** Resolves when it is given up because nothing answers. */
   get silent(): Promise<void> {
     return this.#links.silent;

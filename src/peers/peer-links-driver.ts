@@ -64,6 +64,7 @@ export class PeerLinks {
   /** Ticks that are left for an answer of any connection; 0: there is no doubt. */
   #doubted = 0;
   readonly #silent = Promise.withResolvers<void>();
+  readonly #given = Promise.withResolvers<CodedError>();
   #closed: { readonly error: CodedError; readonly done: PromiseWithResolvers<void> } | null = null;
 
   private constructor(options: PeerLinksOptions) {
@@ -134,6 +135,11 @@ export class PeerLinks {
   /** Makes each connection anew, one after the other: what it has agreed on holds for its life. */
   async renew(): Promise<void> {
     for (const link of this.#links) await this.#renew(link);
+  }
+
+  /** Resolves when it is given up, for whatever reason; not when its owner closes it. */
+  get whenGone(): Promise<CodedError> {
+    return this.#given.promise;
   }
 
   /** Resolves when it is given up because nothing answers. */
@@ -328,7 +334,9 @@ export class PeerLinks {
 
   #giveUp(why: CodedError): void {
     this.#figures.note(why);
-    void this.#end(peerGone(this.#options.name, why));
+    const error = peerGone(this.#options.name, why);
+    void this.#end(error);
+    this.#given.resolve(error);
   }
 
   #endWhenIdle(): void {

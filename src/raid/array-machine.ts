@@ -32,7 +32,7 @@ import { isTakingOver, takeToldUpdate } from "./cluster-metadata.ts";
 import { onClusterEvent } from "./cluster-notices.ts";
 import type { ToldByCluster } from "./cluster-sync-state.ts";
 import { brokenOutcome, isUpdating } from "./cluster-update.ts";
-import { onLegReport } from "./leg-report-handling.ts";
+import { onLegGone, onLegReport } from "./leg-report-handling.ts";
 import { runMemberCommand } from "./member-commands.ts";
 import { onJoinIo } from "./member-join.ts";
 import { type SlotBitmap, slotBitmaps } from "./metadata-phases.ts";
@@ -197,6 +197,8 @@ export class ArrayMachine {
         return;
       case "leg-report":
         return onLegReport(state, event);
+      case "leg-gone":
+        return onLegGone(state, event);
       case "read-error": {
         const member = memberOfLeg(state, event.leg);
         if (member !== null) onReadError(state, member, event);

@@ -164,6 +164,8 @@ export type ArrayEvent =
       /** All that was to be written there; null for a flush. */
       readonly span?: BadRange | null;
     }
+  /** A worker's handle of the leg answers nothing any more, for good. */
+  | { readonly type: "leg-gone"; readonly leg: number; readonly message: string }
   | {
       readonly type: "read-error";
       readonly leg: number;

@@ -163,6 +163,7 @@ const makeMember = (from: StartMember, input: StartInput): Member => {
     guided: placement.type === "rebuilding" && placement.guided,
     stuck: false,
     faultReason: null,
+    goneHere: null,
     correctedSectors: 0,
     stalledSince: null,
     reason: placement.type === "rebuilding" && placement.guided ? "re-add" : "device-added",

@@ -71,6 +71,8 @@ export interface Member {
   /** Its rebuild met data nobody could read: not tried again until the user acts. */
   stuck: boolean;
   faultReason: string | null;
+  /** Why an I/O worker's handle of it fails every call from now on; null: none does. */
+  goneHere: string | null;
   correctedSectors: number;
   stalledSince: number | null;
   reason: SyncReason;

@@ -127,6 +127,10 @@ export class ArrayIo {
    */
   openLeg(leg: number, device: BlockDevice, dataOffset: number): void {
     this.#legs.open(leg, device, dataOffset);
+    const handle = this.#legs.device(leg);
+    void device.gone?.then(({ message }) => {
+      if (this.#legs.device(leg) === handle) this.#link.legGone(leg, message);
+    });
   }
 
   /**

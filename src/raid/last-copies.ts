@@ -8,11 +8,13 @@ import {
   type ArrayState,
   copiesLeft,
   emit,
+  isInCluster,
   legWord,
   type Member,
   publishLeg,
   rebuildingMembers,
 } from "./array-state.ts";
+import { breakArray } from "./cluster-broken.ts";
 
 /** Takes failures back that are not recorded yet, as far as bytes would have no in-sync copy. */
 export const keepLastCopies = (state: ArrayState): void => {
@@ -30,6 +32,13 @@ const takeBack = (state: ArrayState, member: Member): void => {
   if (member.leg !== null) state.shared.setLeg(member.leg, legWord(member));
   // It may lack what the lost members hold: what was rebuilt from those counts for nothing.
   restartRecovery(state);
+  breakUnlessReached(state, member);
+};
+
+/** A member that must stay, and that a thread of this node cannot use any more. */
+export const breakUnlessReached = (state: ArrayState, { goneHere, path }: Member): void => {
+  if (goneHere !== null && isInCluster(state))
+    breakArray(state, `The last copy, ${path}, cannot be used here any more: ${goneHere}.`);
 };
 
 /**

@@ -17,10 +17,11 @@ import {
 } from "./array-state.ts";
 import { healBadBlocks, noteBadBlocks } from "./bad-block-notes.ts";
 import type { BadRange } from "./bad-block-table.ts";
-import { restartRecovery } from "./last-copies.ts";
+import { breakUnlessReached, restartRecovery } from "./last-copies.ts";
 import { failMember } from "./metadata-update.ts";
 import { resyncAgain } from "./sync-action.ts";
 
+type LegGoneEvent = Extract<ArrayEvent, { type: "leg-gone" }>;
 type LegReportEvent = Extract<ArrayEvent, { type: "leg-report" }>;
 
 export const onLegReport = (state: ArrayState, event: LegReportEvent): void => {
@@ -59,6 +60,19 @@ const settleReport = (
   const isKept = !state.pending.failing.has(member.id) && member.state === "in_sync";
   if (kind === "write" && isKept && span != null) expectDifferences(state, member, span);
   return null;
+};
+
+/**
+ * A worker cannot use the member any more, whatever its other threads can: it fails. One that must
+ * stay would have each request of that worker fail for ever: this node leaves, and comes back with
+ * new handles, AFTER the others know that its old ones can do no more.
+ */
+export const onLegGone = (state: ArrayState, { leg, message }: LegGoneEvent): void => {
+  const member = memberOfLeg(state, leg);
+  if (member === null) return;
+  member.goneHere = message;
+  failMember(state, member, message);
+  if (!state.pending.failing.has(member.id)) breakUnlessReached(state, member);
 };
 
 /**

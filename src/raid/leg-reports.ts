@@ -25,6 +25,8 @@ export interface IoLink {
     ranges: readonly BadRange[] | null,
     span: BadRange | null,
   ): void;
+  /** Every call of this worker's handle of the leg fails from now on. */
+  legGone(leg: number, message: string): void;
   /** A leg could not be read here though another could: rewrite it there. Array bytes. */
   readError(leg: number, offset: number, length: number, message: string): void;
 }

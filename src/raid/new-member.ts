@@ -29,6 +29,7 @@ export const newMember = (
   guided: false,
   stuck: false,
   faultReason: null,
+  goneHere: null,
   correctedSectors: 0,
   stalledSince: null,
   reason: "device-added",

@@ -155,6 +155,7 @@ export type WorkerToArray =
       readonly ranges: readonly BadRange[] | null;
       readonly span: BadRange | null;
     }
+  | { readonly type: "leg-gone"; readonly leg: number; readonly message: string }
   | {
       readonly type: "read-error";
       readonly leg: number;

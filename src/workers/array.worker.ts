@@ -170,6 +170,7 @@ class ArrayThread {
       case "settled":
         return this.#ports.onAnswer(message.token, message.error);
       case "read-error":
+      case "leg-gone":
         return this.#driver.dispatch(message);
       case "drained":
         return this.#ports.onAnswer(message.token, null);

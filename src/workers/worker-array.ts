@@ -67,6 +67,7 @@ export class WorkerArray {
         intent: (ranges) => this.#post({ type: "intent", ranges }),
         legReport: (request, leg, kind, message, ranges, span) =>
           this.#post({ type: "leg-report", request, leg, kind, message, ranges, span }),
+        legGone: (leg, message) => this.#post({ type: "leg-gone", leg, message }),
         readError: (leg, offset, length, message) =>
           this.#post({ type: "read-error", leg, offset, length, message }),
       },

@@ -71,6 +71,8 @@ export class IoBench {
     readonly kind: LegReportKind;
     readonly ranges: readonly BadRange[] | null;
   }[] = [];
+  /** Legs of which this worker's handle fails every call. */
+  readonly gone: number[] = [];
   readonly readErrors: {
     readonly leg: number;
     readonly offset: number;
@@ -102,6 +104,7 @@ export class IoBench {
         intent: (ranges) => void this.intents.push(ranges),
         legReport: (request, leg, kind, _message, ranges) =>
           void this.legReports.push({ request, leg, kind, ranges }),
+        legGone: (leg) => void this.gone.push(leg),
         readError: (leg, offset, length) => void this.readErrors.push({ leg, offset, length }),
       },
     });

@@ -35,6 +35,7 @@ const io = new ArrayIo({
   link: {
     intent: () => assert(false, "every bit is durable"),
     legReport: () => assert(false, "no leg fails"),
+    legGone: () => assert(false, "no leg is gone"),
     readError: () => undefined,
   },
   seconds: () => 1,

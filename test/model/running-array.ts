@@ -195,6 +195,7 @@ export class RunningArray {
       intent: (ranges) => tell({ type: "intent", worker, ranges }),
       legReport: (request, leg, kind, message, ranges) =>
         tell({ type: "leg-report", worker, request, leg, kind, message, ranges }),
+      legGone: (leg, message) => tell({ type: "leg-gone", leg, message }),
       readError: (leg, offset, length, message) =>
         tell({ type: "read-error", leg, offset, length, message }),
     };

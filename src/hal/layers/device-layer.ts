@@ -1,5 +1,6 @@
 /** A layer over a block device that changes nothing: layers override what they are about. */
 
+import type { CodedError } from "../../common/errors.ts";
 import type { AllocationRun, BlockDevice, SyncCalls } from "../block-device.ts";
 
 export class DeviceLayer implements BlockDevice {
@@ -31,6 +32,10 @@ export class DeviceLayer implements BlockDevice {
 
   get zeroesFast(): boolean {
     return this.inner.zeroesFast;
+  }
+
+  get gone(): Promise<CodedError> | null {
+    return this.inner.gone ?? null;
   }
 
   get sync(): SyncCalls | null {

@@ -148,6 +148,7 @@ test(
     const failures = await Promise.all(calls);
     assert.equal([...new Set(failures.map(({ code }) => code))], ["HAL_PEER_GONE"]);
     assert.is(failures[0]?.details["reason"], "HAL_PEER_UNREACHABLE");
+    assert.is((await device.gone).code, "HAL_PEER_GONE");
     const { state, connections, inFlight, waiting } = device.health;
     assert.equal([state, connections, inFlight, waiting], ["gone", 0, 0, 0]);
     proxy.mend();

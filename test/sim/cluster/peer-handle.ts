@@ -56,6 +56,7 @@ export class PeerHandle implements SimHandle, ClientEnd {
   /** The node has opened the medium anew, as that of a newcomer. */
   isForgotten = false;
   #gone: string | null = null;
+  readonly #died = Promise.withResolvers<CodedError>();
   #isClosed = false;
 
   constructor(
@@ -76,6 +77,10 @@ export class PeerHandle implements SimHandle, ClientEnd {
 
   get life(): CallerLife {
     return this.#caller.life;
+  }
+
+  get gone(): Promise<CodedError> {
+    return this.#died.promise;
   }
 
   /** Dead for good. */
@@ -234,6 +239,7 @@ export class PeerHandle implements SimHandle, ClientEnd {
     this.#connection = null;
     this.#gone = why;
     this.#end("HAL_PEER_GONE", why);
+    this.#died.resolve(this.#goneError(why));
   }
 
   #end(code: string, why: string): void {
@@ -245,7 +251,11 @@ export class PeerHandle implements SimHandle, ClientEnd {
 
   #check(offset: number, length: number): void {
     if (this.#isClosed) throw new CodedError("HAL_DEVICE_CLOSED", `${this.name}: closed`);
-    if (this.#gone !== null) throw new CodedError("HAL_PEER_GONE", `${this.name}: ${this.#gone}`);
+    if (this.#gone !== null) throw this.#goneError(this.#gone);
     checkRange(this, offset, length);
+  }
+
+  #goneError(why: string): CodedError {
+    return new CodedError("HAL_PEER_GONE", `${this.name}: ${why}`);
   }
 }

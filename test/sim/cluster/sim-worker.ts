@@ -105,6 +105,7 @@ export class SimWorker {
         intent: (ranges) => tell({ type: "intent", worker, ranges }),
         legReport: (request, leg, kind, message, ranges, span) =>
           tell({ type: "leg-report", worker, request, leg, kind, message, ranges, span }),
+        legGone: (leg, message) => tell({ type: "leg-gone", leg, message }),
         readError: (leg, offset, length, message) =>
           tell({ type: "read-error", leg, offset, length, message }),
       },

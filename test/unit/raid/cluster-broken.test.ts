@@ -103,6 +103,35 @@ test("what others wrote cannot be read: it leaves, and holds nobody up", () => {
   assert.is(write.state, "acknowledged");
 });
 
+/** A worker of node `slot` can use the member of this leg no more; its other threads can. */
+const goesFor = ({ bench }: Story, slot: number, leg: number): void =>
+  bench.node(slot).send({ type: "leg-gone", leg, message: "given up" });
+
+test("a worker that cannot use a member has it recorded as faulty; the last one: its node leaves", () => {
+  const story = started(2);
+  const { bench } = story;
+  goesFor(story, 0, 1);
+  story.settle();
+  assert.is(bench.node(1).memberState("/m1"), "faulty");
+  assert.equal(left(story), []);
+  goesFor(story, 0, 0);
+  story.settle();
+  assert.equal(left(story), ["0 leave needs sync"]);
+  const told = bench.nodes[0]?.happenings().find(({ type }) => type === "array.broken");
+  assert.match(told?.message ?? "", /The last copy, \/m0, cannot be used here any more: given up/);
+  assert.is(bench.node(1).memberState("/m0"), "in_sync");
+});
+
+test("another node records the other member first: who cannot use the one that is kept leaves", () => {
+  const story = started(2);
+  const { bench } = story;
+  bench.node(0).send({ type: "member-vanished", path: "/m1", reason: "gone" });
+  goesFor(story, 1, 0);
+  story.settle();
+  assert.is(bench.node(0).memberState("/m0"), "in_sync", "node 0 has its turn first");
+  assert.equal(left(story), ["1 leave needs sync"]);
+});
+
 for (let steps = 0; steps < 30; steps++) {
   test(`a recoverer that breaks after ${steps} steps: the next node recovers both slots`, () => {
     const story = started(3);

@@ -1,6 +1,9 @@
 /** Reads, writes and flushes of one worker: permission, order, all legs, the right leg. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { CodedError } from "../../../src/common/errors.ts";
+import type { BlockDevice } from "../../../src/hal/block-device.ts";
+import { DeviceLayer } from "../../../src/hal/layers/device-layer.ts";
 import { REGION_BYTES } from "../../../src/raid/region-lock.ts";
 import {
   BIT_CLEAN,
@@ -18,6 +21,20 @@ import { CHUNK, IoBench } from "../../helpers/io-bench.ts";
 
 const test = suite("raid/io-driver");
 
+/** A device that may be given up. */
+class Mortal extends DeviceLayer {
+  readonly #end: Promise<CodedError> | null;
+
+  constructor(inner: BlockDevice, end: PromiseWithResolvers<CodedError> | undefined) {
+    super(inner);
+    this.#end = end?.promise ?? null;
+  }
+
+  override get gone(): Promise<CodedError> | null {
+    return this.#end;
+  }
+}
+
 for (const slow of [[], [1], [0, 1]]) {
   test(`a write reaches every leg before it is answered (slow legs: ${slow.join() || "none"})`, async () => {
     const bench = new IoBench({ slow });
@@ -30,6 +47,16 @@ for (const slow of [[], [1], [0, 1]]) {
     assert.ok(bench.state.lockWords.every((word) => word === 0));
   });
 }
+
+test("a handle that fails every call from now on is told, unless the leg was dropped before", async () => {
+  const gone = [Promise.withResolvers<CodedError>(), Promise.withResolvers<CodedError>()];
+  const wrap = (device: BlockDevice, leg: number): BlockDevice => new Mortal(device, gone[leg]);
+  const bench = new IoBench({ wrap });
+  await bench.io.dropLeg(1);
+  for (const { resolve } of gone) resolve(new CodedError("HAL_PEER_GONE", "given up"));
+  await bench.rest();
+  assert.equal(bench.gone, [0]);
+});
 
 test("legs under rebuild are written too, empty slots are not", () => {
   const bench = new IoBench({ legs: 3 });
