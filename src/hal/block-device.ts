@@ -61,7 +61,7 @@ export interface BlockDevice {
    * space and reads as zeroes. Ask again before each use: some stores have to show it first.
    */
   readonly zeroesFast: boolean;
-  /** Resolves when every call fails from then on, with why. A device without it may always recover. */
+  /** Resolves when every call fails from then on, with why. Without it a device may recover. */
   readonly gone?: Promise<CodedError> | null;
   /**
    * The synchronous calls, or null when a call may block for long just now (a peer's member, a

@@ -14,6 +14,7 @@ import type { ClusterAnswer, ClusterCall, ClusterPort } from "./cluster-port.ts"
  */
 const WITHIN_REST = new Set<ClusterCall["type"]>([
   "change-capacity",
+  "outrun",
   "metadata-update-finish",
   "metadata-update-cancel",
   "resync-start",

@@ -21,6 +21,12 @@ export type ClusterCall =
    */
   | { readonly type: "metadata-update-start" }
   /**
+   * With the right to write superblocks: nodes that are gone may have left some that nobody was told
+   * of. Answered with the events that the update has to end at: so many at least, and more than any
+   * other such update was given.
+   */
+  | { readonly type: "outrun"; readonly events: number }
+  /**
    * The superblocks are durable, with so many events. Answered when every node has read them again.
    */
   | {
@@ -76,7 +82,8 @@ export type ClusterCall =
   | { readonly type: "leave"; readonly needsSync: boolean };
 
 export type ClusterAnswer =
-  | { readonly ok: true }
+  /** `events`: as `outrun` says. */
+  | { readonly ok: true; readonly events?: number }
   | { readonly ok: false; readonly code: string; readonly message: string };
 
 /** Carry it out, then answer `cluster-processed`; one at a time, others wait for it. */

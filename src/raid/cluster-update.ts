@@ -81,7 +81,21 @@ const lookAhead = (state: ArrayState): void => {
     for (const { id, state: is } of now.members.values())
       if (is === "in_sync")
         now.seenEvents = Math.max(now.seenEvents, heldBy(now, read.get(id) ?? null));
-    now.clusterMetadata.stage = "granted";
+    takeEvents(now);
+  });
+};
+
+/**
+ * The cluster gives the events that the update ends at: what is outrun unread may have been outrun
+ * by another node as well, with an update of its own. Two with as many events could never be told
+ * apart.
+ */
+const takeEvents = (state: ArrayState): void => {
+  const events = Math.max(state.events, state.seenEvents) + OUTRUN;
+  callCluster(state, { type: "outrun", events }, (now, answer) => {
+    if (answer.ok && answer.events !== undefined)
+      now.seenEvents = Math.max(now.seenEvents, answer.events - OUTRUN);
+    now.clusterMetadata.stage = answer.ok ? "granted" : "asked";
   });
 };
 

@@ -13,6 +13,8 @@ const NO_LIMIT = 2 ** 40;
 export class LoneNode {
   readonly driver: ArrayDriver;
   readonly shared: SharedArrayState;
+  /** How much more than asked for an update is given to end at. */
+  ahead = 0;
   readonly calls: ClusterCall[] = [];
   readonly #processed = new Set<number>();
   #nextNotice = 1;
@@ -25,7 +27,8 @@ export class LoneNode {
     const cluster: ClusterHost = {
       call: (id, call) => {
         this.calls.push(call);
-        answer({ type: "cluster-answer", id, answer: { ok: true } });
+        const given = call.type === "outrun" ? { events: call.events + this.ahead } : {};
+        answer({ type: "cluster-answer", id, answer: { ok: true, ...given } });
       },
       processed: (id) => void this.#processed.add(id),
       drain: async () => undefined,

@@ -132,6 +132,8 @@ export class PerfectCluster {
           this.#release(node);
           answer();
         });
+      case "outrun":
+        return answer({ ok: true, events: call.events });
       case "metadata-update-cancel":
         this.#release(node);
         return answer();

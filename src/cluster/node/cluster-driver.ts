@@ -321,7 +321,8 @@ class ClusterDriver implements JoinedCluster {
           | "free-slot"
           | "end-pass"
           | "leave-session"
-          | "put-newest";
+          | "put-newest"
+          | "give-events";
       }
     >,
   ): Promise<void> {
@@ -346,6 +347,12 @@ class ClusterDriver implements JoinedCluster {
         // When the session is over nobody is told of anything.
         await this.copies.raise(effect.events).catch(() => {});
         return this.#feed({ type: "newest-put" });
+      case "give-events": {
+        const { id } = effect;
+        // When the session is over nothing is written any more.
+        const events = await this.copies.give(effect.events).catch(() => effect.events);
+        return this.#feed({ type: "events-given", id, events });
+      }
       case "end-pass":
         await this.#insist(() => session.endPass(effect.revision));
         return this.#feed({ type: "pass-ended" });

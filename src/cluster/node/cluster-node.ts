@@ -145,6 +145,9 @@ export class ClusterNode {
       case "newest-put":
         this.#holds.onNewestPut();
         break;
+      case "events-given":
+        answer(this.ctx, event.id, { ok: true, events: event.events });
+        break;
       case "pass-ended":
         this.recoveries.onPassEnded();
         break;
@@ -184,6 +187,8 @@ export class ClusterNode {
     switch (call.type) {
       case "metadata-update-start":
         return this.#holds.updateStart(id);
+      case "outrun":
+        return ctx.emit({ type: "give-events", id, events: call.events });
       case "metadata-update-finish":
         return this.#holds.updateFinish(id, call);
       case "metadata-update-cancel":

@@ -3,6 +3,7 @@
  * where an administrator has forced an old one, which members he put aside. Each write is guarded
  * by the session, and repeated until it is done or the session is over.
  */
+import { UNTOLD_MAX } from "../../raid/copies-rule.ts";
 import type { ClusterStore, Compare, KeyValue, StoreOp } from "../store/cluster-store.ts";
 import {
   encodeForced,
@@ -75,6 +76,19 @@ export class Copies implements ArrayCopies {
       (text) => ((readNewest(text ?? "") ?? -1) >= events ? null : value),
       [{ type: "put", key: base, value, lease: null }],
     );
+  }
+
+  /**
+   * Events for an update to end at, `least` or more: further on than those that any other one was
+   * given, by as much as it may have to repeat itself. Errors: CLUSTER_EXPELLED.
+   */
+  async give(least: number): Promise<number> {
+    let given = least;
+    await this.#change(this.#options.keys.given, (text) => {
+      given = Math.max(least, (readNewest(text ?? "") ?? 0) + UNTOLD_MAX);
+      return encodeNewest(given);
+    });
+    return given;
   }
 
   async setAside(device: string, isAside: boolean): Promise<void> {

@@ -38,6 +38,8 @@ export type NodeEvent =
   | { readonly type: "slot-freed"; readonly slot: number }
   /** The cluster knows how new the superblocks are. */
   | { readonly type: "newest-put" }
+  /** The update that the call `id` is for ends at so many events. */
+  | { readonly type: "events-given"; readonly id: number; readonly events: number }
   /** The attempt is over; whether it was made, the membership tells. */
   | { readonly type: "pass-ended" }
   | { readonly type: "session-left" }
@@ -65,6 +67,8 @@ export type NodeEffect =
   | { readonly type: "free-slot"; readonly slot: number; readonly epoch: number }
   /** The superblocks that this node has written have so many events. */
   | { readonly type: "put-newest"; readonly events: number }
+  /** The update that the call `id` is for needs events that no other one was given. */
+  | { readonly type: "give-events"; readonly id: number; readonly events: number }
   | { readonly type: "end-pass"; readonly revision: number }
   | { readonly type: "leave-session"; readonly isClean: boolean }
   /** The node counts and has its locks: the array machine may start. */

@@ -13,6 +13,7 @@
  * | ack/SLOT         | what the slot has acknowledged          | none       |
  * | fd/BOARD/SLOT    | highest epoch refused and drained there | the board's |
  * | ev               | newest events of the superblocks        | none       |
+ * | given            | most events given to an update to end at | none      |
  * | base             | ev as it was first                      | none       |
  * | forced           | a start from older copies than ev's     | none       |
  * | aside/DEVICE     | an administrator put the member aside   | none       |
@@ -108,6 +109,11 @@ export class StoreKeys {
   /** Newest events that the cluster was told of (docs/clustered-arrays.md). */
   get newest(): string {
     return `${this.prefix}ev`;
+  }
+
+  /** The most events that an update was given to end at: its superblocks may be there, untold. */
+  get given(): string {
+    return `${this.prefix}given`;
   }
 
   /** What that was when it was made: of superblocks up to there the cluster knows nothing. */

@@ -198,6 +198,21 @@ test("where nobody knows how far others went only what was told to nobody is out
   await node.stop();
 });
 
+test("an update that outruns others ends at the events that the cluster gives it, and no other", async () => {
+  const bytes = image(0, 20);
+  const node = await LoneNode.start([bytes], "attic", 0, { copies: { ...NOBODY, newest: 20 } });
+  node.ahead = 16;
+  const told = () => node.calls.find(({ type }) => type === "metadata-update-finish");
+  await eventually("the first update is told", 10_000, () => {
+    node.driver.tick();
+    return told() !== undefined;
+  });
+  assert.equal(told(), { type: "metadata-update-finish", deviceNumber: 0, events: 52 });
+  const asked = node.calls.filter(({ type }) => type === "outrun");
+  assert.equal(asked, [{ type: "outrun", events: 36 }], "before anything is written");
+  await node.stop();
+});
+
 test("the first update of a forced start is beyond everything that was written elsewhere", async () => {
   // It believes that it is alone already.
   const bytes = image(0, 20, roles(0, MD_DISK_ROLE_FAULTY));

@@ -48,6 +48,26 @@ const update = async (world: ClusterWorld, host: ClusterHost, events: number): P
   await world.ok(host, { type: "metadata-update-finish", deviceNumber: 1, events });
 };
 
+test("no two updates are given the same events to end at, whoever asks and whoever died with his", async () => {
+  const world = ClusterWorld.embedded("channel");
+  const a = await world.enter("a");
+  const b = await world.enter("b");
+  const given = async (host: ClusterHost, events: number) => {
+    const answer = await world.ask(host, { type: "outrun", events });
+    return answer.ok ? answer.events : answer.code;
+  };
+  assert.is(await given(a, 21), 21);
+  const both = await Promise.all([given(a, 21), given(b, 21)]);
+  assert.equal(both.sort(), [37, 53]);
+  a.die();
+  assert.is(await given(b, 60), 69);
+  assert.is(await given(b, 200), 200);
+  world.put(world.keys.given, "nonsense");
+  await world.until("b sees it", () => b.view !== undefined);
+  assert.is(await given(b, 90), 90, "what something else has written there tells nothing");
+  world.end();
+});
+
 for (const protocol of ["channel", "literal"] as const)
   test(`${protocol}: how new superblocks are is known before anybody is told of them`, async () => {
     const world = ClusterWorld.embedded(protocol);
