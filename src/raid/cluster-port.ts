@@ -21,9 +21,9 @@ export type ClusterCall =
    */
   | { readonly type: "metadata-update-start" }
   /**
-   * With the right to write superblocks: nodes that are gone may have left some that nobody was told
-   * of. Answered with the events that the update has to end at: so many at least, and more than any
-   * other such update was given.
+   * With the right to write superblocks: nodes that are gone may have left some that nobody was
+   * told of. Answered with the events that the update has to end at: so many at least, and more
+   * than any other such update was given, by as many as it may have to repeat itself.
    */
   | { readonly type: "outrun"; readonly events: number }
   /**

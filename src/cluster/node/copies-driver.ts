@@ -3,7 +3,6 @@
  * where an administrator has forced an old one, which members he put aside. Each write is guarded
  * by the session, and repeated until it is done or the session is over.
  */
-import { UNTOLD_MAX } from "../../raid/copies-rule.ts";
 import type { ClusterStore, Compare, KeyValue, StoreOp } from "../store/cluster-store.ts";
 import {
   encodeForced,
@@ -20,6 +19,9 @@ import type { ViewDriver } from "../store/view-driver.ts";
 import type { ArrayCopies } from "./cluster-member.ts";
 import { UNTOLD } from "./cluster-view.ts";
 import { expelled } from "./expelled.ts";
+
+/** Choice. An update beneath which members fail is repeated, and ends two further on each time. */
+const GIVEN_STEP = 16;
 
 export interface CopiesOptions {
   readonly store: ClusterStore;
@@ -85,7 +87,7 @@ export class Copies implements ArrayCopies {
   async give(least: number): Promise<number> {
     let given = least;
     await this.#change(this.#options.keys.given, (text) => {
-      given = Math.max(least, (readNewest(text ?? "") ?? 0) + UNTOLD_MAX);
+      given = Math.max(least, (readNewest(text ?? "") ?? 0) + GIVEN_STEP);
       return encodeNewest(given);
     });
     return given;
