@@ -3,10 +3,9 @@
  */
 
 import type { AssemblyCandidate, AssemblyReason } from "./assembly-types.ts";
+import type { SuperblockReason } from "./superblock.ts";
 
 type Found = Pick<AssemblyCandidate, "probe" | "isUnsettled">;
-
-import type { SuperblockReason } from "./superblock.ts";
 
 /** What each rule of the superblock decoder means to people. */
 const DAMAGE: Readonly<Record<SuperblockReason, string>> = {

@@ -78,17 +78,19 @@ const lookAhead = (state: ArrayState): void => {
       emit(now, { type: "give-up-member", member, reason });
     if (now.clusterSync.expelled !== null) return;
     const read = new Map(found.map(({ member, superblock }) => [member, superblock]));
-    for (const { id, state: is } of now.members.values())
-      if (is === "in_sync")
-        now.seenEvents = Math.max(now.seenEvents, heldBy(now, read.get(id) ?? null));
-    takeEvents(now);
+    const inSync = [...now.members.values()].filter((member) => member.state === "in_sync");
+    const held = inSync.map(({ id }) => read.get(id) ?? null);
+    const outrunsUnread = held.includes(null) || now.seenEvents > now.events;
+    for (const superblock of held)
+      now.seenEvents = Math.max(now.seenEvents, heldBy(now, superblock));
+    if (outrunsUnread) takeEvents(now);
+    else now.clusterMetadata.stage = "granted";
   });
 };
 
 /**
- * The cluster gives the events that the update ends at: what is outrun unread may have been outrun
- * by another node as well, with an update of its own. Two with as many events could never be told
- * apart.
+ * The cluster gives the events that the update ends at: whoever wrote what is outrun unread may
+ * have outrun others as well. Two updates with as many events could never be told apart.
  */
 const takeEvents = (state: ArrayState): void => {
   const events = Math.max(state.events, state.seenEvents) + OUTRUN;

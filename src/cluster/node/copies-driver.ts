@@ -21,7 +21,7 @@ import { UNTOLD } from "./cluster-view.ts";
 import { expelled } from "./expelled.ts";
 
 /** Choice. An update beneath which members fail is repeated, and ends two further on each time. */
-const GIVEN_STEP = 16;
+const GIVEN_STEP = 8;
 
 export interface CopiesOptions {
   readonly store: ClusterStore;
