@@ -14,6 +14,7 @@ export function systemSample(): SystemResource {
     product: "satsuma",
     version: "0.0.0",
     node: "board",
+    cluster: null,
     lab_mode: false,
     started_at: TIME,
     time: TIME,

@@ -11,7 +11,8 @@ export function systemResource(control: ControlPlane): SystemResource {
   return {
     product: "satsuma",
     version: options.version,
-    node: options.nodeName,
+    node: control.nodes.here,
+    cluster: engine.cluster,
     lab_mode: options.isLabMode,
     started_at: timeText(control.startedAt),
     time: timeText(options.now()),

@@ -19,6 +19,9 @@ export const System = Closed(
     product: Type.Literal("satsuma"),
     version: Type.String(),
     node: Type.String(),
+    cluster: Nullable(
+      Type.String({ description: "whose arrays it can run; null: it is in no cluster" }),
+    ),
     lab_mode: Type.Boolean(),
     started_at: Time,
     time: Time,

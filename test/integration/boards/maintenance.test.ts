@@ -5,6 +5,8 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { ArrayResource } from "../../../src/api/schemas/array.ts";
+import type { ExportResource } from "../../../src/api/schemas/export.ts";
 import type { ImpactResource } from "../../../src/api/schemas/node.ts";
 import { tryCommand } from "../../helpers/command.ts";
 import { lowContrast } from "../../helpers/contrast.ts";
@@ -87,6 +89,48 @@ etcdTest(
     const held = await writer.stop();
     await boards.untilWhole();
     for (const at of boards.numbers) await assertHeld(boards, at, held);
+  }),
+);
+
+skipUnless(["etcd", "chromium"], test)(
+  "the panel makes a mirror of two boards' disks, or one for its board alone",
+  withTimeout(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const browser = await startBrowser();
+    try {
+      const { url, token } = boards.board(1);
+      const tab = await PanelTab.open(browser, { url, token, path: "/arrays/new" });
+      const { page } = tab;
+      const ticked = async (): Promise<string[]> =>
+        await page
+          .locator("[data-device]:has(input:checked)")
+          .evaluateAll((rows) => rows.map((row) => String(row.getAttribute("data-device"))));
+      const sharing = page.getByLabel("For", { exact: true });
+      assert.equal(await ticked(), ["spare1", "board1.spare1"]);
+      const create = page.getByRole("button", { name: "Create md1" });
+      await page.locator("[data-part=plan]").waitFor();
+      assert.ok(await create.isEnabled());
+      assert.is(await page.getByRole("alert").count(), 0);
+      assert.equal(await lowContrast(page), []);
+      await sharing.selectOption("alone");
+      assert.equal(await ticked(), []);
+      assert.is(await page.locator("[data-device='board1.spare1']").count(), 0);
+      await sharing.selectOption("shared");
+      await create.click();
+      await page.getByRole("heading", { name: "md1" }).waitFor();
+      const { id, config, status } = await boards.ask<ArrayResource>(1, "GET", "/arrays/md1");
+      assert.is(config.bitmap.type, "clustered");
+      const members = status.members.map(({ device_id }) => device_id);
+      assert.equal(members, ["spare1", "board1.spare1"]);
+      assert.equal(tab.complaints, []);
+      await boards.ask(0, "POST", "/arrays", { assemble: id });
+      const beside = (await boards.ask<ArrayResource>(0, "GET", "/arrays/md1")).status.cluster;
+      assert.equal(beside?.nodes.map(({ node }) => node).sort(), ["board1", "board2"]);
+      const stop = { confirm: "md1", force: true, forget: true };
+      for (const at of [0, 1]) await boards.ask(at, "DELETE", "/arrays/md1", stop);
+    } finally {
+      await browser.close();
+    }
   }),
 );
 

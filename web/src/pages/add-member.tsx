@@ -5,8 +5,8 @@ import type { ArrayResource } from "../../../src/api/schemas/array.ts";
 import type { ProblemDocument } from "../../../src/api/schemas/common.ts";
 import type { DeviceResource } from "../../../src/api/schemas/device.ts";
 import { requests } from "../api/api-request.ts";
-import { addableDevices } from "../board/array-facts.ts";
 import type { Board } from "../board/board.ts";
+import { usableDevices } from "../board/new-array.ts";
 import { formatBytes } from "../format/quantity.ts";
 import { t } from "../messages/translate.ts";
 import { ActionDialog } from "../parts/action-dialog.tsx";
@@ -59,7 +59,7 @@ const foreignText = ({ name, status }: DeviceResource): string =>
 export function AddMember({ array, board }: { array: ArrayResource; board: Board }) {
   const [chosen, setChosen] = useState("");
   const { apart, isForced, setForced, reset, onProblem } = useApart();
-  const devices = addableDevices(board.devices.values());
+  const devices = usableDevices(board, array.config.bitmap.type === "clustered");
   const device = devices.find(({ id }) => id === chosen) ?? devices[0];
   const isForeign = device?.status.state === "foreign";
   const isLost = isForeign || apart !== null;

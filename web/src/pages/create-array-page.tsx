@@ -7,6 +7,7 @@ import type { ProblemDocument } from "../../../src/api/schemas/common.ts";
 import { requests } from "../api/api-request.ts";
 import type { Board } from "../board/board.ts";
 import { isName } from "../board/name.ts";
+import { freeName, proposedDevices, sharingOf } from "../board/new-array.ts";
 import { t } from "../messages/translate.ts";
 import { ApiDetails } from "../parts/api-call.tsx";
 import { SelectField, TextField } from "../parts/fields.tsx";
@@ -20,24 +21,6 @@ import { navigate } from "../shell/route.ts";
 import { CreateDevice } from "./create-device.tsx";
 import { DevicePicker } from "./device-picker.tsx";
 import { PlanPreview, usePlan } from "./plan-preview.tsx";
-
-/** The two largest free devices of equal size: what most people want. */
-function proposedDevices(board: Board): readonly string[] {
-  const free = [...board.devices.values()]
-    .filter(({ status }) => status.state === "free")
-    .sort((a, b) => b.status.size - a.status.size || a.id.localeCompare(b.id));
-  const first = free.findIndex(({ status }, at) => status.size === free[at + 1]?.status.size);
-  return first === -1 ? [] : free.slice(first, first + 2).map(({ id }) => id);
-}
-
-function freeName(board: Board): string {
-  const taken = new Set([...board.arrays.values()].map(({ name }) => name));
-  let number = 0;
-  while (taken.has(`md${number}`)) {
-    number += 1;
-  }
-  return `md${number}`;
-}
 
 const copyOptions = (chosen: number) =>
   Array.from({ length: Math.max(0, chosen - 1) }, (_, index) => chosen - index).map((copies) => ({
@@ -54,9 +37,11 @@ interface FormState {
   /** Raid slots; 0: one per device. */
   readonly copies: number;
   readonly isForced: boolean;
+  /** All boards of the cluster can run it; else this one alone. */
+  readonly isShared: boolean;
 }
 
-const bodyOf = (form: FormState) => ({
+const bodyOf = (board: Board, form: FormState) => ({
   name: form.name,
   level: "raid1" as const,
   device_ids: form.devices,
@@ -64,18 +49,49 @@ const bodyOf = (form: FormState) => ({
     ? {}
     : { raid_devices: form.copies }),
   ...(form.isForced ? { force: true } : {}),
+  ...sharingOf(board, form.isShared),
 });
 
+const proposal = (board: Board, isShared: boolean) => ({
+  devices: proposedDevices(board, isShared),
+  copies: 0,
+  isForced: false,
+  isShared,
+});
+
+interface SharingProperties {
+  readonly cluster: string;
+  readonly isShared: boolean;
+  readonly onShared: (isShared: boolean) => void;
+}
+
+/** Who is to use the array: asked of a board in a cluster. */
+function SharingField({ cluster, isShared, onShared }: SharingProperties) {
+  return (
+    <SelectField
+      label={t("create.sharing")}
+      value={isShared ? "shared" : "alone"}
+      onValue={(value) => onShared(value === "shared")}
+      options={[
+        { value: "shared", label: t("create.sharing.shared", { cluster }) },
+        { value: "alone", label: t("create.sharing.alone") },
+      ]}
+      hint={t(isShared ? "create.sharing.shared-why" : "create.sharing.alone-why")}
+    />
+  );
+}
+
 interface CreateProperties {
+  readonly board: Board;
   readonly form: FormState;
   readonly plan: ArrayPlanResource | null;
   readonly problem: ProblemDocument | null;
 }
 
-function Create({ form, plan, problem: planProblem }: CreateProperties) {
+function Create({ board, form, plan, problem: planProblem }: CreateProperties) {
   const [typed, setTyped] = useState("");
   const { isBusy, problem, run } = usePerformance();
-  const request = requests.createArray(bodyOf(form));
+  const request = requests.createArray(bodyOf(board, form));
   const isReady = plan !== null && !isBusy && (!form.isForced || typed === form.name);
   const create = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
@@ -118,18 +134,18 @@ function Create({ form, plan, problem: planProblem }: CreateProperties) {
 
 /** The page. */
 export function CreateArrayPage({ board }: { board: Board }) {
+  const { cluster } = board.system;
   const [form, setForm] = useState<FormState>(() => ({
     name: freeName(board),
-    devices: proposedDevices(board),
-    copies: 0,
-    isForced: false,
+    ...proposal(board, cluster !== null),
   }));
   const isComplete = form.devices.length >= 2 && isName(form.name);
-  const { plan, problem } = usePlan(isComplete ? bodyOf(form) : null);
+  const { plan, problem } = usePlan(isComplete ? bodyOf(board, form) : null);
   const choose = (devices: readonly string[]): void => {
     const isForced = devices.some((id) => board.devices.get(id)?.status.state === "foreign");
     setForm({ ...form, devices, copies: 0, isForced });
   };
+  const { isShared } = form;
   const count = form.devices.length;
   return (
     <>
@@ -137,8 +153,13 @@ export function CreateArrayPage({ board }: { board: Board }) {
       <div class="columns">
         <div class="column-main">
           <Section title={t("create.devices")} actions={<CreateDevice kind="plain" />}>
-            <p class="faint">{t("create.devices-why")}</p>
-            <DevicePicker board={board} chosen={form.devices} onChosen={choose} />
+            <p class="faint">{t(isShared ? "create.devices-why-shared" : "create.devices-why")}</p>
+            <DevicePicker
+              board={board}
+              isShared={isShared}
+              chosen={form.devices}
+              onChosen={choose}
+            />
           </Section>
         </div>
         <div class="column-side">
@@ -150,6 +171,13 @@ export function CreateArrayPage({ board }: { board: Board }) {
               hint={t("create.name-rule")}
               isCode
             />
+            {cluster !== null && (
+              <SharingField
+                cluster={cluster}
+                isShared={isShared}
+                onShared={(next) => setForm({ ...form, ...proposal(board, next) })}
+              />
+            )}
             {count > 2 && (
               <SelectField
                 label={t("create.copies")}
@@ -158,8 +186,8 @@ export function CreateArrayPage({ board }: { board: Board }) {
                 options={copyOptions(count)}
               />
             )}
-            <PlanPreview plan={plan} />
-            <Create form={form} plan={plan} problem={problem} />
+            <PlanPreview plan={plan} isAsked={isComplete} isRefused={problem !== null} />
+            <Create board={board} form={form} plan={plan} problem={problem} />
           </Section>
         </div>
       </div>

@@ -1,8 +1,8 @@
 /** Chooses devices for a new array: those that can be taken, and why the others cannot. */
 
 import type { DeviceResource } from "../../../src/api/schemas/device.ts";
-import { addableDevices } from "../board/array-facts.ts";
 import type { Board } from "../board/board.ts";
+import { isOwn, usableDevices } from "../board/new-array.ts";
 import { t } from "../messages/translate.ts";
 import { Badge, deviceTone } from "../parts/badge.tsx";
 import { BoardText } from "../parts/board-text.tsx";
@@ -10,15 +10,19 @@ import { Bytes } from "../parts/quantities.tsx";
 
 interface PickerProperties {
   readonly board: Board;
+  /** The array is for all boards of the cluster: it may have disks of others. */
+  readonly isShared: boolean;
   /** Ids in the order of the raid slots. */
   readonly chosen: readonly string[];
   readonly onChosen: (ids: readonly string[]) => void;
 }
 
-function StateOf({ device }: { device: DeviceResource }) {
-  const { state, reasons } = device.status;
+/** Whose it is, where other boards' devices are shown too. */
+function StateOf({ board, device }: { board: Board; device: DeviceResource }) {
+  const { state, reasons, node } = device.status;
   return (
     <>
+      {!isOwn(board, device) && <span class="faint">{t("create.of-board", { node })}</span>}
       <Badge word={t(`device.state.${state}`)} tone={deviceTone(state)} />
       {reasons.map(({ message }) => (
         <span key={message} class="faint">
@@ -30,9 +34,11 @@ function StateOf({ device }: { device: DeviceResource }) {
 }
 
 /** The list with check boxes. */
-export function DevicePicker({ board, chosen, onChosen }: PickerProperties) {
-  const usable = addableDevices(board.devices.values());
-  const others = [...board.devices.values()].filter((device) => !usable.includes(device));
+export function DevicePicker({ board, isShared, chosen, onChosen }: PickerProperties) {
+  const usable = usableDevices(board, isShared);
+  const others = [...board.devices.values()].filter(
+    (device) => !usable.includes(device) && (isShared || isOwn(board, device)),
+  );
   const toggle = (id: string): void =>
     onChosen(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id]);
   return (
@@ -48,7 +54,7 @@ export function DevicePicker({ board, chosen, onChosen }: PickerProperties) {
                 <input type="checkbox" checked={isChosen} onChange={() => toggle(device.id)} />
                 <span class="device-name">{device.name}</span>
                 <Bytes value={device.status.size} />
-                <StateOf device={device} />
+                <StateOf board={board} device={device} />
                 {isForeign && isChosen && <span class="warn">{t("create.foreign")}</span>}
               </label>
             </li>
@@ -63,7 +69,7 @@ export function DevicePicker({ board, chosen, onChosen }: PickerProperties) {
               <li key={device.id}>
                 <span class="device-name">{device.name}</span>
                 <Bytes value={device.status.size} />
-                <StateOf device={device} />
+                <StateOf board={board} device={device} />
               </li>
             ))}
           </ul>

@@ -50,10 +50,19 @@ export function usePlan(body: object | null): Preview {
   return preview;
 }
 
+interface PlanProperties {
+  readonly plan: ArrayPlanResource | null;
+  /** There is enough to ask the board for a plan. */
+  readonly isAsked: boolean;
+  /** It has told why there is none. */
+  readonly isRefused: boolean;
+}
+
 /** The plan in words. */
-export function PlanPreview({ plan }: { plan: ArrayPlanResource | null }) {
+export function PlanPreview({ plan, isAsked, isRefused }: PlanProperties) {
   if (plan === null) {
-    return <p class="faint">{t("create.preview-wait")}</p>;
+    if (isRefused) return null;
+    return <p class="faint">{t(isAsked ? "create.preview-asked" : "create.preview-wait")}</p>;
   }
   const count = plan.survives.devices;
   return (

@@ -17,6 +17,14 @@ interface TextProperties {
   readonly inputMode?: "text" | "decimal";
 }
 
+function Hint({ id, text }: { id: string; text: string | undefined }) {
+  return text === undefined ? null : (
+    <span class="hint" id={id}>
+      {text}
+    </span>
+  );
+}
+
 /** A line of text. */
 export function TextField(properties: TextProperties) {
   const { label, value, onValue, hint, placeholder, pattern } = properties;
@@ -38,11 +46,7 @@ export function TextField(properties: TextProperties) {
         {...(pattern === undefined ? {} : { pattern })}
         {...(hint === undefined ? {} : { "aria-describedby": `${id}-hint` })}
       />
-      {hint !== undefined && (
-        <span class="hint" id={`${id}-hint`}>
-          {hint}
-        </span>
-      )}
+      <Hint id={`${id}-hint`} text={hint} />
     </p>
   );
 }
@@ -52,21 +56,28 @@ interface SelectProperties {
   readonly value: string;
   readonly onValue: (value: string) => void;
   readonly options: readonly { readonly value: string; readonly label: string }[];
+  readonly hint?: string;
 }
 
 /** A choice from a list. */
-export function SelectField({ label, value, onValue, options }: SelectProperties) {
+export function SelectField({ label, value, onValue, options, hint }: SelectProperties) {
   const id = useId();
   return (
     <p class="field">
       <label for={id}>{label}</label>
-      <select id={id} value={value} onChange={(event) => onValue(event.currentTarget.value)}>
+      <select
+        id={id}
+        value={value}
+        onChange={(event) => onValue(event.currentTarget.value)}
+        {...(hint === undefined ? {} : { "aria-describedby": `${id}-hint` })}
+      >
         {options.map((option) => (
           <option key={option.value} value={option.value}>
             {option.label}
           </option>
         ))}
       </select>
+      <Hint id={`${id}-hint`} text={hint} />
     </p>
   );
 }

@@ -137,6 +137,16 @@ export const ARRAY_MESSAGES = {
   "create.title": "Create a mirror",
   "create.devices": "Devices",
   "create.devices-why": "Two or more. The array is as large as the smallest of them.",
+  "create.devices-why-shared":
+    "Two or more, best of different boards: a board that stops takes its copies along. The array is as large as the smallest device.",
+  "create.of-board": "of {node}",
+  "create.sharing": "For",
+  "create.sharing.shared": "all boards of {cluster}",
+  "create.sharing.alone": "this board alone",
+  "create.sharing.shared-why":
+    "All boards can run it at the same time (clustered bitmap); the others assemble it on their Overview page. It may have devices of all boards.",
+  "create.sharing.alone-why":
+    "No other board can run it. It has devices of this board only (internal bitmap).",
   "create.devices-none": "There is no device to choose from.",
   "create.other": "Cannot be used",
   "create.name": "Name",
@@ -149,6 +159,7 @@ export const ARRAY_MESSAGES = {
   },
   "create.preview": "Preview",
   "create.preview-wait": "Choose a name and two or more devices to see what would be made.",
+  "create.preview-asked": "Asking the board what would be made …",
   "create.preview-sync": "A first resync makes the copies equal; the array is usable at once.",
   "create.preview-no-sync": "No first resync.",
   "create.usable": "Usable size",
