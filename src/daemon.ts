@@ -10,6 +10,7 @@ import type { FastifyInstance } from "fastify";
 import { listen } from "./api/listen.ts";
 import { build } from "./api/server.ts";
 import { type BoardLife, openBoardLife } from "./board-life.ts";
+import { readMembers } from "./cluster/store/etcd-members-client.ts";
 import { readVoters } from "./cluster/store/etcd-voters-client.ts";
 import { CodedError } from "./common/errors.ts";
 import type { Logger } from "./common/log.ts";
@@ -236,6 +237,7 @@ const controlOver = (
       boardOf: (path) => parsePeerPath(path)?.board ?? (opensShared ? null : here),
       names: () => engine.peers?.boards().map(({ name }) => name) ?? [],
       quorum: () => quorumOf(cluster, life),
+      runners: async (uuid) => (cluster === null ? null : readMembers(cluster, cluster.name, uuid)),
     },
     life,
     endProcess: () => process.kill(process.pid, "SIGTERM"),

@@ -207,6 +207,7 @@ export class ControlPlane {
       { name: "strangers", look: async () => this.life.forgetDevices() },
       { name: "returns", look: async () => void this.returns.tick() },
       { name: "cluster", look: () => this.cluster.tick() },
+      { name: "drains", look: () => this.drains.tick() },
       { name: "late-starts", look: () => this.#lateStarts.look() },
     ];
   }
@@ -227,7 +228,7 @@ export class ControlPlane {
     return boardHealth(this.arrays.list(), boards);
   }
 
-  /** Other boards where clients of an array may attach; of a drained one those of then. */
+  /** Other boards where clients of an array may attach; of one that was left as told last. */
   async elsewhere(uuid: string): Promise<readonly Elsewhere[]> {
     const left = this.drains.record?.arrays.find((array) => array.uuid === uuid);
     return left?.elsewhere ?? (await this.nodes.elsewhere(uuid));

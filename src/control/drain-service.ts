@@ -4,6 +4,7 @@
  * are failed first, with the bits kept. What was taken out is remembered over restarts.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { Settings } from "../store/settings.ts";
@@ -34,14 +35,20 @@ export interface DrainServiceOptions {
   readonly logger: Logger;
 }
 
+/** An array that ran here; `elsewhere`: where else its exports are reached. */
+interface LeftArray {
+  readonly uuid: string;
+  readonly elsewhere: readonly Elsewhere[];
+}
+
 /** What was taken out of service. */
 export interface DrainRecord {
   readonly mode: DrainMode;
   readonly since: number;
   /** False while it is under way, or was cut short. */
   readonly isDone: boolean;
-  /** Arrays that ran here; `elsewhere`: where else their exports were reached. */
-  readonly arrays: readonly { readonly uuid: string; readonly elsewhere: readonly Elsewhere[] }[];
+  /** Arrays that ran here. */
+  readonly arrays: readonly LeftArray[];
   /** Members that were failed on this board's disks. */
   readonly members: readonly OwnMember[];
 }
@@ -86,6 +93,30 @@ export class DrainService {
   async explain(): Promise<void> {
     for (const { uuid, elsewhere } of this.#record?.arrays ?? [])
       await this.#options.exports.explain(uuid, outOfService(elsewhere));
+  }
+
+  /**
+   * Boards that run what was left come and go, and one that is out of service itself is no place to
+   * go on at: who asks is told those of now.
+   */
+  async tick(): Promise<void> {
+    const record = this.#record;
+    if (record === null || !record.isDone || this.#isBusy) return;
+    const arrays = await Promise.all(record.arrays.map((array) => this.#lookElsewhere(array)));
+    if (this.#record !== record || this.#isBusy) return;
+    const changed = arrays.filter((array, at) => array !== record.arrays[at]);
+    if (changed.length === 0) return;
+    this.#keep({ ...record, arrays });
+    for (const { uuid, elsewhere } of changed)
+      await this.#options.exports.explain(uuid, outOfService(elsewhere));
+  }
+
+  async #lookElsewhere(array: LeftArray): Promise<LeftArray> {
+    const { arrays, nodes } = this.#options;
+    if (arrays.get(array.uuid)?.isRunning === true) return array;
+    const elsewhere = await nodes.runners(array.uuid);
+    const isSame = elsewhere === null || isDeepStrictEqual(elsewhere, array.elsewhere);
+    return isSame ? array : { ...array, elsewhere };
   }
 
   /**

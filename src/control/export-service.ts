@@ -206,6 +206,7 @@ export class ExportService {
       entry.reason = reason;
       const { engine } = this.#options;
       await engine.closeExport(entry.record.name, null, toldReason(entry.record, reason));
+      this.#options.events.changed("export", entry.record.name);
     }
   }
 

@@ -23,6 +23,10 @@ export interface Boards {
   readonly names: () => readonly string[];
   /** Members of the etcd that arrays depend on; null: there is none. */
   readonly quorum: () => Promise<Quorum | null>;
+  /** Who runs a clustered array that does not run here, and where; null: nobody told. */
+  readonly runners: (
+    uuid: string,
+  ) => Promise<readonly { readonly node: string; readonly address: string }[] | null>;
 }
 
 /** What the service needs. */
@@ -48,6 +52,14 @@ type RunningView = ArrayView & { readonly status: ArrayStatus };
 
 /** Hosts that name every interface, and no machine. */
 const WILDCARD = /^(?:0\.0\.0\.0|::|\[::\])(?=:[0-9]+$)/;
+
+/** Those that tell where they are. */
+const reached = (
+  members: readonly { readonly node: string; readonly address: string }[],
+): Elsewhere[] =>
+  members
+    .filter(({ address }) => address !== "")
+    .map(({ node, address }) => ({ board: node, address: address.replace(WILDCARD, node) }));
 
 /** The boards. */
 export class NodeService {
@@ -104,9 +116,14 @@ export class NodeService {
     const { arrays } = this.#options;
     if (arrays.get(uuid)?.isRunning !== true) return [];
     const view = await arrays.findRunning(uuid).running.clusterView();
-    return (view?.members ?? [])
-      .filter(({ isMe, address }) => !isMe && address !== "")
-      .map(({ node, address }) => ({ board: node, address: address.replace(WILDCARD, node) }));
+    return reached((view?.members ?? []).filter(({ isMe }) => !isMe));
+  }
+
+  /** The same of an array that this board has left; null: nobody told. */
+  async runners(uuid: string): Promise<Elsewhere[] | null> {
+    const { boards } = this.#options;
+    const members = await boards.runners(uuid);
+    return members === null ? null : reached(members.filter(({ node }) => node !== boards.here));
   }
 
   #ofDevice(facts: ImpactFacts, { record, probe }: DeviceView): Impact {

@@ -82,6 +82,7 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
       boardOf: () => "opi-a",
       names: () => [],
       quorum: async () => null,
+      runners: async () => null,
       ...options.boards,
     },
     ...(options.life === undefined ? {} : { life: options.life }),

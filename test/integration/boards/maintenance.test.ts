@@ -164,6 +164,17 @@ skipUnless(["etcd", "chromium"], test)(
       const row = page.locator("tr[data-key=board2]");
       await row.getByText("drained", { exact: true }).waitFor();
       await row.getByText(/clients go on at 127.0.0.1:\d+, 127.0.0.1:\d+/).waitFor();
+      // One that is out of service too is offered to nobody.
+      await runSatsuma("node", "maintenance", "board3", "--data", dataOf(boards, 2));
+      const { nbd } = boards.board(0);
+      const refused = `its board is out of service: attach it at ${nbd}`;
+      await eventually("board2 sends clients to board1 alone", WAIT_MS, async () => {
+        const shown = await boards.ask<ExportResource>(1, "GET", "/exports/md0");
+        if (shown.status.reason === refused) return true;
+        throw new Error(`${shown.status.reason}`);
+      });
+      assert.equal((await nodeOf(boards, 1)).status?.elsewhere[0]?.addresses, [nbd]);
+      await runSatsuma("node", "undrain", "board3", "--data", dataOf(boards, 2));
       // It judges no array that it does not run.
       await page.locator("[data-subject=board1] [data-verdict=unknown]").waitFor();
       await row.getByRole("button", { name: "Take board2 back into service", exact: true }).click();

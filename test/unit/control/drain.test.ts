@@ -83,6 +83,33 @@ test(
 );
 
 test(
+  "clients of a drained board are sent to boards that run its array now, over a restart too",
+  inFolder(async (folder) => {
+    const b = { node: "b", address: "10.0.0.2:10809" };
+    const c = { node: "c", address: "0.0.0.0:10809" };
+    const runners: { now: readonly { node: string; address: string }[] | null } = { now: [b] };
+    const boards = { runners: async () => runners.now };
+    const bench = await openBoard(folder, ["opi-a", "b"], { boards });
+    const { control } = bench;
+    const reason = (): string => control.exports.find("md0").reason ?? "";
+    assert.is(await drain(bench), "succeeded");
+    runners.now = [c, { node: "opi-a", address: "10.0.0.1:10809" }];
+    await control.rounds.round();
+    assert.is(reason(), "its board is out of service: attach it at c:10809");
+    runners.now = null;
+    await control.rounds.round();
+    assert.match(reason(), "c:10809", "nobody told: what was known last");
+    await bench.kill();
+    await using again = await openBench({ folder, boards });
+    assert.match(again.control.exports.find("md0").reason ?? "", "c:10809");
+    runners.now = [];
+    await again.control.rounds.round();
+    assert.is(again.control.exports.find("md0").reason, "its board is out of service");
+    assert.equal(again.control.drains.record?.arrays[0]?.elsewhere, []);
+  }),
+);
+
+test(
   "an array that nobody else runs keeps its board in service, unless it is forced",
   inFolder(async (folder) => {
     await using bench = await openBoard(folder, ["opi-a"]);
