@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import type { ArrayResource } from "../api/schemas/array.ts";
 import type { DeviceResource } from "../api/schemas/device.ts";
 import { CodedError } from "../common/errors.ts";
+import { parsePeerPath, peerDeviceId } from "../hal/peer-path.ts";
 import { type AccessFlags, ApiClient, resolveAccess } from "./api-client.ts";
 
 /** Flags of every online verb. */
@@ -52,6 +53,8 @@ export async function fetchAll<Item>(client: ApiClient, collection: string): Pro
 
 /** The id of a device given by id or by path. Errors: CLI_DEVICE_UNKNOWN for a path. */
 export async function deviceId(client: ApiClient, device: string): Promise<string> {
+  const peer = parsePeerPath(device);
+  if (peer !== null) return peerDeviceId(peer);
   if (!device.includes("/")) {
     return device;
   }

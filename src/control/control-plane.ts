@@ -119,6 +119,7 @@ export class ControlPlane {
     const { arrays } = this;
     this.devices = new DeviceService({
       ...base,
+      here: options.boards.here,
       records: store.devices,
       arrays,
       files,

@@ -30,6 +30,8 @@ export interface DeviceServiceOptions {
   readonly events: EventService;
   readonly files: DeviceFiles;
   readonly directory: string;
+  /** This board's name among the others. */
+  readonly here: string;
   readonly configuredPaths: readonly string[];
   readonly now: () => number;
   readonly logger: Logger;
@@ -103,17 +105,33 @@ export class DeviceService {
       .sort((a, b) => a.record.id.localeCompare(b.record.id));
   }
 
-  /** The device by id or path. Errors: CONTROL_DEVICE_NOT_FOUND. */
+  /**
+   * The device by id or path. This board's own are known by what the others call them, too: a
+   * command that names BOARD.DISK is the same on every board. Errors: CONTROL_DEVICE_NOT_FOUND.
+   */
   find(key: string): DeviceView {
-    const entry =
-      this.#entries.get(key) ??
-      [...this.#entries.values()].find((candidate) => candidate.record.id === key);
+    const entry = this.#entryOf(key) ?? this.#entryOf(this.#ownId(key));
     if (entry === undefined) {
       throw new CodedError("CONTROL_DEVICE_NOT_FOUND", `there is no device ${key}`, {
         remedy: "list the devices; only configured paths and files of the disks folder are devices",
       });
     }
     return this.#view(entry);
+  }
+
+  #entryOf(key: string | null): Entry | undefined {
+    if (key === null) return undefined;
+    return (
+      this.#entries.get(key) ?? [...this.#entries.values()].find(({ record }) => record.id === key)
+    );
+  }
+
+  /** The id of an own device in `BOARD.DISK` or `peer:BOARD/DISK`; null: it names none. */
+  #ownId(key: string): string | null {
+    const { here } = this.#options;
+    const peer = parsePeerPath(key);
+    if (peer !== null) return peer.board === here ? peer.disk : null;
+    return key.startsWith(`${here}.`) ? key.slice(here.length + 1) : null;
   }
 
   /** The id of the device at `path`, or null. */
