@@ -226,7 +226,7 @@ const controlOver = (
     store,
     engine,
     files: linuxDeviceFiles,
-    nodeName: config.nodeName,
+    hostName: config.nodeName,
     version,
     isLabMode: config.isLabMode,
     devicesDirectory: config.devicesDirectory,
@@ -337,7 +337,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const announcement = path.join(config.dataDirectory, "daemon.json");
     announce(announcement, url, engine.nbd);
     opened.push({ what: "announcement", close: () => rmSync(announcement, { force: true }) });
-    logger.info({ url, nbd: engine.nbd, node: config.nodeName }, "daemon-started");
+    logger.info({ url, nbd: engine.nbd, node: control.nodes.here }, "daemon-started");
     const close = async (isRestart = false): Promise<void> => {
       isRestarting = isRestart;
       await closeAll();

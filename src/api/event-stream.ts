@@ -185,7 +185,7 @@ export class EventStream {
       type: "stream.reset",
       severity: "info",
       subject: "/api/v1/events",
-      node: this.#control.options.nodeName,
+      node: this.#control.nodes.here,
       message: "events were missed: read the resources anew",
       data: { last_event_id: lastEventId, newest_id: this.#control.events.newestId },
     };

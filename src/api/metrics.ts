@@ -42,7 +42,7 @@ const daemonFamilies = (
     help: "Version and name of the board, always 1.",
     type: "gauge",
     values: () => [
-      { labels: { version: control.options.version, node: control.options.nodeName }, value: 1 },
+      { labels: { version: control.options.version, node: control.nodes.here }, value: 1 },
     ],
   },
   {

@@ -131,7 +131,7 @@ const installReplies = (app: FastifyInstance, control: ControlPlane): void => {
   });
   app.addContentTypeParser("application/json", { parseAs: "string" }, parse);
   app.addHook("onRequest", async (request, reply) => {
-    reply.header("x-request-id", request.id).header("x-satsuma-node", control.options.nodeName);
+    reply.header("x-request-id", request.id).header("x-satsuma-node", control.nodes.here);
     if (request.url.startsWith("/api/")) {
       reply.header("cache-control", "no-store");
     }
@@ -185,8 +185,7 @@ export async function build(options: ApiOptions): Promise<FastifyInstance> {
     maxRequestsPerSocket: 0,
     forceCloseConnections: true,
     frameworkErrors: (error, request, reply) => sendProblem(request, reply, codedError(error)),
-    clientErrorHandler: (error, socket) =>
-      answerClientFailure(error, socket, control.options.nodeName),
+    clientErrorHandler: (error, socket) => answerClientFailure(error, socket, control.nodes.here),
     genReqId: (request) => {
       const given = request.headers["x-request-id"];
       return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();

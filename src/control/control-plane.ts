@@ -42,7 +42,8 @@ export interface ControlPlaneOptions {
   readonly store: Store;
   readonly engine: StorageEngine;
   readonly files: DeviceFiles;
-  readonly nodeName: string;
+  /** What an address that names every interface is told as. */
+  readonly hostName: string;
   readonly version: string;
   readonly isLabMode: boolean;
   /** Folder of the file-backed devices. */

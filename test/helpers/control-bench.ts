@@ -71,7 +71,7 @@ export async function openBench(options: BenchOptions): Promise<ControlBench> {
     store,
     engine,
     files: options.files ?? linuxDeviceFiles,
-    nodeName: "opi-a",
+    hostName: "opi-a",
     version: "0.0.0-test",
     isLabMode: true,
     devicesDirectory: disks,

@@ -33,7 +33,7 @@ export function memberResource(
     path: member.path,
     device_uuid: member.deviceUuid,
     device_number: member.deviceNumber,
-    node: control.options.nodeName,
+    node: control.nodes.here,
     states: [...member.states],
     recovery_offset: member.recoveryOffset,
     errors_corrected: member.readErrorsCorrected,
@@ -74,7 +74,7 @@ export function syncResource(control: ControlPlane, view: ArrayView): SyncResour
     sub_state: subState(sync),
     reason: sync.reason,
     scope: sync.scope,
-    node: control.options.nodeName,
+    node: control.nodes.here,
     started_at: timeText(sync.startedAt),
     completed: sync.completedBytes,
     total: sync.totalBytes,
@@ -223,7 +223,7 @@ export function bitmapResources(control: ControlPlane, view: ArrayView): BitmapR
   return [
     {
       slot: view.status?.cluster?.slot ?? 0,
-      node: control.options.nodeName,
+      node: control.nodes.here,
       type: bitmap.type,
       state: view.isRunning ? "held" : "free",
       chunk_size: bitmap.chunkBytes,

@@ -15,7 +15,7 @@ export function eventResource(control: ControlPlane, event: RecordedEvent): Even
     type: event.type,
     severity: event.severity,
     subject: event.subject,
-    node: control.options.nodeName,
+    node: control.nodes.here,
     message: event.message,
     data: { ...event.details },
     ...(event.mdadmEvent === null ? {} : { mdadm_event: event.mdadmEvent }),

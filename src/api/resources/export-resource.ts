@@ -80,7 +80,7 @@ export function clientResource(client: ExportClient): ExportClientResource {
 
 /** What to call the host: the board's name where it listens on every interface. */
 export function reachableHost(control: ControlPlane, host: string): string {
-  return host === "0.0.0.0" || host === "::" ? control.options.nodeName : host;
+  return host === "0.0.0.0" || host === "::" ? control.options.hostName : host;
 }
 
 /** A host in a URI: IPv6 addresses in brackets. */

@@ -27,7 +27,7 @@ export function jobResource(control: ControlPlane, job: Job): JobResource {
             speed: progress.speedBytesPerSecond,
             eta: progress.eta,
           },
-    node: control.options.nodeName,
+    node: control.nodes.here,
     cancelable: isCancelable(job),
     pausable: isPausable(job),
     created_by: job.createdBy,

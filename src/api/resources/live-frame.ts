@@ -44,7 +44,7 @@ export function liveFrame(control: ControlPlane, change: ResourceChange): EventR
     type: `${change.kind}.status`,
     severity: "info",
     subject: subjectOf(change.kind, change.id),
-    node: control.options.nodeName,
+    node: control.nodes.here,
     message: "",
     data: shown,
   };
