@@ -133,6 +133,9 @@ function runningReasons(status: ArrayStatus): Reason[] {
         : whole("resync-running", `copies are made equal after ${why}`),
     );
   }
+  if (status.health === "optimal" && isResyncedElsewhere(status)) {
+    reasons.push(whole("resync-running", "copies are made equal, by another board or after it"));
+  }
   const damaged = status.peers?.damaged ?? [];
   if (damaged.length > 0) {
     const keys = damaged.map(({ key, code }) => `${key} (${code})`).join(", ");
@@ -146,11 +149,22 @@ function runningReasons(status: ArrayStatus): Reason[] {
   return reasons;
 }
 
-/** Never better than degraded while the last in-sync member is gone. */
-const healthOf = ({ health, members }: ArrayStatus): ArrayHealth =>
-  members.some(isGone) && (health === "optimal" || health === "building" || health === "resyncing")
-    ? "degraded"
-    : health;
+/** Copies may differ until another board has made them equal, or lets this one do it. */
+const isResyncedElsewhere = ({ cluster }: ArrayStatus): boolean =>
+  cluster !== null &&
+  cluster.resync !== null &&
+  (cluster.pendingAction === "resync" || !cluster.balancesReads);
+
+/**
+ * Never better than degraded while the last in-sync member is gone, nor than resyncing while any
+ * board of the cluster has a resync to do.
+ */
+const healthOf = (status: ArrayStatus): ArrayHealth => {
+  const { health, members } = status;
+  const isWhole = health === "optimal" || health === "building" || health === "resyncing";
+  if (isWhole && members.some(isGone)) return "degraded";
+  return health === "optimal" && isResyncedElsewhere(status) ? "resyncing" : health;
+};
 
 /** The verdict on an array, without the times. */
 export function judge(

@@ -28,7 +28,7 @@ import { type LifeParts, LifeService } from "./life-service.ts";
 import { MemberCommands } from "./member-commands.ts";
 import { MemberReturns } from "./member-returns.ts";
 import { type Boards, type Elsewhere, NodeService } from "./node-service.ts";
-import { peerAttention } from "./peer-attention.ts";
+import { awayBoard, peerAttention } from "./peer-attention.ts";
 import { withPeers } from "./peer-device-files.ts";
 import { PeerService } from "./peer-service.ts";
 import { type Chore, Rounds } from "./rounds.ts";
@@ -226,8 +226,9 @@ export class ControlPlane {
 
   /** The verdict over all arrays. */
   health(): BoardHealth {
-    const boards = [...peerAttention(this.engine.peers), ...this.life.attention()];
-    return boardHealth(this.arrays.list(), boards);
+    const { peers } = this.engine;
+    const boards = [...peerAttention(peers), ...this.life.attention()];
+    return boardHealth(this.arrays.list(), boards, (path) => awayBoard(peers, path));
   }
 
   /** Other boards where clients of an array may attach; of one that was left as told last. */

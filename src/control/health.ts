@@ -3,6 +3,7 @@
  * a person's attention, each with what to do about it.
  */
 
+import { countText } from "../common/count-text.ts";
 import type { ArrayHealth } from "../raid/array-status.ts";
 import type { ArrayView, HealthReason } from "./array-view.ts";
 import { subjectOf } from "./subject.ts";
@@ -39,8 +40,6 @@ const WORST_FIRST: readonly ArrayHealth[] = [
 const isStopped = (view: ArrayView): boolean =>
   !view.isRunning && view.record.desiredState === "stopped";
 
-const count = (total: number, word: string): string => `${total} ${word}${total === 1 ? "" : "s"}`;
-
 const NUMBER_WORDS = ["no", "one", "two", "three", "four", "five"];
 
 /** What may still fail, over all arrays: the weakest one counts. */
@@ -52,6 +51,12 @@ const survivalSentence = (views: readonly ArrayView[]): string => {
       : "One more failure loses an array.";
   }
   const words = NUMBER_WORDS[spare] ?? String(spare);
+  if (views.some(({ health }) => health === "building" || health === "resyncing")) {
+    // Copies differ still, but not in what a client was told to be written.
+    const members = `${words} ${spare === 1 ? "member" : "members"}`;
+    const each = views.length === 1 ? "" : " of each";
+    return `What clients have written survives the loss of any ${members}${each}.`;
+  }
   if (spare === 1) {
     return views.length === 1 ? "Any one member may fail." : "Any one member of each may fail.";
   }
@@ -131,7 +136,9 @@ const phrase = (view: ArrayView): string => {
     case "recovering":
       return `${name} is recovering${progressOf(view)}: ${copies} in sync.`;
     case "resyncing":
-      return `${name} is resyncing${progressOf(view)}.`;
+      return view.status?.sync === null
+        ? `${name} is being resynced by another board, or is to be.`
+        : `${name} is resyncing${progressOf(view)}.`;
     case "building":
       return `${name} is building${progressOf(view)} and usable.`;
     case "unknown":
@@ -163,12 +170,26 @@ const severityOf = (reason: HealthReason, view: ArrayView): Attention["severity"
   }
 };
 
-const fixOf = ({ code }: HealthReason, { startProblem }: ArrayView): string | null =>
-  code === "not-started" && startProblem?.code === "CONTROL_ARRAY_INCOMPLETE"
-    ? "Nothing while disks and boards come up; bring those that do not, or assemble the array without them."
-    : FIXES[code];
+/** The board whose disk is at the path, while that board is away; null: it is not so. */
+export type AwayBoard = (path: string | null) => string | null;
 
-const attentionOf = (view: ArrayView): Attention[] =>
+/** A disk that its board brings back by itself costs a copy of what was written meanwhile alone. */
+const memberFix = ({ code, path }: HealthReason, view: ArrayView, away: AwayBoard) => {
+  const board = away(path);
+  if (code === "member-failed" && board !== null) {
+    return `Bring ${board} back: it takes its disk back by itself, and only what was written meanwhile is copied. Replace the device only if ${board} does not come back.`;
+  }
+  return code === "member-missing" && view.status?.bitmap.type === "clustered"
+    ? "If a board or a disk is away, bring it back: it is taken back by itself. Else add a device at least as large as the other members."
+    : null;
+};
+
+const fixOf = (reason: HealthReason, view: ArrayView, away: AwayBoard): string | null =>
+  reason.code === "not-started" && view.startProblem?.code === "CONTROL_ARRAY_INCOMPLETE"
+    ? "Nothing while disks and boards come up; bring those that do not, or assemble the array without them."
+    : (memberFix(reason, view, away) ?? FIXES[reason.code]);
+
+const attentionOf = (view: ArrayView, away: AwayBoard): Attention[] =>
   view.reasons.flatMap((reason) => {
     const severity = severityOf(reason, view);
     return severity === null
@@ -179,7 +200,7 @@ const attentionOf = (view: ArrayView): Attention[] =>
             code: reason.code,
             message: `${view.record.name}: ${reason.message}`,
             subject: subjectOf("array", view.record.uuid),
-            fix: fixOf(reason, view),
+            fix: fixOf(reason, view, away),
           },
         ];
   });
@@ -208,7 +229,7 @@ const damageSentence = (views: readonly ArrayView[]): string => {
 };
 
 const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
-  const tail = stopped === 0 ? "" : ` ${count(stopped, "array")} stopped by request.`;
+  const tail = stopped === 0 ? "" : ` ${countText(stopped, "array")} stopped by request.`;
   if (views.length === 0) {
     return stopped === 0 ? "No arrays yet." : `No array runs.${tail}`;
   }
@@ -226,8 +247,8 @@ const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
   const others = troubled.length - 1;
   const optimal = views.length - troubled.length;
   const rest = [
-    ...(others > 0 ? [`${count(others, "other array")} not optimal either`] : []),
-    ...(optimal > 0 ? [`${count(optimal, "array")} optimal`] : []),
+    ...(others > 0 ? [`${countText(others, "other array")} not optimal either`] : []),
+    ...(optimal > 0 ? [`${countText(optimal, "array")} optimal`] : []),
   ];
   const restSentence = rest.length === 0 ? "" : ` ${rest.join(", ")}.`;
   const running = views.filter((view) => view.isRunning && view.health !== "failed");
@@ -240,11 +261,12 @@ const sentenceOf = (views: readonly ArrayView[], stopped: number): string => {
 
 /**
  * The verdict over all arrays of the board. `boards`: what of the cluster wants attention; where
- * all I/O waits for it, that is said first.
+ * all I/O waits for it, that is said first. `away`: of other boards' disks, whose board is away.
  */
 export function boardHealth(
   arrays: readonly ArrayView[],
   boards: readonly Attention[] = [],
+  away: AwayBoard = () => null,
 ): BoardHealth {
   const stopped = arrays.filter(isStopped);
   const wanted = arrays.filter((view) => !isStopped(view));
@@ -256,7 +278,7 @@ export function boardHealth(
     // What stops everything comes before what it stops.
     attention: [
       ...boards.filter(isLost),
-      ...wanted.flatMap(attentionOf),
+      ...wanted.flatMap((view) => attentionOf(view, away)),
       ...boards.filter((one) => !isLost(one)),
     ].sort((a, b) => RANK[a.severity] - RANK[b.severity]),
   };

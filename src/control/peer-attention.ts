@@ -1,8 +1,26 @@
 /** What of the boards that serve their disks to each other wants a person's attention. Pure. */
 
+import { parsePeerPath } from "../hal/peer-path.ts";
 import type { Attention } from "./health.ts";
-import type { PeerBoards } from "./peer-boards.ts";
+import type { PeerBoard, PeerBoards } from "./peer-boards.ts";
 import { subjectOf } from "./subject.ts";
+
+/** Boards that live, and none of whose disks is reached from here. */
+const unreached = (peers: PeerBoards): readonly PeerBoard[] => {
+  const links = peers.links();
+  return peers.boards().filter(({ name, isHere }) => {
+    const ways = links.filter(({ board }) => board === name);
+    return !isHere && ways.length > 0 && ways.every(({ state }) => state === "gone");
+  });
+};
+
+/** The board whose disk is at the path, if it does not live or is not reached. */
+export function awayBoard(peers: PeerBoards | null, path: string | null): string | null {
+  const board = path === null ? null : (parsePeerPath(path)?.board ?? null);
+  if (peers === null || board === null) return null;
+  const lives = peers.boards().some(({ name }) => name === board);
+  return lives && !unreached(peers).some(({ name }) => name === board) ? null : board;
+}
 
 /** `peers`: null of a board that serves no disks. */
 export function peerAttention(peers: PeerBoards | null): Attention[] {
@@ -19,14 +37,9 @@ export function peerAttention(peers: PeerBoards | null): Attention[] {
           fix: "See to etcd, and to the network between it and this board.",
         },
       ];
-  const links = peers.links();
-  const apart = peers.boards().filter(({ name, isHere }) => {
-    const ways = links.filter(({ board }) => board === name);
-    return !isHere && ways.length > 0 && ways.every(({ state }) => state === "gone");
-  });
   return [
     ...closed,
-    ...apart.map(
+    ...unreached(peers).map(
       ({ name }): Attention => ({
         severity: "warning",
         code: "peer-unreachable",

@@ -3,8 +3,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type ArrayView, judge, type StartProblem } from "../../../src/control/array-view.ts";
 import { boardHealth } from "../../../src/control/health.ts";
-import { peerAttention } from "../../../src/control/peer-attention.ts";
-import type { ArrayStatus } from "../../../src/raid/array-status.ts";
+import { awayBoard, peerAttention } from "../../../src/control/peer-attention.ts";
+import type { ArrayClusterStatus, ArrayStatus } from "../../../src/raid/array-status.ts";
 import { arrayRecord, arrayStatus } from "../../helpers/array-values.ts";
 import { fakeMember, fakeSync } from "../../helpers/fake-status.ts";
 import { FakePeers, peerBoard } from "../../helpers/peer-values.ts";
@@ -106,7 +106,7 @@ const SENTENCES: readonly (readonly [string, readonly ViewOptions[], string, str
     "the first resync",
     [{ status: { health: "building", sync: { ...halfway, action: "resync", reason: "initial" } } }],
     "building",
-    "md0 is building (22 %) and usable. Any one member may fail.",
+    "md0 is building (22 %) and usable. What clients have written survives the loss of any one member.",
   ],
   [
     "a running check changes nothing",
@@ -222,6 +222,49 @@ test("copies are counted as the array's card counts them: those in sync now", ()
   ];
   const status = { ...degraded, raidDevices: 3, degraded: 1, members };
   assert.match(boardHealth([view({ status })]).sentence, "1 of 3 copies in sync");
+});
+
+const inCluster = (over: Partial<ArrayClusterStatus>): Partial<ArrayStatus> => ({
+  cluster: {
+    ...{ slot: 0, resync: null, pendingAction: null, remote: [], balancesReads: true },
+    ...{ recovering: [], expelled: null },
+    ...over,
+  },
+});
+
+test("an array that another board resyncs, or is to, is not called optimal by any board", () => {
+  const stateOf = (over: Partial<ArrayClusterStatus>): string =>
+    boardHealth([view({ status: inCluster(over) })]).state;
+  assert.is(stateOf({ resync: "PENDING", pendingAction: "resync" }), "resyncing");
+  assert.is(stateOf({ resync: "REMOTE", balancesReads: false }), "resyncing");
+  assert.is(stateOf({ resync: "REMOTE" }), "optimal", "another board's check");
+  assert.is(stateOf({ resync: "PENDING", pendingAction: "check" }), "optimal");
+  assert.is(stateOf({ balancesReads: false }), "optimal", "a board has joined");
+  const { sentence } = boardHealth([
+    view({ status: inCluster({ resync: "REMOTE", balancesReads: false }) }),
+  ]);
+  assert.is(
+    sentence,
+    "md0 is being resynced by another board, or is to be. What clients have written survives the loss of any one member.",
+  );
+});
+
+test("a disk whose board is away is to be waited for, not to be replaced", () => {
+  const peers = new FakePeers();
+  const path = "peer:b/disk1";
+  const members = [fakeMember("/a", 0, ["in_sync"]), fakeMember(path, 1, ["faulty"])];
+  const fixOf = (at = path): string | null | undefined => {
+    const views = [view({ status: { ...degraded, members } })];
+    const { attention } = boardHealth(views, [], (of) => awayBoard(peers, of === path ? at : of));
+    return attention.find(({ code }) => code === "member-failed")?.fix;
+  };
+  assert.match(fixOf() ?? "", /^Bring b back: it takes its disk back by itself/);
+  peers.live = [peerBoard("b")];
+  assert.match(fixOf() ?? "", /^Replace the device/, "its board lives: the disk is bad");
+  const gone = { latencyMs: null, inFlight: 0, reconnects: 0, lastError: null };
+  peers.ways = [{ board: "b", disk: "disk1", state: "gone", ...gone }];
+  assert.match(fixOf() ?? "", /^Bring b back/, "nothing of it is reached");
+  assert.match(fixOf("/b") ?? "", /^Replace the device/, "a disk of this board");
 });
 
 test("an array that waits for devices and boards wants nobody to assemble it", () => {
