@@ -23,7 +23,9 @@ export interface ApiAccess {
   readonly token: string;
 }
 
-const REQUEST_TIMEOUT_MS = 90_000;
+/** Verbs may wait for other boards and for members; a daemon that reads is quick, or hangs. */
+export const VERB_LIMIT_MS = 90_000;
+const READ_LIMIT_MS = 15_000;
 /** How often a busy board is asked, and how long it is left alone in between. */
 const BUSY_TRIES = 10;
 const BUSY_PAUSE_MS = 1_000;
@@ -115,28 +117,38 @@ const errorOf = (value: unknown, status: number): CodedError =>
         remedy: "check that --api names a Satsuma daemon",
       });
 
-/** Requests to one daemon. */
+/** Requests to one daemon; `readLimitMs`: how long one that changes nothing may take. */
 export class ApiClient {
   readonly url: string;
   readonly #token: string;
+  readonly #readLimitMs: number;
 
-  constructor(access: ApiAccess) {
+  constructor(access: ApiAccess, readLimitMs = READ_LIMIT_MS) {
     this.url = access.url;
     this.#token = access.token;
+    this.#readLimitMs = readLimitMs;
   }
 
-  /** The reply's JSON, undefined when empty. Errors: the problem's code, CLI_API_UNREACHABLE. */
+  /**
+   * The reply's JSON, undefined when empty. Errors: the problem's code, CLI_API_UNREACHABLE,
+   * CLI_API_SILENT.
+   */
   async request<Reply>(
     method: string,
     requestPath: string,
     options: RequestOptions = {},
   ): Promise<Reply> {
-    const response = await this.open(method, requestPath, {
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-      ...options,
-    });
-    const text = await response.text();
-    return (text === "" ? undefined : JSON.parse(text)) as Reply;
+    const isRead = method === "GET" && options.wait === undefined;
+    const limitMs = isRead ? this.#readLimitMs : VERB_LIMIT_MS;
+    const signal = AbortSignal.timeout(limitMs);
+    try {
+      const response = await this.open(method, requestPath, { signal, ...options });
+      const text = await response.text();
+      return (text === "" ? undefined : JSON.parse(text)) as Reply;
+    } catch (error) {
+      if (error instanceof CodedError || !signal.aborted) throw error;
+      throw this.#silent(limitMs, error);
+    }
   }
 
   /**
@@ -175,14 +187,22 @@ export class ApiClient {
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       });
     } catch (error) {
-      if (options.signal?.aborted && (error as Error).name === "AbortError") {
-        throw error;
-      }
+      // What took too long, or was given up: whoever gave the signal knows.
+      if (options.signal?.aborted) throw error;
       throw new CodedError("CLI_API_UNREACHABLE", `no daemon answers at ${this.url}`, {
         remedy: "start it with `satsuma serve` or `satsuma demo`, or correct --api",
         cause: error,
       });
     }
+  }
+
+  /** Its port is open, which one without a daemon is not: it hangs, was stopped or is very busy. */
+  #silent(limitMs: number, cause: unknown): CodedError {
+    const message = `the daemon at ${this.url} does not answer: nothing came in ${limitMs / 1000} s`;
+    return new CodedError("CLI_API_SILENT", message, {
+      remedy: "it hangs, was stopped (kill -STOP) or is too busy: look at its process and its log",
+      cause,
+    });
   }
 }
 

@@ -11,7 +11,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { DeviceResource } from "../api/schemas/device.ts";
 import { CodedError } from "../common/errors.ts";
 import { makeFolder } from "../hal/linux/make-folder.ts";
-import { ApiClient } from "./api-client.ts";
+import { ApiClient, VERB_LIMIT_MS } from "./api-client.ts";
 import { type BoardProcess, boardCredentials, startBoardProcess } from "./board-process.ts";
 import {
   type BoardsDemoOptions,
@@ -73,7 +73,7 @@ class BoardsDemo {
     const boards: StartedBoard[] = [];
     for (const name of boardNames(this.#options.boards)) {
       const { url, token } = await this.#boards.start(name);
-      const client = new ApiClient({ url, token });
+      const client = new ApiClient({ url, token }, VERB_LIMIT_MS);
       const isFresh = await this.#ensureDisks(name, client);
       boards.push({ name, client, isFresh });
       this.#leaveCredentials();

@@ -15,7 +15,7 @@ import { CodedError } from "../common/errors.ts";
 import { demoDirectory } from "../config.ts";
 import { makeFolder } from "../hal/linux/make-folder.ts";
 import { lockFolder } from "../store/folder-lock.ts";
-import { ApiClient } from "./api-client.ts";
+import { ApiClient, VERB_LIMIT_MS } from "./api-client.ts";
 import { type BoardProcess, boardCredentials, startBoardProcess } from "./board-process.ts";
 import { runBoardsDemo } from "./boards-demo.ts";
 import { readCredentials, writeCredentials } from "./demo-credentials.ts";
@@ -176,7 +176,7 @@ const runOneBoard = async (
     previous: readCredentials(directory).boards[0] ?? null,
   });
   try {
-    const client = new ApiClient({ url: board.url, token: board.token });
+    const client = new ApiClient({ url: board.url, token: board.token }, VERB_LIMIT_MS);
     await ensureBoard(client, sizeBytes);
     const devices = await fetchAll<DeviceResource>(client, "devices");
     const disks = devices.map(({ status }) => status.path);

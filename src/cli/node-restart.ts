@@ -24,6 +24,7 @@ const WAIT_SECONDS = 1800;
 const AWAY_CODES: ReadonlySet<string> = new Set([
   "CLI_NO_DAEMON",
   "CLI_API_UNREACHABLE",
+  "CLI_API_SILENT",
   "API_NOT_READY",
   "API_OVERLOADED",
 ]);

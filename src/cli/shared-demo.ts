@@ -7,7 +7,7 @@
 import { closeSync, existsSync, ftruncateSync, openSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { makeFolder } from "../hal/linux/make-folder.ts";
-import { ApiClient } from "./api-client.ts";
+import { ApiClient, VERB_LIMIT_MS } from "./api-client.ts";
 import { type BoardProcess, boardCredentials, startBoardProcess } from "./board-process.ts";
 import {
   type BoardsDemoOptions,
@@ -49,7 +49,7 @@ class SharedDemo {
     this.#etcd.onRestart(() => this.#leaveCredentials());
     for (const name of this.names) {
       const board = await this.#boards.start(name);
-      const client = new ApiClient({ url: board.url, token: board.token });
+      const client = new ApiClient({ url: board.url, token: board.token }, VERB_LIMIT_MS);
       await this.#ensureArray(client, fresh);
       await ensureExport(client);
       this.#leaveCredentials();
