@@ -37,6 +37,8 @@ const CLUSTER_STORE = /^src\/cluster\/store\//;
 const CLUSTER_MD = /^src\/cluster\/md\//;
 /** What a node tells of its cluster: plain values. */
 const CLUSTER_VIEW = /^src\/cluster\/node\/cluster-view\.ts$/;
+/** How many nodes a bitmap has room for: the API tells the same limit as the engine. */
+const BITMAP_LIMITS = /^src\/raid\/bitmap-superblock\.ts$/;
 /** What an array asks of its cluster; the only thing of raid/ that the cluster knows. */
 const CLUSTER_PORT = /^src\/raid\/cluster-port\.ts$/;
 const STORE = /^src\/store\//;
@@ -166,7 +168,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   {
     area: "api",
     files: API,
-    may: [COMMON, CONTROL, RAID_STATUS, CLUSTER_VIEW],
+    may: [COMMON, CONTROL, RAID_STATUS, BITMAP_LIMITS, CLUSTER_VIEW],
     packages: WEB_SERVER,
     node: "all",
   },

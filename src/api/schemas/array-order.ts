@@ -1,6 +1,7 @@
 /** POST /arrays: make an array, start a known one, take over a found one; and what is planned. */
 
 import { type Static, Type } from "typebox";
+import { BITMAP_NODES_MAX } from "../../raid/bitmap-superblock.ts";
 import { ByteCount, Closed, Name, Nullable } from "./common.ts";
 
 const DeviceKey = Type.String({ minLength: 1, maxLength: 200 });
@@ -9,7 +10,7 @@ const DeviceKeys = Type.Array(DeviceKey, { minItems: 1, maxItems: 64 });
 export const BitmapType = Type.Enum(["internal", "clustered", "none"]);
 /** Bytes per bit of a bitmap; the array has the last word on what fits. */
 export const BitmapChunk = Type.Integer({ minimum: 4096, maximum: 2 ** 31 });
-export const BitmapNodes = Type.Integer({ minimum: 1, maximum: 128 });
+export const BitmapNodes = Type.Integer({ minimum: 2, maximum: BITMAP_NODES_MAX });
 export const ClusterName = Type.String({ minLength: 1, maxLength: 128 });
 
 /** Create. One of `device_ids` per raid slot, in slot order, then spares. */

@@ -159,12 +159,12 @@ const REFUSALS: readonly (readonly [string, object, number, string, string, RegE
     /far and offset ones/,
   ],
   [
-    "a cluster of 100 nodes",
-    { bitmap: "clustered", nodes: 100 },
+    "a cluster of more nodes than a bitmap has room for",
+    { bitmap: "clustered", nodes: 65 },
     422,
-    "RAID_BAD_CLUSTER",
-    "unsupported-on-clustered",
-    /100 nodes is outside/,
+    "API_VALIDATION_FAILED",
+    "validation-failed",
+    /nodes.*64/,
   ],
   [
     "write-mostly members of a clustered array",
