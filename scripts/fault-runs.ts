@@ -3,6 +3,7 @@
  * verified load from clients on all of them, with whatever can happen to boards, links, disks and
  * etcd. Exit code 1 when a run finds something wrong; its logs and files are kept.
  */
+import { makeFolder } from "../src/hal/linux/make-folder.ts";
 import type { BoardsKind } from "../test/helpers/fault-runs/fault-boards.ts";
 import {
   type FaultRunReport,
@@ -55,6 +56,7 @@ const tell = (report: FaultRunReport): void => {
 // What was started ends with this process.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 for (const [kind, why] of missingFaults()) print(`left out: ${kind}: ${why}`);
+if (values.dir !== undefined) makeFolder(values.dir);
 const kind: BoardsKind = values.shared ? "shared" : "own";
 const first = Number(values.from);
 const end = first + Number(values.runs);
