@@ -1,6 +1,7 @@
 /** The cluster in lines for people. */
 
 import type { ClusterResource } from "../api/schemas/cluster.ts";
+import { countText } from "../common/count-text.ts";
 import { sizeText } from "../common/size-text.ts";
 
 type MemberResource = ClusterResource["members"][number];
@@ -38,7 +39,7 @@ export const clusterLines = (cluster: ClusterResource): string[] => {
       ? "one board alone"
       : quorum === "unknown"
         ? "nothing is known of its quorum yet"
-        : `${quorum}: ${voters} voters, ${spare_votes} of them may be lost`;
+        : `${quorum}: ${countText(voters, "voter")}, ${spare_votes} of them may be lost`;
   return [
     `cluster ${name}: ${votes}`,
     ...members.map(memberLine),

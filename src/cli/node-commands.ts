@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import type { ImpactResource, NodeResource } from "../api/schemas/node.ts";
+import { countText } from "../common/count-text.ts";
 import { sizeText } from "../common/size-text.ts";
 import type { ApiClient } from "./api-client.ts";
 import { registerNodeRestart } from "./node-restart.ts";
@@ -45,7 +46,9 @@ export const nodeLines = (node: NodeResource): string[] => {
     `${name}${here ? " (this board)" : ""}: ${status.state}${since}`,
     ...status.arrays.map((array) => {
       const state = array.running ? array.health : "does not run";
-      return `  ${array.name}: ${state}, ${array.copies} copies in sync, run by ${array.nodes.join(", ") || "nobody known"}`;
+      const copies = `${countText(array.copies, "copy", "copies")} in sync`;
+      const nodes = array.nodes.join(", ") || "nobody known";
+      return `  ${array.name}: ${state}, ${copies}, run by ${nodes}`;
     }),
     ...(elsewhere.length === 0 ? [] : [`  clients go on at ${[...new Set(elsewhere)].join(", ")}`]),
     ...(voters.length === 0 ? [] : [`  etcd: ${healthy} of ${voters.length} members answer`]),

@@ -1,10 +1,9 @@
 /** What `status` and `locks` print of boards that serve their disks to each other. */
 
 import type { PeerReportResource, PeerResource } from "../api/schemas/peer.ts";
+import { countText } from "../common/count-text.ts";
 
 type PeerPath = PeerReportResource["paths"][number];
-
-const count = (number: number, one: string): string => `${number} ${one}${number === 1 ? "" : "s"}`;
 
 const latencyText = (ways: readonly PeerPath[]): string => {
   const known = ways.flatMap(({ latency }) => latency ?? []);
@@ -27,8 +26,8 @@ const silenceText = ({ state, silent_for: seconds }: PeerResource): string =>
 const boardLine = (peer: PeerResource, { exporter, items, paths }: PeerReportResource): string => {
   const { id, state, here, disks, address } = peer;
   const silence = silenceText(peer);
-  if (state === "away") return `      ${id}: away, ${count(disks.length, "disk")} known`;
-  const served = `${count(disks.length, "disk")} at ${address}`;
+  if (state === "away") return `      ${id}: away, ${countText(disks.length, "disk")} known`;
+  const served = `${countText(disks.length, "disk")} at ${address}`;
   if (here) {
     const closed = exporter?.open === false ? `, serves nobody: ${exporter.reason ?? ""}` : "";
     return `      ${id} (this board): up, ${served}${closed}`;
@@ -51,7 +50,7 @@ export const exporterLines = ({ exporter }: PeerReportResource): string[] => {
   return [
     `member exports of this board: ${open ? "open" : `closed: ${reason ?? ""}`}`,
     ...sessions.map((one) => {
-      const use = `${count(one.connections, "connection")}, ${one.in_flight} under way`;
+      const use = `${countText(one.connections, "connection")}, ${one.in_flight} under way`;
       const over = one.waits === null ? "" : `, ${one.waits}`;
       return `  ${one.session} of ${one.node}: ${one.disks.join(" ")}, ${use}${over}`;
     }),

@@ -7,6 +7,7 @@
 import type { ArrayResource, SyncResource } from "../api/schemas/array.ts";
 import type { ArrayCandidateResource } from "../api/schemas/array-candidate.ts";
 import type { MemberResource } from "../api/schemas/member.ts";
+import { countText } from "../common/count-text.ts";
 import { sizeText } from "../common/size-text.ts";
 
 const KIB = 1024;
@@ -188,7 +189,7 @@ export function detailLines(array: ArrayResource): string[] {
     "",
     row("State", `${status.array_state}, ${status.health}`),
     row("Copies In Sync", String(status.in_sync_copies)),
-    row("May Fail Now", `${status.survives.devices} members`),
+    row("May Fail Now", countText(status.survives.devices, "member")),
     row("Failed Devices", String(count("faulty"))),
     row("Spare Devices", String(count("spare"))),
     ...status.health_reasons.map((reason) => row("Because", reason.message)),

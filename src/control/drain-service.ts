@@ -5,6 +5,7 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
+import { countText } from "../common/count-text.ts";
 import { CodedError, fromPlainError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { Settings } from "../store/settings.ts";
@@ -214,7 +215,8 @@ export class DrainService {
       throw error;
     }
     this.#keep({ mode, since: now(), isDone: true, arrays, members });
-    const text = `${nodes.here} is ${modeWords[mode]}: ${arrays.length} arrays left to other boards`;
+    const left = `${countText(arrays.length, "array")} left to other boards`;
+    const text = `${nodes.here} is ${modeWords[mode]}: ${left}`;
     const where = arrays.map(({ uuid, elsewhere }) => ({
       array: uuid,
       addresses: elsewhere.map(({ address }) => address),

@@ -3,6 +3,7 @@
  * The connections themselves are the engine's.
  */
 
+import { countText } from "../common/count-text.ts";
 import { CodedError } from "../common/errors.ts";
 import type { Logger } from "../common/log.ts";
 import type { ExportRecord, ExportRecords } from "../store/export-records.ts";
@@ -247,7 +248,7 @@ export class ExportService {
     if (clients.length > 0 && !force) {
       throw new CodedError(
         "CONTROL_EXPORT_IN_USE",
-        `${clients.length} clients use export ${name}`,
+        `${countText(clients.length, "client uses", "clients use")} export ${name}`,
         {
           remedy: "detach them, or ask with force (--force)",
           details: { clients: clients.map((client) => client.peer) },

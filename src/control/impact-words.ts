@@ -1,5 +1,6 @@
 /** What an impact answer says to people: one sentence, and a reason for each thing that is lost. */
 
+import { countText } from "../common/count-text.ts";
 import { sizeText } from "../common/size-text.ts";
 import type {
   ArrayImpact,
@@ -25,19 +26,24 @@ const listOf = (names: readonly string[]): string =>
     ? (names[0] ?? "")
     : `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
 
-const copies = (count: number): string => `${count} in-sync ${count === 1 ? "copy" : "copies"}`;
+const copies = (count: number): string => countText(count, "in-sync copy", "in-sync copies");
 
 const secondsText = ({ low, high }: { readonly low: number; readonly high: number }): string =>
   low === high ? `${low} s` : `${low} to ${high} s`;
 
-const copyText = ({ dirtyBytes, dirtyChunks, recovery }: ArrayImpact): string =>
-  recovery === null
-    ? "; nothing is to be copied now"
-    : `; ${dirtyChunks} dirty chunks (${sizeText(dirtyBytes)}) are to be copied, in ${secondsText(recovery)}`;
+const copyText = ({ dirtyBytes, dirtyChunks, recovery }: ArrayImpact): string => {
+  if (recovery === null) return "; nothing is to be copied now";
+  const chunks = `${countText(dirtyChunks, "dirty chunk")} (${sizeText(dirtyBytes)})`;
+  const verb = dirtyChunks === 1 ? "is" : "are";
+  return `; ${chunks} ${verb} to be copied, in ${secondsText(recovery)}`;
+};
 
 const arrayReason = (array: ArrayImpact): string => {
   const { name, loss, copiesBefore, copiesAfter, nodesAfter, clients } = array;
-  const moved = clients === 0 ? "" : `; ${clients} clients attach at ${listOf(nodesAfter)}`;
+  const moved =
+    clients === 0
+      ? ""
+      : `; ${countText(clients, "client attaches", "clients attach")} at ${listOf(nodesAfter)}`;
   switch (loss) {
     case "data":
       return `${name} loses its last in-sync copy: what it holds is gone until that is back`;

@@ -65,6 +65,8 @@ test("a board of three stops: one copy less, the others go on, clients move", ()
   assert.equal([md0?.nodesAfter, md0?.members, md0?.clients], [["b", "c"], ["/disk"], 2]);
   assert.equal([quorum?.healthyAfter, quorum?.needed, quorum?.isKept], [2, 2, true]);
   assert.match(reasons.join(), "2 clients attach at b and c");
+  const one = stop("a", facts([array({ clients: 1 })]));
+  assert.match(one.reasons.join(), "1 client attaches at b and c");
 });
 
 test("clients of another board are not this one's to count", () => {

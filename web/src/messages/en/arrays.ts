@@ -121,7 +121,7 @@ export const ARRAY_MESSAGES = {
   "bitmap.none": "This array has no bitmap: after an unclean stop everything is resynced.",
   "bitmap.off": "Not known while the array does not run.",
   "bitmap.dirty": {
-    one: "{count} of {total} chunk is dirty",
+    one: "{count} of {total} chunks is dirty",
     other: "{count} of {total} chunks are dirty",
   },
   "bitmap.why-none": "After a crash nothing would have to be resynced.",
