@@ -391,9 +391,17 @@ export class BoardsSim extends ClusterSim {
   override async openMembers(life: NodeLife): Promise<readonly OpenedMedium[]> {
     const opened = await Promise.all(this.media.map((medium) => this.#openMember(life, medium)));
     // Nobody is left who would record them as faulty: who is up all the same has been fenced, maybe
-    // while they were opened. The fault model allows it: what was not flushed may be lost.
-    if (!life.isRunElsewhere && this.lossy.size > 0) this.#loseUnflushed();
+    // while they were opened; an exporter may know that before this node does. The fault model
+    // allows it: what was not flushed may be lost.
+    if (this.lossy.size > 0 && !this.#isRunBesides(life)) this.#loseUnflushed();
     return opened.flatMap((one) => (one === null ? [] : [one]));
+  }
+
+  #isRunBesides(life: NodeLife): boolean {
+    const { map } = this.etcd.memory;
+    const own = this.storeChecks.sessionOf(life.number)?.slot;
+    const slots = Array.from({ length: this.nodes }, (_, at) => at + 1);
+    return slots.some((slot) => slot !== own && map.get(this.keys.entered(slot)) !== null);
   }
 
   async #openMember(life: NodeLife, medium: SharedMedium): Promise<OpenedMedium | null> {
