@@ -72,13 +72,15 @@ const COPY_AWAY: ReadonlySet<string> = new Set([
   "RAID_NOT_ENOUGH_MEMBERS",
 ]);
 
-/** The copies that the array broke for want of are on disks of other boards, which come back. */
-const isBrokenByOthers = (status: ArrayView["status"]): boolean => {
-  const inSync = status?.members.filter(({ states }) => states.includes("in_sync")) ?? [];
-  return (
-    inSync.length > 0 && inSync.every(({ path }) => path !== null && parsePeerPath(path) !== null)
-  );
-};
+/**
+ * The copies that the array broke for want of may be on disks of other boards, which come back: the
+ * last one of anything stays in sync, whatever has become of it.
+ */
+const isBrokenByOthers = (status: ArrayView["status"]): boolean =>
+  status?.members.some(
+    ({ path, states }) =>
+      states.includes("in_sync") && path !== null && parsePeerPath(path) !== null,
+  ) ?? false;
 
 interface Attempt {
   pauseMs: number;

@@ -259,8 +259,10 @@ test(
     const { control, engine, clock, uuid } = bench;
     const breakIt = (): void => {
       const { status } = engine.array("md0");
+      // One of several copies that are whole may be this board's own.
       const members = status.members.map(
-        (member, at): MemberStatus => ({ ...member, path: `peer:board${at + 2}/disk1` }),
+        (member, at): MemberStatus =>
+          at === 0 ? member : { ...member, path: `peer:board${at + 1}/disk1` },
       );
       engine.publish(uuid, { ...status, members });
       engine.expel(uuid, "No metadata can be written any more: gone.", true);
@@ -270,7 +272,10 @@ test(
       await control.cluster.tick();
       await new Promise(setImmediate);
     };
+    const query = { order: "asc", from: null, limit: 99, subject: null } as const;
+    const starts = (): number => control.events.page({ ...query, types: ["array.started"] }).length;
     for (const pauseMs of [1000, 2000, 4000]) {
+      const before = starts();
       breakIt();
       assert.is(control.arrays.find("md0").startProblem?.code, "RAID_ARRAY_BROKEN");
       await tick(0);
@@ -279,6 +284,7 @@ test(
       await tick(1);
       await eventually("it runs", 5000, () => control.arrays.find("md0").isRunning);
       await eventually("its export is open", 5000, () => engine.openExports.has("md0"));
+      await eventually("its start is told, the last thing of it", 5000, () => starts() > before);
       await new Promise(setImmediate);
     }
   }),
