@@ -136,12 +136,34 @@ export class ChannelDriver {
       // Not sent, or refused by all: the same as one that nobody answered.
     }
     // Done or not, a view of after this one tells.
-    revision ??= await this.#options.committed();
+    revision ??= await this.#afterwards(isWhole);
     if (this.#refusals > REFUSALS_MAX) await this.#options.pause(this.#refusals);
     if (this.#isClosed || revision === null) return;
     this.#options.view.expect(revision);
     this.#feed({ type: "txn-over", revision });
     this.look();
+  }
+
+  /**
+   * A revision of after a transaction of which nobody knows what came; null: the session is over.
+   * `isWhole`: what it would have read is read now, or a member whose joining the watch has lost
+   * would not be waited for.
+   */
+  async #afterwards(isWhole: boolean): Promise<number | null> {
+    const { store, committed, pause } = this.#options;
+    for (let attempts = 1; !this.#isClosed; attempts++) {
+      const revision = await committed();
+      if (revision === null || !isWhole) return revision;
+      try {
+        const outcome = await store.txn({ compares: [], success: this.#reads(), failure: [] });
+        this.#learn(outcome);
+        if (outcome.type !== "unknown") return outcome.revision;
+      } catch {
+        // As unknown.
+      }
+      await pause(attempts);
+    }
+    return null;
   }
 
   /** The channel, its members, what they have acknowledged, and who of the removed is dead. */
