@@ -38,7 +38,7 @@ export interface OpenRead {
 }
 
 /** More than are replaced while a read waits. */
-const REPLACED_MAX = 32;
+const REPLACED_MAX = 256;
 const BLANK: Version = { id: 0, began: 0, acked: 0, ended: 0 };
 
 /** Never changed in place: whoever has one keeps it as it was. */

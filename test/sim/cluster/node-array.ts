@@ -67,6 +67,8 @@ export interface ArrayHome extends CallerLife {
   turn(): Promise<void>;
   /** A handle of its own for each thread; 0: the array thread, then the I/O workers. */
   open(medium: SharedMedium, thread: number): BlockDevice;
+  /** A handle that was given up may yet write to it: it is not opened again before. */
+  owes(medium: SharedMedium): boolean;
   call(id: number, call: ClusterCall): void;
   /** The array has done what a notice asks. */
   carriedOut(notice: number, isRefused: boolean): void;
@@ -398,6 +400,7 @@ export class NodeArray {
       waitForRegion: this.#waitForRegion,
       nextTurn: this.#turn,
       openLeg: async (leg, path, dataOffset) => {
+        if (this.#home.owes(this.#sim.medium(path))) return `${path} has not answered calls`;
         this.legs.set(leg, this.#sim.medium(path));
         await this.#askEach(async (worker) => {
           await worker.io.dropLeg(leg);

@@ -272,6 +272,12 @@ export class NodeLife implements ArrayHome {
     this.sim.onBroken(this);
   }
 
+  /** The newest handle is the one that is to be used. */
+  owes(medium: SharedMedium): boolean {
+    const handles = this.#devices.filter(({ name }) => name === medium.path);
+    return handles.slice(0, -1).some(({ owes }) => owes);
+  }
+
   async settle(): Promise<boolean> {
     while (this.#devices.some(({ owes }) => owes)) await this.turn();
     return true;
