@@ -13,6 +13,12 @@ import type { ExportService } from "./export-service.ts";
 import { impactOf } from "./impact.ts";
 import type { Impact, ImpactArray, ImpactFacts, Quorum } from "./impact-types.ts";
 
+/** A board that runs an array, and where its exports are: empty where it does not tell. */
+export interface Runner {
+  readonly node: string;
+  readonly address: string;
+}
+
 /** What is known of the boards and their disks. */
 export interface Boards {
   /** This board's name among the others. */
@@ -24,9 +30,7 @@ export interface Boards {
   /** Members of the etcd that arrays depend on; null: there is none. */
   readonly quorum: () => Promise<Quorum | null>;
   /** Who runs a clustered array that does not run here, and where; null: nobody told. */
-  readonly runners: (
-    uuid: string,
-  ) => Promise<readonly { readonly node: string; readonly address: string }[] | null>;
+  readonly runners: (uuid: string) => Promise<readonly Runner[] | null>;
 }
 
 /** What the service needs. */
@@ -54,9 +58,7 @@ type RunningView = ArrayView & { readonly status: ArrayStatus };
 const WILDCARD = /^(?:0\.0\.0\.0|::|\[::\])(?=:[0-9]+$)/;
 
 /** Those that tell where they are. */
-const reached = (
-  members: readonly { readonly node: string; readonly address: string }[],
-): Elsewhere[] =>
+const reached = (members: readonly Runner[]): Elsewhere[] =>
   members
     .filter(({ address }) => address !== "")
     .map(({ node, address }) => ({ board: node, address: address.replace(WILDCARD, node) }));

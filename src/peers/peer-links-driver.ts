@@ -64,7 +64,7 @@ export class PeerLinks {
   /** Ticks that are left for an answer of any connection; 0: there is no doubt. */
   #doubted = 0;
   readonly #silent = Promise.withResolvers<void>();
-  readonly #given = Promise.withResolvers<CodedError>();
+  readonly #givenUp = Promise.withResolvers<CodedError>();
   #closed: { readonly error: CodedError; readonly done: PromiseWithResolvers<void> } | null = null;
 
   private constructor(options: PeerLinksOptions) {
@@ -139,7 +139,7 @@ export class PeerLinks {
 
   /** Resolves when it is given up, for whatever reason; not when its owner closes it. */
   get whenGone(): Promise<CodedError> {
-    return this.#given.promise;
+    return this.#givenUp.promise;
   }
 
   /** Resolves when it is given up because nothing answers. */
@@ -336,7 +336,7 @@ export class PeerLinks {
     this.#figures.note(why);
     const error = peerGone(this.#options.name, why);
     void this.#end(error);
-    this.#given.resolve(error);
+    this.#givenUp.resolve(error);
   }
 
   #endWhenIdle(): void {

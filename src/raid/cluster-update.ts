@@ -88,13 +88,16 @@ const lookAhead = (state: ArrayState): void => {
   });
 };
 
+/** Events that an update ends at beyond all that was seen. */
+export const beyondSeen = (state: ArrayState): number =>
+  Math.max(state.events, state.seenEvents) + OUTRUN;
+
 /**
  * The cluster gives the events that the update ends at: whoever wrote what is outrun unread may
  * have outrun others as well. Two updates with as many events could never be told apart.
  */
 const takeEvents = (state: ArrayState): void => {
-  const events = Math.max(state.events, state.seenEvents) + OUTRUN;
-  callCluster(state, { type: "outrun", events }, (now, answer) => {
+  callCluster(state, { type: "outrun", events: beyondSeen(state) }, (now, answer) => {
     if (answer.ok && answer.events !== undefined)
       now.seenEvents = Math.max(now.seenEvents, answer.events - OUTRUN);
     now.clusterMetadata.stage = answer.ok ? "granted" : "asked";

@@ -33,6 +33,7 @@ import {
 import { breakArray } from "./cluster-broken.ts";
 import { noticeProcessed } from "./cluster-calls.ts";
 import {
+  beyondSeen,
   brokenOutcome,
   commandOutcome,
   giveUpTurn,
@@ -40,7 +41,6 @@ import {
   tellUpdate,
   updateTurn,
 } from "./cluster-update.ts";
-import { OUTRUN } from "./copies-rule.ts";
 import {
   bitmapPhase,
   claimPhase,
@@ -157,7 +157,7 @@ const startUpdate = (state: ArrayState): void => {
   const work = takePending(state);
   for (const [id, reason] of work.failing) markFaulty(state, id, reason, work);
   for (const id of work.promoted) promote(state, id, work);
-  const goal = state.mustOutrun ? Math.max(state.events, state.seenEvents) + OUTRUN : 0;
+  const goal = state.mustOutrun ? beyondSeen(state) : 0;
   bumpEvents(state, work);
   if (work.activate) state.clean = false;
   if (work.goClean) state.clean = true;

@@ -13,7 +13,7 @@
  * | ack/SLOT         | what the slot has acknowledged          | none       |
  * | fd/BOARD/SLOT    | highest epoch refused and drained there | the board's |
  * | ev               | newest events of the superblocks        | none       |
- * | given            | most events given to an update to end at | none      |
+ * | given            | most events an update was given         | none       |
  * | base             | ev as it was first                      | none       |
  * | forced           | a start from older copies than ev's     | none       |
  * | aside/DEVICE     | an administrator put the member aside   | none       |

@@ -36,6 +36,20 @@ test.after(
   }),
 );
 
+/** A page of board2's panel, when the array is whole. */
+const onPanel = (path: string, look: (boards: SharedBoards, tab: PanelTab) => Promise<void>) =>
+  withTimeout<{ boards: SharedBoards }>(TEST_MS, async ({ boards }) => {
+    await boards.untilWhole();
+    const browser = await startBrowser();
+    try {
+      const { url, token } = boards.board(1);
+      await look(boards, await PanelTab.open(browser, { url, token, path }));
+    } finally {
+      await browser.close();
+    }
+    await boards.untilWhole();
+  });
+
 const impact = (boards: SharedBoards, name: string): Promise<ImpactResource> =>
   boards.ask<ImpactResource>(0, "GET", `/nodes/${name}/impact`);
 
@@ -94,98 +108,81 @@ etcdTest(
 
 skipUnless(["etcd", "chromium"], test)(
   "the panel makes a mirror of two boards' disks, or one for its board alone",
-  withTimeout(TEST_MS, async ({ boards }) => {
-    await boards.untilWhole();
-    const browser = await startBrowser();
-    try {
-      const { url, token } = boards.board(1);
-      const tab = await PanelTab.open(browser, { url, token, path: "/arrays/new" });
-      const { page } = tab;
-      const ticked = async (): Promise<string[]> =>
-        await page
-          .locator("[data-device]:has(input:checked)")
-          .evaluateAll((rows) => rows.map((row) => String(row.getAttribute("data-device"))));
-      const sharing = page.getByLabel("For", { exact: true });
-      assert.equal(await ticked(), ["spare1", "board1.spare1"]);
-      const create = page.getByRole("button", { name: "Create md1" });
-      await page.locator("[data-part=plan]").waitFor();
-      assert.ok(await create.isEnabled());
-      assert.is(await page.getByRole("alert").count(), 0);
-      assert.equal(await lowContrast(page), []);
-      await sharing.selectOption("alone");
-      assert.equal(await ticked(), []);
-      assert.is(await page.locator("[data-device='board1.spare1']").count(), 0);
-      await sharing.selectOption("shared");
-      await create.click();
-      await page.getByRole("heading", { name: "md1" }).waitFor();
-      const { id, config, status } = await boards.ask<ArrayResource>(1, "GET", "/arrays/md1");
-      assert.is(config.bitmap.type, "clustered");
-      const members = status.members.map(({ device_id }) => device_id);
-      assert.equal(members, ["spare1", "board1.spare1"]);
-      assert.equal(tab.complaints, []);
-      await boards.ask(0, "POST", "/arrays", { assemble: id });
-      const beside = (await boards.ask<ArrayResource>(0, "GET", "/arrays/md1")).status.cluster;
-      assert.equal(beside?.nodes.map(({ node }) => node).sort(), ["board1", "board2"]);
-      const stop = { confirm: "md1", force: true, forget: true };
-      for (const at of [0, 1]) await boards.ask(at, "DELETE", "/arrays/md1", stop);
-    } finally {
-      await browser.close();
-    }
+  onPanel("/arrays/new", async (boards, tab) => {
+    const { page } = tab;
+    const ticked = async (): Promise<string[]> =>
+      await page
+        .locator("[data-device]:has(input:checked)")
+        .evaluateAll((rows) => rows.map((row) => String(row.getAttribute("data-device"))));
+    const sharing = page.getByLabel("For", { exact: true });
+    assert.equal(await ticked(), ["spare1", "board1.spare1"]);
+    const create = page.getByRole("button", { name: "Create md1" });
+    await page.locator("[data-part=plan]").waitFor();
+    assert.ok(await create.isEnabled());
+    assert.is(await page.getByRole("alert").count(), 0);
+    assert.equal(await lowContrast(page), []);
+    await sharing.selectOption("alone");
+    assert.equal(await ticked(), []);
+    assert.is(await page.locator("[data-device='board1.spare1']").count(), 0);
+    await sharing.selectOption("shared");
+    await create.click();
+    await page.getByRole("heading", { name: "md1" }).waitFor();
+    const { id, config, status } = await boards.ask<ArrayResource>(1, "GET", "/arrays/md1");
+    assert.is(config.bitmap.type, "clustered");
+    const members = status.members.map(({ device_id }) => device_id);
+    assert.equal(members, ["spare1", "board1.spare1"]);
+    assert.equal(tab.complaints, []);
+    await boards.ask(0, "POST", "/arrays", { assemble: id });
+    const beside = (await boards.ask<ArrayResource>(0, "GET", "/arrays/md1")).status.cluster;
+    assert.equal(beside?.nodes.map(({ node }) => node).sort(), ["board1", "board2"]);
+    const stop = { confirm: "md1", force: true, forget: true };
+    for (const at of [0, 1]) await boards.ask(at, "DELETE", "/arrays/md1", stop);
   }),
 );
 
 skipUnless(["etcd", "chromium"], test)(
   "the panel shows who sees which disk, and what stops with a board; it is drained by its name",
-  withTimeout(TEST_MS, async ({ boards }) => {
-    await boards.untilWhole();
-    const browser = await startBrowser();
-    try {
-      const { url, token } = boards.board(1);
-      const tab = await PanelTab.open(browser, { url, token, path: "/boards" });
-      const { page } = tab;
-      const matrix = page.getByRole("table", { name: "Who sees which disk" });
-      const cells = matrix.locator("tr[data-key='board3/disk1'] .badge");
-      await eventually("all ways are told", WAIT_MS, async () => {
-        return (await cells.allTextContents()).join(" ") === "reached reached own";
-      });
-      assert.is(await matrix.locator("tbody tr").count(), 6);
-      assert.equal(await page.locator("[data-votes=at-risk]").count(), 1, "one etcd for all");
-      const answer = page.locator("[data-subject=board1] [data-verdict]");
-      assert.match((await answer.textContent()) ?? "", "md0 has less redundancy");
-      await page.getByText(/Nothing is lost when one of these is pulled: .*spare1/).waitFor();
-      assert.equal(await lowContrast(page), []);
+  onPanel("/boards", async (boards, tab) => {
+    const { page } = tab;
+    const matrix = page.getByRole("table", { name: "Who sees which disk" });
+    const cells = matrix.locator("tr[data-key='board3/disk1'] .badge");
+    await eventually("all ways are told", WAIT_MS, async () => {
+      return (await cells.allTextContents()).join(" ") === "reached reached own";
+    });
+    assert.is(await matrix.locator("tbody tr").count(), 6);
+    assert.equal(await page.locator("[data-votes=at-risk]").count(), 1, "one etcd for all");
+    const answer = page.locator("[data-subject=board1] [data-verdict]");
+    assert.match((await answer.textContent()) ?? "", "md0 has less redundancy");
+    await page.getByText(/Nothing is lost when one of these is pulled: .*spare1/).waitFor();
+    assert.equal(await lowContrast(page), []);
 
-      await page.getByRole("button", { name: "Drain board2" }).click();
-      const dialog = page.getByRole("dialog", { name: "Take board2 out of service" });
-      const submit = dialog.getByRole("button", { name: "Drain board2" });
-      assert.ok(await submit.isDisabled());
-      await dialog.getByLabel("Type board2 to confirm").fill("board2");
-      await submit.click();
-      const row = page.locator("tr[data-key=board2]");
-      await row.getByText("drained", { exact: true }).waitFor();
-      await row.getByText(/clients go on at 127.0.0.1:\d+, 127.0.0.1:\d+/).waitFor();
-      // One that is out of service too is offered to nobody.
-      await runSatsuma("node", "maintenance", "board3", "--data", dataOf(boards, 2));
-      const { nbd } = boards.board(0);
-      const refused = `its board is out of service: attach it at ${nbd}`;
-      await eventually("board2 sends clients to board1 alone", WAIT_MS, async () => {
-        const shown = await boards.ask<ExportResource>(1, "GET", "/exports/md0");
-        if (shown.status.reason === refused) return true;
-        throw new Error(`${shown.status.reason}`);
-      });
-      assert.equal((await nodeOf(boards, 1)).status?.elsewhere[0]?.addresses, [nbd]);
-      await runSatsuma("node", "undrain", "board3", "--data", dataOf(boards, 2));
-      // It judges no array that it does not run.
-      await page.locator("[data-subject=board1] [data-verdict=unknown]").waitFor();
-      await row.getByRole("button", { name: "Take board2 back into service", exact: true }).click();
-      await row.getByText("in service", { exact: true }).waitFor();
-      await page.locator("[data-subject=board1] [data-verdict=degrades]").waitFor();
-      assert.ok(await tab.isSameDocument());
-      assert.equal(tab.complaints, []);
-    } finally {
-      await browser.close();
-    }
-    await boards.untilWhole();
+    await page.getByRole("button", { name: "Drain board2" }).click();
+    const dialog = page.getByRole("dialog", { name: "Take board2 out of service" });
+    const submit = dialog.getByRole("button", { name: "Drain board2" });
+    assert.ok(await submit.isDisabled());
+    await dialog.getByLabel("Type board2 to confirm").fill("board2");
+    await submit.click();
+    const row = page.locator("tr[data-key=board2]");
+    await row.getByText("drained", { exact: true }).waitFor();
+    await row.getByText(/clients go on at 127.0.0.1:\d+, 127.0.0.1:\d+/).waitFor();
+    // One that is out of service too is offered to nobody.
+    await runSatsuma("node", "maintenance", "board3", "--data", dataOf(boards, 2));
+    const { nbd } = boards.board(0);
+    const refused = `its board is out of service: attach it at ${nbd}`;
+    await eventually("board2 sends clients to board1 alone", WAIT_MS, async () => {
+      const shown = await boards.ask<ExportResource>(1, "GET", "/exports/md0");
+      if (shown.status.reason === refused) return true;
+      throw new Error(`${shown.status.reason}`);
+    });
+    assert.equal((await nodeOf(boards, 1)).status?.elsewhere[0]?.addresses, [nbd]);
+    await runSatsuma("node", "undrain", "board3", "--data", dataOf(boards, 2));
+    // It judges no array that it does not run.
+    await page.locator("[data-subject=board1] [data-verdict=unknown]").waitFor();
+    await row.getByRole("button", { name: "Take board2 back into service", exact: true }).click();
+    await row.getByText("in service", { exact: true }).waitFor();
+    await page.locator("[data-subject=board1] [data-verdict=degrades]").waitFor();
+    assert.ok(await tab.isSameDocument());
+    assert.equal(tab.complaints, []);
   }),
 );
 
