@@ -68,7 +68,9 @@ benchTest(
     2 * LIMIT_MS,
     inFolder(async (folder) => {
       const command = ["bench/run.ts", "--size", "16", "--targets", "satsuma"];
-      assert.is(await interrupt(join(folder, "bench"), command, ["SIGINT", "SIGTERM"]), 130);
+      const code = await interrupt(join(folder, "bench"), command, ["SIGINT", "SIGTERM"]);
+      // Of signals that are sent at once, either may arrive first.
+      assert.ok(code === 130 || code === 143, String(code));
     }),
   ),
 );

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Board, startBoard, waitForSync } from "../helpers/board.ts";
-import { withTimeout } from "../helpers/timeout.ts";
+import { eventually, withTimeout } from "../helpers/timeout.ts";
 
 const MIB = 2 ** 20;
 const LIMIT_MS = 60_000;
@@ -244,6 +244,10 @@ test(
     assert.is((await ask("POST", "/lab/faults", slow)).status, 201);
     const replacing = await ask("POST", `${MD0}/members/disk2/actions/replace`, {});
     assert.is(replacing.status, 200);
+    await eventually("it is being written", LIMIT_MS, async () => {
+      const { members } = (await ask("GET", MD0)).body.status;
+      return members.some(({ state }: { state: string[] }) => state.includes("replacement"));
+    });
     const again = await ask("POST", `${MD0}/members/disk2/actions/replace`, {});
     assert.equal([again.status, again.body.code], [409, "RAID_MEMBER_BUSY"]);
     await ask("POST", `${MD0}/members/disk2/actions/fail`);

@@ -122,8 +122,12 @@ export class HoldCalls {
     });
   }
 
+  /**
+   * An update tells what became of a device that is being told of: it comes AFTER all have answered
+   * about it. An earlier one would have the others let the device go.
+   */
   #serveHeld(): void {
-    if (this.#isUpdating) return;
+    if (this.#isUpdating || (this.#isAdding && !this.#isTold)) return;
     const isNext = ({ type }: HoldCall): boolean => !this.#isAdding || type === "update";
     const at = this.#waiting.findIndex(isNext);
     const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);

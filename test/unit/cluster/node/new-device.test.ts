@@ -106,12 +106,14 @@ for (const protocol of ["channel", "literal"] as const) {
     world.end();
   });
 
-  test(`${protocol}: an update that was asked for before the device's turn is served within its hold`, async () => {
+  test(`${protocol}: an update that is asked for while a device is told of tells what became of it`, async () => {
     const { world, a, b } = await three(protocol);
     b.seesDevices = null;
     const start = a.ask(ADD);
     await world.until("b is asked", () => b.notices.length > 0);
     const update = a.ask({ type: "metadata-update-start" });
+    await world.rest(500);
+    assert.is(a.answers.has(update), false, "b would take it for the device's");
     await world.ok(b, { type: "new-disk-ack", isFound: true });
     assert.equal(await world.answered(a, start), { ok: true });
     assert.equal(await world.answered(a, update), { ok: true });
