@@ -246,7 +246,7 @@ test(
     assert.is(replacing.status, 200);
     await eventually("it is being written", LIMIT_MS, async () => {
       const { members } = (await ask("GET", MD0)).body.status;
-      return members.some(({ state }: { state: string[] }) => state.includes("replacement"));
+      return members.some(({ states }: { states: string[] }) => states.includes("replacement"));
     });
     const again = await ask("POST", `${MD0}/members/disk2/actions/replace`, {});
     assert.equal([again.status, again.body.code], [409, "RAID_MEMBER_BUSY"]);
