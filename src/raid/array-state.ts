@@ -140,6 +140,8 @@ export interface ToldUpdate {
   readonly notice: number;
   /** Whose superblock is to be believed first. */
   readonly deviceNumber: number;
+  /** That it ended at; 0: its sender did not tell. */
+  readonly events: number;
   readonly found: readonly ReadSuperblock[];
 }
 

@@ -22,24 +22,30 @@ import { LEG_BLOCKED } from "./shared-state.ts";
 import type { Superblock } from "./superblock-fields.ts";
 import { takeOverRoles, yieldLostMembers } from "./told-roles.ts";
 
+type Told = Omit<ToldUpdate, "notice" | "found">;
+
 /** Reads the superblocks again, and takes over what they say. */
-export const onMetadataUpdated = (state: ArrayState, id: number, deviceNumber: number): void => {
+export const onMetadataUpdated = (
+  state: ArrayState,
+  id: number,
+  { deviceNumber, events }: Told,
+): void => {
   // Another message goes round: whatever was told before is known to all.
   dropLostLegs(state);
-  readSuperblocks(state, id, deviceNumber);
+  readSuperblocks(state, { notice: id, deviceNumber, events });
 };
 
 /** The sender counts on the member it names: it is read although it has failed here. */
-const readSuperblocks = (state: ArrayState, notice: number, deviceNumber: number): void => {
+const readSuperblocks = (state: ArrayState, notice: Omit<ToldUpdate, "found">): void => {
+  const { deviceNumber } = notice;
   const named = failingMember(state, deviceNumber);
   if (named !== null) emit(state, { type: "take-back-member", member: named.id });
   askDriver(state, { type: "read-superblocks" }, (now, { found }) => {
-    const update = { notice, deviceNumber, found };
+    const update = { ...notice, found };
     const told = believed(now, update);
     const failing = failingMember(now, deviceNumber);
     // It has failed while it was read.
-    if (told === null && named === null && failing !== null)
-      return readSuperblocks(now, notice, deviceNumber);
+    if (told === null && named === null && failing !== null) return readSuperblocks(now, notice);
     now.clusterMetadata.update = update;
     if (told !== null) yieldLostMembers(now, told);
     const reason = "its failure is not recorded yet";
@@ -72,9 +78,13 @@ export const takeToldUpdate = (state: ArrayState): void => {
 
 /**
  * The newest superblock of this array. Null when what the sender wrote cannot be read here: every
- * update raises the events, so older ones are not it, unless the member that it named says so.
+ * update raises the events, so older ones are not it, unless the member that it named says so. A
+ * member that failed in the midst of the update holds a step of it, which tells less.
  */
-const believed = (state: ArrayState, { found, deviceNumber }: ToldUpdate): Superblock | null => {
+const believed = (
+  state: ArrayState,
+  { found, deviceNumber, events }: ToldUpdate,
+): Superblock | null => {
   let best: Superblock | null = null;
   let isNamedRead = false;
   for (const { superblock } of found) {
@@ -84,7 +94,7 @@ const believed = (state: ArrayState, { found, deviceNumber }: ToldUpdate): Super
     if (best === null || superblock.events > best.events) best = superblock;
     else if (isNamed && superblock.events === best.events) best = superblock;
   }
-  if (best === null || best.events < state.events) return null;
+  if (best === null || best.events < Math.max(state.events, events)) return null;
   return isNamedRead || best.events > state.events ? best : null;
 };
 

@@ -31,7 +31,7 @@ const onNotice = (state: ArrayState, id: number, notice: ClusterNotice): void =>
   if (state.clusterSync.broken !== null) return;
   switch (notice.type) {
     case "metadata-updated":
-      return onMetadataUpdated(state, id, notice.deviceNumber);
+      return onMetadataUpdated(state, id, notice);
     case "resyncing":
       return onResyncing(state, id, notice.slot, notice);
     case "new-disk":

@@ -88,8 +88,12 @@ export type ClusterAnswer =
 
 /** Carry it out, then answer `cluster-processed`; one at a time, others wait for it. */
 export type ClusterNotice =
-  /** Read the superblocks again, that of this device number first. */
-  | { readonly type: "metadata-updated"; readonly deviceNumber: number }
+  /**
+   * Read the superblocks again, that of this device number first. One with fewer events is not what
+   * the sender tells of, however new it is here: a step of the update may have reached it, without
+   * what it ended at.
+   */
+  | { readonly type: "metadata-updated"; readonly deviceNumber: number; readonly events: number }
   /** Node `slot` (bitmap slot, from 0) resyncs the range: hold writes there, and let others go. */
   | ({ readonly type: "resyncing"; readonly slot: number } & SectorRange)
   /** Look for the device; answered by the call `new-disk-ack`. */

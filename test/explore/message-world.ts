@@ -256,7 +256,11 @@ export abstract class MessageWorld<
   #send(index: number): ExchangeCall {
     const { wishes, sent, sentNow } = this.node(index);
     if (wishes[0] === "update")
-      return { type: "send", message: { type: "metadata-updated", deviceNumber: 0 }, isLast: true };
+      return {
+        type: "send",
+        message: { type: "metadata-updated", deviceNumber: 0, events: 0 },
+        isLast: true,
+      };
     const isLast = wishes[0] === "message" || sentNow === 1;
     return { type: "send", message: messageOf(100 * index + sent), isLast };
   }

@@ -12,7 +12,7 @@ export const DEVICE_UUID = "f00f12a81d39f86c9ac67ac8218bd59d";
 
 /** One of each type. */
 export const ALL_MESSAGES: readonly ClusterMessage[] = [
-  { type: "metadata-updated", deviceNumber: 1 },
+  { type: "metadata-updated", deviceNumber: 1, events: 41 },
   { type: "resyncing", lo: 65_408, hi: 130_944 },
   { type: "newdisk", uuid: DEVICE_UUID, deviceNumber: 2 },
   { type: "remove", deviceNumber: 3 },

@@ -28,9 +28,11 @@ const OK: ClusterAnswer = { ok: true };
 
 const updated = ({
   deviceNumber,
+  events,
 }: Extract<ClusterCall, { type: "metadata-update-finish" }>): ClusterNotice => ({
   type: "metadata-updated",
   deviceNumber,
+  events,
 });
 
 export class PerfectCluster {

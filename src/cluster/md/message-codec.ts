@@ -1,6 +1,7 @@
 /**
  * Messages as the value block of the `message` lock: the kernel's fields, and in bytes that it
- * leaves zero the sequence number and the sender's session epoch.
+ * leaves zero the sequence number and the sender's session epoch; `low` of METADATA_UPDATED, which
+ * it leaves zero as well, is the events.
  *
  *   0 type u32 · 4 bitmap slot u32 · 8 low u64 · 16 high u64 · 24 uuid[16] · 40 raid_slot u32
  *   44 padding · 48 sequence number u64 · 56 session epoch u64                    little endian
@@ -66,6 +67,7 @@ export const encodeMessage = ({ seq, origin, message }: Envelope): Uint8Array =>
 const fieldsOf = (message: ClusterMessage): Fields => {
   switch (message.type) {
     case "metadata-updated":
+      return { ...NO_FIELDS, low: message.events, deviceNumber: message.deviceNumber };
     case "remove":
     case "re-add":
       return { ...NO_FIELDS, deviceNumber: message.deviceNumber };
@@ -101,7 +103,7 @@ export const decodeMessage = (bytes: Uint8Array): Envelope | Malformed => {
   const epoch = toSafeNumber(reader.u64());
   if (reader.overran) return malformed(`${bytes.length} bytes of ${LVB_BYTES}`);
   if (bitmapSlot >= SLOTS_MAX) return malformed(`bitmap slot ${bitmapSlot}`);
-  if (low === undefined || high === undefined) return malformed("sectors beyond 2^53");
+  if (low === undefined || high === undefined) return malformed("sectors or events beyond 2^53");
   if (seq === undefined || epoch === undefined) return malformed("a number beyond 2^53");
   const message = messageOf(code, { low, high, uuid, deviceNumber });
   if (message === null) return malformed(`no range: [${low}, ${high})`);
@@ -115,6 +117,7 @@ const messageOf = (code: number, fields: Fields): ClusterMessage | UnknownMessag
     case undefined:
       return { type: "unknown", code };
     case "metadata-updated":
+      return { type, deviceNumber, events: low };
     case "remove":
     case "re-add":
       return { type, deviceNumber };

@@ -15,6 +15,7 @@ import type { Acknowledgement } from "./message-desk.ts";
 import { answer, mustConvert, type NodeContext, OK, refuse } from "./node-context.ts";
 
 type Finish = Extract<ClusterCall, { type: "metadata-update-finish" }>;
+type UpdateFacts = Pick<Finish, "deviceNumber" | "events">;
 type NewDisk = Extract<ClusterCall, { type: "add-new-disk-start" }>;
 
 type HoldCall =
@@ -31,7 +32,7 @@ export class HoldCalls {
   /** An update was answered and is not finished. */
   #isUpdating = false;
   /** The update is durable, and the cluster is told how new it is: then it is sent. */
-  #finishing: { readonly id: number; readonly deviceNumber: number } | null = null;
+  #finishing: ({ readonly id: number } & UpdateFacts) | null = null;
   /** A new device is being told of, or its update is awaited. */
   #isAdding = false;
   /** All have answered about it. */
@@ -60,7 +61,7 @@ export class HoldCalls {
       refuse(this.#ctx, id, "CLUSTER_NO_HOLD", "there is no metadata update to finish");
       return;
     }
-    this.#finishing = { id, deviceNumber };
+    this.#finishing = { id, deviceNumber, events };
     this.#ctx.emit({ type: "put-newest", events });
   }
 
@@ -68,10 +69,10 @@ export class HoldCalls {
     const finishing = this.#finishing;
     // A node that leaves meanwhile tells nothing: to the others it is one that died before it did.
     if (finishing === null || this.#ctx.phase === "leaving") return;
-    const { id, deviceNumber } = finishing;
+    const { id, deviceNumber, events } = finishing;
     this.#finishing = null;
     this.#isUpdating = false;
-    this.#ctx.messages.sendLast({ type: "metadata-updated", deviceNumber }, () => {
+    this.#ctx.messages.sendLast({ type: "metadata-updated", deviceNumber, events }, () => {
       this.#over();
       this.#ctx.messages.restIsOver();
       answer(this.#ctx, id, OK);

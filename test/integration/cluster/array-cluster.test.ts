@@ -60,7 +60,7 @@ for (const protocol of ["channel", "literal"] as const) {
       const [a, b, c] = await three(world);
       await world.ok(a, { type: "metadata-update-start" });
       await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
-      assert.equal([b.notices, c.notices], [["metadata-updated 1"], ["metadata-updated 1"]]);
+      assert.equal([b.notices, c.notices], [["metadata-updated 1 1"], ["metadata-updated 1 1"]]);
       await world.ok(b, { type: "resync-start" });
       await world.ok(b, { type: "resync-info-update", lo: 0, hi: 65_536 });
       for (const host of [a, c]) assert.equal(host.notices.at(-1), "resyncing 1 0 65536");
@@ -71,7 +71,7 @@ for (const protocol of ["channel", "literal"] as const) {
       assert.is(answer.ok ? "" : answer.code, "CLUSTER_DEVICE_NOT_SEEN");
       await world.ok(a, { type: "metadata-update-start" });
       await world.ok(a, { type: "metadata-update-finish", deviceNumber: 2, events: 1 });
-      assert.equal(c.notices.at(-1), "metadata-updated 2");
+      assert.equal(c.notices.at(-1), "metadata-updated 2 1");
     }),
   );
 
@@ -109,7 +109,7 @@ for (const protocol of ["channel", "literal"] as const) {
       await etcd.ready();
       assert.equal(await world.answered(a, start), { ok: true });
       await world.ok(a, { type: "metadata-update-finish", deviceNumber: 3, events: 1 });
-      assert.is(b.notices.at(-1), "metadata-updated 3");
+      assert.is(b.notices.at(-1), "metadata-updated 3 1");
       assert.ok(a.gateUntil > gate);
     }),
   );

@@ -204,6 +204,11 @@ const isOf = ({ origin, message }: Envelope, notice: ClusterNotice): boolean => 
     case "newdisk":
       return notice.type === "new-disk" && notice.uuid === message.uuid;
     case "metadata-updated":
+      return (
+        notice.type === message.type &&
+        notice.deviceNumber === message.deviceNumber &&
+        notice.events === message.events
+      );
     case "remove":
     case "re-add":
       return notice.type === message.type && notice.deviceNumber === message.deviceNumber;

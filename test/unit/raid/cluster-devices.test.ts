@@ -36,7 +36,7 @@ test("§5 NEWDISK with uuid and number, every node finds it, METADATA_UPDATED te
   const { deviceUuid } = bench.superblock("/m2");
   const uuid = Buffer.from(deviceUuid).toString("hex");
   assert.is(newDisk, `0 new-disk ${uuid} 2`);
-  assert.is(updated, "0 metadata-updated 0");
+  assert.is(updated, "0 metadata-updated 0 21");
   assert.equal(seen(bench, "/m2"), ["spare", "spare", "spare"]);
   assert.is(bench.cluster.holder, null);
 });

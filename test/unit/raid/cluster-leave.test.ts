@@ -31,7 +31,7 @@ const started = (): NodeBench => {
 /** A node that reads what another one has written: its question, and the superblock as it was. */
 const reading = () => {
   const bench = started();
-  bench.notice({ type: "metadata-updated", deviceNumber: 0 });
+  bench.notice({ type: "metadata-updated", deviceNumber: 0, events: 0 });
   const [ask] = bench.told.filter((effect) => effect.type === "read-superblocks");
   const own = bench.superblocks.get(0);
   if (ask?.type !== "read-superblocks" || own === undefined) throw new Error("it does not read");
@@ -51,7 +51,7 @@ const assertEnds = (bench: NodeBench, stop: number): void => {
 };
 
 const NOTICES: readonly ClusterNotice[] = [
-  { type: "metadata-updated", deviceNumber: 0 },
+  { type: "metadata-updated", deviceNumber: 0, events: 0 },
   { type: "recover-slot", slot: 1 },
   { type: "resyncing", slot: 1, lo: 0, hi: 2048 },
   { type: "new-disk", uuid: "00".repeat(16), deviceNumber: 2 },

@@ -48,7 +48,7 @@ test("§4.2 no writes to the device until the failure has been acknowledged by a
   const before = bench.disk("/m1").writes.length;
   bench.cluster.log.length = 0;
   until(bench, () => bench.cluster.log.length > 0);
-  assert.equal(bench.cluster.log, ["0 metadata-updated 0"]);
+  assert.equal(bench.cluster.log, ["0 metadata-updated 0 21"]);
   // Superblocks are durable; nobody has acknowledged: B4.
   assert.is(held.state, "held");
   const other = bench.node(0).write(4096, page(3));

@@ -58,7 +58,7 @@ test("when another device is to be found by now, what it finds first is not take
 test("the same when the outcome was told meanwhile", () => {
   const { bench, find } = looking();
   const own = bench.superblocks.get(0);
-  bench.notice({ type: "metadata-updated", deviceNumber: 0 });
+  bench.notice({ type: "metadata-updated", deviceNumber: 0, events: 0 });
   const [ask] = bench.told.filter((effect) => effect.type === "read-superblocks");
   if (ask?.type !== "read-superblocks" || own === undefined) throw new Error("it reads them");
   const superblock = { ...own, events: own.events + 1 };

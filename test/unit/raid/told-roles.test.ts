@@ -34,7 +34,7 @@ test("a raid slot for a member that has failed here: this node cannot write it, 
   bench.command({ type: "fail", path: "/m1", reason: "test" });
   bench.rest();
   bench.told.length = 0;
-  const notice = bench.notice({ type: "metadata-updated", deviceNumber: 0 });
+  const notice = bench.notice({ type: "metadata-updated", deviceNumber: 0, events: 0 });
   const [ask] = bench.told.filter((effect) => effect.type === "read-superblocks");
   const own = bench.superblocks.get(0);
   assert.ok(ask?.type === "read-superblocks" && own !== undefined);
@@ -52,12 +52,32 @@ test("a raid slot for a member that has failed here: this node cannot write it, 
   assert.is(bench.superblocks.get(0)?.devRoles[1], FAULTY);
 });
 
+// Seed 1023036 of the simulation of boards: the member had failed in the midst of the update.
+test("a step of the update is on the member that is left here, not what it ended at: the node leaves", () => {
+  const bench = new NodeBench();
+  bench.rest();
+  bench.told.length = 0;
+  const own = bench.superblocks.get(1);
+  assert.ok(own !== undefined);
+  const { events } = own;
+  bench.notice({ type: "metadata-updated", deviceNumber: 0, events: events + 3 });
+  const [ask] = bench.told.filter((effect) => effect.type === "read-superblocks");
+  assert.ok(ask?.type === "read-superblocks");
+  if (ask?.type !== "read-superblocks") return;
+  const found = [{ member: 1, superblock: { ...own, events: events + 2 } }];
+  bench.takeLog();
+  bench.send({ type: "superblocks-read", token: ask.token, found });
+  bench.settle();
+  assert.is(bench.shared.run, RUN_BROKEN);
+  assert.equal(bench.takeLog(), [], "nothing is written");
+});
+
 // Seed 401025 of the simulation of boards: it recorded the failure on no member, and told of that.
 test("the last copy is one that has failed here: the node leaves, and does not record that", () => {
   const bench = new NodeBench({ placements: [inSync(0), rebuilding(1)] });
   bench.tick(20);
   bench.send({ type: "member-vanished", path: "/m1", reason: "unplugged" });
-  bench.notice({ type: "metadata-updated", deviceNumber: 1 });
+  bench.notice({ type: "metadata-updated", deviceNumber: 1, events: 0 });
   const ask = bench.told.find((effect) => effect.type === "read-superblocks");
   const own = bench.superblocks.get(1);
   assert.ok(ask?.type === "read-superblocks" && own !== undefined);

@@ -44,7 +44,7 @@ test("a node rests, then starts anew with the update that ends the change", asyn
   const { rest, log } = resting();
   await rest.rest(5, 2);
   rest.tell(notice(6, { type: "change-capacity" }));
-  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0 }));
+  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0, events: 0 }));
   await turn();
   assert.equal(log, ["pause", "processed 5", "processed 6", "start plain", "processed 7"]);
   assert.is(rest.isUnderWay, false);
@@ -55,7 +55,7 @@ test("what the cluster tells meanwhile waits for the new start, in order", async
   await rest.rest(5, 2);
   rest.tell({ type: "cluster-state", state: { type: "read-balancing", isSuspended: true } });
   rest.tell(notice(6, { type: "resyncing", slot: 1, lo: 0, hi: 0 }));
-  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0 }));
+  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0, events: 0 }));
   await turn();
   const told = ["told cluster-state", "told resyncing"];
   assert.equal(log, ["pause", "processed 5", "start plain", ...told, "processed 7"]);
@@ -65,7 +65,7 @@ test("a device that was to be found is not looked for after its adder has told t
   const { rest, log } = resting();
   await rest.rest(5, 2);
   rest.tell(notice(6, { type: "new-disk", uuid: "09".repeat(16), deviceNumber: 2 }));
-  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0 }));
+  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0, events: 0 }));
   await turn();
   assert.equal(log, ["pause", "processed 5", "start plain", "processed 7"]);
 });
@@ -118,7 +118,7 @@ test("the node that changes starts with the right to write superblocks, whatever
 
 test("nothing is held back while the array runs", () => {
   const { rest, log } = resting();
-  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0 }));
+  rest.tell(notice(7, { type: "metadata-updated", deviceNumber: 0, events: 0 }));
   assert.equal(log, ["told metadata-updated"]);
 });
 

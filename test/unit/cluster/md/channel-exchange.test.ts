@@ -83,7 +83,7 @@ test("6.5 'metadata_update_start is used to get exclusive access to the metadata
   assert.is(bench.take(0)[0]?.type, "granted");
   request(bench, 1, true);
   assert.equal(bench.take(1), []);
-  send(bench, 0, { type: "metadata-updated", deviceNumber: 0 });
+  send(bench, 0, { type: "metadata-updated", deviceNumber: 0, events: 0 });
   assert.is(bench.take(1)[0]?.type, "process");
   processed(bench, 1);
   assert.is(bench.take(1)[0]?.type, "granted");
@@ -106,7 +106,7 @@ test("5 step 9: who does not see the new device is named, and the right to send 
   processed(bench, 2);
   const told = bench.take(0).at(-1);
   assert.equal(told, { type: "acknowledged", id: 7, seq: 1, isRefused: true, refusedBy: [2] });
-  send(bench, 0, { type: "metadata-updated", deviceNumber: 0 });
+  send(bench, 0, { type: "metadata-updated", deviceNumber: 0, events: 0 });
   processed(bench, 1);
   processed(bench, 2);
   assert.equal(bench.take(0).at(-1), { ...told, seq: 2, isRefused: false, refusedBy: [] });
@@ -195,7 +195,7 @@ test("nobody joins after the death of who had the right to send, before another 
   bench.lookAll();
   assert.equal(bench.take(3), []);
   request(bench, 0, true);
-  send(bench, 0, { type: "metadata-updated", deviceNumber: 0 });
+  send(bench, 0, { type: "metadata-updated", deviceNumber: 0, events: 0 });
   processed(bench, 1);
   assert.is(bench.take(3).at(-1)?.type, "joined");
 });

@@ -44,7 +44,7 @@ test("5: a device is added with the calls that real nodes make", () => {
   request(bench, 0, true);
   send(bench, 0, { type: "newdisk", uuid: DEVICE_UUID, deviceNumber: 2 }, false);
   processed(bench, 1);
-  send(bench, 0, { type: "metadata-updated", deviceNumber: 1 });
+  send(bench, 0, { type: "metadata-updated", deviceNumber: 1, events: 0 });
   processed(bench, 1);
   for (const node of ["n1", "n2"])
     assert.equal(callsOf(bench.calls, node), callsOf(golden("newdisk.txt"), node));
@@ -180,7 +180,7 @@ test("5 step 9 'If not (get no-new-dev lock), it fails the operation and sends M
   processed(bench, 2);
   const told = bench.take(0).at(-1);
   assert.ok(told?.type === "acknowledged" && told.isRefused);
-  send(bench, 0, { type: "metadata-updated", deviceNumber: 0 });
+  send(bench, 0, { type: "metadata-updated", deviceNumber: 0, events: 0 });
   processed(bench, 1);
   processed(bench, 2);
   assert.equal(bench.take(0).at(-1), { ...told, seq: 2, isRefused: false });

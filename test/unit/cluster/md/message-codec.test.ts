@@ -22,7 +22,7 @@ const KERNEL_BLOCKS: readonly (readonly [string, number, ClusterMessage, string]
   [
     "3.1.1 METADATA_UPDATED: 'informs other nodes that the metadata has been updated'",
     1,
-    { type: "metadata-updated", deviceNumber: 0 },
+    { type: "metadata-updated", deviceNumber: 0, events: 0 },
     "00000000 01000000",
   ],
   [

@@ -36,7 +36,7 @@ for (const protocol of ["channel", "literal"] as const) {
     await world.ok(a, { type: "bitmap-resize", sectors: 8 });
     await world.rest(2000);
     const told = b.notices.filter((one) => !one.startsWith("recover-slot"));
-    assert.equal(told, ["metadata-updated 1", "bitmap-resize 8 0"]);
+    assert.equal(told, ["metadata-updated 1 1", "bitmap-resize 8 0"]);
     assert.is(b.notices.at(-1), "bitmap-resize 8 0", "nothing that would start its array anew");
     world.end();
   });

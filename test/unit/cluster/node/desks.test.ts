@@ -188,7 +188,7 @@ test("while others rest, what they cannot do then waits for an update, of whoeve
   assert.equal(said(), ["request 2", "send bitmap-needs-sync last", "request 3 hold"]);
   desk.onGranted(3);
   send(4);
-  desk.sendLast({ type: "metadata-updated", deviceNumber: 0 }, () => desk.restIsOver());
+  desk.sendLast({ type: "metadata-updated", deviceNumber: 0, events: 0 }, () => desk.restIsOver());
   assert.equal(said(), ["send 0 last"]);
   acknowledge(3);
   assert.equal(said(), ["request 4"]);

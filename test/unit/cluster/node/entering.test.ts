@@ -52,7 +52,7 @@ for (const protocol of PROTOCOLS) {
     await enter(world, b);
     assert.equal(await world.answered(a, asked), { ok: true });
     await world.ok(a, FINISH);
-    assert.equal(b.notices.slice(-1), ["metadata-updated 7"]);
+    assert.equal(b.notices.slice(-1), ["metadata-updated 7 1"]);
     world.end();
   });
 

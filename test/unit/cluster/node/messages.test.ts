@@ -34,7 +34,7 @@ for (const protocol of ["channel", "literal"] as const) {
     const finish = a.ask({ type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     await world.until("b reads", () => b.held !== null);
     await world.rest(20_000);
-    assert.equal(c.notices, ["metadata-updated 1"]);
+    assert.equal(c.notices, ["metadata-updated 1 1"]);
     assert.is(a.answers.has(finish), false);
     if (protocol === "channel") {
       const waits = a.view.waits.join();
@@ -76,7 +76,7 @@ for (const protocol of ["channel", "literal"] as const) {
     ];
     for (const call of calls) await world.ok(a, call);
     const expected = [
-      "metadata-updated 5",
+      "metadata-updated 5 1",
       "resyncing 0 0 65536",
       "remove 3",
       "re-add 4",
@@ -99,7 +99,7 @@ for (const protocol of ["channel", "literal"] as const) {
     const who = protocol === "channel" ? /^node 2 \(b\) cannot/ : /^a node of the cluster cannot/;
     assert.match(answer.ok ? "" : answer.message, who);
     await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
-    assert.equal(c.notices, ["bitmap-resize 8 0", "metadata-updated 1"]);
+    assert.equal(c.notices, ["bitmap-resize 8 0", "metadata-updated 1 1"]);
     b.refuses = new Set();
     await world.ok(a, { type: "metadata-update-start" });
     await world.ok(a, { type: "bitmap-resize", sectors: 8 });
@@ -143,10 +143,10 @@ for (const protocol of ["channel", "literal"] as const) {
     assert.is(b.answers.has(start), false, "one at a time");
     await world.ok(a, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     assert.equal(await world.answered(b, start), { ok: true });
-    assert.equal(b.notices, ["metadata-updated 1"], "before the grant");
+    assert.equal(b.notices, ["metadata-updated 1 1"], "before the grant");
     await world.ok(b, { type: "metadata-update-cancel" });
     await world.rest(500);
-    assert.equal(c.notices, ["metadata-updated 1"], "nothing was sent");
+    assert.equal(c.notices, ["metadata-updated 1 1"], "nothing was sent");
     world.end();
   });
 
@@ -309,7 +309,7 @@ test("nobody takes the right to send from a node that lives, though its watch ha
   assert.is(a.answers.has(start), false);
   await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
   assert.equal(await world.answered(a, start), { ok: true });
-  assert.equal(a.notices.at(-1), "metadata-updated 1");
+  assert.equal(a.notices.at(-1), "metadata-updated 1 1");
   world.end();
 });
 

@@ -55,7 +55,7 @@ for (const protocol of ["channel", "literal"] as const) {
     assert.is(b.answers.has(update), false, "the right to write superblocks is still a's");
     await world.ok(a, { type: "metadata-update-start" });
     await world.ok(a, { type: "metadata-update-finish", deviceNumber: 2, events: 1 });
-    assert.is(b.notices.at(-1), "metadata-updated 2", "8: METADATA_UPDATED");
+    assert.is(b.notices.at(-1), "metadata-updated 2 1", "8: METADATA_UPDATED");
     assert.equal(await world.answered(b, update), { ok: true });
     assert.equal(modes(a), { a: "CR", b: "CR", c: "CR" });
     world.end();
@@ -75,7 +75,7 @@ for (const protocol of ["channel", "literal"] as const) {
     await world.ok(a, { type: "add-new-disk-finish", isAdded: false });
     await world.ok(a, { type: "metadata-update-start" });
     await world.ok(a, { type: "metadata-update-finish", deviceNumber: 0, events: 1 });
-    assert.is(c.notices.at(-1), "metadata-updated 0", "sends METADATA_UPDATED all the same");
+    assert.is(c.notices.at(-1), "metadata-updated 0 1", "sends METADATA_UPDATED all the same");
     assert.equal(modes(a), { a: "CR", b: "CR", c: "CR" });
     b.seesDevices = true;
     await world.ok(a, ADD);

@@ -125,7 +125,7 @@ for (const protocol of PROTOCOLS) {
     await world.ok(b, { type: "metadata-update-finish", deviceNumber: 1, events: 1 });
     await world.until("all is told", () => waiting.every((id) => b.answers.has(id)));
     const told = c.notices.filter((one) => !one.startsWith("recover-slot"));
-    assert.is(told[0], "metadata-updated 1");
+    assert.is(told[0], "metadata-updated 1 1");
     assert.equal(told.slice(1).sort(), ["remove 3", "resyncing 1 0 64"]);
     await world.ok(b, { type: "resync-finish" });
     await world.ok(b, { type: "metadata-update-start" });
