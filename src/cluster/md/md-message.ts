@@ -5,8 +5,8 @@
 import type { LockOwner } from "../dlm/lock-resource.ts";
 
 /**
- * The superblocks have changed: read them again. `deviceNumber`: of a member that is good. `events`:
- * what says less is older; 0 of a sender that does not tell, as the kernel.
+ * The superblocks have changed: read them again. `deviceNumber`: of a member that is good.
+ * `events`: what says less is older; 0 of a sender that does not tell, as the kernel.
  */
 export interface MetadataUpdated {
   readonly type: "metadata-updated";

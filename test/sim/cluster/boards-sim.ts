@@ -391,8 +391,8 @@ export class BoardsSim extends ClusterSim {
   override async openMembers(life: NodeLife): Promise<readonly OpenedMedium[]> {
     const opened = await Promise.all(this.media.map((medium) => this.#openMember(life, medium)));
     // Nobody is left who would record them as faulty: who is up all the same has been fenced, maybe
-    // while they were opened; an exporter may know that before this node does. The fault model
-    // allows it: what was not flushed may be lost.
+    // while they were opened, or is broken and leaves; an exporter may know that before this node
+    // does. The fault model allows it: what was not flushed may be lost.
     if (this.lossy.size > 0 && !this.#isRunBesides(life)) this.#loseUnflushed();
     return opened.flatMap((one) => (one === null ? [] : [one]));
   }
@@ -401,7 +401,11 @@ export class BoardsSim extends ClusterSim {
     const { map } = this.etcd.memory;
     const own = this.storeChecks.sessionOf(life.number)?.slot;
     const slots = Array.from({ length: this.nodes }, (_, at) => at + 1);
-    return slots.some((slot) => slot !== own && map.get(this.keys.entered(slot)) !== null);
+    const isBroken = (slot: number): boolean =>
+      this.lifeOf(this.storeChecks.holderOf(slot))?.isBroken === true;
+    return slots.some(
+      (slot) => slot !== own && map.get(this.keys.entered(slot)) !== null && !isBroken(slot),
+    );
   }
 
   async #openMember(life: NodeLife, medium: SharedMedium): Promise<OpenedMedium | null> {

@@ -413,6 +413,8 @@ export class ClusterSim implements SimWorld {
     this.trace(null, "everything heals");
     this.etcd.isAway = false;
     this.etcd.isFull = false;
+    // Three in a row end a session, and then there are no more.
+    this.etcd.faults = { ...this.etcd.faults, deadKeepAlive: 0 };
     this.showAll();
     for (const medium of this.media) medium.faults = [];
     for (const { life } of this.boards) if (life !== null) life.isCutOff = false;
