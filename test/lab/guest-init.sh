@@ -5,8 +5,8 @@
 # them.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root TERM=dumb LANG=C.UTF-8 MDADM_NO_UDEV=1
-LAB=/run/lab OUT=/run/lab/out TTY=/dev/ttyS0
-export LAB OUT TTY
+LAB=/run/lab OUT=/run/lab/out TTY=/dev/ttyS0 PROJECT=/run/project
+export LAB OUT TTY PROJECT
 
 finish() { # STATUS: leave the exit status for the host, wait until the output is out, switch off
   stty -F $TTY raw
@@ -39,10 +39,10 @@ export -f wait_idle
 
 mount -a -T "$labdir/fstab"
 echo lab >/proc/sys/kernel/hostname
-modules=/usr/lib/uml/modules/$(</proc/sys/kernel/osrelease)/kernel/drivers/md
+cd "/usr/lib/uml/modules/$(</proc/sys/kernel/osrelease)/kernel" || finish 125
 perl -e 'for (@ARGV) { open(my $f, "<", $_) or die "$_: $!\n"; my $none = "";
   syscall(313, fileno($f), $none, 0) == 0 or die "$_: $!\n" }' \
-  "$modules"/md-mod.ko "$modules"/raid1.ko "$modules"/raid10.ko || finish 125 # finit_module
+  $(<$LAB/modules) || finish 125 # finit_module
 DISKS=
 for ((i = 0; i < labdisks; i++)); do
   printf -v letter "\\$(printf %o $((97 + i)))"

@@ -29,6 +29,8 @@ const KERNEL = "/usr/bin/linux.uml";
 const MODULES = "/usr/lib/uml/modules";
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 const MAX_IMAGES = 16;
+const ROOT = join(import.meta.dirname, "../..");
+const MD_MODULES = ["drivers/md/md-mod", "drivers/md/raid1", "drivers/md/raid10"];
 
 export interface KernelRun {
   /** Paths of the image files, attached in this order; the guest finds the devices in `$DISKS`. */
@@ -36,8 +38,11 @@ export interface KernelRun {
   /**
    * Bash, run as root with md, raid1 and raid10 loaded. `$OUT` is a folder whose files come back as
    * `files`; `crash [STATUS]` is a power cut; `wait_idle [md0]` waits for the end of a sync action.
+   * The project's own folder is `$PROJECT`.
    */
   readonly script: string;
+  /** More modules to load, in this order: `net/sched/sch_netem`. */
+  readonly modules?: readonly string[];
   /** Variables the script sees. */
   readonly env?: Readonly<Record<string, string>>;
   /** Attach sparse copies and leave the images themselves alone. */
@@ -108,6 +113,8 @@ function prepareFolder(folder: string, run: KernelRun): void {
   writeFileSync(join(folder, "script"), `${variables.join("")}${run.script}\n`);
   copyFileSync(join(import.meta.dirname, "guest-init.sh"), join(folder, "init"));
   chmodSync(join(folder, "init"), 0o755);
+  const modules = [...MD_MODULES, ...(run.modules ?? [])].map((name) => `${name}.ko\n`);
+  writeFileSync(join(folder, "modules"), modules.join(""));
   writeFileSync(join(folder, "empty"), "");
   writeFileSync(join(folder, "fstab"), guestMounts(folder).join("\n").concat("\n"));
   run.images.forEach((image, index) => {
@@ -127,6 +134,7 @@ function guestMounts(folder: string): readonly string[] {
     "tmpfs /run/mdadm tmpfs X-mount.mkdir 0 0",
     "tmpfs /run/lock tmpfs X-mount.mkdir 0 0",
     `none /run/lab hostfs X-mount.mkdir,${folder} 0 0`,
+    `none /run/project hostfs X-mount.mkdir,ro,${realpathSync(ROOT)} 0 0`,
     "tmpfs /tmp tmpfs defaults 0 0",
   ];
 }
