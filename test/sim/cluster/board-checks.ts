@@ -35,6 +35,8 @@ export class BoardChecks implements ServiceChecks {
   readonly #words = new Map<string, { readonly life: number; readonly epoch: number }>();
   /** By slot: when its member key went last. */
   readonly #gone = new Map<number, number>();
+  /** Epochs of sessions whose bits somebody has begun to take over. */
+  readonly #recovered = new Set<number>();
   /** What writes of recovered sessions have reached. */
   readonly #tainted = new Map<SharedMedium, string>();
 
@@ -109,14 +111,21 @@ export class BoardChecks implements ServiceChecks {
     if (late !== undefined) this.#bad("I9", `node ${node} reads ${medium.path}, ${late}`);
   }
 
+  recovers(slot: number): void {
+    this.#recovered.add(this.#epochOf(slot) ?? 0);
+  }
+
+  /** One that comes before its session's bits are taken over is told by them. */
   late(medium: SharedMedium, { caller, offset }: MediumWrite): void {
     const { name } = this.#sim.hostOf(medium);
     const { node } = caller.life;
     const text = `which a write of node ${node} at ${offset} reached after its recovery`;
     if (this.#isFencedAt(name, caller.life))
       this.#bad("I9", `${name} has fenced ${medium.path}, ${text}`);
-    const { inSync, rebuilding } = this.#sim.mediaChecks.roles;
     this.#sim.count("late write");
+    const { epoch } = this.#sim.storeChecks.sessionOf(caller.life.number) ?? { epoch: 0 };
+    if (!this.#recovered.has(epoch)) return;
+    const { inSync, rebuilding } = this.#sim.mediaChecks.roles;
     if (inSync.includes(medium) || rebuilding.includes(medium)) this.#tainted.set(medium, text);
   }
 

@@ -15,6 +15,7 @@ import { CLUSTER_NAME, drawShape, superblockOf } from "./cluster-media.ts";
 import { type Board, ClusterSim, SIM_UUID, type SimLayout } from "./cluster-sim.ts";
 import type { NodeLife } from "./node-life.ts";
 import { PeerHandle } from "./peer-handle.ts";
+import { PowerLosses } from "./power-losses.ts";
 import { SharedDevice } from "./shared-device.ts";
 import type { Caller, CallerLife, SharedMedium } from "./shared-medium.ts";
 import { SimExporter } from "./sim-exporter.ts";
@@ -53,8 +54,7 @@ export class BoardsSim extends ClusterSim {
   override readonly regionWait: Delay = { usual: 8, oneIn: 10, most: 30 };
   readonly links: BoardLinks;
   readonly hosts: readonly BoardHost[];
-  /** In sync by the superblocks, but the power of their board went before all was flushed. */
-  readonly lossy = new Set<SharedMedium>();
+  readonly losses = new PowerLosses(this);
   readonly #returns: BoardReturns;
   readonly #checks: BoardChecks;
   readonly #boardKeys = new BoardKeys(CLUSTER_NAME);
@@ -102,7 +102,7 @@ export class BoardsSim extends ClusterSim {
   }
 
   override isLossy(medium: SharedMedium): boolean {
-    return this.lossy.has(medium);
+    return this.losses.has(medium);
   }
 
   override onSlotDead(slot: number): void {
@@ -219,19 +219,19 @@ export class BoardsSim extends ClusterSim {
     const host = this.hostAt(board.node);
     this.trace(null, `${host.name} loses its power`);
     this.#end(board, true);
-    const { inSync } = this.mediaChecks.roles;
+    const { roles } = this.mediaChecks;
     for (const medium of host.disks.values()) {
       medium.cutPower(this.prng);
-      if (inSync.includes(medium)) this.lossy.add(medium);
+      this.losses.add(medium, roles);
     }
     this.mediaChecks.forgetRoles();
-    const isWhole = (medium: SharedMedium): boolean => !this.lossy.has(medium);
+    const isWhole = (medium: SharedMedium): boolean => !this.losses.has(medium);
     if (!this.copies.survives(this.mediaChecks.roles, isWhole)) this.#loseUnflushed();
     this.count("board loses power");
   }
 
   #loseUnflushed(): void {
-    this.lossy.clear();
+    this.losses.clear();
     this.content.lose();
   }
 
@@ -264,7 +264,7 @@ export class BoardsSim extends ClusterSim {
     this.#apart = { life, to, members };
     this.#wasForced = true;
     this.mediaChecks.forgetRoles();
-    this.lossy.clear();
+    this.losses.clear();
     const { roles } = this.mediaChecks;
     this.content.goBack((sector) => this.copies.sector(roles, sector).map(({ id }) => id));
   }
@@ -272,8 +272,7 @@ export class BoardsSim extends ClusterSim {
   /** AFTER superblocks have changed. */
   override rolesChanged(): void {
     this.service.rolesChanged();
-    const { inSync } = this.mediaChecks.roles;
-    for (const medium of this.lossy) if (!inSync.includes(medium)) this.lossy.delete(medium);
+    this.losses.rolesChanged(this.mediaChecks.roles);
   }
 
   #end(board: Board, isPower: boolean): void {
@@ -390,22 +389,10 @@ export class BoardsSim extends ClusterSim {
   /** Members that answer. */
   override async openMembers(life: NodeLife): Promise<readonly OpenedMedium[]> {
     const opened = await Promise.all(this.media.map((medium) => this.#openMember(life, medium)));
-    // Nobody is left who would record them as faulty: who is up all the same has been fenced, maybe
-    // while they were opened, or is broken and leaves; an exporter may know that before this node
-    // does. The fault model allows it: what was not flushed may be lost.
-    if (this.lossy.size > 0 && !this.#isRunBesides(life)) this.#loseUnflushed();
-    return opened.flatMap((one) => (one === null ? [] : [one]));
-  }
-
-  #isRunBesides(life: NodeLife): boolean {
-    const { map } = this.etcd.memory;
-    const own = this.storeChecks.sessionOf(life.number)?.slot;
-    const slots = Array.from({ length: this.nodes }, (_, at) => at + 1);
-    const isBroken = (slot: number): boolean =>
-      this.lifeOf(this.storeChecks.holderOf(slot))?.isBroken === true;
-    return slots.some(
-      (slot) => slot !== own && map.get(this.keys.entered(slot)) !== null && !isBroken(slot),
-    );
+    const found = opened.flatMap((one) => (one === null ? [] : [one]));
+    const media = found.map(({ medium }) => medium);
+    if (this.losses.isLost(life, media)) this.#loseUnflushed();
+    return found;
   }
 
   async #openMember(life: NodeLife, medium: SharedMedium): Promise<OpenedMedium | null> {

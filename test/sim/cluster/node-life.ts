@@ -328,6 +328,7 @@ export class NodeLife implements ArrayHome {
     this.sim.trace(this, () => `notice ${id} ${JSON.stringify(notice)}`);
     this.#told.set(id, notice);
     if (notice.type === "resyncing") this.suspended.delete(notice.slot);
+    if (notice.type === "recover-slot") this.sim.service?.recovers(notice.slot + 1);
     this.#notices?.notice(id, notice);
   }
 

@@ -129,6 +129,8 @@ export interface ServiceChecks {
   serves(medium: SharedMedium, caller: Caller, by: Server): void;
   /** BEFORE a client's read is on its way. */
   reads(medium: SharedMedium, life: CallerLife): void;
+  /** BEFORE a node is told to take over the bits of this DLM slot. */
+  recovers(slot: number): void;
   /** A write takes effect whose session somebody has begun to recover. */
   late(medium: SharedMedium, write: MediumWrite): void;
 }
