@@ -29,7 +29,8 @@ const KERNEL = "/usr/bin/linux.uml";
 const MODULES = "/usr/lib/uml/modules";
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 const MAX_IMAGES = 16;
-const ROOT = join(import.meta.dirname, "../..");
+const ROOT = realpathSync(join(import.meta.dirname, "../.."));
+const GUEST_ROOT = "/run/project";
 const MD_MODULES = ["drivers/md/md-mod", "drivers/md/raid1", "drivers/md/raid10"];
 
 export interface KernelRun {
@@ -88,6 +89,11 @@ async function findReason(): Promise<string | undefined> {
   return `user-mode Linux does not start here (status ${probe.status}): ${lastLines}`;
 }
 
+/** Where the guest finds a file: those of the project may lie in a folder that it has of its own. */
+export function pathInGuest(path: string): string {
+  return path.startsWith(`${ROOT}/`) ? GUEST_ROOT + path.slice(ROOT.length) : path;
+}
+
 /** Boots a kernel with the images, runs the script and returns what became of it. */
 export async function runInKernel(run: KernelRun): Promise<KernelResult> {
   if (run.images.length > MAX_IMAGES) throw new RangeError(`at most ${MAX_IMAGES} images`);
@@ -134,7 +140,7 @@ function guestMounts(folder: string): readonly string[] {
     "tmpfs /run/mdadm tmpfs X-mount.mkdir 0 0",
     "tmpfs /run/lock tmpfs X-mount.mkdir 0 0",
     `none /run/lab hostfs X-mount.mkdir,${folder} 0 0`,
-    `none /run/project hostfs X-mount.mkdir,ro,${realpathSync(ROOT)} 0 0`,
+    `none ${GUEST_ROOT} hostfs X-mount.mkdir,ro,${ROOT} 0 0`,
     "tmpfs /tmp tmpfs defaults 0 0",
   ];
 }

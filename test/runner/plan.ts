@@ -19,6 +19,7 @@ const BESIDE_OTHERS = ["integration/crash/", "integration/scenarios/"];
 const PATIENT = [
   "integration/boards/",
   "integration/cluster/fault-runs",
+  "integration/cluster/namespaces",
   "integration/cluster/rounds",
   "integration/life/",
 ];

@@ -1,16 +1,17 @@
-// wall-limit: 600 s
+// wall-limit: 900 s
 /**
  * Boards with their own disks in network namespaces, with addresses and links of their own: one is
  * cut off from all by its link, and what netem does to packets happens to others, under clients
  * that check what they read. A host without netem has a guest kernel do it.
  */
+import { realpathSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { whyNoNamespaces, whyNoNetem } from "../../helpers/fault-runs/namespaces.ts";
 import { BAD_LINK, runInNamespaces } from "../../helpers/fault-runs/space-run.ts";
 import { skipUnless, skipWhen } from "../../helpers/skip.ts";
 import { withTimeout } from "../../helpers/timeout.ts";
-import { runInKernel } from "../../lab/kernel.ts";
+import { pathInGuest, runInKernel } from "../../lab/kernel.ts";
 import { needsKernel } from "../../lab/needs-kernel.ts";
 
 const test = suite("cluster/namespaces");
@@ -34,8 +35,8 @@ const runInGuest = async (): Promise<readonly string[]> => {
     images: [],
     modules: MODULES,
     memoryMiB: 3072,
-    timeoutMs: 7 * MINUTE,
-    env: { NODE: process.execPath },
+    timeoutMs: 9 * MINUTE,
+    env: { NODE: pathInGuest(realpathSync(process.execPath)) },
     script: 'ip link set lo up; TMPDIR=/tmp "$NODE" "$PROJECT/test/lab/netem-guest.ts"',
   });
   return status === 0 ? [] : [`the guest ended with ${status}:`, output];
@@ -50,7 +51,7 @@ spaceTest(
 
 netemTest(
   "slow and lossy links (netem): all writes are kept, and no board is left out for good",
-  withTimeout(8 * MINUTE, async () => {
+  withTimeout(10 * MINUTE, async () => {
     assert.equal(isInGuest ? await runInGuest() : await runInNamespaces([BAD_LINK]), []);
   }),
 );
