@@ -89,7 +89,7 @@ async function findReason(): Promise<string | undefined> {
   return `user-mode Linux does not start here (status ${probe.status}): ${lastLines}`;
 }
 
-/** Where the guest finds a file: those of the project may lie in a folder that it has of its own. */
+/** Where the guest finds a file: the project may lie in a folder that it has of its own. */
 export function pathInGuest(path: string): string {
   return path.startsWith(`${ROOT}/`) ? GUEST_ROOT + path.slice(ROOT.length) : path;
 }
