@@ -53,6 +53,9 @@ const MESSAGES: ReadonlyMap<number, Uint8Array> = new Map(
   ).map(([errno, text]) => [errno, encoder.encode(text)]),
 );
 const EIO_MESSAGE = encoder.encode("input/output error of the array");
+/** An error's offset lies within the request's range; a flush has none. libnbd hangs up else. */
+const offsetOf = ({ offset, lengthBytes }: NbdRequest): number | null =>
+  lengthBytes === 0 ? null : offset;
 const refusalMessages = new WeakMap<Refusal, Uint8Array>();
 
 export class ReplyWriter {
@@ -94,7 +97,7 @@ export class ReplyWriter {
       this.giveUp(request);
       const known = MESSAGES.get(errno);
       const message = known ?? EIO_MESSAGE;
-      this.#error(request, known === undefined ? NBD_EIO : errno, message, request.offset);
+      this.#error(request, known === undefined ? NBD_EIO : errno, message, offsetOf(request));
     } else if (request.command === NBD_CMD_READ) this.#data(request);
     else if (request.command === NBD_CMD_BLOCK_STATUS) this.#status(request);
     else this.#simple(request, 0);

@@ -137,6 +137,20 @@ libnbdTest(
   }),
 );
 
+libnbdTest(
+  "libnbd takes the error of a flush as one, and stays connected",
+  inBothPaces(
+    { backend: { fault: (call) => (call === "flush" ? 5 : 0) } },
+    async ({ uri, folder }) => {
+      const source = join(folder, "source");
+      writeFileSync(source, patchyContent());
+      const { ending, stderr } = await tryCommand("nbdcopy", ["--flush", source, uri]);
+      assert.is.not(ending, "0");
+      assert.match(stderr, /flush.*(Input\/output error|EIO)/);
+    },
+  ),
+);
+
 qemuTest(
   "qemu-img shows, fills, compares and maps the export",
   inBothPaces({}, async ({ uri, folder, backend }) => {
