@@ -216,7 +216,13 @@ export type DriverAnswer =
 
 export type CommandOutcome =
   | { readonly ok: true }
-  | { readonly ok: false; readonly code: string; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly code: string;
+      readonly message: string;
+      /** Bitmap slots of the nodes that it waits for; who knows their names adds them. */
+      readonly nodes?: readonly number[];
+    };
 
 export type ArrayEffect =
   /** Run `ops` on `member`, then report `member-io-done`. */

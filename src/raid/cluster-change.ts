@@ -29,12 +29,26 @@ export const beginChange = (
 ): CommandOutcome | null => {
   if (!isInCluster(state)) return { ok: true };
   const own = state.clusterMetadata;
-  if (isBusy(state) || own.change !== null || own.rest !== null) {
-    const message = "this node cannot come to rest just now";
-    return { ok: false, code: "CLUSTER_NODE_BUSY", message };
-  }
+  if (isBusy(state) || own.change !== null || own.rest !== null) return refusalToRest(state);
   own.change = { command, sectors, isLeaving, isHeld: false, isAnswered: true };
   return null;
+};
+
+/** Who has to end what, before this node can rest. */
+const refusalToRest = ({ cluster, clusterSync: sync, sync: run }: ArrayState): CommandOutcome => {
+  const code = "CLUSTER_NODE_BUSY";
+  const isOwn = run !== null || sync.right === "held";
+  if (!isOwn && sync.remote.size > 0) {
+    const message = "this node cannot come to rest while another one runs a sync action";
+    return { ok: false, code, message, nodes: [...sync.remote.keys()] };
+  }
+  const when = isOwn ? "while it runs a sync action" : "just now";
+  return {
+    ok: false,
+    code,
+    message: `this node cannot come to rest ${when}`,
+    nodes: [cluster.slot],
+  };
 };
 
 /**

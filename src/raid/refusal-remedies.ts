@@ -8,6 +8,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   CLUSTER_DEVICE_NOT_SEEN:
     "look whether another node has added it; else connect it to every node, then add it again",
   CLUSTER_EXPELLED: "stop the array here and start it again",
+  CLUSTER_NODE_BUSY:
+    "wait until no sync action of the array runs on any board (satsuma status), then try again",
   RAID_ALREADY_A_MEMBER: "see the members of the array",
   RAID_ARRAY_BROKEN:
     "bring a member back that holds the newest data, then assemble the array again",

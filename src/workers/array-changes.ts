@@ -15,6 +15,7 @@ import { accessOf, openMembers } from "./array-members.ts";
 import type { ArrayThreadData, ThreadCluster } from "./array-messages.ts";
 import type { ArrayRest } from "./array-rest.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
+import { withNames } from "./node-words.ts";
 import type { MemberTicket } from "./open-member.ts";
 import { askPatiently, type PatientClock } from "./patient-ask.ts";
 import {
@@ -127,9 +128,17 @@ export class ArrayChanges {
     const ask = async (): Promise<CommandOutcome> => {
       if (this.isUnderWay) return RESTING;
       const sectors = Math.floor(this.#host.array().sizeBytes / 512);
-      return await this.#host.driver().command({ type: "begin-change", sectors, isLeaving });
+      const outcome = await this.#host
+        .driver()
+        .command({ type: "begin-change", sectors, isLeaving });
+      return this.#withNames(outcome);
     };
     return await askPatiently(ask, CLOCK);
+  }
+
+  #withNames(outcome: CommandOutcome): CommandOutcome {
+    const cluster = this.#host.cluster();
+    return cluster === null ? outcome : withNames(outcome, cluster.peers().nodes);
   }
 
   /** The node joins while clients go on. */

@@ -35,6 +35,7 @@ import {
 import type { ThreadCluster } from "./array-messages.ts";
 import { gateSentence } from "./gate-words.ts";
 import { afterMs, monotonicMs } from "./monotonic-clock.ts";
+import { nodeWord } from "./node-words.ts";
 import type { OwnSession } from "./own-sessions.ts";
 import { handleOwner, type PeerUse } from "./peer-links.ts";
 import { noteSession } from "./session-notes.ts";
@@ -278,8 +279,7 @@ export class ArrayCluster implements ClusterHost {
     const { slots, members, slot: me } = this.#cluster.view();
     const user = slots.find(({ slot, condition }) => slot !== me && condition !== "free");
     if (user === undefined) return null;
-    const node = members.find(({ slot }) => slot === user.slot)?.node;
-    return `node ${user.slot + 1}${node === undefined ? "" : ` (${node})`}`;
+    return nodeWord(user.slot, members);
   }
 
   /**

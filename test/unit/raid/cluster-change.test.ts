@@ -111,6 +111,16 @@ test("a node whose writes wait where another one resyncs refuses, too, and they 
   assert.ok(isHeld());
   const write = bench.node(1).write(0, page(9));
   assert.is(write.state, "parked");
+  for (const [slot, nodes] of [
+    [1, [2]],
+    [2, [2]],
+  ] as const) {
+    const node = bench.node(slot);
+    const refused = node.outcomes.get(node.command({ type: "begin-change", sectors: 1 }));
+    assert.ok(refused?.ok === false && refused.code === "CLUSTER_NODE_BUSY");
+    assert.match(refused.message, /cannot come to rest while .* runs a sync action$/);
+    assert.equal(refused.nodes, nodes, "it tells whose sync action that is");
+  }
   const notice = { type: "bitmap-resize", slot: 0, sectors: 1 } as const;
   bench.node(1).send({ type: "cluster-notice", id: 9999, notice });
   assert.is(bench.node(1).isPaused, false);
