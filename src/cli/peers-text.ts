@@ -26,10 +26,13 @@ const silenceText = ({ state, silent_for: seconds }: PeerResource): string =>
 const boardLine = (peer: PeerResource, { exporter, items, paths }: PeerReportResource): string => {
   const { id, state, here, disks, address } = peer;
   const silence = silenceText(peer);
-  if (state === "away") return `      ${id}: away, ${countText(disks.length, "disk")} known`;
-  const served = `${countText(disks.length, "disk")} at ${address}`;
+  const count = countText(disks.length, "disk");
+  const closed = exporter?.open === false ? `, serves nobody: ${exporter.reason ?? ""}` : "";
+  if (here && address === "")
+    return `      ${id} (this board): not in its cluster, ${count}${closed}`;
+  if (state === "away" || address === "") return `      ${id}: ${state}, ${count} known`;
+  const served = `${count} at ${address}`;
   if (here) {
-    const closed = exporter?.open === false ? `, serves nobody: ${exporter.reason ?? ""}` : "";
     return `      ${id} (this board): up, ${served}${closed}`;
   }
   const me = items.find((item) => item.here)?.id;

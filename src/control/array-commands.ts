@@ -23,6 +23,7 @@ import type { EventService } from "./event-service.ts";
 import type { ExportService } from "./export-service.ts";
 import type { Job } from "./job.ts";
 import type { JobOutcome, JobService } from "./job-service.ts";
+import { withLackingCopies } from "./lacking-copies.ts";
 import { newestCopyProblem } from "./newest-copy.ts";
 import { subjectOf } from "./subject.ts";
 
@@ -207,7 +208,8 @@ export class ArrayCommands {
           details: { members: view.record.memberPaths },
         });
       } catch (error) {
-        arrays.startFailed(uuid, startProblemOf(error));
+        const status = arrays.get(uuid)?.status ?? null;
+        arrays.startFailed(uuid, withLackingCopies(startProblemOf(error), status));
         throw error;
       }
     });
@@ -245,13 +247,23 @@ export class ArrayCommands {
     const here = report.members.filter(({ placement }) => placement === "in-sync").length;
     // Why the cluster refused it tells more, and lasts until other members are here.
     if (now.startProblem?.code === "CLUSTER_NEWER_COPY_ELSEWHERE") return false;
-    arrays.startFailed(uuid, {
+    const whose = isOfBoards ? `those of other boards${this.#deafness}` : "the others";
+    const problem = {
       code: "CONTROL_ARRAY_INCOMPLETE",
-      message: `${here} of ${report.array?.raidDevices ?? 0} raid devices are there so far, ${isOfBoards ? "it waits for those of other boards" : "it waits for the others"}`,
+      message: `${here} of ${report.array?.raidDevices ?? 0} raid devices are there so far, it waits for ${whose}`,
       remedy: "wait, bring the others, or assemble it without them",
       members: report.members,
-    });
+    };
+    arrays.startFailed(uuid, withLackingCopies(problem, now.status));
     return false;
+  }
+
+  /** Disks of other boards appear only while the cluster's store answers this one. */
+  get #deafness(): string {
+    const gate = this.#options.engine.peers?.gate();
+    return gate === undefined || gate.isOpen
+      ? ""
+      : `, and hears of none now: ${gate.reason ?? "it is not in its cluster"}`;
   }
 
   /** A working member is here, and has lost what it held: there is nothing to wait for. */

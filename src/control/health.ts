@@ -6,6 +6,7 @@
 import { countText } from "../common/count-text.ts";
 import type { ArrayHealth } from "../raid/array-status.ts";
 import type { ArrayView, HealthReason } from "./array-view.ts";
+import { LACKS_COPIES } from "./lacking-copies.ts";
 import { subjectOf } from "./subject.ts";
 import { survivesNow } from "./survival.ts";
 
@@ -184,10 +185,19 @@ const memberFix = ({ code, path }: HealthReason, view: ArrayView, away: AwayBoar
     : null;
 };
 
+/** A clustered array is tried again by itself: nobody has to assemble it. */
+const startFix = ({ code }: HealthReason, { startProblem, status, record }: ArrayView) =>
+  code === "not-started" &&
+  record.desiredState === "started" &&
+  status?.bitmap.type === "clustered" &&
+  LACKS_COPIES.has(startProblem?.code ?? "")
+    ? "Bring back the boards and disks that are missing: the array starts by itself then."
+    : null;
+
 const fixOf = (reason: HealthReason, view: ArrayView, away: AwayBoard): string | null =>
   reason.code === "not-started" && view.startProblem?.code === "CONTROL_ARRAY_INCOMPLETE"
     ? "Nothing while disks and boards come up; bring those that do not, or assemble the array without them."
-    : (memberFix(reason, view, away) ?? FIXES[reason.code]);
+    : (startFix(reason, view) ?? memberFix(reason, view, away) ?? FIXES[reason.code]);
 
 const attentionOf = (view: ArrayView, away: AwayBoard): Attention[] =>
   view.reasons.flatMap((reason) => {

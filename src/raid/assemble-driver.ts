@@ -22,7 +22,13 @@ import { bitmapChunks, bitmapSlotBytes, decodeBitmapSuperblock } from "./bitmap-
 import { readCandidate } from "./candidate-driver.ts";
 import type { ToldByCluster } from "./cluster-sync-state.ts";
 import { readRange } from "./content-driver.ts";
-import { type CopiesRule, type ForcedStart, firstUpdateOf, forcedStart } from "./copies-rule.ts";
+import {
+  behindText,
+  type CopiesRule,
+  type ForcedStart,
+  firstUpdateOf,
+  forcedStart,
+} from "./copies-rule.ts";
 import { knownFailures } from "./known-failures.ts";
 import { bitmapSuperblockRange } from "./probe.ts";
 import { unsettledCopies } from "./settled-copies-driver.ts";
@@ -191,8 +197,10 @@ const judgeDevices = async (
   for (const { path, device } of devices) candidates.push(await readCandidate(path, device));
   for (;;) {
     const verdict = assemble(candidates);
-    if (verdict.verdict === "refuse")
-      return refuse(verdict.code, verdict.message, verdict.remedy, verdict.members);
+    if (verdict.verdict === "refuse") {
+      const message = `${verdict.message}${behindText(verdict, options.copies?.newest ?? null)}`;
+      return refuse(verdict.code, message, verdict.remedy, verdict.members);
+    }
     refuseToRun(verdict, options);
     const unsettled = options.copies === undefined ? [] : await unsettledCopies(devices, verdict);
     if (unsettled.length === 0) return verdict;

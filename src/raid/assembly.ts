@@ -235,7 +235,7 @@ function conclude(
   if (!enough) {
     return refuse(
       "RAID_NOT_ENOUGH_MEMBERS",
-      `${inSync.size} of ${sb.raidDisks} raid slots have an in-sync member, too few to start`,
+      `${inSync.size} of ${sb.raidDisks} raid slots have an in-sync member, too few to start${lackText(members, sb, present)}`,
       "give more of the members",
     );
   }
@@ -250,6 +250,25 @@ function conclude(
     complete: slots.every((raidSlot) => present.has(raidSlot) || !sb.devRoles.includes(raidSlot)),
     bitmap: chooseBitmap(candidates, members, sb),
   };
+}
+
+/** Which slots should have a member that is not here, and which have only one being rebuilt. */
+function lackText(
+  members: readonly AssemblyMember[],
+  sb: Superblock,
+  present: ReadonlySet<number>,
+): string {
+  const slots = [...new Set(sb.devRoles)]
+    .filter((role) => role < sb.raidDisks)
+    .sort((a, b) => a - b);
+  const missing = slots.filter((slot) => !present.has(slot)).join(", ");
+  const rebuilt = members.flatMap(({ path, placement }) =>
+    placement.type === "rebuilding" ? [path] : [],
+  );
+  return [
+    missing === "" ? "" : `; the member of raid slot ${missing} is not here`,
+    rebuilt.length === 0 ? "" : `; not rebuilt to the end: ${rebuilt.join(", ")}`,
+  ].join("");
 }
 
 function shapeOf(freshest: Sound): AssembledShape {

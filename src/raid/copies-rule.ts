@@ -3,7 +3,7 @@
  * any node was told of, unless an administrator forces it. Pure.
  */
 
-import type { AssemblyStart } from "./assembly-types.ts";
+import type { AssemblyRefuse, AssemblyStart } from "./assembly-types.ts";
 
 /** What a node has to go by that begins to run a clustered array. */
 export interface CopiesRule {
@@ -56,6 +56,14 @@ export const firstUpdateOf = (
 ): number | null => {
   if (forced !== null && forced.to !== UNKNOWN) return forced.to;
   return complete ? null : shape.freshest.events + UNTOLD_MAX;
+};
+
+/** Of copies that make no array: how far they are behind, where a newer one is known of. */
+export const behindText = ({ members }: AssemblyRefuse, newest: number | null): string => {
+  const events = Math.max(0, ...members.map(({ superblock }) => superblock?.events ?? 0));
+  return newest === null || events === 0 || newest <= events
+    ? ""
+    : `; the newest superblocks have ${newest} events, those that can be read here ${events}`;
 };
 
 /** Why they must not be started from. */

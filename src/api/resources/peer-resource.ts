@@ -45,21 +45,58 @@ const peerResource = (
   reaches: [...board.reaches],
 });
 
-/** Boards of the cluster whose disks are devices here, and that do not live now. */
-const awayResources = (control: ControlPlane, live: readonly PeerBoard[]): PeerResource[] => {
+const NOT_LIVE = {
+  silent_for: null,
+  here: false,
+  epoch: null,
+  address: "",
+  api: "",
+  version: "",
+  reaches: [],
+};
+
+/** This board, where it does not live at the store. */
+const loneResources = (control: ControlPlane, live: readonly PeerBoard[]): PeerResource[] =>
+  live.some(({ isHere }) => isHere)
+    ? []
+    : [
+        {
+          ...NOT_LIVE,
+          id: control.nodes.here,
+          state: "unknown",
+          here: true,
+          disks: control.devices.list().flatMap(({ board, record, file, probe }) =>
+            board === null && file !== null
+              ? [
+                  {
+                    id: record.id,
+                    device_id: record.id,
+                    kind: file.kind === "block" ? ("block" as const) : ("file" as const),
+                    size: probe?.sizeBytes ?? 0,
+                  },
+                ]
+              : [],
+          ),
+        },
+      ];
+
+/**
+ * Boards of the cluster whose disks are devices here, and that do not live now, as far as is known:
+ * a board that is cut off itself hears of nobody.
+ */
+const awayResources = (
+  control: ControlPlane,
+  live: readonly PeerBoard[],
+  isHearing: boolean,
+): PeerResource[] => {
   const devices = control.devices.list().filter(({ board }) => board !== null);
   const names = new Set(devices.flatMap(({ board }) => board ?? []));
   return [...names]
     .filter((name) => !live.some((board) => board.name === name) && control.life.hasBoard(name))
     .map((name) => ({
+      ...NOT_LIVE,
       id: name,
-      state: "away" as const,
-      silent_for: null,
-      here: false,
-      epoch: null,
-      address: "",
-      api: "",
-      version: "",
+      state: isHearing ? ("away" as const) : ("unknown" as const),
       disks: devices
         .filter(({ board }) => board === name)
         .map(({ record, probe }) => ({
@@ -68,7 +105,6 @@ const awayResources = (control: ControlPlane, live: readonly PeerBoard[]): PeerR
           kind: "file" as const,
           size: probe?.sizeBytes ?? 0,
         })),
-      reaches: [],
     }));
 };
 
@@ -117,7 +153,8 @@ export async function peerReportResource(control: ControlPlane): Promise<PeerRep
     ...boards.map((board) =>
       peerResource(control, board, board.isHere ? 0 : secondsSince(report, gate, board.name)),
     ),
-    ...awayResources(control, boards),
+    ...loneResources(control, boards),
+    ...awayResources(control, boards, gate.isOpen),
   ];
   return {
     cluster,

@@ -99,9 +99,14 @@ test(
     assert.match(metrics, 'satsuma_peer_latency_seconds{node="b",disk="disk1"} 0.004');
     assert.match(metrics, 'satsuma_peer_up{node="c",disk="disk1"} 0');
     api.peers.live = [here];
-    const again = (await api.ask("GET", "/api/v1/peers")).body;
-    const away = again.items.find((item: { id: string }) => item.id === "b");
-    assert.equal([away.state, away.disks[0].device_id], ["away", "b.disk1"]);
+    const stateOf = async () => {
+      const { items } = (await api.ask("GET", "/api/v1/peers")).body;
+      const found = items.find((item: { id: string }) => item.id === "b");
+      return [found.state, found.disks[0].device_id];
+    };
+    assert.equal(await stateOf(), ["unknown", "b.disk1"], "this board hears of nobody");
+    api.peers.open = { isOpen: true, reason: null, draining: [] };
+    assert.equal(await stateOf(), ["away", "b.disk1"]);
   }),
 );
 

@@ -51,6 +51,17 @@ test("boards: this one, those that are reached and how quickly, those that are a
   assert.equal(boardsLines(report({ items: [] })), []);
 });
 
+test("a board that has no life at the store says why, and of the others only their disks", () => {
+  const lone = { epoch: null, address: "", state: "unknown" as const };
+  const items = [peer("a", { ...lone, here: true }), peer("b", lone)];
+  const exporter = { open: false, reason: "etcd does not answer", sessions: [], fences: [] };
+  assert.equal(boardsLines(report({ items, paths: [], exporter })), [
+    "boards:",
+    "      a (this board): not in its cluster, 1 disk, serves nobody: etcd does not answer",
+    "      b: unknown, 1 disk known",
+  ]);
+});
+
 test("a board that is late, and one of which nothing can be known, is not called up", () => {
   const items = [
     peer("b", { state: "silent", silent_for: 7.6 }),

@@ -1,6 +1,7 @@
 /** Arrays of a cluster: expelled and joined again, devices that others add, reports. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { peerReportResource } from "../../../src/api/resources/peer-resource.ts";
 import { CodedError } from "../../../src/common/errors.ts";
 import type { MemberStatus } from "../../../src/raid/array-status.ts";
 import { createOrder } from "../../helpers/array-values.ts";
@@ -171,6 +172,32 @@ test(
     engine.expel(uuid, "it was silent");
     assert.is(await start(true), null);
     assert.equal([engine.lastOrder?.doubt, engine.lastOrder?.run], [null, true]);
+  }),
+);
+
+test(
+  "a board that waits for disks of others says when it cannot hear of any",
+  inFolder(async (folder) => {
+    await using bench = await openBoard(folder, { bitmap: "clustered", nodes: 4 });
+    const { control, engine, uuid } = bench;
+    engine.expel(uuid, "it was silent");
+    engine.hold(bench.image("disk2"), {});
+    const peers = new FakePeers();
+    engine.peers = peers;
+    const told = async () => {
+      assert.not.ok(await control.arrayCommands.startIfComplete(uuid, false));
+      return control.arrays.find("md0").startProblem?.message ?? "";
+    };
+    const lacks = `; ${bench.image("disk2")}, in sync when it ran here last, is not here`;
+    assert.is(
+      await told(),
+      `1 of 2 raid devices are there so far, it waits for those of other boards${lacks}`,
+    );
+    peers.open = { isOpen: false, reason: "etcd does not answer", draining: [] };
+    assert.match(await told(), ", and hears of none now: etcd does not answer");
+    const { items } = await peerReportResource(control);
+    const here = items.map(({ id, here, state }) => [id, here, state]);
+    assert.equal(here, [[control.nodes.here, true, "unknown"]], "it lists itself");
   }),
 );
 

@@ -168,6 +168,15 @@ for (const row of REFUSALS) {
   });
 }
 
+test("too few in-sync members: those that are missing and half rebuilt are named", () => {
+  const verdict = assemble(candidates([1, { featureMap: RECOVERING }]));
+  assert.ok(verdict.verdict === "refuse");
+  const [path] = verdict.members.map((member) => member.path);
+  assert.match(verdict.message, "0 of 2 raid slots have an in-sync member, too few to start");
+  assert.match(verdict.message, "; the member of raid slot 0 is not here");
+  assert.match(verdict.message, `; not rebuilt to the end: ${path}`);
+});
+
 function bitmapState(...options: Parameters<typeof candidate>[1][]): string {
   const given = options.map((option, devNumber) =>
     candidate(sampleSuperblock({ devNumber }), option),

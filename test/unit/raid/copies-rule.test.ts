@@ -33,10 +33,15 @@ const clusterName = new Uint8Array(64);
 clusterName.set(new TextEncoder().encode("attic"));
 
 /** A member of a two-way mirror of the cluster "attic". */
-const image = (devNumber: number, events: number, devRoles = roles(0, 1)): Uint8Array => {
+const image = (
+  devNumber: number,
+  events: number,
+  devRoles = roles(0, 1),
+  featureMap = 0x101,
+): Uint8Array => {
   const bytes = new Uint8Array(8 * MIB);
   const shape = { size: SIZE, dataSize: SIZE, dataOffset: 2048, devNumber };
-  const clustered = { featureMap: 0x101, resyncOffset: 0, events, devRoles } as const;
+  const clustered = { featureMap, resyncOffset: 0, events, devRoles } as const;
   bytes.set(encodeSuperblock(sampleSuperblock({ ...shape, ...clustered })), 4096);
   const bitmap = { syncSize: SIZE, chunkBytes: MIB, nodes: NODES, clusterName };
   for (let slot = 0; slot < NODES; slot++)
@@ -88,6 +93,14 @@ test("alone it starts from what nobody was told to be old, and from nothing else
   const { text } = await start(alone, { newest: 23 });
   assert.match(text, /have 23 events, those that can be read here 20; its member of raid slot 1/);
   assert.match(text, /satsuma assemble --run/);
+});
+
+test("copies that are not rebuilt to the end say as well how far they are behind", async () => {
+  const half = [image(0, 20, roles(0, 1), 0x103)];
+  const { code, text } = await start(half, { newest: 23 });
+  assert.is(code, "RAID_NOT_ENOUGH_MEMBERS");
+  assert.match(text, "; the newest superblocks have 23 events, those that can be read here 20");
+  assert.not.match((await start(half, { newest: 20 })).text, "events");
 });
 
 test("that all members are there which these know of says nothing: the others went on without", async () => {
