@@ -186,13 +186,15 @@ const memberFix = ({ code, path }: HealthReason, view: ArrayView, away: AwayBoar
 };
 
 /** A clustered array is tried again by itself: nobody has to assemble it. */
-const startFix = ({ code }: HealthReason, { startProblem, status, record }: ArrayView) =>
-  code === "not-started" &&
-  record.desiredState === "started" &&
-  status?.bitmap.type === "clustered" &&
-  LACKS_COPIES.has(startProblem?.code ?? "")
+const startFix = ({ code }: HealthReason, { startProblem, status, record }: ArrayView) => {
+  const isTried = record.desiredState === "started" && status?.bitmap.type === "clustered";
+  if (code !== "not-started" || !isTried || startProblem === null) return null;
+  if (startProblem.code === "CLUSTER_STORE_UNREACHABLE")
+    return "See to etcd, and to the network between it and this board: the array starts by itself then.";
+  return LACKS_COPIES.has(startProblem.code)
     ? "Bring back the boards and disks that are missing: the array starts by itself then."
     : null;
+};
 
 const fixOf = (reason: HealthReason, view: ArrayView, away: AwayBoard): string | null =>
   reason.code === "not-started" && view.startProblem?.code === "CONTROL_ARRAY_INCOMPLETE"

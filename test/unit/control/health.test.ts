@@ -274,14 +274,15 @@ test("an array that waits for devices and boards wants nobody to assemble it", (
 });
 
 test("a clustered array without its newest copies starts by itself, a plain one does not", () => {
-  const startProblem = { ...refused, code: "RAID_NOT_ENOUGH_MEMBERS" };
   const { bitmap } = arrayStatus();
-  const fixOf = (type: "clustered" | "internal") => {
+  const fixOf = (type: "clustered" | "internal", code = "RAID_NOT_ENOUGH_MEMBERS") => {
+    const startProblem = { ...refused, code };
     const status = { bitmap: { ...bitmap, type } };
     return boardHealth([view({ isRunning: false, startProblem, status })]).attention[0]?.fix;
   };
   assert.match(fixOf("clustered") ?? "", /the array starts by itself then\.$/);
   assert.match(fixOf("internal") ?? "", /then assemble the array\.$/);
+  assert.match(fixOf("clustered", "CLUSTER_STORE_UNREACHABLE") ?? "", /^See to etcd/);
 });
 
 test("of a board that cannot be reached from one that is cut off, nobody says that it lives", () => {
