@@ -71,6 +71,8 @@ export class DrainService {
   readonly #options: DrainServiceOptions;
   #record: DrainRecord | null = null;
   #isBusy = false;
+  /** What ended here because the board is to leave its cluster. */
+  #departed: DrainRecord | null = null;
 
   constructor(options: DrainServiceOptions) {
     this.#options = options;
@@ -168,6 +170,51 @@ export class DrainService {
     }
   }
 
+  /**
+   * The board is to leave its cluster: its disks are failed where others have copies, then its
+   * arrays leave theirs. A node that lost its ways to the others' disks first, because they refuse
+   * its certificate, would record those as faulty. Errors: CONTROL_NODE_BUSY, those of its arrays.
+   */
+  async depart(): Promise<void> {
+    this.#refuseBusy();
+    this.#isBusy = true;
+    try {
+      const { nodes, now } = this.#options;
+      const facts = await nodes.facts();
+      const clustered = facts.arrays.filter(({ status }) => status.bitmap.type === "clustered");
+      const members = ownMembers({ ...facts, arrays: clustered });
+      const arrays = await this.#withElsewhere(clustered.map(({ uuid }) => uuid));
+      // What is out of service already comes back by what is remembered of that.
+      const isOut = this.#record !== null;
+      const record: DrainRecord = {
+        mode: "maintenance",
+        since: now(),
+        isDone: true,
+        arrays,
+        members,
+      };
+      this.#departed = isOut ? null : record;
+      if (arrays.length > 0) this.#tell("node.leaving", `${nodes.here} is to leave its cluster`);
+      await this.#takeOut(members, arrays, "cluster");
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  /** It stays in its cluster after all. Errors: CONTROL_NODE_BUSY, CONTROL_UNDRAIN_INCOMPLETE. */
+  async stay(): Promise<void> {
+    const departed = this.#departed;
+    if (departed === null) return;
+    this.#refuseBusy();
+    this.#isBusy = true;
+    try {
+      this.#departed = null;
+      await this.#undrain(departed);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
   /** Each board is drained, and restarted, by itself. Errors: CONTROL_NODE_ELSEWHERE. */
   refuseOther(name: string): void {
     const { here } = this.#options.nodes;
@@ -203,13 +250,11 @@ export class DrainService {
     actor: string,
   ): Promise<JobOutcome> {
     const { nodes, now } = this.#options;
-    const arrays: { uuid: string; elsewhere: Elsewhere[] }[] = [];
-    for (const uuid of uuids) arrays.push({ uuid, elsewhere: await nodes.elsewhere(uuid) });
+    const arrays = await this.#withElsewhere(uuids);
     this.#keep({ mode, since: now(), isDone: false, arrays, members });
     this.#tell("node.draining", `${nodes.here} is being taken out of service (${mode})`);
     try {
-      for (const member of members) await this.#setAside(member);
-      for (const { uuid, elsewhere } of arrays) await this.#leave(uuid, elsewhere, actor);
+      await this.#takeOut(members, arrays, actor);
     } catch (error) {
       await this.#giveBack(textOf(error));
       throw error;
@@ -223,6 +268,22 @@ export class DrainService {
     }));
     this.#tell("node.drained", text, { mode, arrays: where });
     return { result: { mode, arrays: uuids.length, members: members.length } };
+  }
+
+  async #withElsewhere(uuids: readonly string[]): Promise<LeftArray[]> {
+    const arrays: LeftArray[] = [];
+    for (const uuid of uuids)
+      arrays.push({ uuid, elsewhere: await this.#options.nodes.elsewhere(uuid) });
+    return arrays;
+  }
+
+  async #takeOut(
+    members: readonly OwnMember[],
+    arrays: readonly LeftArray[],
+    actor: string,
+  ): Promise<void> {
+    for (const member of members) await this.#setAside(member);
+    for (const { uuid, elsewhere } of arrays) await this.#leave(uuid, elsewhere, actor);
   }
 
   /** Every node knows of it before it is answered; the bits of what is written then are kept. */

@@ -81,6 +81,14 @@ export interface NewToken {
 /** Voters silent for longer are replaced. Choice: a reboot takes less. */
 export const GRACE_MS = 120_000;
 
+/** What a board does that is to leave its cluster. */
+export interface Departing {
+  /** Ends what it runs in the cluster, BEFORE its certificate is refused. */
+  readonly depart: () => Promise<void>;
+  /** It stays after all. */
+  readonly stay: () => Promise<void>;
+}
+
 export class ClusterLife {
   readonly #options: ClusterLifeOptions;
   readonly #folder: string;
@@ -91,6 +99,8 @@ export class ClusterLife {
   #port: ClusterPort | null = null;
   #isBusy = false;
   #judge: (name: string) => Promise<void> = async () => undefined;
+  #departing: Departing = { depart: async () => undefined, stay: async () => undefined };
+  #lastTurn: Promise<void> = Promise.resolve();
 
   private constructor(options: ClusterLifeOptions, identity: Identity | null) {
     this.#options = options;
@@ -121,6 +131,11 @@ export class ClusterLife {
   /** Asked before new hardware takes a board's place: rejects when that cannot be done without. */
   onReplace(judge: (name: string) => Promise<void>): void {
     this.#judge = judge;
+  }
+
+  /** Told when this board is to leave, whoever wants it, and when it stays after all. */
+  onDeparting(departing: Departing): void {
+    this.#departing = departing;
   }
 
   /** Which boards live and what they run; null: there is no etcd. Errors: CLUSTER_STORE_*. */
@@ -335,8 +350,19 @@ export class ClusterLife {
         if (!this.#isBusy) void this.#forget(`${board} was taken out of the cluster ${cluster}`);
       },
       onRenamed: (name) => void this.#takeName(name),
+      onLeaving: (isLeaving) => this.#turn(isLeaving),
     });
     this.#keeper.start();
+  }
+
+  /** One after the other, and never rejects: whoever waits sees what this board still runs. */
+  #turn(isLeaving: boolean): void {
+    const { depart, stay } = this.#departing;
+    this.#lastTurn = this.#lastTurn.then(isLeaving ? depart : stay).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      const message = isLeaving ? `this board cannot leave yet: ${why}` : why;
+      this.#options.onEvent({ type: "cluster.not-left", severity: "warning", message });
+    });
   }
 
   #departures(): Departures | null {

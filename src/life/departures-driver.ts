@@ -7,7 +7,7 @@ import { ownerIn } from "./etcd-watch-driver.ts";
 import type { Keeper } from "./keeper-driver.ts";
 import type { LifeRecord } from "./life-records.ts";
 
-/** A vote is handed over by steps of some seconds each. */
+/** A vote is handed over by steps of some seconds each; arrays leave in as much. */
 const HANDOVER_MS = 60_000;
 /** A board hears within a look or two that it is to leave; one that died is silent by then. */
 const AGREE_MS = 20_000;
@@ -20,14 +20,20 @@ export class Departures {
   readonly #keeper: Keeper;
   readonly #ca: CertifiedKey;
   readonly #agreeMs: number;
+  readonly #handoverMs: number;
 
-  constructor(keeper: Keeper, ca: CertifiedKey, { agreeMs = AGREE_MS } = {}) {
+  constructor(
+    keeper: Keeper,
+    ca: CertifiedKey,
+    { agreeMs = AGREE_MS, handoverMs = HANDOVER_MS } = {},
+  ) {
     this.#keeper = keeper;
     this.#ca = ca;
     this.#agreeMs = agreeMs;
+    this.#handoverMs = handoverMs;
   }
 
-  /** Of this machine. Errors: LIFE_STILL_VOTES, CLUSTER_STORE_*; none with `force`. */
+  /** Of this machine. Errors: LIFE_STILL_VOTES, LIFE_STILL_RUNS, CLUSTER_STORE_*; none with `force`. */
   async leave(id: string, force: boolean): Promise<void> {
     try {
       const { records } = await this.#keeper.registry.view();
@@ -71,27 +77,31 @@ export class Departures {
   }
 
   /**
-   * Its vote goes first, then its record; its certificate is refused from then on. False: it has
-   * not agreed, so it stays. `judge` null: of this machine, which need not be asked.
+   * Its vote goes first, and what it runs ends; then its record goes, and its certificate is refused
+   * from then on: one that ran on without its ways to the others' disks would record those as
+   * faulty. False: it has not agreed, so it stays. `judge` null: of this machine, which need not be
+   * asked.
    */
   async #takeOut(record: LifeRecord, judge: Judge | null): Promise<boolean> {
     const { registry } = this.#keeper;
     await registry.markLeaving(record, true);
-    const deadline = performance.now() + HANDOVER_MS;
+    const deadline = performance.now() + this.#handoverMs;
     const agreeBy = performance.now() + this.#agreeMs;
     let agrees = judge === null;
+    let runs = true;
     for (;;) {
       await this.#keeper.look();
       agrees ||= this.#keeper.sight?.view.pulses.get(record.id)?.isLeaving ?? false;
       const votes = this.#members().some((member) => this.#isOf(record, member));
-      if (agrees && !votes) break;
+      runs &&= await this.#mayRun(record);
+      if (agrees && !votes && !runs) break;
       if (!agrees && performance.now() > agreeBy) {
         await registry.markLeaving(record, false);
         return false;
       }
       if (performance.now() > deadline) {
         await registry.markLeaving(record, false);
-        throw stillVotes(record.name);
+        throw votes ? stillVotes(record.name) : stillRuns(record.name);
       }
       await pause(LOOK_MS);
     }
@@ -103,6 +113,17 @@ export class Departures {
     }
     await registry.remove(record, this.#ca);
     return true;
+  }
+
+  /** What cannot be learnt may be. */
+  async #mayRun({ name }: LifeRecord): Promise<boolean> {
+    try {
+      const { arrays } = await this.#keeper.registry.traces();
+      return arrays.some(({ nodes }) => nodes.includes(name));
+    } catch (error) {
+      if (error instanceof CodedError) return true;
+      throw error;
+    }
   }
 
   #members() {
@@ -118,6 +139,11 @@ export class Departures {
 const silent = (name: string): CodedError =>
   new CodedError("LIFE_BOARD_SILENT", `${name} does not answer that it leaves`, {
     remedy: "wait for it; or make sure that it is off for good and take it out with --force",
+  });
+
+const stillRuns = (name: string): CodedError =>
+  new CodedError("LIFE_STILL_RUNS", `${name} still runs arrays of the cluster`, {
+    remedy: "see its events for why they do not stop, stop them there, then try again",
   });
 
 const stillVotes = (name: string): CodedError =>

@@ -36,6 +36,8 @@ export interface KeeperOptions extends EtcdSettings {
   readonly now: () => number;
   readonly logger: Logger;
   readonly onEvent: (event: LifeEvent) => void;
+  /** This machine is to leave, or to stay after all: with each change. */
+  readonly onLeaving: (isLeaving: boolean) => void;
   /** The cluster does not have this machine any more. Once. */
   readonly onGone: () => void;
   /** This machine has another name from now on. Once. */
@@ -79,6 +81,7 @@ export class Keeper {
   #refusedList: string | null = null;
   #isClosed = false;
   #isTold = false;
+  #isLeaving = false;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -249,6 +252,10 @@ export class Keeper {
     const { canVote, remark, etcdVersion } = await etcd.fitness();
     const hasLostData = this.#hasLostData;
     const isLeaving = records.some((one) => one.id === this.#identity.id && one.isLeaving);
+    if (isLeaving !== this.#isLeaving) {
+      this.#isLeaving = isLeaving;
+      this.#options.onLeaving(isLeaving);
+    }
     const pulse: LifePulse = { canVote, remark, hasLostData, isLeaving, version, etcdVersion };
     return await this.registry.pulse(this.#identity.id, pulse, this.#identity.role === "board");
   }

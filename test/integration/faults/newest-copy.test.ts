@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { ArrayResource } from "../../../src/api/schemas/array.ts";
 import { NbdClient } from "../../helpers/nbd-client.ts";
 import { ServeProcess } from "../../helpers/serve-process.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
@@ -166,6 +167,32 @@ test(
     // A member that was failed does not know, and holds nothing of its own.
     await board.serve.request("DELETE", `${members}/m1`);
     await board.serve.request("POST", `${members}/m1/actions/re-add`);
+  }),
+);
+
+// A seed of the randomised fault runs.
+test(
+  "a member that failed after another one had failed and come back ran apart from nobody",
+  story(0, async (board) => {
+    const { serve } = board;
+    const names = ["a", "b", "c"];
+    for (const name of names) await serve.request("POST", "/devices", { name, size: 16 * MIB });
+    const order = { name: "md1", level: "raid1", device_ids: names, assume_clean: true };
+    await serve.request("POST", "/arrays", order);
+    const members = "/arrays/md1/members";
+    for (const name of ["a", "b"]) await serve.request("POST", `${members}/${name}/actions/fail`);
+    for (const [name, health] of [
+      ["a", "degraded"],
+      ["b", "optimal"],
+    ] as const) {
+      await serve.request("DELETE", `${members}/${name}`);
+      await serve.request("POST", `${members}/${name}/actions/re-add`);
+      await eventually(`${name} is in sync again`, 20_000, async () => {
+        const { status } = (await serve.request("GET", "/arrays/md1")) as ArrayResource;
+        const { states } = status.members.find(({ device_id }) => device_id === name) ?? {};
+        return states?.includes("in_sync") === true && status.health === health;
+      });
+    }
   }),
 );
 

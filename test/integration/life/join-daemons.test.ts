@@ -76,6 +76,31 @@ const showTwoBoards = async ({ url, token }: ServeProcess, fingerprint: string):
   }
 };
 
+/** The board joins anew; its disk is copied whole, and it runs the array as well. */
+const joinAgain = async (left: ServeProcess, right: ServeProcess): Promise<void> => {
+  await right.start();
+  // It was off when it was taken out: it is refused, and forgets that cluster by order only.
+  await right.request("POST", "/cluster/actions/leave", { force: true });
+  await eventually("it is in no cluster", WAIT_MS, async () => {
+    const seen = await clusterOf(right).catch(() => null);
+    return seen !== null && seen.name === null;
+  });
+  const { token } = (await left.request("POST", "/join-tokens", {})) as NewJoinTokenResource;
+  await right.request("POST", "/cluster/actions/join", { token });
+  const members = "/arrays/both/members";
+  const order = { device_id: "right.disk1", force: true };
+  await left.request("DELETE", `${members}/right.disk1`);
+  await eventually("its disk is a copy again", WAIT_MS, async () => {
+    await left.request("POST", members, order).catch(() => undefined);
+    return await runs(left, "both");
+  });
+  await eventually("it runs the array", WAIT_MS, async () => {
+    await right.request("POST", "/arrays", { assemble: "both" }).catch(() => undefined);
+    return await runs(right, "both").catch(() => false);
+  });
+  await right.request("POST", "/exports", { name: "both", array: "both" }).catch(() => undefined);
+};
+
 skipUnless(["etcd", "chromium"], test)(
   "a plain array runs on, a new one spans both boards, and one board alone gets it back",
   withTimeout(240_000, async () => {
@@ -159,6 +184,17 @@ skipUnless(["etcd", "chromium"], test)(
         return said === "it was taken out";
       });
       assert.equal(await read(left, "both", more.length), more);
+      await joinAgain(left, right);
+      // Taken out while it runs the array: its copy goes, not the other one.
+      const last = Buffer.alloc(8192, "written before it is taken out ");
+      await write(right, "both", last);
+      assert.is(await evict(true), "it was taken out");
+      await write(left, "plain", last);
+      assert.equal(await read(left, "both", last.length), last);
+      const { status } = (await left.request("GET", "/arrays/both")) as ArrayResource;
+      const states = status.members.map(({ device_id, states }) => [device_id, states.join()]);
+      assert.equal(states[0], ["disk3", "in_sync"]);
+      assert.is(status.health, "degraded");
     } finally {
       for (const board of boards) await board.shutDown();
       rmSync(folder, { recursive: true, force: true });

@@ -22,6 +22,8 @@ class AskedLife {
   found: BoardTraces = { boards: [], arrays: [] };
   judge: (name: string) => Promise<void> = async () => undefined;
 
+  onDeparting(): void {}
+
   onReplace(judge: (name: string) => Promise<void>): void {
     this.judge = judge;
   }

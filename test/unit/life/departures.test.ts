@@ -68,7 +68,7 @@ const cluster = (b: { says: boolean; agrees: boolean; found: BoardTraces }) => {
   const departures = new Departures(
     keeper as unknown as Keeper,
     { cert: "", key: "" },
-    { agreeMs: 0 },
+    { agreeMs: 0, handoverMs: 0 },
   );
   const evict = async (isForced: boolean, judge?: Judge): Promise<string> => {
     try {
@@ -86,6 +86,15 @@ test("a board that runs is taken out with its agreement, forced or not", async (
     const { evict, done } = cluster({ says: true, agrees: true, found: NOBODY });
     assert.is(await evict(isForced), "done");
     assert.equal(done, ["leaving true", "removed"]);
+  }
+});
+
+test("a board whose arrays do not stop keeps its certificate: it would fail the others' disks", async () => {
+  const found = { boards: ["b"], arrays: [{ uuid: UUID, nodes: ["a", "b"], unrecovered: [] }] };
+  for (const isForced of [false, true]) {
+    const { evict, done } = cluster({ says: true, agrees: true, found });
+    assert.is(await evict(isForced), "LIFE_STILL_RUNS");
+    assert.equal(done, ["leaving true", "leaving false"]);
   }
 });
 
