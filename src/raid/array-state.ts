@@ -275,7 +275,7 @@ export interface ArrayState {
   /** Bytes known in sync, or "none" when there is nothing to resync. */
   resyncFrom: number | "none";
   /** Why a pending resync is needed. */
-  readonly syncReason: SyncReason;
+  syncReason: SyncReason;
   /** Some chunks could be read on no leg: their resync waits for the next start. */
   resyncStuck: boolean;
   claims: Claims;

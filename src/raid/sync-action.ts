@@ -395,6 +395,8 @@ const endResync = (state: ArrayState, run: SyncRun): void => {
   }
   state.resyncFrom = "none";
   state.shared.syncedMib = SYNCED_ALL;
+  // What becomes due from now on are the bits of a node that is gone.
+  state.syncReason = "unclean-shutdown";
 };
 
 const endRecover = (state: ArrayState, run: SyncRun, complete: boolean): void => {

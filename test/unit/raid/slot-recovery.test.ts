@@ -73,6 +73,21 @@ test('§4.1 "initiates resync of the bitmap on the current node": the chunks tha
   assert.is(bench.status.health, "optimal");
 });
 
+test("the resync of a dead node's bits is not told as the first one, which is over", () => {
+  const every = [0, 1, 2, 3, 4, 5, 6, 7];
+  const bench = new NodeBench({ dirty: every, eventsCleared: 0, resyncOffset: 0 });
+  bench.settle();
+  assert.is(bench.status.health, "building");
+  bench.rest();
+  assert.is(bench.status.health, "optimal");
+  bench.notice({ type: "recover-slot", slot: 2 });
+  bench.finishSlots([0, 1], () => bench.area(3));
+  bench.settle();
+  bench.answer("resync-start");
+  const { sync, health } = bench.status;
+  assert.equal([sync?.action, sync?.reason, health], ["resync", "unclean-shutdown", "resyncing"]);
+});
+
 test("B2: bit 0 alone is resynced", () => {
   const { bench } = recovering(0);
   bench.settle();
