@@ -62,9 +62,13 @@ export const unfit = (name: string, what: string, cause?: unknown): CodedError =
     cause,
   });
 
+/** Another sentence names the device already. */
+export const withoutName = (name: string, text: string): string =>
+  text.startsWith(`${name}: `) ? text.slice(name.length + 2) : text;
+
 /** Nothing is waited for any more. `why`: what ended it. */
 export const peerGone = (name: string, why: CodedError): CodedError =>
-  new CodedError("HAL_PEER_GONE", `${name}: given up (${why.message})`, {
+  new CodedError("HAL_PEER_GONE", `${name}: given up (${withoutName(name, why.message)})`, {
     remedy: "none: the disk is used again once its board serves it again",
     details: { reason: why.code },
     cause: why,

@@ -16,7 +16,7 @@ import { lost, unreachable } from "../nbd/client-errors.ts";
 import type { Agreed } from "../nbd/client-handshake.ts";
 import { type ClientRequest, ClientRequestQueue } from "../nbd/client-request.ts";
 import { LinkPatience, LOOK_MS } from "./link-patience.ts";
-import { isFinal, peerError, peerGone } from "./peer-errors.ts";
+import { isFinal, peerError, peerGone, withoutName } from "./peer-errors.ts";
 import { HealthFigures, type PeerHealth } from "./peer-health.ts";
 
 /** What another thread found silent answers within this, or is given up here too: 1 to 1.5 s. */
@@ -409,7 +409,8 @@ export class PeerLinks {
     if (this.#gone !== null) return;
     const { name } = this.#options;
     const last = this.#figures.told.lastError?.message ?? "it does not answer";
-    this.#giveUp(peerError(name, unreachable(name, `no answer for ${seconds} s: ${last}`)));
+    const why = `no answer for ${seconds} s: ${withoutName(name, last)}`;
+    this.#giveUp(peerError(name, unreachable(name, why)));
     this.#silent.resolve();
   }
 }

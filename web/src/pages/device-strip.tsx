@@ -4,7 +4,7 @@ import type { Board } from "../board/board.ts";
 import { t } from "../messages/translate.ts";
 import { Badge, deviceTone } from "../parts/badge.tsx";
 import { Link } from "../parts/link.tsx";
-import { Bytes } from "../parts/quantities.tsx";
+import { DiskSize } from "../parts/quantities.tsx";
 import { Section } from "../parts/section.tsx";
 
 /** The list. */
@@ -22,7 +22,7 @@ export function DeviceStrip({ board }: { board: Board }) {
           {devices.map(({ id, name, status }) => (
             <li key={id} data-device={id}>
               <span class="device-name">{name}</span>
-              <Bytes value={status.size} />
+              <DiskSize value={status.size} />
               <Badge
                 word={t(`device.state.${status.state}`)}
                 tone={deviceTone(status.state)}

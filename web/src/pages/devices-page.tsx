@@ -11,7 +11,7 @@ import { BoardText } from "../parts/board-text.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { TextField } from "../parts/fields.tsx";
 import { Link } from "../parts/link.tsx";
-import { Bytes } from "../parts/quantities.tsx";
+import { DiskSize } from "../parts/quantities.tsx";
 import { Empty, PageHead } from "../parts/section.tsx";
 import { arrayPagePath } from "../shell/page-path.ts";
 import { CreateDevice } from "./create-device.tsx";
@@ -107,7 +107,7 @@ const COLUMNS: readonly Column<DeviceResource>[] = [
     key: "size",
     title: t("devices.size"),
     kind: "number",
-    cell: ({ status }) => <Bytes value={status.size} />,
+    cell: ({ status }) => <DiskSize value={status.size} />,
   },
   { key: "state", title: t("devices.state"), cell: (device) => <State device={device} /> },
   {

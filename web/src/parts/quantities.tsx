@@ -16,6 +16,11 @@ export function Bytes({ value }: { value: number }) {
   );
 }
 
+/** The size of a disk; one that cannot be read has none. */
+export function DiskSize({ value }: { value: number }) {
+  return value === 0 ? <span>{t("common.none")}</span> : <Bytes value={value} />;
+}
+
 /** How long ago a time (RFC 3339) was; the time itself on hover. Null shows a dash. */
 export function TimeAgo({ time }: { time: string | null }) {
   if (time === null) {
