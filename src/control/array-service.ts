@@ -108,7 +108,9 @@ export class ArrayService {
   /** Reads the registry and listens to the engine; nothing is started. */
   load(): void {
     for (const record of this.#registry.list()) {
-      this.#entries.set(record.uuid, this.#entry(record, storedStatus(record.lastStatus)));
+      const status = storedStatus(record.lastStatus);
+      this.#entries.set(record.uuid, this.#entry(record, status));
+      if (status?.bitmap.type === "clustered") this.#syncJobs.leaveToOthers(record.uuid);
     }
     this.#engine.onStatus((uuid, status) => this.#onStatus(uuid, status));
     this.#engine.onHappening((uuid, happening) => this.#onHappening(uuid, happening));

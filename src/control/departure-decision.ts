@@ -34,7 +34,8 @@ export function departureRefusals(
   board: string,
   unjudged: readonly string[],
 ): DrainRefusal[] {
-  const { arrays } = impactOf(facts, { kind: "board", name: board });
+  // Copies that went with a board which is away are no reason to keep it.
+  const { arrays } = impactOf({ ...facts, away: [] }, { kind: "board", name: board });
   return [
     ...arrays.flatMap(arrayRefusal),
     ...unjudged.map((name): DrainRefusal => {

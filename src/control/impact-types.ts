@@ -29,12 +29,37 @@ export interface ImpactArray {
   readonly dirtyBytes: number;
 }
 
+/** An array that is known and does not run here: nothing is known of its members now. */
+export interface IdleArray {
+  readonly uuid: string;
+  readonly name: string;
+  /** Other boards may run it. */
+  readonly isClustered: boolean;
+  readonly memberPaths: readonly string[];
+}
+
+/** A device that is known, as it was read last. */
+export interface ImpactDevice {
+  readonly name: string;
+  readonly path: string;
+  /** Something is at its path. */
+  readonly isThere: boolean;
+  /** The array whose superblock it has; null: what it holds is not known. */
+  readonly holds: { readonly uuid: string; readonly name: string } | "no array" | null;
+}
+
 /** What is known when the question is asked. */
 export interface ImpactFacts {
   readonly here: string;
+  /** No other board can use this board's disks, nor run its arrays. */
+  readonly isAlone: boolean;
+  /** Boards that do not live now. */
+  readonly away: readonly string[];
   readonly arrays: readonly ImpactArray[];
-  /** Names of clustered arrays that do not run here: nothing is known of their members now. */
-  readonly unjudged: readonly string[];
+  readonly idle: readonly IdleArray[];
+  readonly devices: readonly ImpactDevice[];
+  /** UUIDs of arrays that other boards run on disks which this board serves, without dashes. */
+  readonly served: readonly string[];
   /** The board that serves the device; null: every board opens it by itself. */
   readonly boardOf: (path: string) => string | null;
   /** Null: the arrays depend on no etcd. */
@@ -94,4 +119,14 @@ export interface Impact {
   readonly quorum: QuorumImpact | null;
   /** Names of arrays that this board cannot judge. */
   readonly unjudged: readonly string[];
+}
+
+/** What this board cannot judge: names. */
+export interface Unknowns {
+  /** Arrays that do not run here. */
+  readonly idle: readonly string[];
+  /** Arrays that run here without an in-sync copy. */
+  readonly copyless: readonly string[];
+  /** Devices of which it is not known what they hold. */
+  readonly unread: readonly string[];
 }

@@ -8,17 +8,20 @@ import type {
   ImpactSubject,
   ImpactVerdict,
   QuorumImpact,
+  Unknowns,
 } from "./impact-types.ts";
 
 /** What is put into words. */
 export interface ImpactOutcome {
   readonly subject: ImpactSubject;
+  /** A board that does not live now. */
+  readonly isAway: boolean;
   readonly verdict: ImpactVerdict;
   readonly arrays: readonly ArrayImpact[];
   readonly quorum: QuorumImpact | null;
   /** Why etcd could not be asked. */
   readonly problem: string | null;
-  readonly unjudged: readonly string[];
+  readonly unknowns: Unknowns;
 }
 
 const listOf = (names: readonly string[]): string =>
@@ -51,6 +54,8 @@ const arrayReason = (array: ArrayImpact): string => {
       return `${name} is run by no other board: its clients stop`;
     case "redundancy": {
       const last = copiesAfter === 1 ? ", which must not fail then" : "";
+      if (copiesAfter === copiesBefore)
+        return `${name} has ${copies(copiesAfter)} without it${last}`;
       return `${name} keeps ${copiesAfter} of ${copies(copiesBefore)}${last}${moved}${copyText(array)}`;
     }
     case "nothing":
@@ -63,19 +68,30 @@ const quorumReason = ({ voters, needed, healthyAfter, isKept }: QuorumImpact): s
   return isKept ? left : `${left}: reads and writes of all boards wait until one is back`;
 };
 
-const what = (subject: ImpactSubject): string =>
-  subject.kind === "board" ? `${subject.name} stops` : `${subject.name} is pulled`;
+const what = ({ subject, isAway }: ImpactOutcome): string => {
+  if (subject.kind === "device") return `${subject.name} is pulled`;
+  return isAway ? `${subject.name} stays away` : `${subject.name} stops`;
+};
 
-const unknownText = ({ problem, unjudged }: ImpactOutcome): string[] => [
+const unreadText = (names: readonly string[]): string =>
+  `what ${listOf(names)} ${names.length === 1 ? "holds" : "hold"} is not known here`;
+
+const runText = (names: readonly string[]): string =>
+  `${listOf(names)} ${names.length === 1 ? "does" : "do"} not run on the board that was asked, which cannot judge ${names.length === 1 ? "it" : "them"}`;
+
+const copylessText = (names: readonly string[]): string =>
+  `${listOf(names)} ${names.length === 1 ? "has" : "have"} no in-sync copy: which disk would bring ${names.length === 1 ? "it" : "them"} back is not known`;
+
+const unknownText = ({ problem, unknowns }: ImpactOutcome): string[] => [
   ...(problem === null ? [] : [`etcd could not be asked for its members: ${problem}`]),
-  ...(unjudged.length === 0
-    ? []
-    : [`${listOf(unjudged)} does not run on the board that was asked, which cannot judge it`]),
+  ...(unknowns.unread.length === 0 ? [] : [unreadText(unknowns.unread)]),
+  ...(unknowns.idle.length === 0 ? [] : [runText(unknowns.idle)]),
+  ...(unknowns.copyless.length === 0 ? [] : [copylessText(unknowns.copyless)]),
 ];
 
 const headOf = (outcome: ImpactOutcome): string => {
-  const { subject, verdict, arrays } = outcome;
-  const event = what(subject);
+  const { verdict, arrays } = outcome;
+  const event = what(outcome);
   const names = (losses: readonly string[]): string =>
     listOf(arrays.filter(({ loss }) => losses.includes(loss)).map(({ name }) => name));
   const lost = names(["data", "outage"]);
@@ -98,11 +114,12 @@ const ORDER: readonly ArrayImpact["loss"][] = ["data", "outage", "redundancy", "
 
 /** The sentence and the reasons. */
 export function impactSentence(outcome: ImpactOutcome): Pick<Impact, "sentence" | "reasons"> {
-  const { arrays, quorum } = outcome;
+  const { arrays, quorum, subject, isAway } = outcome;
   const worst = [...arrays].sort((a, b) => ORDER.indexOf(a.loss) - ORDER.indexOf(b.loss));
   return {
     sentence: headOf(outcome),
     reasons: [
+      ...(isAway ? [`${subject.name} is away: what stops with it has stopped already`] : []),
       ...(quorum?.isKept === false ? [quorumReason(quorum)] : []),
       ...worst.map(arrayReason),
       ...(quorum?.isKept === true ? [quorumReason(quorum)] : []),

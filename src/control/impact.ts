@@ -16,6 +16,7 @@ import type {
   Quorum,
   QuorumImpact,
 } from "./impact-types.ts";
+import { unknownsOf } from "./impact-unknown.ts";
 import { impactSentence } from "./impact-words.ts";
 import { copiesNow, copiesWithout } from "./survival.ts";
 
@@ -36,9 +37,15 @@ const lossOf = (before: number, after: number, isRun: boolean): ArrayLoss => {
   return after < before ? "redundancy" : "nothing";
 };
 
-/** A rebuild that is not through begins anew with another device: its copy is lost as well. */
-const isUsed = (states: ArrayStatus["members"][number]["states"]): boolean =>
-  states.includes("in_sync") || states.includes("rebuilding");
+/**
+ * A rebuild that is not through begins anew with another device: its copy is lost as well. What
+ * failed because its board went away is missed until that is back.
+ */
+const isUsed = (states: ArrayStatus["members"][number]["states"], isAway: boolean): boolean =>
+  states.includes("in_sync") || states.includes("rebuilding") || (isAway && isOut(states));
+
+const isOut = (states: ArrayStatus["members"][number]["states"]): boolean =>
+  states.includes("faulty") || states.includes("missing");
 
 const arrayImpact = (
   { uuid, name, status, nodes, clients, dirtyBytes }: ImpactArray,
@@ -47,20 +54,22 @@ const arrayImpact = (
 ): ArrayImpact | null => {
   const isGone = (path: string): boolean =>
     subject.kind === "device" ? path === subject.path : facts.boardOf(path) === subject.name;
-  const members = status.members.flatMap(({ path, states }) =>
-    path !== null && isUsed(states) && isGone(path) ? [path] : [],
-  );
   const isBoard = subject.kind === "board";
+  const isAway = isBoard && facts.away.includes(subject.name);
+  const members = status.members.flatMap(({ path, states }) =>
+    path !== null && isUsed(states, isAway) && isGone(path) ? [path] : [],
+  );
   const isNodeGone = isBoard && nodes.includes(subject.name);
   if (members.length === 0 && !isNodeGone) return null;
   const nodesAfter = isBoard ? nodes.filter((node) => node !== subject.name) : nodes;
   const copiesBefore = copiesNow(status);
   const copiesAfter = copiesWithout(status, isGone);
   const { chunkBytes } = status.bitmap;
+  const loss = lossOf(copiesBefore, copiesAfter, nodesAfter.length > 0);
   return {
     uuid,
     name,
-    loss: lossOf(copiesBefore, copiesAfter, nodesAfter.length > 0),
+    loss: loss === "nothing" && isAway && members.length > 0 ? "redundancy" : loss,
     copiesBefore,
     copiesAfter,
     members,
@@ -101,12 +110,16 @@ const verdictOf = (
 
 /** What is lost when `subject` goes now. */
 export function impactOf(facts: ImpactFacts, subject: ImpactSubject): Impact {
-  const { unjudged } = facts;
+  const unknowns = unknownsOf(facts, subject);
   const arrays = facts.arrays.flatMap((array) => arrayImpact(array, facts, subject) ?? []);
   const isBoard = subject.kind === "board";
   const quorum = isBoard ? quorumWithout(facts.quorum, subject.name) : null;
   const problem = isBoard ? (facts.quorum?.problem ?? null) : null;
-  const verdict = verdictOf(arrays, quorum, problem !== null || unjudged.length > 0);
-  const words = impactSentence({ subject, verdict, arrays, quorum, problem, unjudged });
+  const { idle, copyless, unread } = unknowns;
+  const unjudged = [...idle, ...copyless];
+  const isUnknown = problem !== null || unjudged.length > 0 || unread.length > 0;
+  const verdict = verdictOf(arrays, quorum, isUnknown);
+  const isAway = isBoard && facts.away.includes(subject.name);
+  const words = impactSentence({ subject, isAway, verdict, arrays, quorum, problem, unknowns });
   return { subject, verdict, ...words, arrays, quorum, unjudged };
 }

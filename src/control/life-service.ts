@@ -37,6 +37,7 @@ export class LifeService {
   constructor(parts: LifeParts | null, options: LifeServiceOptions) {
     this.#parts = parts;
     this.#options = options;
+    options.nodes.knowCluster(this);
     // It is gone: what it would take with it is lost already, but for a copy that others wait for.
     parts?.life.onReplace((name) => this.#refuseLoss(name, "replaced", true));
   }
@@ -76,6 +77,13 @@ export class LifeService {
   /** False: the cluster has no board of this name any more. */
   hasBoard(name: string): boolean {
     return this.#boards()?.has(name) ?? true;
+  }
+
+  /** Boards of the cluster that this board looks after itself, as told last. */
+  get boardNames(): readonly string[] {
+    const { sight } = this.status;
+    if (!this.isManaged || sight === null || sight.isShutOut) return [];
+    return sight.view.records.filter(({ role }) => role === "board").map(({ name }) => name);
   }
 
   /** Names of the cluster's boards; null: they are not known. */

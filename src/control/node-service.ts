@@ -4,6 +4,7 @@
  */
 
 import { atMost } from "../common/at-most-driver.ts";
+import { bareUuid } from "../common/bare-uuid.ts";
 import type { ArrayStatus } from "../raid/array-status.ts";
 import type { ArrayService } from "./array-service.ts";
 import type { ArrayView } from "./array-view.ts";
@@ -11,7 +12,14 @@ import type { DeviceService, DeviceView } from "./device-service.ts";
 import type { StorageEngine } from "./engine.ts";
 import type { ExportService } from "./export-service.ts";
 import { impactOf } from "./impact.ts";
-import type { Impact, ImpactArray, ImpactFacts, Quorum } from "./impact-types.ts";
+import type {
+  IdleArray,
+  Impact,
+  ImpactArray,
+  ImpactDevice,
+  ImpactFacts,
+  Quorum,
+} from "./impact-types.ts";
 
 /** A board that runs an array, and where its exports are: empty where it does not tell. */
 export interface Runner {
@@ -42,6 +50,13 @@ export interface NodeServiceOptions {
   readonly exports: ExportService;
 }
 
+/** Which boards the cluster has. */
+export interface ClusterBoards {
+  readonly boardNames: readonly string[];
+  /** False: it has no board of this name any more. */
+  hasBoard(name: string): boolean;
+}
+
 /** Where an array's exports are reached on another board. */
 export interface Elsewhere {
   readonly board: string;
@@ -51,6 +66,12 @@ export interface Elsewhere {
 
 /** Bitmaps are small; a disk that hangs keeps nobody waiting. */
 const BITMAP_WAIT_MS = 2000;
+/** Other boards write to their disks, and nothing tells; one that hangs is judged as read last. */
+const LOOK_WAIT_MS = 1000;
+/** As sessions of a board's exports are named: `node:UUID:SLOT:EPOCH`. */
+const NODE_SESSION = /^node:(.+):[0-9]+:[0-9]+$/;
+/** It may be a member of anything. */
+const DAMAGED = "damaged md superblock";
 
 type RunningView = ArrayView & { readonly status: ArrayStatus };
 
@@ -66,29 +87,55 @@ const reached = (members: readonly Runner[]): Elsewhere[] =>
 /** The boards. */
 export class NodeService {
   readonly #options: NodeServiceOptions;
+  #cluster: ClusterBoards = { boardNames: [], hasBoard: () => true };
 
   constructor(options: NodeServiceOptions) {
     this.#options = options;
+  }
+
+  /** Sets who knows the cluster's boards: it looks at what would be lost, before it acts. */
+  knowCluster(cluster: ClusterBoards): void {
+    this.#cluster = cluster;
   }
 
   get here(): string {
     return this.#options.boards.here;
   }
 
-  /** Boards that are there or run an array, sorted. */
+  /** Boards that are there, run an array or are away, sorted. */
   names(): string[] {
     const { boards } = this.#options;
     const running = this.#running().flatMap(nodesOf(this.here));
-    return [...new Set([boards.here, ...boards.names(), ...running])].sort();
+    return [...new Set([boards.here, ...boards.names(), ...running, ...this.#away()])].sort();
+  }
+
+  /** Boards of the cluster, or whose disks are devices here, that do not live now. */
+  #away(): string[] {
+    const { boards, devices, engine } = this.#options;
+    // One that is cut off hears of nobody.
+    if (engine.peers?.gate().isOpen !== true) return [];
+    const live = new Set([this.here, ...boards.names()]);
+    const known = devices.list().flatMap(({ board }) => board ?? []);
+    return [...new Set([...known, ...this.#cluster.boardNames])].filter(
+      (name) => !live.has(name) && this.#cluster.hasBoard(name),
+    );
   }
 
   /** What judges a board or a device. */
   async facts(): Promise<ImpactFacts> {
-    const { boards } = this.#options;
+    const { boards, devices, engine } = this.#options;
+    const report = await engine.peers?.report();
     return {
       here: boards.here,
+      isAlone: engine.cluster === null,
+      away: this.#away(),
       arrays: await Promise.all(this.#running().map((view) => this.#array(view))),
-      unjudged: this.#unjudged().map(({ record }) => record.name),
+      idle: this.#idle(),
+      devices: devices.list().map(deviceFacts),
+      served: (report?.sessions ?? []).flatMap(({ session }) => {
+        const uuid = NODE_SESSION.exec(session)?.[1];
+        return uuid === undefined ? [] : [bareUuid(uuid)];
+      }),
       boardOf: boards.boardOf,
       quorum: await boards.quorum(),
     };
@@ -96,17 +143,20 @@ export class NodeService {
 
   /** What is lost when the board stops now. */
   async boardImpact(name: string): Promise<Impact> {
+    await this.#look();
     return impactOf(await this.facts(), { kind: "board", name });
   }
 
   /** What is lost when the device is pulled now. Errors: CONTROL_DEVICE_NOT_FOUND. */
   async deviceImpact(key: string): Promise<Impact> {
     const device = this.#options.devices.find(key);
+    await this.#look();
     return this.#ofDevice(await this.facts(), device);
   }
 
   /** The same of every board and every device, all of one moment. */
   async impacts(): Promise<Impact[]> {
+    await this.#look();
     const facts = await this.facts();
     const boards = this.names().map((name) => impactOf(facts, { kind: "board", name }));
     const devices = this.#options.devices.list();
@@ -128,11 +178,12 @@ export class NodeService {
     return members === null ? null : reached(members.filter(({ node }) => node !== boards.here));
   }
 
-  #ofDevice(facts: ImpactFacts, { record, probe }: DeviceView): Impact {
-    const holder = this.#unjudged().filter((view) => view.record.uuid === probe?.md?.arrayUuid);
-    const unjudged = holder.map((view) => view.record.name);
-    const subject = { kind: "device", name: record.id, path: record.path } as const;
-    return impactOf({ ...facts, unjudged }, subject);
+  #ofDevice(facts: ImpactFacts, { record }: DeviceView): Impact {
+    return impactOf(facts, { kind: "device", name: record.id, path: record.path });
+  }
+
+  async #look(): Promise<void> {
+    await atMost(this.#options.devices.lookAtPeers(), LOOK_WAIT_MS, undefined);
   }
 
   #running(): RunningView[] {
@@ -165,13 +216,32 @@ export class NodeService {
     return (await atMost(marked, BITMAP_WAIT_MS, null)) ?? own;
   }
 
-  /** Clustered arrays that are known and not run here: what others lose of them is not known. */
-  #unjudged(): ArrayView[] {
-    const isMeant = ({ isRunning, status }: ArrayView): boolean =>
-      !isRunning && status?.bitmap.type === "clustered";
-    return this.#options.arrays.list().filter(isMeant);
+  /** Arrays that are known and do not run here: what others lose of them is not known. */
+  #idle(): IdleArray[] {
+    const { arrays, engine } = this.#options;
+    const idle = arrays.list().filter((view) => !view.isRunning || view.status === null);
+    return idle.map(({ record: { uuid, name, memberPaths }, status }) => {
+      // One of which nothing was ever told may be the cluster's.
+      const isClustered =
+        status === null ? engine.cluster !== null : status.bitmap.type === "clustered";
+      return { uuid, name, isClustered, memberPaths };
+    });
   }
 }
+
+const contentOf = ({ file, probe }: DeviceView): ImpactDevice["holds"] => {
+  if (file === null || probe === null || probe.problem !== null) return null;
+  if (probe.signatures.includes(DAMAGED)) return null;
+  const { md } = probe;
+  return md === null ? "no array" : { uuid: md.arrayUuid, name: md.name };
+};
+
+const deviceFacts = (view: DeviceView): ImpactDevice => ({
+  name: view.record.id,
+  path: view.record.path,
+  isThere: view.file !== null,
+  holds: contentOf(view),
+});
 
 const nodesOf =
   (here: string) =>

@@ -99,6 +99,18 @@ export class SyncJobs {
     this.#requesters.set(uuid, actor);
   }
 
+  /**
+   * The daemon was started anew, and the array is clustered: what it has to copy goes to any board
+   * that runs it, as another action.
+   */
+  leaveToOthers(uuid: string): void {
+    for (const job of this.#jobs.held(subjectOf("array", uuid))) {
+      if (isScrubJob(job.kind)) continue;
+      const line = "the board was started anew: a board that runs the array goes on with it";
+      this.#jobs.end(withLogLine(job, this.#now(), line), "cancelled", {});
+    }
+  }
+
   /** Id of the job that follows the array's sync action, or null. */
   jobOf(uuid: string): string | null {
     return this.#follows.get(uuid)?.jobId ?? null;

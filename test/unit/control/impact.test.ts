@@ -2,7 +2,14 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { impactOf } from "../../../src/control/impact.ts";
-import type { Impact, ImpactArray, ImpactFacts, Voter } from "../../../src/control/impact-types.ts";
+import type {
+  IdleArray,
+  Impact,
+  ImpactArray,
+  ImpactDevice,
+  ImpactFacts,
+  Voter,
+} from "../../../src/control/impact-types.ts";
 import type { ArrayStatus } from "../../../src/raid/array-status.ts";
 import { arrayStatus } from "../../helpers/array-values.ts";
 import { emptySlot, fakeMember } from "../../helpers/fake-status.ts";
@@ -41,10 +48,29 @@ const array = (over: Partial<ImpactArray> = {}, status: Partial<ArrayStatus> = {
 const voters = (...ill: string[]): Voter[] =>
   BOARDS.map((name) => ({ name, board: name, isHealthy: !ill.includes(name) }));
 
+const device = (path: string, holds: ImpactDevice["holds"], isThere = true): ImpactDevice => ({
+  name: "disk",
+  path,
+  isThere,
+  holds,
+});
+
+const idle = (name: string, over: Partial<IdleArray> = {}): IdleArray => ({
+  uuid: `uuid-${name}`,
+  name,
+  isClustered: true,
+  memberPaths: [],
+  ...over,
+});
+
 const facts = (arrays: readonly ImpactArray[], over: Partial<ImpactFacts> = {}): ImpactFacts => ({
   here: "a",
+  isAlone: false,
+  away: [],
   arrays,
-  unjudged: [],
+  idle: [],
+  devices: [],
+  served: [],
   boardOf,
   quorum: { voters: voters(), problem: null },
   ...over,
@@ -128,23 +154,99 @@ test("what is not known is said: etcd that is silent, arrays that do not run her
   const silent = stop("a", facts([array()], { quorum: { voters: [], problem: "no answer" } }));
   assert.equal([silent.verdict, silent.quorum], ["unknown", null]);
   assert.match(silent.sentence, "no answer");
-  const absent = stop("b", facts([array()], { unjudged: ["md1"] }));
+  const absent = stop("b", facts([array()], { idle: [idle("md1")] }));
   assert.is(absent.verdict, "unknown");
   assert.match(absent.reasons.join(), "md1 does not run");
-  const worse = facts([array({ nodes: ["a"] })], { unjudged: ["md1"] });
+  const worse = facts([array({ nodes: ["a"] })], { idle: [idle("md1")] });
   assert.is(stop("a", worse).verdict, "loses", "what is known to be lost is said first");
 });
 
 test("a device is safe to pull when it is in no use, and not when it is the last copy", () => {
   const spare = fakeMember("/spare", 3, ["spare"]);
   const members = [leg("a", 0), leg("b", 1, "rebuilding"), spare];
-  const given = facts([array({}, { raidDevices: 2, members, inSyncCopies: 1 })]);
+  const md0 = array({}, { raidDevices: 2, members, inSyncCopies: 1 });
+  const given = facts([md0], {
+    devices: [device("/free", "no array"), device("/old", { uuid: "u0", name: "md0" })],
+  });
   assert.is(pull("/spare", given).verdict, "safe");
-  assert.is(pull("/nowhere", given).verdict, "safe");
+  assert.is(pull("/free", given).verdict, "safe");
+  assert.is(pull("/old", given).verdict, "safe", "its array runs without it");
   assert.is(pull("/disk", given).verdict, "loses");
   assert.is(pull("/disk", facts([array()])).verdict, "degrades");
   const silent = { quorum: { voters: [], problem: "no answer" } };
   assert.is(pull("/disk", facts([array()], silent)).verdict, "degrades", "etcd does not matter");
+});
+
+test("a disk that is not here now is never safe to pull: it may hold the only good copy", () => {
+  const gone = device("peer:b/two", null, false);
+  const here = facts([], { idle: [idle("md0")], devices: [gone] });
+  const { verdict, sentence, unjudged } = pull(gone.path, here);
+  assert.equal([verdict, unjudged], ["unknown", ["md0"]]);
+  assert.match(sentence, "what disk holds is not known here; md0 does not run on the board");
+  // As it was read before its board went: that is over.
+  assert.is(pull(gone.path, facts([array()], { devices: [gone] })).verdict, "unknown");
+  const own = facts([], { isAlone: true, devices: [device("/gone", null, false)] });
+  assert.is(pull("/gone", own).verdict, "unknown");
+  const broken = device("/broken", null);
+  const alone = facts([array()], { isAlone: true, devices: [broken] });
+  assert.is(pull("/broken", alone).verdict, "safe", "all arrays run here, and without it");
+  assert.is(pull("/broken", { ...alone, isAlone: false }).verdict, "unknown");
+  assert.is(pull("/broken", { ...alone, idle: [idle("md1")] }).verdict, "unknown");
+});
+
+test("a copy of an array that does not run here is never safe to pull", () => {
+  const local = { isClustered: false, memberPaths: ["/listed"] };
+  const given = facts([array()], {
+    idle: [idle("md1", local)],
+    devices: [
+      device("/listed", "no array"),
+      device("/named", { uuid: "uuid-md1", name: "old" }),
+      device("/strange", { uuid: "elsewhere", name: "md7" }),
+      device("/free", "no array"),
+    ],
+  });
+  const told = (path: string) => [pull(path, given).verdict, ...pull(path, given).unjudged];
+  assert.equal(told("/listed"), ["unknown", "md1"]);
+  assert.equal(told("/named"), ["unknown", "md1"]);
+  assert.equal(told("/strange"), ["unknown", "md7"], "no record tells of it");
+  assert.equal(told("/free"), ["safe"]);
+});
+
+test("of an array that has failed nobody knows which disk brings it back", () => {
+  const members = [leg("a", 0, "faulty"), leg("b", 1, "faulty"), emptySlot(2)];
+  const old = device("peer:c/disk", { uuid: "u0", name: "md0" });
+  const given = facts([array({}, { members, inSyncCopies: 0 })], { devices: [old] });
+  for (const path of [pathOf("a"), pathOf("b"), old.path]) {
+    assert.equal([pull(path, given).verdict, pull(path, given).unjudged], ["unknown", ["md0"]]);
+  }
+  assert.match(stop("c", given).sentence, "md0 has no in-sync copy");
+});
+
+test("a board's disks of which this one does not know all are told of", () => {
+  const strange = { uuid: "U-1", name: "md7" };
+  const devices = [device("/mine", strange), device("peer:b/two", strange)];
+  const given = facts([array()], { devices });
+  assert.equal([stop("b", given).verdict, stop("b", given).unjudged], ["unknown", ["md7"]]);
+  assert.is(stop("c", given).verdict, "degrades");
+  assert.is(stop("a", given).verdict, "degrades", "nobody runs what is on its own disk");
+  assert.is(stop("a", { ...given, served: ["u1"] }).verdict, "unknown", "another board does");
+  const unread = facts([array()], { devices: [device("peer:b/two", null)] });
+  assert.match(stop("b", unread).sentence, "what disk holds is not known here");
+});
+
+test("a board that is away: what stops with it has stopped, what it takes along is told", () => {
+  const members = [leg("a", 0), leg("b", 1, "faulty"), leg("c", 2)];
+  const md0 = array({ nodes: ["a", "c"] }, { members, inSyncCopies: 2 });
+  const away = { away: ["b"], devices: [device(pathOf("b"), null, false)] };
+  const { verdict, sentence, reasons } = stop("b", facts([md0], away));
+  assert.is(verdict, "degrades");
+  assert.is(sentence, "Clients go on when b stays away; md0 has less redundancy until it is back.");
+  assert.match(reasons[0] ?? "", "what stops with it has stopped already");
+  assert.match(reasons.join(), "md0 has 2 in-sync copies without it");
+  assert.is(stop("b", facts([], away)).verdict, "unknown", "its disk may hold anything");
+  const bare = stop("b", facts([], { away: ["b"] }));
+  assert.match(bare.sentence, "what any disk of b holds is not known here");
+  assert.is(stop("b", facts([], { ...away, idle: [idle("md0")] })).verdict, "unknown");
 });
 
 test("what is dirty is told in chunks and bytes, with the time that copying it takes", () => {

@@ -10,6 +10,7 @@ import type { Store } from "../../../src/store/store.ts";
 import { ASSEMBLE, createOrder } from "../../helpers/array-values.ts";
 import { type ControlBench, MIB, makeImage, openBench } from "../../helpers/control-bench.ts";
 import { FakeEngine } from "../../helpers/fake-engine.ts";
+import { fakeSync } from "../../helpers/fake-status.ts";
 import { inFolder } from "../../helpers/temporary-folder.ts";
 
 const deadline = (): AbortSignal => AbortSignal.timeout(5000);
@@ -247,6 +248,29 @@ test(
     assert.is(second.control.arrays.find("md1").isRunning, true);
   }),
 );
+
+for (const [type, state] of [
+  ["clustered", "cancelled"],
+  ["internal", "interrupted"],
+] as const) {
+  test(
+    `the recovery of an array with a bitmap ${type} is ${state} when its daemon had died`,
+    inFolder(async (folder) => {
+      const first = await openBench({ folder, images: ["disk1", "disk2"] });
+      const { arrayCommands, jobs, syncJobs } = first.control;
+      const made = await arrayCommands.create(createOrder({ bitmap: type, nodes: 4 }), "test");
+      assert.is((await jobs.waitFor(made.id, deadline())).state, "succeeded");
+      const array = first.engine.array("md0");
+      array.show({ sync: fakeSync({ action: "recover" }) });
+      const id = syncJobs.jobOf(array.uuid) ?? "";
+      assert.is(jobs.get(id).state, "running");
+      // It does not start again: nobody takes its recovery up here.
+      for (const disk of ["disk1", "disk2"]) rmSync(first.image(disk));
+      await using second = await reopen(first);
+      assert.is(second.control.jobs.get(id).state, state);
+    }),
+  );
+}
 
 test(
   "device ids and labels stay the same over restarts",
