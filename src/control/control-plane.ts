@@ -152,10 +152,6 @@ export class ControlPlane {
     this.life = new LifeService(options.life ?? null, { arrays, devices, nodes });
     const { settings } = store;
     this.drains = new DrainService({ ...shared, settings, nodes, members, jobs });
-    options.life?.life.onDeparting({
-      depart: () => this.drains.depart(),
-      stay: () => this.drains.stay(),
-    });
     this.returns = new MemberReturns({ ...base, arrays, devices, commands: members });
     this.labFaults = new LabFaults(engine, devices);
     this.monitor = new DeviceMonitor({
@@ -181,6 +177,7 @@ export class ControlPlane {
     this.spareGroups.load();
     this.cluster.load();
     this.drains.load();
+    this.life.onDeparting(this.drains);
     this.returns.load();
     await this.devices.load();
     await this.peers.tick();

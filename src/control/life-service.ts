@@ -2,7 +2,7 @@
 
 import { bareUuid } from "../common/bare-uuid.ts";
 import { CodedError } from "../common/errors.ts";
-import type { ClusterLife, LifeStatus, NewToken } from "../life/cluster-life.ts";
+import type { ClusterLife, Departing, LifeStatus, NewToken } from "../life/cluster-life.ts";
 import type { DiscoveredBoard, Discovery } from "../life/discovery-driver.ts";
 import type { TokenPurpose } from "../life/join-token.ts";
 import type { ArrayService } from "./array-service.ts";
@@ -40,6 +40,11 @@ export class LifeService {
     options.nodes.knowCluster(this);
     // It is gone: what it would take with it is lost already, but for a copy that others wait for.
     parts?.life.onReplace((name) => this.#refuseLoss(name, "replaced", true));
+  }
+
+  /** Told when this board is to leave its cluster, and when it stays after all. */
+  onDeparting(departing: Departing): void {
+    this.#parts?.life.onDeparting(departing);
   }
 
   get status(): LifeStatus {

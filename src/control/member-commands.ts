@@ -242,8 +242,8 @@ export class MemberCommands {
     const marked = await engine.markedBytes(path);
     const problem = ranApartProblem(status, report, path, marked);
     if (problem === null) return;
-    // Whoever goes on apart from a member records that it failed. One that was in use with it, and is
-    // still in sync, has seen all that was written: the others failed, and came back, meanwhile.
+    // Whoever goes on apart from a member records that it failed. One that was in use with it, and
+    // is still in sync, has seen all that was written: others failed, and came back, meanwhile.
     for (const one of here) {
       const beside = await engine.examine([one, path]);
       if (ranApartProblem(status, beside, path, marked) === null) return;

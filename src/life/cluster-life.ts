@@ -84,9 +84,9 @@ export const GRACE_MS = 120_000;
 /** What a board does that is to leave its cluster. */
 export interface Departing {
   /** Ends what it runs in the cluster, BEFORE its certificate is refused. */
-  readonly depart: () => Promise<void>;
+  depart(): Promise<void>;
   /** It stays after all. */
-  readonly stay: () => Promise<void>;
+  stay(): Promise<void>;
 }
 
 export class ClusterLife {
@@ -357,8 +357,9 @@ export class ClusterLife {
 
   /** One after the other, and never rejects: whoever waits sees what this board still runs. */
   #turn(isLeaving: boolean): void {
-    const { depart, stay } = this.#departing;
-    this.#lastTurn = this.#lastTurn.then(isLeaving ? depart : stay).catch((error: unknown) => {
+    const departing = this.#departing;
+    const turn = () => (isLeaving ? departing.depart() : departing.stay());
+    this.#lastTurn = this.#lastTurn.then(turn).catch((error: unknown) => {
       const why = error instanceof Error ? error.message : String(error);
       const message = isLeaving ? `this board cannot leave yet: ${why}` : why;
       this.#options.onEvent({ type: "cluster.not-left", severity: "warning", message });

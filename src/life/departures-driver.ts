@@ -33,7 +33,7 @@ export class Departures {
     this.#handoverMs = handoverMs;
   }
 
-  /** Of this machine. Errors: LIFE_STILL_VOTES, LIFE_STILL_RUNS, CLUSTER_STORE_*; none with `force`. */
+  /** Of this machine. Errors, none with `force`: LIFE_STILL_*, CLUSTER_STORE_*. */
   async leave(id: string, force: boolean): Promise<void> {
     try {
       const { records } = await this.#keeper.registry.view();
@@ -77,10 +77,10 @@ export class Departures {
   }
 
   /**
-   * Its vote goes first, and what it runs ends; then its record goes, and its certificate is refused
-   * from then on: one that ran on without its ways to the others' disks would record those as
-   * faulty. False: it has not agreed, so it stays. `judge` null: of this machine, which need not be
-   * asked.
+   * Its vote goes first, and what it runs ends; then its record goes, and its certificate is
+   * refused from then on: one that ran on without its ways to the others' disks would record those
+   * as faulty. False: it has not agreed, so it stays. `judge` null: of this machine, which need not
+   * be asked.
    */
   async #takeOut(record: LifeRecord, judge: Judge | null): Promise<boolean> {
     const { registry } = this.#keeper;

@@ -65,8 +65,8 @@ export class MediaChecks implements MediumWatch, UpdateWatch {
     this.#mayBegin(life);
     if (!isClient || offset < dataAt) return;
     this.#sim.service?.reads(medium, life);
-    // One that is rebuilt is read by who has rebuilt it, just before that is recorded. What a closed
-    // gate held goes on when it opens: nobody takes the answer of a member that was given up.
+    // One that is rebuilt is read by who has rebuilt it, just before that is recorded. What a
+    // closed gate held goes on when it opens: nobody takes what a member that was given up answers.
     const isUsed = inUse(this.roles).includes(medium) || hasGivenUp(life, medium);
     if (!isUsed && this.#out.has(medium))
       this.#bad("I15", life.node, `reads ${medium.path}, which all know to be out`);
