@@ -13,6 +13,8 @@ interface Session {
   readonly epoch: number;
   readonly slot: number;
   confirmations: number;
+  /** Newest revision of any key when its own was seen last. */
+  seenAt: number;
   /** When its key was first missed, on the run's clock. */
   goneAt: number | null;
 }
@@ -29,6 +31,7 @@ export class ClusterWatch {
   readonly #sessions = new Map<string, Session>();
   /** Highest create revision seen of each board's own key. */
   readonly #lives = new Map<string, number>();
+  #newest = 0;
   fences = 0;
   expulsions = 0;
 
@@ -40,6 +43,7 @@ export class ClusterWatch {
 
   /** One listing of all keys; `now`: when it was asked for. */
   seen(keys: readonly EtcdKey[], now: number): void {
+    this.#newest = Math.max(this.#newest, ...keys.map(({ modRevision }) => modRevision));
     const byKey = new Map(keys.map((key) => [key.key, key]));
     const present = new Set<string>();
     for (const key of keys) {
@@ -65,11 +69,13 @@ export class ClusterWatch {
     const known = this.#sessions.get(name);
     if (known === undefined) {
       const epoch = member.createRevision;
-      this.#sessions.set(name, { board, epoch, slot, confirmations, goneAt: null });
+      const seenAt = this.#newest;
+      this.#sessions.set(name, { board, epoch, slot, confirmations, seenAt, goneAt: null });
       return name;
     }
     const isConfirmed = confirmations > known.confirmations;
     known.confirmations = confirmations;
+    known.seenAt = this.#newest;
     // An older session of the board confirms while a newer one is there: two epochs of one board.
     if (isConfirmed)
       for (const other of this.#sessions.values())
@@ -116,9 +122,8 @@ export class ClusterWatch {
     for (const { key, value, createRevision } of keys.values()) {
       const [, exporter] = /boards\/b\/([^/]+)$/.exec(key) ?? [];
       if (exporter === undefined || value === "") continue;
-      const slot = keys.get(`${prefix}slot/${session.slot}`);
-      // A board whose life began after the slot was declared dead serves nobody of before.
-      if (slot === undefined || createRevision > slot.modRevision) continue;
+      // A board whose life began after the session was over serves nobody of before.
+      if (createRevision > session.seenAt) continue;
       const fence = keys.get(`${prefix}fd/${exporter}/${session.slot}`);
       if (Number(fence?.value ?? 0) >= session.epoch) continue;
       const what = `slot ${session.slot} (${session.board}, epoch ${session.epoch}) is dead`;

@@ -25,6 +25,7 @@ export const CLUSTER_PREFIX = `/satsuma/${CLUSTER}/`;
 const LOCAL = "127.0.0.1";
 const MIB = 1024 * 1024;
 const SEEN_MS = 60_000;
+const RUN_MS = 60_000;
 /** Bitmaps beyond one for each board: who comes back takes another slot at first. */
 const MORE_NODES = 2;
 const SYNC_BYTES_PER_SECOND = 16 * MIB;
@@ -151,7 +152,12 @@ export class FaultBoards {
       const { status } = await this.array(at);
       if (status.health_reasons.some(({ message }) => BROKEN.test(message)))
         await this.board(at).ask("POST", "/arrays", { assemble: ARRAY });
-      for (const { device_id, states, fault_reason } of status.members) {
+      // One that was out until now joins again by itself.
+      const members = await eventually(`board ${at + 1} runs the array`, RUN_MS, async () => {
+        const { status: now } = await this.array(at);
+        return now.health !== "inactive" && now.members;
+      });
+      for (const { device_id, states, fault_reason } of members) {
         const isOthers = this.kind === "own" && device_id !== this.disk(at).id;
         const isAway = this.kind === "own" && !FAILED_REQUEST.test(fault_reason ?? "");
         if (states.includes("faulty") && !isOthers && !isAway) await this.#addAgain(at, device_id);
