@@ -229,7 +229,8 @@ export class ControlPlane {
   health(): BoardHealth {
     const { peers } = this.engine;
     const boards = [...peerAttention(peers), ...this.life.attention()];
-    return boardHealth(this.arrays.list(), boards, (path) => awayBoard(peers, path));
+    const hasBoard = (name: string): boolean => this.life.hasBoard(name);
+    return boardHealth(this.arrays.list(), boards, (path) => awayBoard(peers, path, hasBoard));
   }
 
   /** Other boards where clients of an array may attach; of one that was left as told last. */

@@ -14,10 +14,17 @@ const unreached = (peers: PeerBoards): readonly PeerBoard[] => {
   });
 };
 
-/** The board whose disk is at the path, if it does not live or is not reached. */
-export function awayBoard(peers: PeerBoards | null, path: string | null): string | null {
+/**
+ * The board whose disk is at the path, if it does not live or is not reached. One that the cluster
+ * has no more brings nothing back.
+ */
+export function awayBoard(
+  peers: PeerBoards | null,
+  path: string | null,
+  hasBoard: (name: string) => boolean,
+): string | null {
   const board = path === null ? null : (parsePeerPath(path)?.board ?? null);
-  if (peers === null || board === null) return null;
+  if (peers === null || board === null || !hasBoard(board)) return null;
   const lives = peers.boards().some(({ name }) => name === board);
   return lives && !unreached(peers).some(({ name }) => name === board) ? null : board;
 }

@@ -253,12 +253,14 @@ test("a disk whose board is away is to be waited for, not to be replaced", () =>
   const peers = new FakePeers();
   const path = "peer:b/disk1";
   const members = [fakeMember("/a", 0, ["in_sync"]), fakeMember(path, 1, ["faulty"])];
-  const fixOf = (at = path): string | null | undefined => {
+  const fixOf = (at = path, isKnown = true): string | null | undefined => {
     const views = [view({ status: { ...degraded, members } })];
-    const { attention } = boardHealth(views, [], (of) => awayBoard(peers, of === path ? at : of));
+    const away = (of: string | null) => awayBoard(peers, of === path ? at : of, () => isKnown);
+    const { attention } = boardHealth(views, [], away);
     return attention.find(({ code }) => code === "member-failed")?.fix;
   };
   assert.match(fixOf() ?? "", /^Bring b back: it takes its disk back by itself/);
+  assert.match(fixOf(path, false) ?? "", /^Replace the device/, "its board has left the cluster");
   peers.live = [peerBoard("b")];
   assert.match(fixOf() ?? "", /^Replace the device/, "its board lives: the disk is bad");
   const gone = { latencyMs: null, inFlight: 0, reconnects: 0, lastError: null };
@@ -274,15 +276,14 @@ test("an array that waits for devices and boards wants nobody to assemble it", (
 });
 
 test("a clustered array without its newest copies starts by itself, a plain one does not", () => {
+  const startProblem = { ...refused, code: "RAID_NOT_ENOUGH_MEMBERS" };
   const { bitmap } = arrayStatus();
-  const fixOf = (type: "clustered" | "internal", code = "RAID_NOT_ENOUGH_MEMBERS") => {
-    const startProblem = { ...refused, code };
+  const fixOf = (type: "clustered" | "internal") => {
     const status = { bitmap: { ...bitmap, type } };
     return boardHealth([view({ isRunning: false, startProblem, status })]).attention[0]?.fix;
   };
   assert.match(fixOf("clustered") ?? "", /the array starts by itself then\.$/);
   assert.match(fixOf("internal") ?? "", /then assemble the array\.$/);
-  assert.match(fixOf("clustered", "CLUSTER_STORE_UNREACHABLE") ?? "", /^See to etcd/);
 });
 
 test("of a board that cannot be reached from one that is cut off, nobody says that it lives", () => {
