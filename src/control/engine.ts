@@ -211,6 +211,8 @@ export interface DeviceProbe {
     readonly events: number;
     readonly metadata: string;
     readonly role: string;
+    /** Boards of a cluster may run it; absent: not known. */
+    readonly isClustered?: boolean;
   } | null;
   /** Other signatures found: "ext4", "gpt", "xfs" … */
   readonly signatures: readonly string[];

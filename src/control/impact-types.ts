@@ -60,6 +60,8 @@ export interface ImpactFacts {
   readonly devices: readonly ImpactDevice[];
   /** UUIDs of arrays that other boards run on disks which this board serves, without dashes. */
   readonly served: readonly string[];
+  /** UUIDs of arrays that devices name and that no board of the cluster runs. */
+  readonly abandoned: readonly string[];
   /** The board that serves the device; null: every board opens it by itself. */
   readonly boardOf: (path: string) => string | null;
   /** Null: the arrays depend on no etcd. */

@@ -54,9 +54,11 @@ const deviceUnknowns = (facts: ImpactFacts, name: string, path: string): Unknown
 };
 
 const boardUnknowns = (facts: ImpactFacts, name: string): Unknowns => {
-  const { here, away, arrays, idle, devices, served, boardOf } = facts;
+  const { here, away, arrays, idle, devices, served, abandoned, boardOf } = facts;
   const disks = devices.filter(({ path }) => (boardOf(path) ?? name) === name);
-  const strange = disks.flatMap((device) => strangeOf(facts, device));
+  const strange = disks
+    .flatMap((device) => strangeOf(facts, device))
+    .filter(({ uuid }) => !abandoned.includes(uuid));
   // What nobody runs on this board's own disks stops with no board.
   const others =
     name === here ? strange.filter(({ uuid }) => served.includes(bareUuid(uuid))) : strange;

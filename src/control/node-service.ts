@@ -136,9 +136,24 @@ export class NodeService {
         const uuid = NODE_SESSION.exec(session)?.[1];
         return uuid === undefined ? [] : [bareUuid(uuid)];
       }),
+      abandoned: await this.#abandoned(),
       boardOf: boards.boardOf,
       quorum: await boards.quorum(),
     };
+  }
+
+  /** Clustered arrays of which only disks tell: who runs them is asked. */
+  async #abandoned(): Promise<string[]> {
+    const { arrays, boards, devices } = this.#options;
+    const named = devices.list().flatMap(({ probe }) => {
+      const md = probe?.md;
+      return md?.isClustered === true && arrays.get(md.arrayUuid) === null ? [md.arrayUuid] : [];
+    });
+    const asked = [...new Set(named)].map(async (uuid) => {
+      const runners = await boards.runners(uuid);
+      return runners?.length === 0 ? [uuid] : [];
+    });
+    return (await Promise.all(asked)).flat();
   }
 
   /** What is lost when the board stops now. */

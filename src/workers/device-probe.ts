@@ -7,7 +7,7 @@ import { readContent } from "../raid/content-driver.ts";
 import { levelName } from "../raid/examine-lines.ts";
 import { memberRole, superblockMinor, superblockName } from "../raid/superblock.ts";
 import type { Superblock090 } from "../raid/superblock-090.ts";
-import type { Superblock } from "../raid/superblock-fields.ts";
+import { MD_FEATURE_CLUSTERED, type Superblock } from "../raid/superblock-fields.ts";
 import { uuidToKernelText } from "../raid/uuid.ts";
 import { isPeer } from "./open-store.ts";
 import { type ReadStore, withStore } from "./read-store.ts";
@@ -35,6 +35,7 @@ const describe = (sb: Superblock): NonNullable<DeviceProbe["md"]> => {
     events: sb.events,
     metadata: `1.${superblockMinor(sb)}`,
     role: role.type === "slot" ? `active device ${role.raidSlot}` : role.type,
+    isClustered: (sb.featureMap & MD_FEATURE_CLUSTERED) !== 0,
   };
 };
 

@@ -71,6 +71,7 @@ const facts = (arrays: readonly ImpactArray[], over: Partial<ImpactFacts> = {}):
   idle: [],
   devices: [],
   served: [],
+  abandoned: [],
   boardOf,
   quorum: { voters: voters(), problem: null },
   ...over,
@@ -228,6 +229,9 @@ test("a board's disks of which this one does not know all are told of", () => {
   const given = facts([array()], { devices });
   assert.equal([stop("b", given).verdict, stop("b", given).unjudged], ["unknown", ["md7"]]);
   assert.is(stop("c", given).verdict, "degrades");
+  const left = { ...given, abandoned: ["U-1"] };
+  assert.is(stop("b", left).verdict, "degrades", "no board runs it: it stops with none");
+  assert.is(pull("peer:b/two", left).verdict, "unknown", "it may be wanted again");
   assert.is(stop("a", given).verdict, "degrades", "nobody runs what is on its own disk");
   assert.is(stop("a", { ...given, served: ["u1"] }).verdict, "unknown", "another board does");
   const unread = facts([array()], { devices: [device("peer:b/two", null)] });
