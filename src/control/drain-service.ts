@@ -184,16 +184,9 @@ export class DrainService {
       const clustered = facts.arrays.filter(({ status }) => status.bitmap.type === "clustered");
       const members = ownMembers({ ...facts, arrays: clustered });
       const arrays = await this.#withElsewhere(clustered.map(({ uuid }) => uuid));
+      const record = { mode: "maintenance", since: now(), isDone: true, arrays, members } as const;
       // What is out of service already comes back by what is remembered of that.
-      const isOut = this.#record !== null;
-      const record: DrainRecord = {
-        mode: "maintenance",
-        since: now(),
-        isDone: true,
-        arrays,
-        members,
-      };
-      this.#departed = isOut ? null : record;
+      this.#departed = this.#record === null ? record : null;
       if (arrays.length > 0) this.#tell("node.leaving", `${nodes.here} is to leave its cluster`);
       await this.#takeOut(members, arrays, "cluster");
     } finally {

@@ -15,7 +15,6 @@ import type { Acknowledgement } from "./message-desk.ts";
 import { answer, mustConvert, type NodeContext, OK, refuse } from "./node-context.ts";
 
 type Finish = Extract<ClusterCall, { type: "metadata-update-finish" }>;
-type UpdateFacts = Pick<Finish, "deviceNumber" | "events">;
 type NewDisk = Extract<ClusterCall, { type: "add-new-disk-start" }>;
 
 type HoldCall =
@@ -32,7 +31,7 @@ export class HoldCalls {
   /** An update was answered and is not finished. */
   #isUpdating = false;
   /** The update is durable, and the cluster is told how new it is: then it is sent. */
-  #finishing: ({ readonly id: number } & UpdateFacts) | null = null;
+  #finishing: (Pick<Finish, "deviceNumber" | "events"> & { readonly id: number }) | null = null;
   /** A new device is being told of, or its update is awaited. */
   #isAdding = false;
   /** All have answered about it. */
